@@ -1,0 +1,415 @@
+"""Settings: what a person may set, where from, and what is wrong with it, in words.
+
+Defaults, then `autocoder.toml` in the home, then `AUTOCODER_SECTION__KEY` of the environment.
+The environment is read once, by `load`; nothing else in autocoder looks at it.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+from bot.setting_values import (
+    Count,
+    Dollars,
+    Model,
+    Models,
+    Paths,
+    Seconds,
+    nearest,
+    no_bool,
+    none_word,
+    shown,
+    words,
+)
+from core.errors import BadSetting
+
+PREFIX: Final = "AUTOCODER_"
+FILE_NAME: Final = "autocoder.toml"
+GIB: Final = 1 << 30
+
+# In the order in which the Claude CLI itself prefers them.
+CREDENTIAL_VARIABLES: Final = (
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+)
+
+VARIABLES: Final[dict[str, str]] = {
+    "AUTOCODER_HOME": "Data folder: database, transcripts, projects, worktrees, logs (`~/.autocoder`).",
+    "AUTOCODER_DATABASE_URL": "SQLAlchemy URL of the database (a SQLite file in the home).",
+    "AUTOCODER_HOST": "Address of the web chat (127.0.0.1). The service reads it.",
+    "AUTOCODER_PORT": "Its port (8710); 0 takes a free one. The service reads it.",
+    "AUTOCODER_MODEL": "`claude` or `practice`. Without it: `claude` where a credential is found.",
+    "AUTOCODER_ADMINS": "Comma list of chat users who are admins. The service reads it.",
+    "ANTHROPIC_AUTH_TOKEN": "A credential; sent as `Authorization`.",
+    "ANTHROPIC_API_KEY": "A credential; sent as `x-api-key`.",
+    "CLAUDE_CODE_OAUTH_TOKEN": "A credential, made by `claude setup-token`; sent as `Authorization`.",
+    "ANTHROPIC_BASE_URL": "Where the agents' model requests go (Anthropic's own API).",
+}
+
+
+class OnStuck(StrEnum):
+    ASK = "ask"  # wait for a person
+    SKIP = "skip"  # leave it out; what depends on it stays undone
+
+
+class ModelSource(StrEnum):
+    CLAUDE = "claude"
+    PRACTICE = "practice"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+
+class Agents(Section):
+    """How many agents work, how long, how often."""
+
+    max_parallel: Count = Field(3, description="Agents at work at once in one project.")
+    host_parallel: Annotated[Count | None, BeforeValidator(none_word)] = Field(
+        None, description="Agents at once on this host, over all projects; none: from its size."
+    )
+    silence_s: Seconds = Field(
+        3600, description="Seconds without a signal after which a run is stopped and requeued."
+    )
+    check_timeout_s: Seconds = Field(600, description="Seconds that one check or setup may take.")
+    max_attempts: Count = Field(5, description="Attempts at a task before it is stuck.")
+    max_turns: Count = Field(80, description="Turns of one run.")
+    max_minutes: Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=7 * 1440)] = Field(
+        60, description="Minutes of one run."
+    )
+    backoff_max_s: Seconds = Field(
+        300, description="Longest wait in seconds after a transient error of the model's server."
+    )
+    batch: Count = Field(3, description="Small tasks of one feature that one run may take.")
+    on_stuck: OnStuck = Field(
+        OnStuck.ASK, description="`ask` waits for a person, `skip` leaves a stuck task out."
+    )
+    ask_wait_s: Annotated[float, BeforeValidator(no_bool), Field(ge=0, le=60)] = Field(
+        50, description="Seconds an agent's question waits for its answer before its run parks."
+    )
+    regression_ratio: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=10)] = Field(
+        1,
+        description="Regression runs per coder run.",
+        json_schema_extra={"later": True},
+    )
+
+
+class AgentModels(Section):
+    """Which model does what: an alias (haiku, sonnet, opus) or a full name."""
+
+    chain: Models = Field(
+        ("haiku", "sonnet", "opus"),
+        description="From small to large: after the same error three times the next one tries.",
+    )
+    interviewer: Model = Field("sonnet", json_schema_extra={"later": True})
+    planner: Model = Field("opus")
+    coder: Model = Field("sonnet")
+    tester: Model = Field("sonnet", json_schema_extra={"later": True})
+    reviewer: Model = Field("opus", json_schema_extra={"later": True})
+    merger: Model = Field("sonnet", json_schema_extra={"later": True})
+    assistant: Model = Field("sonnet", json_schema_extra={"later": True})
+
+
+class Budget(Section):
+    """Where spending ends, at list prices in USD."""
+
+    project_usd: Dollars = Field(Decimal(20), description="One project, in all.")
+    run_usd: Dollars = Field(Decimal(5), description="One run of one agent.")
+    day_usd: Annotated[Dollars | None, BeforeValidator(none_word)] = Field(
+        None, description="All projects in one day (UTC); none: no limit."
+    )
+
+
+class Chat(Section):
+    """Chat platforms."""
+
+    edit_interval_s: Seconds = Field(
+        1,
+        description="Least seconds between two edits of one card.",
+        json_schema_extra={"later": True},
+    )
+
+
+class Proof(Section):
+    """What counts as proved."""
+
+    strict: bool = Field(
+        False, description="Refuse work whose checks were all green before it began."
+    )
+
+
+class Sandbox(Section):
+    """The box around agents and checks."""
+
+    required: bool = Field(
+        True, description="The claude model refuses to start without the full sandbox."
+    )
+    read: Paths = Field(
+        (),
+        description="Absolute paths shown read-only in the box: a toolchain in somebody's home.",
+    )
+
+
+class Gates(Section):
+    """Phase gates."""
+
+    remind_after_s: Seconds = Field(
+        86_400,
+        description="Seconds after which an open gate is called to mind.",
+        json_schema_extra={"later": True},
+    )
+
+
+class Slack(Section):
+    """Slack."""
+
+    command: Annotated[str, Field(pattern=r"^/[a-z0-9_-]{1,31}$")] = Field(
+        "/autocoder", description="The slash command.", json_schema_extra={"later": True}
+    )
+
+
+class Credential(BaseModel):
+    """What the gateway shows the model's server; no agent ever holds it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    variable: str
+    secret: SecretStr
+
+
+class Settings(BaseModel):
+    """Everything a person set, read once at the start."""
+
+    model_config = ConfigDict(frozen=True)
+
+    home: Path
+    database: Path
+    host: str
+    port: int
+    model: ModelSource
+    credential: Credential | None
+    base_url: str | None
+    agents: Agents
+    models: AgentModels
+    budget: Budget
+    chat: Chat
+    proof: Proof
+    sandbox: Sandbox
+    gates: Gates
+    slack: Slack
+
+    @property
+    def projects(self) -> Path:
+        return self.home / "projects"
+
+
+SECTIONS: Final[dict[str, type[Section]]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+
+
+def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
+    """Read the settings. `home` is the `--home` of the command line and wins over AUTOCODER_HOME.
+
+    Raises BadSetting, which names every unknown or wrong key and where it came from.
+    """
+    person = environ.get("HOME") or str(Path.home())
+    place = _home(home, environ.get("AUTOCODER_HOME", ""), person)
+    problems: list[str] = []
+    given = _from_file(place / FILE_NAME, problems)
+    given |= _from_environment(environ, problems)
+    sections = _sections(given, place, Path(person), problems)
+    base_url = _base_url(environ, problems)
+    port = _port(environ, problems)
+    database = _database(environ, place, problems)
+    credential = _credential(environ)
+    source = _model_source(environ, credential, problems)
+    if problems:
+        raise BadSetting("\n".join(problems), hint="All keys stand in docs/reference/settings.md.")
+    return Settings(
+        home=place,
+        database=database,
+        host=environ.get("AUTOCODER_HOST", "").strip() or "127.0.0.1",
+        port=port,
+        model=source,
+        credential=credential,
+        base_url=base_url,
+        **sections,
+    )
+
+
+def derived_host_parallel(cores: int, memory_bytes: int) -> int:
+    """Agents at once on a host of this size: an agent mostly waits for its model.
+
+    An agent takes some 120 MB; the builds and tests it starts take the rest of the half gigabyte.
+    """
+    return max(1, min(4 * cores, memory_bytes // (GIB // 2)))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A value somebody set, and where."""
+
+    value: object
+    origin: str  # how messages name the key, with its place
+
+
+def _home(flag: Path | None, variable: str, person: str) -> Path:
+    chosen = str(flag) if flag is not None else variable.strip() or "~/.autocoder"
+    if chosen == "~" or chosen.startswith("~/"):
+        chosen = person + chosen[1:]
+    return Path(chosen).absolute()
+
+
+def _from_file(path: Path, problems: list[str]) -> dict[tuple[str, str], _Given]:
+    try:
+        document = tomllib.loads(path.read_bytes().decode(), parse_float=Decimal)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {error.strerror}.")
+        return {}
+    except UnicodeDecodeError as error:
+        problems.append(f"{path} is not UTF-8 (byte {error.start}).")
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path} is not TOML: {error}.")
+        return {}
+    given: dict[tuple[str, str], _Given] = {}
+    for section, table in document.items():
+        if isinstance(table, dict):
+            for key, value in table.items():
+                name = (section, key)
+                given[name] = _Given(value, f"`{section}.{key}` in {path}")
+        elif section in SECTIONS:
+            problems.append(
+                f"`{section}` in {path} is a section: write `[{section}]` above its keys."
+            )
+        else:
+            given["", section] = _Given(table, f"`{section}` in {path}")
+    return given
+
+
+def _from_environment(
+    environ: Mapping[str, str], problems: list[str]
+) -> dict[tuple[str, str], _Given]:
+    given: dict[tuple[str, str], _Given] = {}
+    for variable, value in environ.items():
+        if variable.startswith(PREFIX) and "__" in variable:
+            section, _, key = variable.removeprefix(PREFIX).lower().partition("__")
+            given[section, key] = _Given(value, f"`{section}.{key}` (from {variable})")
+    return given
+
+
+def _sections(
+    given: Mapping[tuple[str, str], _Given], home: Path, person: Path, problems: list[str]
+) -> dict[str, Section]:
+    known = {name: kind.model_fields for name, kind in SECTIONS.items()}
+    raw: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
+    for (section, key), entry in given.items():
+        if section in SECTIONS and key in SECTIONS[section].model_fields:
+            raw[section][key] = entry.value
+        else:
+            problems.append(f"{entry.origin} is unknown.{nearest(section, key, known)}")
+    sections: dict[str, Section] = {}
+    for section, kind in SECTIONS.items():
+        try:
+            sections[section] = kind.model_validate(raw[section])
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=True):
+                entry = given[section, str(detail["loc"][0])]
+                problems.append(f"{entry.origin} is {shown(entry.value)}: {words(detail)}.")
+    match sections.get("sandbox"):
+        case Sandbox() as sandbox:
+            read = tuple(_toolchain(path, home, person, problems) for path in sandbox.read)
+            sections["sandbox"] = sandbox.model_copy(update={"read": read})
+    return sections
+
+
+def _toolchain(path: Path, home: Path, person: Path, problems: list[str]) -> Path:
+    if path.parts[:1] == ("~",):
+        path = person.joinpath(*path.parts[1:])
+    if not path.is_absolute() or ".." in path.parts:
+        problems.append(f"`sandbox.read`: {path} is not an absolute path without `..`.")
+    elif home.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(
+        home.resolve()
+    ):
+        problems.append(
+            f"`sandbox.read`: {path} would show autocoder's own data ({home}) to agents. "
+            "Name the toolchain's folder itself."
+        )
+    return path
+
+
+def _base_url(environ: Mapping[str, str], problems: list[str]) -> str | None:
+    text = environ.get("ANTHROPIC_BASE_URL", "").strip()
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        fit = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fit = False
+    if not fit:
+        problems.append(f"ANTHROPIC_BASE_URL is {shown(text)}: an http or https address is wanted.")
+    return text.rstrip("/")
+
+
+def _port(environ: Mapping[str, str], problems: list[str]) -> int:
+    text = environ.get("AUTOCODER_PORT", "").strip() or "8710"
+    if text.isascii() and text.isdigit() and int(text) <= 65_535:
+        return int(text)
+    problems.append(f"AUTOCODER_PORT is {shown(text)}: a number from 0 to 65535 is wanted.")
+    return 0
+
+
+def _database(environ: Mapping[str, str], home: Path, problems: list[str]) -> Path:
+    text = environ.get("AUTOCODER_DATABASE_URL", "").strip()
+    if not text:
+        return home / "autocoder.db"
+    scheme, _, path = text.partition(":///")
+    if scheme not in ("sqlite", "sqlite+pysqlite") or not path.startswith("/") or "?" in path:
+        # The value may hold a password, so it is not repeated.
+        problems.append(
+            "AUTOCODER_DATABASE_URL: only SQLite works as yet, as sqlite:////absolute/path.db."
+        )
+    return Path(path)
+
+
+def _credential(environ: Mapping[str, str]) -> Credential | None:
+    for variable in CREDENTIAL_VARIABLES:
+        if secret := environ.get(variable, "").strip():
+            return Credential(variable=variable, secret=SecretStr(secret))
+    return None
+
+
+def _model_source(
+    environ: Mapping[str, str], credential: Credential | None, problems: list[str]
+) -> ModelSource:
+    text = environ.get("AUTOCODER_MODEL", "").strip()
+    if not text:
+        return ModelSource.CLAUDE if credential else ModelSource.PRACTICE
+    try:
+        return ModelSource(text)
+    except ValueError:
+        problems.append(f"AUTOCODER_MODEL is {shown(text)}: claude or practice is wanted.")
+        return ModelSource.PRACTICE
