@@ -1,9 +1,19 @@
 """The command line: `autocoder …`, which is `python -m bot …`."""
 
+import os
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
+from bot import check as host_check
+from bot.app import host_probes
+
+EXIT_UNFIT = 3
+
+Home = Annotated[Path | None, typer.Option("--home", help="Data folder; wins over AUTOCODER_HOME.")]
 
 app = typer.Typer(
     name="autocoder",
@@ -29,6 +39,21 @@ def root(
         ),
     ] = False,
 ) -> None: ...
+
+
+@app.command()
+def check(
+    home: Home = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what is missing or wrong on this host, and how to mend it."""
+    findings = host_check.check(os.environ, home, host_probes())
+    if as_json:
+        typer.echo(host_check.as_json(findings))
+    else:
+        host_check.show(findings, Console())
+    if not host_check.is_fit(findings):
+        raise typer.Exit(EXIT_UNFIT)
 
 
 def main() -> None:
