@@ -1,0 +1,48 @@
+"""What may happen; a row of the journal each (CONTRACT.md §3, Journal)."""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    SERVICE_STARTED = "service_started"
+    SERVICE_STOPPED = "service_stopped"
+    PROJECT_CREATED = "project_created"
+    PROJECT_BLOCKED = "project_blocked"
+    PROJECT_RESUMED = "project_resumed"
+    PROJECT_COMPLETED = "project_completed"
+    QUESTION_ASKED = "question_asked"
+    QUESTION_ANSWERED = "question_answered"
+    SPEC_WRITTEN = "spec_written"
+    PLAN_SUBMITTED = "plan_submitted"
+    PLAN_APPROVED = "plan_approved"
+    PLAN_REJECTED = "plan_rejected"
+    PLAN_EXTENDED = "plan_extended"
+    PHASE_STARTED = "phase_started"
+    PHASE_READY = "phase_ready"
+    PHASE_APPROVED = "phase_approved"
+    PHASE_REJECTED = "phase_rejected"
+    GATE_FAILED = "gate_failed"
+    RUN_STARTED = "run_started"
+    RUN_PARKED = "run_parked"
+    RUN_RESUMED = "run_resumed"
+    RUN_ENDED = "run_ended"
+    TASK_STARTED = "task_started"
+    CHECK_FAILED = "check_failed"
+    TASK_PASSED = "task_passed"
+    TASK_STUCK = "task_stuck"
+    TASK_REQUEUED = "task_requeued"
+    TASK_SKIPPED = "task_skipped"
+    TASK_RETRIED = "task_retried"
+    TASK_GUIDED = "task_guided"
+    FEATURE_LANDED = "feature_landed"
+    LANDING_CONFLICT = "landing_conflict"
+    RATE_LIMITED = "rate_limited"
+    PRESS_REFUSED = "press_refused"
+    BUDGET_WARNING = "budget_warning"
+    BUDGET_REACHED = "budget_reached"
+
+
+class Level(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"

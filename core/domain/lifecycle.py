@@ -1,0 +1,236 @@
+"""Statuses and the moves between them; nothing else assigns a status (DESIGN.md §3)."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from core.errors import ForbiddenTransition
+
+
+class ProjectStatus(StrEnum):
+    INTERVIEWING = "interviewing"
+    PLANNING = "planning"
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+
+
+class PhaseStatus(StrEnum):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    AWAITING_APPROVAL = "awaiting_approval"
+    COMPLETED = "completed"
+
+
+class FeatureStatus(StrEnum):
+    PENDING = "pending"
+    SPECCING = "speccing"
+    READY = "ready"
+    IN_PROGRESS = "in_progress"
+    LANDING = "landing"
+    COMPLETED = "completed"
+
+
+class TaskStatus(StrEnum):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    PASSING = "passing"
+    STUCK = "stuck"
+    SKIPPED = "skipped"
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    STARTING = "starting"
+    WORKING = "working"
+    WAITING = "waiting"
+    ENDED = "ended"
+
+
+class ApprovalStatus(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class ApprovalKind(StrEnum):
+    PLAN = "plan"
+    GATE = "gate"
+
+
+class Cause(StrEnum):
+    """Who makes a thing move."""
+
+    SERVICE = "service"
+    AGENT = "agent"
+    PERSON = "person"
+
+
+S = TypeVar("S", bound=StrEnum)
+
+
+class Stateful(Protocol[S]):
+    """Anything with a status: a row or a plain value."""
+
+    @property
+    def status(self) -> S: ...
+
+    @status.setter
+    def status(self, value: S) -> None: ...
+
+
+_S, _A, _P = Cause.SERVICE, Cause.AGENT, Cause.PERSON
+_Moves = Mapping[StrEnum, Mapping[StrEnum, frozenset[Cause]]]
+
+
+def _by(*causes: Cause) -> frozenset[Cause]:
+    return frozenset(causes)
+
+
+_STOP: dict[StrEnum, frozenset[Cause]] = {
+    ProjectStatus.STOPPED: _by(_P),
+    ProjectStatus.ARCHIVED: _by(_P),
+    ProjectStatus.BLOCKED: _by(_S),
+}
+
+TRANSITIONS: dict[type[StrEnum], _Moves] = {
+    ProjectStatus: {
+        ProjectStatus.INTERVIEWING: {ProjectStatus.PLANNING: _by(_S), **_STOP},
+        ProjectStatus.PLANNING: {
+            ProjectStatus.AWAITING_APPROVAL: _by(_A),
+            ProjectStatus.PAUSED: _by(_P),
+            **_STOP,
+        },
+        ProjectStatus.AWAITING_APPROVAL: {
+            ProjectStatus.RUNNING: _by(_P),
+            ProjectStatus.PLANNING: _by(_P),
+            **_STOP,
+        },
+        ProjectStatus.RUNNING: {
+            ProjectStatus.PAUSED: _by(_P),
+            ProjectStatus.COMPLETED: _by(_S),
+            **_STOP,
+        },
+        ProjectStatus.PAUSED: {
+            ProjectStatus.RUNNING: _by(_P),
+            ProjectStatus.PLANNING: _by(_P),
+            **_STOP,
+        },
+        ProjectStatus.BLOCKED: {
+            ProjectStatus.RUNNING: _by(_P),
+            ProjectStatus.PLANNING: _by(_P),
+            ProjectStatus.STOPPED: _by(_P),
+            ProjectStatus.ARCHIVED: _by(_P),
+        },
+        ProjectStatus.STOPPED: {
+            ProjectStatus.RUNNING: _by(_P),
+            ProjectStatus.PLANNING: _by(_P),
+            ProjectStatus.ARCHIVED: _by(_P),
+        },
+        ProjectStatus.COMPLETED: {
+            ProjectStatus.RUNNING: _by(_P),
+            ProjectStatus.ARCHIVED: _by(_P),
+        },
+        ProjectStatus.ARCHIVED: {},
+    },
+    PhaseStatus: {
+        PhaseStatus.PENDING: {PhaseStatus.IN_PROGRESS: _by(_S)},
+        PhaseStatus.IN_PROGRESS: {PhaseStatus.AWAITING_APPROVAL: _by(_S)},
+        PhaseStatus.AWAITING_APPROVAL: {
+            PhaseStatus.COMPLETED: _by(_P),
+            PhaseStatus.IN_PROGRESS: _by(_P, _S),
+        },
+        PhaseStatus.COMPLETED: {},
+    },
+    FeatureStatus: {
+        FeatureStatus.PENDING: {
+            FeatureStatus.SPECCING: _by(_S),
+            FeatureStatus.READY: _by(_S),
+            FeatureStatus.IN_PROGRESS: _by(_S),
+            FeatureStatus.COMPLETED: _by(_S),
+        },
+        FeatureStatus.SPECCING: {FeatureStatus.READY: _by(_S)},
+        FeatureStatus.READY: {
+            FeatureStatus.IN_PROGRESS: _by(_S),
+            FeatureStatus.COMPLETED: _by(_S),
+        },
+        FeatureStatus.IN_PROGRESS: {
+            FeatureStatus.LANDING: _by(_S),
+            FeatureStatus.COMPLETED: _by(_S),
+        },
+        FeatureStatus.LANDING: {
+            FeatureStatus.COMPLETED: _by(_S),
+            FeatureStatus.IN_PROGRESS: _by(_S),
+        },
+        FeatureStatus.COMPLETED: {},
+    },
+    TaskStatus: {
+        TaskStatus.PENDING: {
+            TaskStatus.IN_PROGRESS: _by(_S, _A),
+            TaskStatus.STUCK: _by(_S),
+            TaskStatus.SKIPPED: _by(_P),
+            TaskStatus.PASSING: _by(_P),
+        },
+        TaskStatus.IN_PROGRESS: {
+            TaskStatus.PASSING: _by(_S),
+            TaskStatus.PENDING: _by(_S, _A),
+            TaskStatus.STUCK: _by(_S),
+        },
+        TaskStatus.STUCK: {
+            TaskStatus.PENDING: _by(_P),
+            TaskStatus.SKIPPED: _by(_P, _S),
+            TaskStatus.PASSING: _by(_P),
+        },
+        TaskStatus.SKIPPED: {TaskStatus.PENDING: _by(_P)},
+        TaskStatus.PASSING: {},
+    },
+    RunStatus: {
+        RunStatus.QUEUED: {
+            RunStatus.STARTING: _by(_S),
+            RunStatus.ENDED: _by(_S),
+        },
+        RunStatus.STARTING: {
+            RunStatus.WORKING: _by(_S),
+            RunStatus.ENDED: _by(_S),
+        },
+        RunStatus.WORKING: {
+            RunStatus.WAITING: _by(_S, _A),
+            RunStatus.ENDED: _by(_S),
+        },
+        RunStatus.WAITING: {RunStatus.ENDED: _by(_S)},
+        RunStatus.ENDED: {},
+    },
+    ApprovalStatus: {
+        ApprovalStatus.OPEN: {
+            ApprovalStatus.APPROVED: _by(_P),
+            ApprovalStatus.REJECTED: _by(_P),
+            ApprovalStatus.EXPIRED: _by(_S),
+            ApprovalStatus.WITHDRAWN: _by(_S),
+        },
+        ApprovalStatus.APPROVED: {},
+        ApprovalStatus.REJECTED: {},
+        ApprovalStatus.EXPIRED: {},
+        ApprovalStatus.WITHDRAWN: {},
+    },
+}
+
+
+def may_move(status: StrEnum, to: StrEnum, by: Cause) -> bool:
+    """Whether `by` may cause this move."""
+    return by in TRANSITIONS[type(status)].get(status, {}).get(to, frozenset())
+
+
+def move(thing: Stateful[S], to: S, *, by: Cause) -> None:
+    """Give `thing` its next status, or raise ForbiddenTransition."""
+    if not may_move(thing.status, to, by):
+        raise ForbiddenTransition(
+            f"{type(thing).__name__.lower()} cannot go from {thing.status!s} to {to!s}"
+            f" ({by!s})"
+        )
+    thing.status = to

@@ -1,0 +1,52 @@
+"""Names of projects and slugs (CONTRACT.md §2)."""
+
+import re
+import unicodedata
+from collections.abc import Collection
+
+from core.errors import BadName
+
+NAME_LIMIT = 64
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
+_QUOTES = "\"'`“”‘’«»"
+
+
+def unquote(text: str) -> str:
+    """The name without spaces and quotes around it."""
+    return text.strip().strip(_QUOTES).strip()
+
+
+def is_name(text: str) -> bool:
+    return bool(_NAME.match(text)) and ".." not in text and text == text.strip()
+
+
+def mend(text: str, *, fallback: str = "project") -> str:
+    """The nearest allowed name."""
+    plain = unicodedata.normalize("NFKD", unquote(text))
+    plain = plain.encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9 ._-]+", " ", plain)
+    plain = re.sub(r"\.{2,}", ".", plain)
+    plain = re.sub(r"\s+", " ", plain).lstrip(" ._-")[:NAME_LIMIT].strip(" ")
+    return plain if is_name(plain) else fallback
+
+
+def parse_name(text: str) -> str:
+    """The name a person gave, or BadName with a mended one."""
+    name = unquote(text)
+    if is_name(name):
+        return name
+    raise BadName(
+        f"{text[:80]!r} cannot be a project's name.",
+        hint=f"Names have 1-64 of A-Z a-z 0-9 space . _ - and begin with a letter or digit;"
+        f" how about {mend(text)!r}?",
+    )
+
+
+def slugify(text: str, taken: Collection[str] = (), *, fallback: str = "item") -> str:
+    """Lower-case words joined by dashes, at most 48 characters, unlike any in `taken`."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    base = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-") or fallback
+    slug, n = base, 2
+    while slug in taken:
+        slug, n = f"{base}-{n}", n + 1
+    return slug

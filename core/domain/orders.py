@@ -1,0 +1,414 @@
+"""Deciding: a snapshot in, orders out (DESIGN.md §5). Pure and deterministic.
+
+`next_orders` may be asked again at any time: an order that is being carried out is given
+again until its effect is in the snapshot, so carrying out must know what it has begun.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from core.domain.agents import AgentKind
+from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
+
+SMALL = 2  # tasks up to this complexity may share a run
+SOLO_CATEGORY = "solo"  # work of this category runs with nothing beside it
+PLANNER_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Settings that decide; counts, and models by name."""
+
+    max_parallel: int = 3
+    host_parallel: int = 8
+    batch: int = 3
+    coder_model: str = "sonnet"
+    planner_model: str = "opus"
+    skip_stuck: bool = False
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """An open task of the open phase."""
+
+    id: int
+    number: int
+    feature_id: int
+    status: TaskStatus
+    priority: int
+    complexity: int
+    category: str
+    files: tuple[str, ...]
+    blockers: int  # tasks of its own feature that it still waits for
+    rank: int
+    position: int
+    attempts: int
+    restarts: int
+    deferred: bool
+    model: str | None
+    not_before: datetime | None
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """A feature of the open phase that is not completed."""
+
+    id: int
+    slug: str
+    status: FeatureStatus
+    priority: int
+    position: int
+    waits_for: int  # features that have not landed yet
+    passing: int  # its tasks that pass
+    resume_run_id: int | None
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run that has not ended."""
+
+    id: int
+    kind: AgentKind
+    status: RunStatus
+    feature_id: int | None
+    seat: int
+    ours: bool  # started in this life of the service
+    answered: bool  # parked, and its question has an answer
+
+
+@dataclass(frozen=True)
+class PhaseView:
+    id: int
+    position: int
+    status: PhaseStatus
+    rework: bool  # rejected, and not made into tasks yet
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One project, as far as a decision needs it: open work only."""
+
+    now: datetime
+    project_id: int
+    status: ProjectStatus
+    limits: Limits
+    phase: PhaseView | None  # the open one; None: every phase is completed, or none exists yet
+    features: tuple[FeatureView, ...] = ()
+    tasks: tuple[TaskView, ...] = ()
+    runs: tuple[RunView, ...] = ()
+    agents_elsewhere: int = 0  # at work for other projects of this host
+    window_until: datetime | None = None
+    budget_left: bool = True
+    planner_failures: int = 0
+    planner_not_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class StartRun:
+    """Start an agent; a coder begins with `task_id` and may take more of its feature."""
+
+    kind: AgentKind
+    model: str
+    reason: str
+    phase_id: int | None = None
+    feature_id: int | None = None
+    task_id: int | None = None
+    seat: int = 1
+    resumes: int | None = None  # an earlier run whose worktree and session go on
+
+
+@dataclass(frozen=True)
+class ResumeRun:
+    """The question of a parked run has its answer."""
+
+    run_id: int
+
+
+@dataclass(frozen=True)
+class StopRun:
+    run_id: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Requeue:
+    """A run of an earlier life of the service: close it, its tasks go back to the queue."""
+
+    run_id: int
+
+
+@dataclass(frozen=True)
+class Land:
+    feature_id: int
+
+
+@dataclass(frozen=True)
+class CompleteFeature:
+    """Every task was skipped: there is nothing to land."""
+
+    feature_id: int
+
+
+@dataclass(frozen=True)
+class AskApproval:
+    """Prove the phase on `main` and ask at its gate."""
+
+    phase_id: int
+
+
+@dataclass(frozen=True)
+class SkipStuck:
+    task_id: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Nothing can go on without a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class FinishProject:
+    pass
+
+
+Order = (
+    StartRun
+    | ResumeRun
+    | StopRun
+    | Requeue
+    | Land
+    | CompleteFeature
+    | AskApproval
+    | SkipStuck
+    | Block
+    | FinishProject
+)
+
+ACTIVE = (RunStatus.QUEUED, RunStatus.STARTING, RunStatus.WORKING)
+
+
+def next_orders(snapshot: Snapshot) -> tuple[Order, ...]:
+    """What is to be done now. Runs of an earlier life are settled before anything else."""
+    lost = tuple(
+        Requeue(run.id)
+        for run in snapshot.runs
+        if not run.ours and run.status is not RunStatus.WAITING
+    )
+    if lost:
+        return lost
+    match snapshot.status:
+        case ProjectStatus.PLANNING:
+            return tuple(_resumed(snapshot)) + tuple(_plan(snapshot))
+        case ProjectStatus.RUNNING:
+            return tuple(_build(snapshot))
+        case (
+            ProjectStatus.PAUSED
+            | ProjectStatus.STOPPED
+            | ProjectStatus.BLOCKED
+            | ProjectStatus.ARCHIVED
+        ):
+            return tuple(
+                StopRun(run.id, f"the project is {snapshot.status!s}")
+                for run in snapshot.runs
+                if run.status in ACTIVE
+            )
+        case (
+            ProjectStatus.INTERVIEWING
+            | ProjectStatus.AWAITING_APPROVAL
+            | ProjectStatus.COMPLETED
+        ):
+            return ()
+        case _:
+            assert_never(snapshot.status)
+
+
+def next_due(snapshot: Snapshot) -> datetime | None:
+    """The next moment at which time alone changes the answer."""
+    moments = [task.not_before for task in snapshot.tasks]
+    moments += [snapshot.window_until, snapshot.planner_not_before]
+    return min((m for m in moments if m is not None and m > snapshot.now), default=None)
+
+
+def may_start(snapshot: Snapshot) -> bool:
+    """Whether money and the account allow any new request."""
+    window = snapshot.window_until
+    return snapshot.budget_left and (window is None or window <= snapshot.now)
+
+
+def _plan(snapshot: Snapshot, phase_id: int | None = None) -> Iterable[Order]:
+    if any(run.kind is AgentKind.PLANNER for run in snapshot.runs):
+        return
+    if snapshot.planner_failures >= PLANNER_ATTEMPTS:
+        if phase_id is None:
+            yield Block(f"The planner ended {snapshot.planner_failures} times without a plan.")
+        return
+    wait = snapshot.planner_not_before
+    if may_start(snapshot) and (wait is None or wait <= snapshot.now) and _room(snapshot) > 0:
+        yield StartRun(
+            AgentKind.PLANNER,
+            snapshot.limits.planner_model,
+            "rework: a rejected phase" if phase_id else "plan: the spec has no plan yet",
+            phase_id=phase_id,
+        )
+
+
+def _resumed(snapshot: Snapshot) -> Iterable[Order]:
+    if may_start(snapshot):
+        for run in snapshot.runs:
+            if run.status is RunStatus.WAITING and run.answered:
+                yield ResumeRun(run.id)
+
+
+def _room(snapshot: Snapshot) -> int:
+    limits = snapshot.limits
+    active = sum(run.status in ACTIVE for run in snapshot.runs)
+    return min(
+        limits.max_parallel - active, limits.host_parallel - active - snapshot.agents_elsewhere
+    )
+
+
+def _build(snapshot: Snapshot) -> Iterable[Order]:
+    phase = snapshot.phase
+    if phase is None:
+        yield FinishProject()
+        return
+    if phase.status is not PhaseStatus.IN_PROGRESS:
+        return
+    resumed = list(_resumed(snapshot))
+    yield from resumed
+    if snapshot.limits.skip_stuck:
+        for task in snapshot.tasks:
+            if task.status is TaskStatus.STUCK:
+                yield SkipStuck(task.id)
+    if phase.rework:
+        yield from _plan(snapshot, phase.id)
+        return
+    yield from _finish_features(snapshot)
+    if not snapshot.features:
+        yield AskApproval(phase.id)
+        return
+    if may_start(snapshot):
+        yield from _start_coders(snapshot, _room(snapshot) - len(resumed))
+
+
+def _finish_features(snapshot: Snapshot) -> Iterable[Order]:
+    open_tasks = Counter(task.feature_id for task in snapshot.tasks)
+    held = {run.feature_id for run in snapshot.runs}
+    for feature in sorted(snapshot.features, key=lambda f: f.position):
+        if open_tasks[feature.id] or feature.id in held:
+            continue
+        yield Land(feature.id) if feature.passing else CompleteFeature(feature.id)
+
+
+def _start_coders(snapshot: Snapshot, room: int) -> Iterable[Order]:
+    held = {run.feature_id for run in snapshot.runs if run.feature_id is not None}
+    seats = {run.seat for run in snapshot.runs if run.kind is AgentKind.CODER}
+    running = [
+        task
+        for task in snapshot.tasks
+        if task.status is TaskStatus.IN_PROGRESS and task.feature_id in held
+    ]
+    for feature, task in _candidates(snapshot, held):
+        if room <= 0:
+            return
+        if _clashes(task, running):
+            continue
+        seat = next(n for n in range(1, len(seats) + 2) if n not in seats)
+        yield StartRun(
+            AgentKind.CODER,
+            task.model or snapshot.limits.coder_model,
+            _reason(feature, task),
+            phase_id=snapshot.phase.id if snapshot.phase else None,
+            feature_id=feature.id,
+            task_id=task.id,
+            seat=seat,
+            resumes=feature.resume_run_id,
+        )
+        seats.add(seat)
+        running.append(task)
+        room -= 1
+
+
+def _candidates(
+    snapshot: Snapshot, held: set[int]
+) -> Sequence[tuple[FeatureView, TaskView]]:
+    """The first ready task of every free feature, in the order in which work is taken up."""
+    by_feature: dict[int, list[TaskView]] = {}
+    for task in snapshot.tasks:
+        by_feature.setdefault(task.feature_id, []).append(task)
+    found = []
+    for feature in snapshot.features:
+        if (
+            feature.waits_for
+            or feature.id in held
+            or feature.status in (FeatureStatus.LANDING, FeatureStatus.COMPLETED)
+        ):
+            continue
+        ready = ready_tasks(by_feature.get(feature.id, ()), snapshot.now)
+        if ready:
+            found.append((feature, ready[0]))
+    return sorted(found, key=_start_order)
+
+
+def _start_order(pair: tuple[FeatureView, TaskView]) -> tuple[bool, int, int, int, int, int]:
+    feature, task = pair
+    begun = feature.passing > 0 or task.attempts > 0 or feature.resume_run_id is not None
+    return (
+        not begun,
+        min(feature.priority, task.priority),
+        task.priority,
+        -task.rank,
+        task.complexity,
+        feature.position,
+    )
+
+
+def ready_tasks(tasks: Iterable[TaskView], now: datetime) -> list[TaskView]:
+    """Tasks of one feature that could be worked on now, first one first."""
+    ready = [
+        task
+        for task in tasks
+        if task.status is TaskStatus.PENDING
+        and task.blockers == 0
+        and (task.not_before is None or task.not_before <= now)
+    ]
+    return sorted(
+        ready,
+        key=lambda t: (t.deferred, t.attempts == 0, t.priority, -t.rank, t.position),
+    )
+
+
+def batch_with(first: TaskView, others: Sequence[TaskView], *, taken: int, batch: int,
+               model: str, coder_model: str) -> TaskView | None:  # fmt: skip
+    """The next task a run may take after `taken` ones, or None: small ones share a run."""
+    if taken >= batch or first.complexity > SMALL:
+        return None
+    for task in others:
+        if task.complexity <= SMALL and (task.model or coder_model) == model:
+            return task
+    return None
+
+
+def _clashes(task: TaskView, running: Sequence[TaskView]) -> bool:
+    """Work on the same declared files is kept apart; solo work runs alone."""
+    if not running:
+        return False
+    if task.category == SOLO_CATEGORY or any(t.category == SOLO_CATEGORY for t in running):
+        return True
+    files = set(task.files)
+    return any(files & set(other.files) for other in running)
+
+
+def _reason(feature: FeatureView, task: TaskView) -> str:
+    if task.attempts:
+        return f"try {task.attempts + 1} of a task that is begun"
+    if feature.passing:
+        return f"{feature.slug} is begun, and this is its next ready task"
+    if task.priority != 999:
+        return f"priority {task.priority}"
+    return f"{task.rank} points of work wait behind it"

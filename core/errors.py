@@ -1,0 +1,110 @@
+"""Every error a person may read; the docstring of a class is its message.
+
+AutocoderError
+├── InputError               what was given cannot be used           → exit 2, HTTP 4xx
+│   ├── BadSpec
+│   ├── BadName
+│   ├── BadSetting
+│   └── PlanRefused
+├── StateError               the state of the thing forbids it       → HTTP 409
+│   ├── ForbiddenTransition
+│   ├── StalePress
+│   └── HomeHeld             another process of ours holds the home  → exit 1
+├── HostUnfit                this machine lacks something            → exit 3
+│   ├── MissingProgram
+│   └── NoSandbox
+├── WorkspaceError           git said no
+│   ├── MainMoved            the compare-and-swap lost
+│   └── NestedRepository     a repository inside the work tree
+└── StorageFailed            the disk or the database said no        → exit 1
+"""
+
+
+class AutocoderError(Exception):
+    """Something went wrong."""
+
+    hint: str = ""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+        if hint:
+            self.hint = hint
+
+
+class InputError(AutocoderError):
+    """What was given cannot be used."""
+
+
+class BadSpec(InputError):
+    """The spec cannot be used."""
+
+    hint = "Give a UTF-8 Markdown file of 1 byte to 1 MB."
+
+
+class BadName(InputError):
+    """The project name cannot be used."""
+
+    hint = "Names have 1-64 letters, digits, spaces, dots, dashes or underscores."
+
+
+class BadSetting(InputError):
+    """A setting is unknown or has a wrong value."""
+
+
+class PlanRefused(InputError):
+    """The plan cannot be used."""
+
+
+class StateError(AutocoderError):
+    """This cannot be done in the present state."""
+
+
+class ForbiddenTransition(StateError):
+    """This change of state is not allowed."""
+
+
+class StalePress(StateError):
+    """This was decided already; nothing was changed."""
+
+
+class HomeHeld(StateError):
+    """Another autocoder works in this home."""
+
+    def __init__(self, message: str = "", *, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class HostUnfit(AutocoderError):
+    """This host lacks something that autocoder needs."""
+
+    hint = "Run `autocoder check`: it says what is missing and how to mend it."
+
+
+class MissingProgram(HostUnfit):
+    """A program that autocoder needs is not installed."""
+
+
+class NoSandbox(HostUnfit):
+    """The sandbox is not to be had on this host."""
+
+
+class WorkspaceError(AutocoderError):
+    """Git refused."""
+
+
+class MainMoved(WorkspaceError):
+    """`main` moved while this was being landed; it is landed again."""
+
+
+class NestedRepository(WorkspaceError):
+    """The work tree holds a git repository of its own inside a folder.
+
+    Its files would be lost from the commit, so it is refused.
+    """
+
+
+class StorageFailed(AutocoderError):
+    """The disk or the database refused to write; nothing half done was kept."""
+
+    hint = "Free some space on the disk of AUTOCODER_HOME, then run the same command again."

@@ -1,0 +1,1 @@
+"""What can be done: plain functions over one transaction, `f(tx, …, now=…)`."""

@@ -1,0 +1,171 @@
+"""Decisions of people: the plan and the gates. Each is unique, attributed, timed, reasoned."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.events import Event, Level
+from core.domain.lifecycle import (
+    ApprovalKind,
+    ApprovalStatus,
+    Cause,
+    PhaseStatus,
+    ProjectStatus,
+    move,
+)
+from core.domain.proof import CheckResult
+from core.errors import InputError, StalePress
+from core.operations import evidence, journal, plans
+from core.store.tables import Approval, Phase, Plan, Project
+
+
+def open_gate(
+    tx: Session,
+    phase_id: int,
+    commit: str,
+    checks: Sequence[CheckResult],
+    *,
+    now: datetime,
+) -> None:
+    """Ask at the gate of a phase whose features have all landed, with the proof on `main`."""
+    phase = tx.get_one(Phase, phase_id)
+    if phase.status is not PhaseStatus.IN_PROGRESS:
+        return
+    move(phase, PhaseStatus.AWAITING_APPROVAL, by=Cause.SERVICE)
+    tx.add(
+        Approval(
+            project_id=phase.project_id,
+            kind=ApprovalKind.GATE,
+            subject_id=phase.id,
+            version=commit,
+            status=ApprovalStatus.OPEN,
+            checks=[evidence.to_json(check) for check in checks],
+            opened_at=now,
+        )
+    )
+    journal.record(
+        tx, Event.PHASE_READY, f"Phase {phase.name} is ready for a decision.", now=now,
+        phase=phase,
+    )  # fmt: skip
+
+
+def fail_gate(
+    tx: Session,
+    phase_id: int,
+    checks: Sequence[CheckResult],
+    *,
+    max_attempts: int,
+    now: datetime,
+) -> None:
+    """A check of landed work fails on `main`: what broke becomes a task of this phase."""
+    phase = tx.get_one(Phase, phase_id)
+    if phase.status is not PhaseStatus.IN_PROGRESS:
+        return
+    phase.gate_failures += 1
+    red = [check for check in checks if not check.green]
+    reason = "\n\n".join(
+        f"On main this check exits {check.exit_code}: {check.command}\n{check.output[-2000:]}"
+        for check in red
+    )
+    plans.add_rework(tx, phase, reason, [c.command for c in red], max_attempts=max_attempts)
+    journal.record(
+        tx,
+        Event.GATE_FAILED,
+        f"{len(red)} checks of phase {phase.name} fail on main; a task mends them.",
+        now=now,
+        level=Level.WARNING,
+        phase=phase,
+        data={"commands": [check.command for check in red]},
+    )
+
+
+def approve(
+    tx: Session, approval_id: int, *, by: str, main: str | None, max_attempts: int, now: datetime
+) -> None:
+    """Approve what was shown. `main` is where it stands now: the next phase's beginning."""
+    approval = _open(tx, approval_id)
+    _decide(approval, ApprovalStatus.APPROVED, by, None, now)
+    project = tx.get_one(Project, approval.project_id)
+    match approval.kind:
+        case ApprovalKind.PLAN:
+            row = tx.get_one(Plan, approval.subject_id)
+            plans.instantiate(tx, project, row, max_attempts=max_attempts)
+            move(project, ProjectStatus.RUNNING, by=Cause.PERSON)
+            journal.record(
+                tx, Event.PLAN_APPROVED, f"Plan {row.version} was approved.", now=now, actor=by,
+                project=project,
+            )  # fmt: skip
+        case ApprovalKind.GATE:
+            phase = tx.get_one(Phase, approval.subject_id)
+            move(phase, PhaseStatus.COMPLETED, by=Cause.PERSON)
+            phase.completed_at = now
+            journal.record(
+                tx, Event.PHASE_APPROVED, f"Phase {phase.name} was approved.", now=now, actor=by,
+                phase=phase,
+            )  # fmt: skip
+    _start_next_phase(tx, project, main, now=now)
+
+
+def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime) -> None:
+    """Send it back with a reason: to the planner, or as rework of the phase."""
+    reason = reason.strip()
+    if not reason:
+        raise InputError(
+            "A rejection needs a reason.", hint="Type `reject`, a space, and what is wrong."
+        )
+    approval = _open(tx, approval_id)
+    _decide(approval, ApprovalStatus.REJECTED, by, reason, now)
+    project = tx.get_one(Project, approval.project_id)
+    project.planner_failures = 0
+    match approval.kind:
+        case ApprovalKind.PLAN:
+            project.replan_reason = reason
+            move(project, ProjectStatus.PLANNING, by=Cause.PERSON)
+            journal.record(
+                tx, Event.PLAN_REJECTED, reason, now=now, actor=by, project=project
+            )
+        case ApprovalKind.GATE:
+            phase = tx.get_one(Phase, approval.subject_id)
+            phase.rework_reason = reason
+            move(phase, PhaseStatus.IN_PROGRESS, by=Cause.PERSON)
+            journal.record(tx, Event.PHASE_REJECTED, reason, now=now, actor=by, phase=phase)
+
+
+def _open(tx: Session, approval_id: int) -> Approval:
+    approval = tx.get(Approval, approval_id)
+    if approval is None:
+        raise StalePress("There is no such decision.")
+    if approval.status is not ApprovalStatus.OPEN:
+        when = f" at {approval.decided_at:%H:%M}" if approval.decided_at else ""
+        who = f" by {approval.decided_by}" if approval.decided_by else ""
+        raise StalePress(f"This was {approval.status!s}{who}{when}; nothing was changed.")
+    return approval
+
+
+def _decide(
+    approval: Approval, to: ApprovalStatus, by: str, reason: str | None, now: datetime
+) -> None:
+    move(approval, to, by=Cause.PERSON)
+    approval.decided_at = now
+    approval.decided_by = by
+    approval.reason = reason
+
+
+def _start_next_phase(tx: Session, project: Project, main: str | None, *, now: datetime) -> None:
+    phase = tx.scalars(
+        select(Phase)
+        .where(Phase.project_id == project.id, Phase.status != PhaseStatus.COMPLETED)
+        .order_by(Phase.position)
+        .limit(1)
+    ).first()
+    if phase is None or phase.status is not PhaseStatus.PENDING:
+        return
+    move(phase, PhaseStatus.IN_PROGRESS, by=Cause.SERVICE)
+    phase.started_at = now
+    phase.base_commit = main
+    journal.record(
+        tx, Event.PHASE_STARTED, f"Phase {phase.position} {phase.name} begins.", now=now,
+        phase=phase,
+    )  # fmt: skip

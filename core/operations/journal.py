@@ -1,0 +1,87 @@
+"""The journal: what happened, in a chain of hashes."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.events import Event, Level
+from core.store.tables import Feature, JournalEntry, Phase, Project, Run, Task
+
+SERVICE = "service"
+
+
+def record(
+    tx: Session,
+    event: Event,
+    text: str,
+    *,
+    now: datetime,
+    actor: str = SERVICE,
+    level: Level = Level.INFO,
+    project: Project | None = None,
+    phase: Phase | None = None,
+    feature: Feature | None = None,
+    task: Task | None = None,
+    run: Run | None = None,
+    data: Mapping[str, object] | None = None,
+) -> JournalEntry:
+    """Write one entry; ids of what encloses the given thing are filled in."""
+    tx.flush()
+    about = task or feature or run or phase
+    project_id = project.id if project else (about.project_id if about else None)
+    previous = tx.scalars(
+        select(JournalEntry.hash).order_by(JournalEntry.id.desc()).limit(1)
+    ).first()
+    entry = JournalEntry(
+        at=now,
+        level=level,
+        category=event.value.split("_")[0],
+        event=event,
+        text=text,
+        actor=actor,
+        project_id=project_id,
+        run_id=run.id if run else (task.run_id if task else None),
+        task_id=task.id if task else None,
+        feature_id=feature.id if feature else (task or run or _NOTHING).feature_id,
+        phase_id=phase.id if phase else (task or feature or run or _NOTHING).phase_id,
+        data=dict(data or {}),
+        previous_hash=previous or "",
+    )
+    entry.hash = entry_hash(entry)
+    tx.add(entry)
+    return entry
+
+
+class _Nothing:
+    feature_id: int | None = None
+    phase_id: int | None = None
+
+
+_NOTHING = _Nothing()
+
+
+def entry_hash(entry: JournalEntry) -> str:
+    """SHA-256 of the entry and the hash before it."""
+    content = json.dumps(
+        [
+            entry.previous_hash,
+            entry.at.isoformat(),
+            entry.level,
+            entry.event,
+            entry.text,
+            entry.actor,
+            entry.project_id,
+            entry.run_id,
+            entry.task_id,
+            entry.feature_id,
+            entry.phase_id,
+            entry.data,
+        ],
+        sort_keys=True,
+        ensure_ascii=False,
+    )
+    return sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,305 @@
+"""Plans: submitted, approved into phases, features and tasks, rejected, extended."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.domain import plan as plans
+from core.domain.events import Event
+from core.domain.lifecycle import (
+    ApprovalKind,
+    ApprovalStatus,
+    Cause,
+    FeatureStatus,
+    PhaseStatus,
+    ProjectStatus,
+    TaskStatus,
+    move,
+)
+from core.domain.names import slugify
+from core.errors import StateError
+from core.operations import journal
+from core.operations.projects import latest_plan
+from core.store.tables import (
+    Approval,
+    Feature,
+    FeatureDependency,
+    Phase,
+    Plan,
+    Project,
+    Run,
+    Task,
+    TaskDependency,
+)
+
+PLAN = TypeAdapter(plans.Plan)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a submission."""
+
+    problems: tuple[str, ...]
+
+    @property
+    def accepted(self) -> bool:
+        return not self.problems
+
+
+def known(tx: Session, project_id: int) -> plans.Known:
+    """Names that an approved project has already."""
+    rows = tx.execute(
+        select(Task.name, Feature.name)
+        .join(Feature, Feature.id == Task.feature_id)
+        .where(Task.project_id == project_id)
+    )
+    features = tx.scalars(select(Feature.name).where(Feature.project_id == project_id))
+    return plans.Known(tasks={task: feature for task, feature in rows}, features=set(features))
+
+
+def submit(
+    tx: Session,
+    run_id: int,
+    plan: plans.Plan,
+    refused_checks: Mapping[str, str],
+    *,
+    max_attempts: int,
+    now: datetime,
+) -> Submitted:
+    """Take a planner's plan: a first or revised one is shown, an addition is carried out."""
+    run = tx.get_one(Run, run_id)
+    project = tx.get_one(Project, run.project_id)
+    extends = project.status is ProjectStatus.RUNNING
+    have = known(tx, project.id) if extends else plans.NOTHING
+    problems = plans.problems(plan, refused_checks=refused_checks, known=have)
+    if problems:
+        return Submitted(problems)
+    if extends:
+        phase = tx.get(Phase, run.phase_id) if run.phase_id else None
+        if phase is None or phase.rework_reason is None:
+            return Submitted(("Nothing new is wanted of this project now; end your turn.",))
+        _extend(tx, project, phase, plan, max_attempts=max_attempts, now=now, run=run)
+        return Submitted(())
+    _propose(tx, project, run, plan, now=now)
+    return Submitted(())
+
+
+def _propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: datetime) -> None:
+    before = latest_plan(tx, project.id)
+    opened = open_approval(tx, project.id, ApprovalKind.PLAN)
+    if opened:  # the same planner thought again before anybody decided
+        move(opened, ApprovalStatus.WITHDRAWN, by=Cause.SERVICE)
+        opened.decided_at = now
+    row = Plan(
+        project_id=project.id,
+        version=before.version + 1 if before else 1,
+        run_id=run.id,
+        payload=asdict(plan),
+        changes=list(plans.changes(PLAN.validate_python(before.payload), plan)) if before else [],
+        submitted_at=now,
+    )
+    tx.add(row)
+    tx.flush()
+    tx.add(
+        Approval(
+            project_id=project.id,
+            kind=ApprovalKind.PLAN,
+            subject_id=row.id,
+            version=str(row.version),
+            status=ApprovalStatus.OPEN,
+            opened_at=now,
+        )
+    )
+    project.replan_reason = None
+    project.planner_failures = 0
+    if project.status is ProjectStatus.PLANNING:
+        move(project, ProjectStatus.AWAITING_APPROVAL, by=Cause.AGENT)
+    journal.record(
+        tx,
+        Event.PLAN_SUBMITTED,
+        f"Plan {row.version}: {len(plan.phases)} phases, {len(plan.features())} features,"
+        f" {len(plan.tasks())} tasks.",
+        now=now,
+        actor=f"run:{run.id}",
+        project=project,
+        run=run,
+    )
+
+
+def open_approval(tx: Session, project_id: int, kind: ApprovalKind) -> Approval | None:
+    return tx.scalars(
+        select(Approval).where(
+            Approval.project_id == project_id,
+            Approval.kind == kind,
+            Approval.status == ApprovalStatus.OPEN,
+        )
+    ).first()
+
+
+def instantiate(tx: Session, project: Project, row: Plan, *, max_attempts: int) -> None:
+    """The approved plan as phases, features and tasks; the first phase is not begun yet."""
+    if tx.scalar(select(func.count()).where(Phase.project_id == project.id)):
+        raise StateError("This project has an approved plan already.")
+    plan = PLAN.validate_python(row.payload)
+    project.summary = plan.summary
+    project.setup = list(plan.setup)
+    project.run_command = plan.run
+    project.checks = list(plan.checks)
+    for position, planned in enumerate(plan.phases, start=1):
+        phase = Phase(
+            project_id=project.id,
+            position=position,
+            name=planned.name,
+            description=planned.description,
+            status=PhaseStatus.PENDING,
+        )
+        tx.add(phase)
+        tx.flush()
+        _add_features(tx, phase, planned.features, max_attempts=max_attempts)
+    _add_dependencies(tx, project.id, plan)
+
+
+def _extend(
+    tx: Session,
+    project: Project,
+    phase: Phase,
+    plan: plans.Plan,
+    *,
+    max_attempts: int,
+    now: datetime,
+    run: Run,
+) -> None:
+    """Everything submitted becomes new features of the rejected phase."""
+    _add_features(tx, phase, plan.features(), max_attempts=max_attempts)
+    _add_dependencies(tx, project.id, plan)
+    phase.rework_reason = None
+    project.planner_failures = 0
+    journal.record(
+        tx,
+        Event.PLAN_EXTENDED,
+        f"{len(plan.tasks())} rework tasks for phase {phase.name}.",
+        now=now,
+        actor=f"run:{run.id}",
+        project=project,
+        phase=phase,
+        run=run,
+    )
+
+
+def add_rework(
+    tx: Session, phase: Phase, reason: str, checks: list[str], *, max_attempts: int
+) -> None:
+    """One rework feature with one task, where no planner made better ones."""
+    count = tx.scalar(select(func.count()).where(Feature.phase_id == phase.id)) or 0
+    name = f"Rework {count} of {phase.name}"
+    task = plans.PlannedTask(
+        name=f"Mend phase {phase.position} ({count}): {' '.join(reason.split())[:60]}",
+        description=reason,
+        category="rework",
+        complexity=3,
+        checks=tuple(checks),
+    )
+    feature = plans.PlannedFeature(name=name, description=reason, tasks=(task,))
+    _add_features(tx, phase, (feature,), max_attempts=max_attempts)
+
+
+def _add_features(
+    tx: Session,
+    phase: Phase,
+    features: tuple[plans.PlannedFeature, ...],
+    *,
+    max_attempts: int,
+) -> None:
+    taken = set(tx.scalars(select(Feature.slug).where(Feature.project_id == phase.project_id)))
+    place = tx.scalar(
+        select(func.max(Feature.position)).where(Feature.project_id == phase.project_id)
+    )
+    number = tx.scalar(
+        select(func.max(Task.number)).where(Task.project_id == phase.project_id)
+    )
+    place, number = place or 0, number or 0
+    for planned in features:
+        place += 1
+        slug = slugify(planned.name, taken, fallback="feature")
+        taken.add(slug)
+        feature = Feature(
+            project_id=phase.project_id,
+            phase_id=phase.id,
+            position=place,
+            name=planned.name,
+            slug=slug,
+            description=planned.description,
+            spec=planned.spec,
+            status=FeatureStatus.PENDING,
+            branch=f"feature/{slug}",
+        )
+        tx.add(feature)
+        tx.flush()
+        for planned_task in planned.tasks:
+            number += 1
+            tx.add(
+                Task(
+                    project_id=phase.project_id,
+                    phase_id=phase.id,
+                    feature_id=feature.id,
+                    number=number,
+                    position=number,
+                    name=planned_task.name,
+                    category=planned_task.category,
+                    description=planned_task.description,
+                    steps=list(planned_task.steps),
+                    complexity=planned_task.complexity,
+                    checks=[c for c in planned_task.checks if c.strip()],
+                    files=list(planned_task.files),
+                    status=TaskStatus.PENDING,
+                    allowed_attempts=max_attempts,
+                )
+            )
+    tx.flush()
+
+
+def _add_dependencies(tx: Session, project_id: int, plan: plans.Plan) -> None:
+    features = {
+        f.name: f for f in tx.scalars(select(Feature).where(Feature.project_id == project_id))
+    }
+    tasks = {t.name: t for t in tx.scalars(select(Task).where(Task.project_id == project_id))}
+    lifted = plans.lifted_dependencies(plan, known(tx, project_id))
+    for planned in plan.features():
+        for name in sorted(lifted[planned.name]):
+            tx.add(
+                FeatureDependency(
+                    feature_id=features[planned.name].id,
+                    depends_on_id=features[name].id,
+                    declared=name in planned.depends_on,
+                )
+            )
+        for planned_task in planned.tasks:
+            for name in dict.fromkeys(planned_task.depends_on):
+                tx.add(
+                    TaskDependency(
+                        task_id=tasks[planned_task.name].id, depends_on_id=tasks[name].id
+                    )
+                )
+    tx.flush()
+    refresh_order(tx, project_id)
+
+
+def refresh_order(tx: Session, project_id: int) -> None:
+    """Recount `blockers` and `rank` after the graph changed."""
+    tasks = {t.id: t for t in tx.scalars(select(Task).where(Task.project_id == project_id))}
+    graph: dict[int, set[int]] = {task_id: set() for task_id in tasks}
+    edges = select(TaskDependency).join(Task, Task.id == TaskDependency.task_id)
+    for edge in tx.scalars(edges.where(Task.project_id == project_id)):
+        graph[edge.task_id].add(edge.depends_on_id)
+    rank = plans.ranks(graph, {task.id: task.complexity for task in tasks.values()})
+    for task in tasks.values():
+        task.rank = rank[task.id]
+        task.blockers = sum(
+            tasks[other].feature_id == task.feature_id
+            and tasks[other].status is not TaskStatus.PASSING
+            for other in graph[task.id]
+        )

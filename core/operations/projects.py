@@ -1,0 +1,153 @@
+"""Projects: made, blocked, unblocked, stopped, completed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.events import Event, Level
+from core.domain.lifecycle import Cause, PhaseStatus, ProjectStatus, move
+from core.domain.money import to_micro
+from core.domain.names import slugify
+from core.errors import InputError, StateError
+from core.operations import journal
+from core.store.tables import Phase, Plan, Project
+
+
+@dataclass(frozen=True)
+class ProjectRef:
+    """What the outside keeps in hand of a project."""
+
+    id: int
+    name: str
+    slug: str
+
+
+def create(
+    tx: Session,
+    *,
+    name: str,
+    spec_digest: str,
+    practice: bool,
+    budget: Decimal,
+    actor: str,
+    now: datetime,
+) -> ProjectRef:
+    """The project of this name and spec, made if it is new; another spec is refused."""
+    wanted = name.casefold()
+    rows = tx.scalars(select(Project)).all()
+    known = next((row for row in rows if row.name.casefold() == wanted), None)
+    if known:
+        if known.spec_digest != spec_digest:
+            raise InputError(
+                f"A project {known.name!r} exists in this home, with another spec.",
+                hint="Give this one another name with --name, or use another --home.",
+            )
+        if known.practice != practice:
+            model = "the practice model" if known.practice else "Claude"
+            raise InputError(
+                f"The project {known.name!r} was begun with {model}.",
+                hint="Use another --name or --home for the other model.",
+            )
+        return ProjectRef(known.id, known.name, known.slug)
+    project = Project(
+        name=name,
+        slug=slugify(name, {row.slug for row in rows}, fallback="project"),
+        status=ProjectStatus.PLANNING,
+        spec_digest=spec_digest,
+        practice=practice,
+        budget_micro_usd=to_micro(budget),
+        created_at=now,
+    )
+    tx.add(project)
+    journal.record(
+        tx, Event.PROJECT_CREATED, f"Project {name} was created.", now=now, actor=actor,
+        project=project,
+    )  # fmt: skip
+    return ProjectRef(project.id, project.name, project.slug)
+
+
+def spec_written(tx: Session, project_id: int, commit: str, *, now: datetime) -> None:
+    """The first commit on `main` holds both spec files."""
+    project = tx.get_one(Project, project_id)
+    if project.first_commit is None:
+        project.first_commit = commit
+        journal.record(
+            tx, Event.SPEC_WRITTEN, f"The spec is on main at {commit[:7]}.", now=now,
+            project=project,
+        )  # fmt: skip
+
+
+def set_budget(tx: Session, project_id: int, budget: Decimal) -> None:
+    tx.get_one(Project, project_id).budget_micro_usd = to_micro(budget)
+
+
+def block(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
+    """Nothing more starts until a person goes on with it."""
+    project = tx.get_one(Project, project_id)
+    if project.status not in (ProjectStatus.PLANNING, ProjectStatus.RUNNING):
+        return
+    project.before_pause = project.status
+    project.blocked_reason = reason
+    move(project, ProjectStatus.BLOCKED, by=Cause.SERVICE)
+    journal.record(
+        tx, Event.PROJECT_BLOCKED, reason, now=now, level=Level.ERROR, project=project
+    )
+
+
+def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
+    """Go on with a blocked, paused or stopped project; another is left as it is."""
+    project = tx.get_one(Project, project_id)
+    if project.status not in (
+        ProjectStatus.BLOCKED,
+        ProjectStatus.PAUSED,
+        ProjectStatus.STOPPED,
+    ):
+        return
+    planned = project.before_pause is not ProjectStatus.PLANNING
+    move(project, ProjectStatus.RUNNING if planned else ProjectStatus.PLANNING, by=Cause.PERSON)
+    project.blocked_reason = None
+    project.planner_failures = 0
+    project.planner_restarts = 0
+    project.planner_not_before = None
+    journal.record(
+        tx, Event.PROJECT_RESUMED, f"{project.name} goes on.", now=now, actor=actor,
+        project=project,
+    )  # fmt: skip
+
+
+def pause(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
+    """Its agents stop at once; what they hold goes back to the queue."""
+    project = tx.get_one(Project, project_id)
+    if project.status not in (ProjectStatus.PLANNING, ProjectStatus.RUNNING):
+        raise StateError(f"{project.name} is {project.status!s}: there is nothing to pause.")
+    project.before_pause = project.status
+    move(project, ProjectStatus.PAUSED, by=Cause.PERSON)
+
+
+def complete(tx: Session, project_id: int, report_commit: str, *, now: datetime) -> None:
+    """The last gate was approved and the report is on `main`."""
+    project = tx.get_one(Project, project_id)
+    if project.status is ProjectStatus.COMPLETED:
+        return
+    left = tx.scalars(
+        select(Phase.name).where(
+            Phase.project_id == project_id, Phase.status != PhaseStatus.COMPLETED
+        )
+    ).first()
+    if left is not None:
+        raise StateError(f"Phase {left} is not approved yet.")
+    project.report_commit = report_commit
+    project.completed_at = now
+    move(project, ProjectStatus.COMPLETED, by=Cause.SERVICE)
+    journal.record(
+        tx, Event.PROJECT_COMPLETED, f"{project.name} is complete.", now=now, project=project
+    )
+
+
+def latest_plan(tx: Session, project_id: int) -> Plan | None:
+    return tx.scalars(
+        select(Plan).where(Plan.project_id == project_id).order_by(Plan.version.desc()).limit(1)
+    ).first()

@@ -1,0 +1,114 @@
+"""Questions of agents to people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.events import Event
+from core.errors import InputError, StalePress
+from core.operations import journal
+from core.store.tables import Question, Run
+
+TEXT_LIMIT = 10_000
+OPTION_LIMIT = 200
+OPTIONS = 25
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    id: int
+    run_id: int
+    asker: str  # coder-1
+    text: str
+    options: tuple[str, ...]
+    multiple: bool
+
+
+def ask(
+    tx: Session,
+    run_id: int,
+    text: str,
+    options: Sequence[str],
+    multiple: bool,
+    *,
+    now: datetime,
+) -> int:
+    """Write a question; the same one of the same run again is the same question."""
+    if not text.strip() or len(text) > TEXT_LIMIT:
+        raise InputError(f"A question has 1 to {TEXT_LIMIT:,} characters.")
+    if len(options) > OPTIONS or any(not o.strip() or len(o) > OPTION_LIMIT for o in options):
+        raise InputError(
+            f"At most {OPTIONS} options of 1 to {OPTION_LIMIT} characters can be shown."
+        )
+    known = tx.scalars(
+        select(Question).where(
+            Question.run_id == run_id, Question.text == text, Question.delivered.is_(False)
+        )
+    ).first()
+    if known:
+        return known.id
+    run = tx.get_one(Run, run_id)
+    question = Question(
+        project_id=run.project_id,
+        run_id=run_id,
+        text=text,
+        options=list(options),
+        multiple=multiple,
+        asked_at=now,
+    )
+    tx.add(question)
+    tx.flush()
+    journal.record(
+        tx, Event.QUESTION_ASKED, text[:500], now=now, actor=f"run:{run_id}", run=run,
+        data={"question": question.id},
+    )  # fmt: skip
+    return question.id
+
+
+def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) -> None:
+    """Answer an open question; the first answer stays."""
+    if not text.strip():
+        raise InputError("An answer has words.")
+    question = tx.get_one(Question, question_id)
+    if question.answer is not None:
+        raise StalePress(
+            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M}."
+        )
+    question.answer = text
+    question.answered_by = by
+    question.answered_at = now
+    journal.record(
+        tx, Event.QUESTION_ANSWERED, text[:500], now=now, actor=by,
+        run=tx.get_one(Run, question.run_id), data={"question": question.id},
+    )  # fmt: skip
+
+
+def take_answer(tx: Session, question_id: int) -> str | None:
+    """The answer for the agent that waits; once taken it is delivered."""
+    question = tx.get_one(Question, question_id)
+    if question.answer is not None:
+        question.delivered = True
+    return question.answer
+
+
+def open_questions(tx: Session, project_id: int) -> tuple[OpenQuestion, ...]:
+    rows = tx.execute(
+        select(Question, Run)
+        .join(Run, Run.id == Question.run_id)
+        .where(Question.project_id == project_id, Question.answer.is_(None))
+        .order_by(Question.id)
+    )
+    return tuple(
+        OpenQuestion(
+            id=question.id,
+            run_id=run.id,
+            asker=f"{run.kind.value}-{run.seat}",
+            text=question.text,
+            options=tuple(question.options),
+            multiple=question.multiple,
+        )
+        for question, run in rows
+    )

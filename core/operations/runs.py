@@ -1,0 +1,382 @@
+"""Runs: begun, mapped to processes, parked, ended; and what becomes of their tasks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from core.domain import failure, orders
+from core.domain.agents import AgentKind
+from core.domain.events import Event, Level
+from core.domain.failure import EndedHow
+from core.domain.lifecycle import (
+    Cause,
+    FeatureStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+    move,
+)
+from core.operations import journal, plans, projects, spending, tasks
+from core.ports.agents import FailureKind, RunOutcome
+from core.store.tables import (
+    AgentProcess,
+    Feature,
+    Phase,
+    Project,
+    Question,
+    Run,
+    RunTask,
+    Task,
+)
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """What carrying out needs to know of a run that was begun."""
+
+    id: int
+    kind: AgentKind
+    model: str
+    session_id: str
+    resume: bool
+    feature_id: int | None
+    feature_slug: str | None
+    phase_id: int | None
+    first_task: tasks.TaskBrief | None
+    good_commit: str | None
+    prepared: bool
+    seat: int
+
+
+def begin(
+    tx: Session,
+    project_id: int,
+    order: orders.StartRun,
+    *,
+    session_id: UUID,
+    life: str,
+    host: str,
+    now: datetime,
+) -> RunRef | None:
+    """Write a run and give it its first task; None when the order is out of date.
+
+    A run whose worktree and session go on takes both over if its task and model are the same.
+    """
+    task = tx.get(Task, order.task_id) if order.task_id else None
+    if order.kind is AgentKind.CODER and (task is None or task.status is not TaskStatus.PENDING):
+        return None
+    feature = tx.get(Feature, order.feature_id) if order.feature_id else None
+    earlier = _resumable(tx, order)
+    run = Run(
+        project_id=project_id,
+        kind=order.kind,
+        status=RunStatus.STARTING,
+        feature_id=order.feature_id,
+        phase_id=order.phase_id,
+        seat=order.seat,
+        model=order.model,
+        session_id=earlier.session_id if earlier else str(session_id),
+        resumes_id=earlier.id if earlier else None,
+        life=life,
+        host=host,
+        attempt=(task.attempts if task else 0) + 1,
+        reserved_micro_usd=_median_cost(tx, project_id, order.kind),
+        reason=order.reason,
+        started_at=now,
+    )
+    tx.add(run)
+    tx.flush()
+    if feature is not None:
+        feature.resume_run_id = None
+        if feature.status in (FeatureStatus.PENDING, FeatureStatus.READY):
+            move(feature, FeatureStatus.IN_PROGRESS, by=Cause.SERVICE)
+    journal.record(
+        tx,
+        Event.RUN_RESUMED if earlier else Event.RUN_STARTED,
+        f"{order.kind.value}-{order.seat} begins with {order.model}: {order.reason}.",
+        now=now,
+        run=run,
+        task=task,
+        data={"reason": order.reason, "resumes": earlier.id if earlier else None},
+    )
+    if task is not None:
+        tasks.claim(tx, task, run, now=now)
+    return RunRef(
+        id=run.id,
+        kind=run.kind,
+        model=run.model,
+        session_id=run.session_id,
+        resume=earlier is not None,
+        feature_id=run.feature_id,
+        feature_slug=feature.slug if feature else None,
+        phase_id=run.phase_id,
+        first_task=tasks.brief(tx, task) if task else None,
+        good_commit=feature.good_commit if feature else None,
+        prepared=feature.prepared if feature else False,
+        seat=run.seat,
+    )
+
+
+def _resumable(tx: Session, order: orders.StartRun) -> Run | None:
+    if order.resumes is None:
+        return None
+    earlier = tx.get(Run, order.resumes)
+    if earlier is None or earlier.model != order.model or earlier.kind is not order.kind:
+        return None
+    if order.task_id and tx.get(RunTask, (earlier.id, order.task_id)) is None:
+        return None
+    return earlier
+
+
+def _median_cost(tx: Session, project_id: int, kind: AgentKind) -> int:
+    """The median of the project's last ended runs of this kind, in micro-dollars."""
+    costs = sorted(spending.run_costs(tx, project_id, kind, limit=21))
+    return costs[len(costs) // 2] if costs else 0
+
+
+def fresh_start(tx: Session, run_id: int, session_id: UUID) -> None:
+    """The session cannot go on (its transcript is gone): this run begins a new one."""
+    run = tx.get_one(Run, run_id)
+    run.session_id = str(session_id)
+    run.resumes_id = None
+
+
+def working(tx: Session, run_id: int) -> None:
+    run = tx.get_one(Run, run_id)
+    if run.status is RunStatus.STARTING:
+        move(run, RunStatus.WORKING, by=Cause.SERVICE)
+
+
+def session_changed(tx: Session, run_id: int, session_id: str) -> None:
+    tx.get_one(Run, run_id).session_id = session_id
+
+
+def worktree_ready(
+    tx: Session, feature_id: int, commit: str, *, prepared: bool | None = None
+) -> None:
+    """The branch stands at this proved commit; `setup` ran there or not."""
+    feature = tx.get_one(Feature, feature_id)
+    feature.good_commit = commit
+    if prepared is not None:
+        feature.prepared = prepared
+
+
+def register_process(
+    tx: Session, run_id: int, kind: AgentKind, model: str, work: str, *, now: datetime
+) -> int:
+    row = AgentProcess(kind=kind, model=model, work=work, run_id=run_id, registered_at=now)
+    tx.add(row)
+    tx.flush()
+    return row.id
+
+
+def process_started(tx: Session, process: int, pid: int, created_at: float) -> None:
+    row = tx.get_one(AgentProcess, process)
+    row.pid, row.pid_created_at = pid, created_at
+    if row.run_id:
+        tx.get_one(Run, row.run_id).pid = pid
+
+
+def assign_process(tx: Session, process: int, run_id: int | None) -> None:
+    row = tx.get_one(AgentProcess, process)
+    row.run_id = run_id
+    if run_id:
+        tx.get_one(Run, run_id).pid = row.pid
+
+
+def process_ended(tx: Session, process: int, *, now: datetime) -> None:
+    row = tx.get_one(AgentProcess, process)
+    row.run_id = None
+    row.ended_at = now
+
+
+def current_run(tx: Session, process: int) -> int | None:
+    """The run a process works for now."""
+    row = tx.get(AgentProcess, process)
+    if row is None or row.run_id is None:
+        return None
+    run = tx.get_one(Run, row.run_id)
+    return run.id if run.status in orders.ACTIVE else None
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended, as the runner or recovery found it."""
+
+    outcome: RunOutcome
+    how: EndedHow
+    words: str
+    failure: FailureKind | None = None
+    session_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Settings that settle an end."""
+
+    chain: Sequence[str]
+    backoff_max: timedelta
+
+
+def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetime) -> None:
+    """Close a run; the task it still holds goes back, gets stuck, or waits for the next run."""
+    run = tx.get_one(Run, run_id)
+    if run.status is RunStatus.ENDED:
+        return
+    held = tasks.held_by(tx, run_id)
+    move(run, RunStatus.ENDED, by=Cause.SERVICE)
+    run.outcome = ended.outcome
+    run.failure = ended.failure
+    run.words = ended.words[:4000]
+    run.ended_at = now
+    run.reserved_micro_usd = 0
+    if ended.session_id:
+        run.session_id = ended.session_id
+    tx.execute(
+        update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None)
+    )
+    journal.record(
+        tx,
+        Event.RUN_ENDED,
+        f"{run.kind.value}-{run.seat} ended: {ended.outcome!s}.",
+        now=now,
+        level=Level.INFO if ended.outcome is RunOutcome.FINISHED else Level.WARNING,
+        run=run,
+        data={"outcome": ended.outcome.value, "words": ended.words[:500]},
+    )
+    if run.kind is AgentKind.CODER:
+        for task in held:
+            settled = failure.settle(
+                ended.how, restarts=task.restarts, backoff_max=policy.backoff_max
+            )
+            error = task.last_error if settled.attempt and task.refusals else None
+            tasks.give_back(
+                tx, task, settled, error=error or ended.words or "The run ended without it.",
+                model=run.model, chain=policy.chain, now=now,
+            )  # fmt: skip
+            if settled.resume and run.feature_id:
+                tx.get_one(Feature, run.feature_id).resume_run_id = run.id
+    elif run.kind is AgentKind.PLANNER:
+        _settle_planner(tx, run, ended, policy, now=now)
+    if ended.how is EndedHow.CREDENTIALS:
+        projects.block(tx, run.project_id, ended.words, now=now)
+
+
+def _settle_planner(
+    tx: Session, run: Run, ended: RunEnd, policy: Policy, *, now: datetime
+) -> None:
+    project = tx.get_one(Project, run.project_id)
+    phase = tx.get(Phase, run.phase_id) if run.phase_id else None
+    waits = project.status is ProjectStatus.PLANNING or (
+        phase is not None and phase.rework_reason is not None
+    )
+    if not waits:
+        project.planner_restarts = 0
+        return
+    settled = failure.settle(
+        ended.how, restarts=project.planner_restarts, backoff_max=policy.backoff_max
+    )
+    project.planner_restarts = settled.restarts
+    project.planner_failures += settled.attempt
+    project.planner_not_before = now + settled.wait if settled.wait else None
+    if (
+        phase is not None
+        and phase.rework_reason is not None
+        and project.planner_failures >= orders.PLANNER_ATTEMPTS
+    ):
+        _rework_without_planner(tx, project, phase)
+
+
+def _rework_without_planner(tx: Session, project: Project, phase: Phase) -> None:
+    reason = phase.rework_reason or ""
+    checks = project.checks or list(
+        dict.fromkeys(
+            check
+            for task in tx.scalars(
+                select(Task).where(
+                    Task.phase_id == phase.id, Task.status == TaskStatus.PASSING
+                )
+            )
+            for check in task.checks
+        )
+    )
+    plans.add_rework(tx, phase, reason, checks, max_attempts=failure.REFUSAL_LIMIT)
+    phase.rework_reason = None
+    project.planner_failures = 0
+
+
+def park(tx: Session, run_id: int, *, now: datetime) -> bool:
+    """The agent ended its turn on an open question: no process, no slot, the feature kept."""
+    run = tx.get_one(Run, run_id)
+    waiting = tx.scalar(
+        select(func.count()).where(Question.run_id == run_id, Question.delivered.is_(False))
+    )
+    if not waiting or run.status is not RunStatus.WORKING:
+        return False
+    move(run, RunStatus.WAITING, by=Cause.SERVICE)
+    run.reserved_micro_usd = 0
+    tx.execute(
+        update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None)
+    )
+    journal.record(
+        tx, Event.RUN_PARKED, f"{run.kind.value}-{run.seat} waits for an answer.", now=now,
+        run=run,
+    )  # fmt: skip
+    return True
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A parked run whose question has its answer, closed in favour of the run that goes on."""
+
+    order: orders.StartRun
+    answer: str
+
+
+def take_up(tx: Session, run_id: int, *, now: datetime) -> Answered | None:
+    """Close a parked run; its task goes to a new run with the same worktree and session."""
+    run = tx.get_one(Run, run_id)
+    question = tx.scalars(
+        select(Question)
+        .where(Question.run_id == run_id, Question.delivered.is_(False))
+        .order_by(Question.id)
+    ).first()
+    if run.status is not RunStatus.WAITING or question is None or question.answer is None:
+        return None
+    question.delivered = True
+    held = tasks.held_by(tx, run_id)
+    move(run, RunStatus.ENDED, by=Cause.SERVICE)
+    run.outcome = RunOutcome.FINISHED
+    run.ended_at = now
+    for task in held:
+        task.run_id = None
+        move(task, TaskStatus.PENDING, by=Cause.SERVICE)
+    tx.flush()
+    return Answered(
+        orders.StartRun(
+            kind=run.kind,
+            model=run.model,
+            reason="its question was answered",
+            phase_id=run.phase_id,
+            feature_id=run.feature_id,
+            task_id=held[0].id if held else None,
+            seat=run.seat,
+            resumes=run.id,
+        ),
+        question.answer,
+    )
+
+
+def requeue(tx: Session, run_id: int, policy: Policy, *, now: datetime) -> None:
+    """Close a run that an earlier life of the service left behind."""
+    end(
+        tx,
+        run_id,
+        RunEnd(RunOutcome.INTERRUPTED, EndedHow.SERVICE, "The service stopped."),
+        policy,
+        now=now,
+    )

@@ -1,0 +1,191 @@
+"""The snapshot a decision is made from: one project's open work (DESIGN.md §5)."""
+
+from collections import Counter
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from core.domain.lifecycle import (
+    FeatureStatus,
+    PhaseStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+)
+from core.domain.orders import (
+    ACTIVE,
+    FeatureView,
+    Limits,
+    PhaseView,
+    RunView,
+    Snapshot,
+    TaskView,
+)
+from core.operations import spending
+from core.store.tables import (
+    AccountWindow,
+    Feature,
+    FeatureDependency,
+    Phase,
+    Project,
+    Question,
+    Run,
+    Task,
+)
+
+OPEN_TASK = (TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.STUCK)
+
+
+def load(
+    tx: Session,
+    project_id: int,
+    *,
+    limits: Limits,
+    caps: spending.Caps,
+    upstream: str,
+    life: str,
+    now: datetime,
+) -> Snapshot:
+    """Read what `next_orders` needs of a project; costs what is open, not what is done."""
+    project = tx.get_one(Project, project_id)
+    window = tx.get(AccountWindow, upstream)
+    phase = tx.scalars(
+        select(Phase)
+        .where(Phase.project_id == project_id, Phase.status != PhaseStatus.COMPLETED)
+        .order_by(Phase.position)
+        .limit(1)
+    ).first()
+    building = phase is not None and project.status is ProjectStatus.RUNNING
+    return Snapshot(
+        now=now,
+        project_id=project_id,
+        status=project.status,
+        limits=limits,
+        phase=PhaseView(
+            id=phase.id,
+            position=phase.position,
+            status=phase.status,
+            rework=phase.rework_reason is not None,
+        )
+        if phase
+        else None,
+        features=_features(tx, phase.id) if phase and building else (),
+        tasks=_tasks(tx, phase.id) if phase and building else (),
+        runs=_runs(tx, project_id, life),
+        agents_elsewhere=tx.scalar(
+            select(func.count()).where(Run.project_id != project_id, Run.status.in_(ACTIVE))
+        )
+        or 0,
+        window_until=window.until if window else None,
+        budget_left=spending.budget_left(tx, project, caps, now=now),
+        planner_failures=project.planner_failures,
+        planner_not_before=project.planner_not_before,
+    )
+
+
+def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
+    waited = aliased(Feature)
+    waits = Counter(
+        tx.scalars(
+            select(FeatureDependency.feature_id)
+            .join(Feature, Feature.id == FeatureDependency.feature_id)
+            .join(waited, waited.id == FeatureDependency.depends_on_id)
+            .where(
+                Feature.phase_id == phase_id,
+                Feature.status != FeatureStatus.COMPLETED,
+                waited.status != FeatureStatus.COMPLETED,
+            )
+        )
+    )
+    passing = dict(
+        tx.execute(
+            select(Task.feature_id, func.count())
+            .join(Feature, Feature.id == Task.feature_id)
+            .where(
+                Feature.phase_id == phase_id,
+                Feature.status != FeatureStatus.COMPLETED,
+                Task.status == TaskStatus.PASSING,
+            )
+            .group_by(Task.feature_id)
+        )
+        .tuples()
+        .all()
+    )
+    rows = tx.execute(
+        select(
+            Feature.id,
+            Feature.slug,
+            Feature.status,
+            Feature.priority,
+            Feature.position,
+            Feature.resume_run_id,
+        ).where(Feature.phase_id == phase_id, Feature.status != FeatureStatus.COMPLETED)
+    )
+    return tuple(
+        FeatureView(
+            id=row.id,
+            slug=row.slug,
+            status=row.status,
+            priority=row.priority,
+            position=row.position,
+            waits_for=waits[row.id],
+            passing=passing.get(row.id, 0),
+            resume_run_id=row.resume_run_id,
+        )
+        for row in rows
+    )
+
+
+def _tasks(tx: Session, phase_id: int) -> tuple[TaskView, ...]:
+    rows = tx.execute(
+        select(
+            Task.id,
+            Task.number,
+            Task.feature_id,
+            Task.status,
+            Task.priority,
+            Task.complexity,
+            Task.category,
+            Task.files,
+            Task.blockers,
+            Task.rank,
+            Task.position,
+            Task.attempts,
+            Task.restarts,
+            Task.deferred,
+            Task.model,
+            Task.not_before,
+        ).where(Task.phase_id == phase_id, Task.status.in_(OPEN_TASK))
+    )
+    return tuple(
+        TaskView(**{**row._mapping, "files": tuple(row.files)})  # noqa: SLF001  SQLAlchemy's name
+        for row in rows
+    )
+
+
+def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
+    answered = set(
+        tx.scalars(
+            select(Question.run_id).where(
+                Question.project_id == project_id,
+                Question.delivered.is_(False),
+                Question.answer.is_not(None),
+            )
+        )
+    )
+    rows = tx.scalars(
+        select(Run).where(Run.project_id == project_id, Run.status != RunStatus.ENDED)
+    )
+    return tuple(
+        RunView(
+            id=run.id,
+            kind=run.kind,
+            status=run.status,
+            feature_id=run.feature_id,
+            seat=run.seat,
+            ours=run.life == life,
+            answered=run.id in answered,
+        )
+        for run in rows
+    )

@@ -1,0 +1,311 @@
+"""Spending: asked at the door before each request, written after each message (DESIGN.md §8)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+
+from core.domain import failure
+from core.domain.agents import AgentKind
+from core.domain.events import Event, Level
+from core.domain.lifecycle import RunStatus, TaskStatus
+from core.domain.money import Dimension, MessageUsage, Price, Tokens, to_micro, to_usd
+from core.operations import journal
+from core.ports.agents import LimitReport, Refusal, RefusalReason
+from core.store.tables import (
+    AccountWindow,
+    AgentProcess,
+    Project,
+    Run,
+    Task,
+    UsageEntry,
+    UsageTotal,
+)
+
+WARN_AT = (50, 80, 95)  # percent of the project's budget
+
+
+@dataclass(frozen=True)
+class Caps:
+    """Budgets beside the project's own, in USD."""
+
+    run_usd: Decimal
+    day_usd: Decimal | None
+
+
+def admit(
+    tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime
+) -> Refusal | None:
+    """Whether a process may send one more request now."""
+    row = tx.get(AgentProcess, process)
+    run = tx.get(Run, row.run_id) if row and row.run_id else None
+    if run is None or run.status not in (RunStatus.STARTING, RunStatus.WORKING):
+        return Refusal(RefusalReason.NO_RUN, "This agent's run has ended; end your turn.")
+    window = tx.get(AccountWindow, upstream)
+    if window and window.until and window.until > now:
+        return Refusal(
+            RefusalReason.WINDOW,
+            f"The account's limit is reached until {window.until:%H:%M} UTC.",
+            window.until,
+        )
+    project = tx.get_one(Project, run.project_id)
+    spent = total(tx, project.id, Dimension.PROJECT, str(project.id))
+    if spent >= project.budget_micro_usd:
+        budget = to_usd(project.budget_micro_usd)
+        return Refusal(
+            RefusalReason.BUDGET, f"The budget of {project.name}, ${budget:.2f}, is spent."
+        )
+    if total(tx, project.id, Dimension.RUN, str(run.id)) >= to_micro(caps.run_usd):
+        return Refusal(
+            RefusalReason.BUDGET, f"The budget of this run, ${caps.run_usd:.2f}, is spent."
+        )
+    if caps.day_usd is not None and day_total(tx, now) >= to_micro(caps.day_usd):
+        return Refusal(
+            RefusalReason.BUDGET, f"The budget of today (UTC), ${caps.day_usd:.2f}, is spent."
+        )
+    return None
+
+
+def total(tx: Session, project_id: int, dimension: Dimension, key: str) -> int:
+    """Micro-dollars that budgets count."""
+    spent = tx.scalar(
+        select(UsageTotal.assumed_micro_usd).where(
+            UsageTotal.project_id == project_id,
+            UsageTotal.dimension == dimension,
+            UsageTotal.key == key,
+        )
+    )
+    return spent or 0
+
+
+def day_total(tx: Session, now: datetime) -> int:
+    """Micro-dollars of all projects on this UTC day."""
+    return (
+        tx.scalar(
+            select(func.sum(UsageTotal.assumed_micro_usd)).where(
+                UsageTotal.dimension == Dimension.DAY, UsageTotal.key == now.date().isoformat()
+            )
+        )
+        or 0
+    )
+
+
+def run_spent_out(tx: Session, run_id: int, caps: Caps) -> bool:
+    """Whether a run used up its own budget: the agent's doing, unlike the project's."""
+    run = tx.get_one(Run, run_id)
+    return total(tx, run.project_id, Dimension.RUN, str(run_id)) >= to_micro(caps.run_usd)
+
+
+def run_costs(tx: Session, project_id: int, kind: AgentKind, *, limit: int) -> list[int]:
+    """Micro-dollars of the last ended runs of a kind."""
+    runs = (
+        select(Run.id)
+        .where(Run.project_id == project_id, Run.kind == kind, Run.status == RunStatus.ENDED)
+        .order_by(Run.id.desc())
+        .limit(limit)
+    )
+    keys = [str(run_id) for run_id in tx.scalars(runs)]
+    return list(
+        tx.scalars(
+            select(UsageTotal.assumed_micro_usd).where(
+                UsageTotal.project_id == project_id,
+                UsageTotal.dimension == Dimension.RUN,
+                UsageTotal.key.in_(keys),
+            )
+        )
+    )
+
+
+def book(
+    tx: Session,
+    process: int,
+    process_id: str,
+    usage: MessageUsage,
+    price: Callable[[MessageUsage], Price],
+    *,
+    now: datetime,
+) -> bool:
+    """Write one message's usage and its sums; False when it is written already."""
+    row = tx.get_one(AgentProcess, process)
+    run = tx.get(Run, row.run_id) if row.run_id else _last_run(tx, row)
+    if run is None:
+        return False
+    project = tx.get_one(Project, run.project_id)
+    task_id = tx.scalars(
+        select(Task.id).where(Task.run_id == run.id, Task.status == TaskStatus.IN_PROGRESS)
+    ).first()
+    cost = price(usage)
+    micro = None if cost.usd is None else to_micro(cost.usd)
+    assumed = to_micro(cost.assumed_usd)
+    tokens = usage.tokens
+    entry = (
+        insert(UsageEntry)
+        .values(
+            process_id=process_id,
+            message_id=usage.message_id,
+            project_id=project.id,
+            run_id=run.id,
+            task_id=task_id,
+            feature_id=run.feature_id,
+            phase_id=run.phase_id,
+            kind=run.kind,
+            model=usage.model,
+            input=tokens.input,
+            output=tokens.output,
+            cache_read=tokens.cache_read,
+            cache_write_5m=tokens.cache_write_5m,
+            cache_write_1h=tokens.cache_write_1h,
+            micro_usd=micro,
+            assumed_micro_usd=assumed,
+            at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["process_id", "message_id"])
+        .returning(UsageEntry.id)
+    )
+    if tx.scalar(entry) is None:
+        return False
+    before = total(tx, project.id, Dimension.PROJECT, str(project.id))
+    keys = [
+        (Dimension.PROJECT, str(project.id)),
+        (Dimension.RUN, str(run.id)),
+        (Dimension.MODEL, usage.model),
+        (Dimension.KIND, run.kind.value),
+        (Dimension.DAY, now.date().isoformat()),
+    ]
+    for dimension, value in (
+        (Dimension.TASK, task_id),
+        (Dimension.FEATURE, run.feature_id),
+        (Dimension.PHASE, run.phase_id),
+    ):
+        if value is not None:
+            keys.append((dimension, str(value)))
+    _add(tx, project.id, keys, tokens, micro, assumed)
+    _warn(tx, project, before, before + assumed, now=now)
+    return True
+
+
+def _last_run(tx: Session, process: AgentProcess) -> Run | None:
+    """The run a message belongs to that ended while the message was under way."""
+    return tx.scalars(
+        select(Run)
+        .where(Run.pid == process.pid, Run.kind == process.kind)
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).first()
+
+
+def _add(
+    tx: Session,
+    project_id: int,
+    keys: list[tuple[Dimension, str]],
+    tokens: Tokens,
+    micro: int | None,
+    assumed: int,
+) -> None:
+    added = {
+        "messages": 1,
+        "unpriced_messages": int(micro is None),
+        "input": tokens.input,
+        "output": tokens.output,
+        "cache_read": tokens.cache_read,
+        "cache_write_5m": tokens.cache_write_5m,
+        "cache_write_1h": tokens.cache_write_1h,
+        "micro_usd": micro or 0,
+        "assumed_micro_usd": assumed,
+    }
+    rows = [
+        {"project_id": project_id, "dimension": dimension, "key": key, **added}
+        for dimension, key in keys
+    ]
+    statement = insert(UsageTotal).values(rows)
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["project_id", "dimension", "key"],
+            set_={
+                name: getattr(UsageTotal, name) + getattr(statement.excluded, name)
+                for name in added
+            },
+        )
+    )
+
+
+def _warn(tx: Session, project: Project, before: int, after: int, *, now: datetime) -> None:
+    budget = project.budget_micro_usd
+    if before < budget <= after:
+        journal.record(
+            tx, Event.BUDGET_REACHED, f"{project.name} has spent its budget.", now=now,
+            level=Level.WARNING, project=project,
+        )  # fmt: skip
+        return
+    crossed = [p for p in WARN_AT if before * 100 < p * budget <= after * 100]
+    if crossed:
+        journal.record(
+            tx, Event.BUDGET_WARNING, f"{project.name} has spent {crossed[-1]} % of its budget.",
+            now=now, level=Level.WARNING, project=project,
+        )  # fmt: skip
+
+
+def limited(
+    tx: Session, upstream: str, process: int, report: LimitReport, *, now: datetime
+) -> datetime:
+    """The account is limited: every agent waits until the moment returned."""
+    window = tx.get(AccountWindow, upstream)
+    if window is None:
+        window = AccountWindow(upstream=upstream, strikes=0, changed_at=now)
+        tx.add(window)
+    if window.until and window.until > now:  # several agents hit the same limit
+        return window.until
+    window.until = failure.window_end(
+        report.headers, report.message, strikes=window.strikes, now=now
+    )
+    window.strikes += 1
+    window.reason = report.message[:500]
+    window.changed_at = now
+    row = tx.get(AgentProcess, process)
+    run = tx.get(Run, row.run_id) if row and row.run_id else None
+    journal.record(
+        tx,
+        Event.RATE_LIMITED,
+        f"The account is limited until {window.until:%H:%M:%S} UTC ({report.status}).",
+        now=now,
+        level=Level.WARNING,
+        run=run,
+    )
+    return window.until
+
+
+def unlimited(tx: Session, upstream: str, *, now: datetime) -> None:
+    """A request was answered: the next limit starts counting anew."""
+    window = tx.get(AccountWindow, upstream)
+    if window is not None and window.strikes:
+        window.strikes = 0
+        window.changed_at = now
+
+
+def strikes(tx: Session, upstream: str) -> int:
+    window = tx.get(AccountWindow, upstream)
+    return window.strikes if window else 0
+
+
+def budget_left(tx: Session, project: Project, caps: Caps, *, now: datetime) -> bool:
+    """Whether another run may start: what is spent and reserved leaves something."""
+    spent = total(tx, project.id, Dimension.PROJECT, str(project.id))
+    reserved = (
+        tx.scalar(
+            select(func.sum(Run.reserved_micro_usd)).where(
+                Run.project_id == project.id, Run.status != RunStatus.ENDED
+            )
+        )
+        or 0
+    )
+    if spent >= project.budget_micro_usd or (
+        reserved and spent + reserved >= project.budget_micro_usd
+    ):
+        return False
+    return caps.day_usd is None or day_total(tx, now) < to_micro(caps.day_usd)
+
+

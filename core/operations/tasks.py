@@ -1,0 +1,391 @@
+"""Tasks: claimed, released, stuck, and what a person decides about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.domain import failure, orders
+from core.domain.events import Event, Level
+from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
+from core.errors import InputError, StateError
+from core.operations import journal
+from core.store.tables import Feature, Run, RunTask, Task, TaskDependency
+
+
+@dataclass(frozen=True)
+class TaskBrief:
+    """A task as its agent sees it, texts verbatim (CONTRACT.md §4, `task_get_next`)."""
+
+    id: int  # row
+    number: int
+    name: str
+    category: str
+    description: str
+    steps: tuple[str, ...]
+    checks: tuple[str, ...]
+    files: tuple[str, ...]
+    complexity: int
+    attempts: int
+    last_error: str | None
+    recovery_notes: str | None
+    feature_id: int
+    feature_name: str
+    feature_slug: str
+    measured: bool  # its checks ran before the first attempt
+    merging: str | None
+
+
+def brief(tx: Session, task: Task) -> TaskBrief:
+    feature = tx.get_one(Feature, task.feature_id)
+    return TaskBrief(
+        id=task.id,
+        number=task.number,
+        name=task.name,
+        category=task.category,
+        description=task.description,
+        steps=tuple(task.steps),
+        checks=tuple(task.checks),
+        files=tuple(task.files),
+        complexity=task.complexity,
+        attempts=task.attempts,
+        last_error=task.last_error,
+        recovery_notes=task.recovery_notes,
+        feature_id=feature.id,
+        feature_name=feature.name,
+        feature_slug=feature.slug,
+        measured=task.before is not None,
+        merging=task.merging,
+    )
+
+
+def view(task: Task) -> orders.TaskView:
+    """The task as decisions see it."""
+    return orders.TaskView(
+        id=task.id,
+        number=task.number,
+        feature_id=task.feature_id,
+        status=task.status,
+        priority=task.priority,
+        complexity=task.complexity,
+        category=task.category,
+        files=tuple(task.files),
+        blockers=task.blockers,
+        rank=task.rank,
+        position=task.position,
+        attempts=task.attempts,
+        restarts=task.restarts,
+        deferred=task.deferred,
+        model=task.model,
+        not_before=task.not_before,
+    )
+
+
+def held_by(tx: Session, run_id: int) -> list[Task]:
+    """The tasks a run holds now: at most one."""
+    return list(
+        tx.scalars(
+            select(Task).where(Task.run_id == run_id, Task.status == TaskStatus.IN_PROGRESS)
+        )
+    )
+
+
+def claim(tx: Session, task: Task, run: Run, *, now: datetime) -> None:
+    """Give a pending task to a run."""
+    move(task, TaskStatus.IN_PROGRESS, by=Cause.SERVICE)
+    task.run_id = run.id
+    task.refusals = 0
+    if tx.get(RunTask, (run.id, task.id)) is None:
+        tx.add(RunTask(run_id=run.id, task_id=task.id, claimed_at=now))
+    journal.record(
+        tx, Event.TASK_STARTED, f"Task {task.number} {task.name} begins.", now=now, task=task,
+        run=run,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What `task_get_next` gives: a task, or none, and how many more this run may take."""
+
+    task: TaskBrief | None
+    left: int
+
+
+def claim_next(
+    tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime
+) -> Claimed:
+    """The task this run holds, else the next one it may take."""
+    run = tx.get_one(Run, run_id)
+    held = held_by(tx, run_id)
+    had = list(
+        tx.scalars(
+            select(Task).join(RunTask, RunTask.task_id == Task.id).where(RunTask.run_id == run_id)
+        )
+    )
+    waiting = [
+        view(task)
+        for task in tx.scalars(
+            select(Task).where(
+                Task.feature_id == run.feature_id, Task.status == TaskStatus.PENDING
+            )
+        )
+        if task.id not in {t.id for t in had}
+    ]
+    if held:
+        left = _left(had, waiting, batch, run.model, coder_model, now)
+        return Claimed(brief(tx, held[0]), left)
+    if not had:
+        return Claimed(None, 0)
+    taken = orders.batch_with(
+        view(had[0]),
+        orders.ready_tasks(waiting, now),
+        taken=len(had),
+        batch=batch,
+        model=run.model,
+        coder_model=coder_model,
+    )
+    if taken is None:
+        return Claimed(None, 0)
+    task = tx.get_one(Task, taken.id)
+    claim(tx, task, run, now=now)
+    rest = [other for other in waiting if other.id != task.id]
+    left = _left([*had, task], rest, batch, run.model, coder_model, now)
+    return Claimed(brief(tx, task), left)
+
+
+def _left(
+    had: Sequence[Task],
+    waiting: Sequence[orders.TaskView],
+    batch: int,
+    model: str,
+    coder_model: str,
+    now: datetime,
+) -> int:
+    if had[0].complexity > orders.SMALL:
+        return 0
+    fitting = [
+        task
+        for task in waiting
+        if task.complexity <= orders.SMALL
+        and (task.model or coder_model) == model
+        and (task.not_before is None or task.not_before <= now)
+    ]
+    return min(batch - len(had), len(fitting))
+
+
+def give_back(
+    tx: Session,
+    task: Task,
+    settlement: failure.Settlement,
+    *,
+    error: str,
+    model: str,
+    chain: Sequence[str],
+    now: datetime,
+) -> None:
+    """A run ended, or gave up, without this task passing."""
+    task.run_id = None
+    task.refusals = 0
+    task.restarts = settlement.restarts
+    task.not_before = now + settlement.wait if settlement.wait else None
+    if not settlement.attempt:
+        move(task, TaskStatus.PENDING, by=Cause.SERVICE)
+        journal.record(
+            tx, Event.TASK_REQUEUED, f"Task {task.number} goes back to the queue: {error[:200]}",
+            now=now, task=task,
+        )  # fmt: skip
+        return
+    outcome = failure.after_attempt(
+        attempts=task.attempts,
+        last_signature=task.error_signature,
+        repeats=task.error_repeats,
+        model=model,
+        error=error,
+        max_attempts=task.allowed_attempts,
+        chain=chain,
+    )
+    task.attempts = outcome.attempts
+    task.error_signature = outcome.signature
+    task.error_repeats = outcome.repeats
+    task.model = outcome.model
+    task.last_error = error
+    if outcome.stuck:
+        _stick(tx, task, now=now)
+    else:
+        move(task, TaskStatus.PENDING, by=Cause.SERVICE)
+        journal.record(
+            tx, Event.TASK_REQUEUED, f"Task {task.number}: attempt {task.attempts} failed.",
+            now=now, level=Level.WARNING, task=task,
+        )  # fmt: skip
+
+
+def _stick(tx: Session, task: Task, *, now: datetime) -> None:
+    move(task, TaskStatus.STUCK, by=Cause.SERVICE)
+    task.stuck_at = now
+    journal.record(
+        tx,
+        Event.TASK_STUCK,
+        f"Task {task.number} {task.name} is stuck after {task.attempts} attempts,"
+        f" the same error {task.error_repeats} times.",
+        now=now,
+        level=Level.WARNING,
+        task=task,
+    )
+
+
+def stick(tx: Session, task_id: int, error: str, *, now: datetime) -> None:
+    """Only a person can say how this task goes on."""
+    task = tx.get_one(Task, task_id)
+    task.last_error = error
+    task.run_id = None
+    _stick(tx, task, now=now)
+
+
+def defer(tx: Session, task: Task) -> None:
+    """An agent's skip: to the end of the queue, once."""
+    if task.deferred:
+        raise StateError(
+            f"Task {task.number} was put off once already.",
+            hint="Do it now, or call task_release with what is in the way.",
+        )
+    task.deferred = True
+
+
+def find(tx: Session, project_id: int, number: int) -> Task:
+    """Task N of a project."""
+    task = tx.scalars(
+        select(Task).where(Task.project_id == project_id, Task.number == number)
+    ).first()
+    if task is None:
+        last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == project_id))
+        raise InputError(f"There is no task {number}; they go from 1 to {last or 0}.")
+    return task
+
+
+def retry(
+    tx: Session, task_id: int, *, model: str | None, by: str, max_attempts: int, now: datetime
+) -> None:
+    """A person gives a stuck or skipped task new attempts, with another model if named."""
+    task = tx.get_one(Task, task_id)
+    feature = tx.get_one(Feature, task.feature_id)
+    if feature.status is FeatureStatus.COMPLETED:
+        raise StateError(f"{feature.name} has landed without task {task.number}.")
+    skipped = _skipped_dependencies(tx, task)
+    if skipped:
+        numbers = ", ".join(str(n) for n in skipped)
+        raise StateError(
+            f"Task {task.number} builds on task {numbers}, which was skipped.",
+            hint=f"Retry {numbers} first, or skip this one too.",
+        )
+    move(task, TaskStatus.PENDING, by=Cause.PERSON)
+    task.allowed_attempts = task.attempts + max_attempts
+    task.restarts = 0
+    task.error_repeats = 0
+    task.not_before = None
+    task.stuck_at = None
+    task.model = model or task.model
+    journal.record(
+        tx,
+        Event.TASK_RETRIED,
+        f"Task {task.number} is tried again" + (f" with {model}." if model else "."),
+        now=now,
+        actor=by,
+        task=task,
+    )
+
+
+def guide(
+    tx: Session, task_id: int, text: str, *, by: str, max_attempts: int, now: datetime
+) -> None:
+    """A person's hint; a stuck task is tried again with it."""
+    hint = text.strip()
+    if not hint:
+        raise InputError("A hint has words.", hint="Type `guide`, a space, and the hint.")
+    task = tx.get_one(Task, task_id)
+    task.recovery_notes = f"{task.recovery_notes}\n{hint}" if task.recovery_notes else hint
+    journal.record(tx, Event.TASK_GUIDED, hint, now=now, actor=by, task=task)
+    if task.status is TaskStatus.STUCK:
+        retry(tx, task_id, model=None, by=by, max_attempts=max_attempts, now=now)
+
+
+def skip(tx: Session, task_id: int, *, cause: Cause, by: str, now: datetime) -> None:
+    """End a task unproved: met for its phase, not for what depends on it."""
+    task = tx.get_one(Task, task_id)
+    move(task, TaskStatus.SKIPPED, by=cause)
+    journal.record(
+        tx, Event.TASK_SKIPPED, f"Task {task.number} {task.name} was skipped.", now=now,
+        actor=by, task=task,
+    )  # fmt: skip
+    dependents = tx.scalars(
+        select(Task)
+        .join(TaskDependency, TaskDependency.task_id == Task.id)
+        .where(TaskDependency.depends_on_id == task.id, Task.status == TaskStatus.PENDING)
+    )
+    for dependent in dependents.all():
+        stick(tx, dependent.id, f"It builds on task {task.number}, which was skipped.", now=now)
+
+
+def _skipped_dependencies(tx: Session, task: Task) -> list[int]:
+    return list(
+        tx.scalars(
+            select(Task.number)
+            .join(TaskDependency, TaskDependency.depends_on_id == Task.id)
+            .where(TaskDependency.task_id == task.id, Task.status == TaskStatus.SKIPPED)
+        )
+    )
+
+
+def need_bringing_up(
+    tx: Session,
+    feature_id: int,
+    what_collided: str,
+    *,
+    merging: str,
+    max_attempts: int,
+    now: datetime,
+) -> None:
+    """A landing that did not fit `main` makes a stuck task; proved tasks stay proved."""
+    feature = tx.get_one(Feature, feature_id)
+    if feature.status is not FeatureStatus.LANDING:
+        return
+    move(feature, FeatureStatus.IN_PROGRESS, by=Cause.SERVICE)
+    earlier = tx.scalars(
+        select(Task).where(Task.feature_id == feature_id, Task.merging.is_not(None))
+    ).all()
+    last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == feature.project_id))
+    passed = tx.scalars(
+        select(Task).where(Task.feature_id == feature_id, Task.status == TaskStatus.PASSING)
+    ).all()
+    name = f"Bring {feature.name} up to main"
+    task = Task(
+        project_id=feature.project_id,
+        phase_id=feature.phase_id,
+        feature_id=feature.id,
+        number=(last or 0) + 1,
+        position=(last or 0) + 1,
+        name=f"{name} ({len(earlier) + 1})" if earlier else name,
+        category="landing",
+        description=(
+            f"The work of {feature.name} does not fit what has landed on main meanwhile."
+            f" Main is merged into your worktree as far as it went; files with conflict markers"
+            f" hold both sides. Make one of them, keep what either side was for, and leave no"
+            f" marker.\n\n{what_collided}"
+        ),
+        steps=[],
+        complexity=3,
+        checks=list(dict.fromkeys(check for t in passed for check in t.checks)),
+        files=[],
+        status=TaskStatus.PENDING,
+        allowed_attempts=max_attempts,
+        merging=merging,
+    )
+    tx.add(task)
+    tx.flush()
+    journal.record(
+        tx, Event.LANDING_CONFLICT, f"{feature.name} does not fit main: {what_collided[:500]}",
+        now=now, level=Level.WARNING, feature=feature,
+    )  # fmt: skip
+    stick(tx, task.id, what_collided, now=now)
+

@@ -1,0 +1,1 @@
+"""What autocoder needs from outside, as Protocols. Adapters keep these promises."""

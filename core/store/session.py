@@ -1,0 +1,137 @@
+"""One writer, many readers (DESIGN.md §10).
+
+SQLite before 3.51.3 can corrupt a WAL that two connections write and checkpoint at once, so one
+connection in one thread writes; readers open the file `mode=ro` in other threads.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from core.errors import StorageFailed
+from core.store import migrations
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_BUSY_TIMEOUT_S = 5
+_READERS = 4
+
+
+class Store:
+    """Runs operations, one transaction each, off the event loop."""
+
+    def __init__(self, path: Path, *, on_commit: Callable[[], None] = lambda: None) -> None:
+        """Open the SQLite file at `path`, migrating it first if it is older."""
+        self.path = path
+        self._on_commit = on_commit
+        try:
+            migrations.upgrade(path)
+            self._engine = _writer(path)
+            self._reading = _reader(path)
+        except (sqlite3.Error, DatabaseError, OSError) as error:
+            raise StorageFailed(f"The database {path} cannot be opened: {error}") from error
+        self._lock = asyncio.Lock()
+        self._writing_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._reading_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
+
+    async def run(
+        self,
+        operation: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run `operation(tx, …)` in one transaction; it is durable when this returns.
+
+        A cancelled caller does not undo it: the transaction ends as it would have.
+        """
+        return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs)))
+
+    async def _run(self, operation: Callable[[Session], T]) -> T:
+        async with self._lock:
+            result = await asyncio.get_running_loop().run_in_executor(
+                self._writing_thread, self._transact, operation
+            )
+        self._on_commit()
+        return result
+
+    def _transact(self, operation: Callable[[Session], T]) -> T:
+        try:
+            with Session(self._engine, expire_on_commit=False) as tx, tx.begin():
+                return operation(tx)
+        except OperationalError as error:
+            raise StorageFailed(f"The database refused to write: {error.orig}") from error
+
+    async def read(
+        self,
+        query: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run `query(tx, …)` on a read-only connection; it sees every finished transaction."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._reading_threads, self._look, lambda tx: query(tx, *args, **kwargs)
+        )
+
+    def _look(self, query: Callable[[Session], T]) -> T:
+        try:
+            with Session(self._reading) as tx:
+                return query(tx)
+        except OperationalError as error:
+            raise StorageFailed(f"The database cannot be read: {error.orig}") from error
+
+    async def close(self) -> None:
+        async with self._lock:
+            self._reading_threads.shutdown()
+            self._writing_thread.shutdown()
+            self._reading.dispose()
+            self._engine.dispose()
+
+
+def _writer(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN is deferred; ours is below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with engine.connect():  # makes the WAL before a reader opens the file
+        pass
+    return engine
+
+
+def _reader(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///file:{_uri_path(path)}?mode=ro&uri=true",
+        poolclass=QueuePool,
+        pool_size=_READERS,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.execute("PRAGMA query_only=ON")
+
+    return engine
+
+
+def _uri_path(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

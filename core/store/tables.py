@@ -1,0 +1,448 @@
+"""The tables (DESIGN.md §3). A row is a plain mapped object; money is integer micro-dollars."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from core.domain.agents import AgentKind
+from core.domain.events import Event, Level
+from core.domain.lifecycle import (
+    ApprovalKind,
+    ApprovalStatus,
+    FeatureStatus,
+    PhaseStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+)
+from core.domain.money import Dimension
+from core.domain.proof import Verdict
+from core.ports.agents import FailureKind, RunOutcome
+
+
+class Moment(TypeDecorator[datetime]):
+    """An instant: aware in Python, naive UTC in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Word(TypeDecorator[StrEnum]):
+    """A StrEnum stored as its value."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(self.words(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.words(value)
+
+
+_TYPES: dict[Any, Any] = {
+    datetime: Moment,
+    list[str]: JSON,
+    list[dict[str, Any]]: JSON,
+    dict[str, Any]: JSON,
+    **{
+        words: Word(words)
+        for words in (
+            AgentKind, ApprovalKind, ApprovalStatus, Dimension, Event, FailureKind, FeatureStatus,
+            Level, PhaseStatus, ProjectStatus, RunOutcome, RunStatus, TaskStatus, Verdict,
+        )
+    },
+}  # fmt: skip
+
+
+class Table(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = _TYPES
+
+
+class Project(Table):
+    __tablename__ = "projects"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    slug: Mapped[str] = mapped_column(String(64), unique=True)
+    status: Mapped[ProjectStatus]
+    before_pause: Mapped[ProjectStatus | None]  # where `resume` goes back to
+    spec_digest: Mapped[str] = mapped_column(String(64))
+    summary: Mapped[str] = mapped_column(Text, default="")
+    setup: Mapped[list[str]] = mapped_column(default=list)
+    run_command: Mapped[str | None] = mapped_column(Text)
+    checks: Mapped[list[str]] = mapped_column(default=list)
+    practice: Mapped[bool]
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    budget_micro_usd: Mapped[int] = mapped_column(BigInteger)
+    blocked_reason: Mapped[str | None] = mapped_column(Text)
+    planner_failures: Mapped[int] = mapped_column(default=0)
+    planner_restarts: Mapped[int] = mapped_column(default=0)
+    planner_not_before: Mapped[datetime | None]
+    replan_reason: Mapped[str | None] = mapped_column(Text)  # a rejected plan's or gate's
+    first_commit: Mapped[str | None] = mapped_column(String(64))
+    report_commit: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+
+
+class Plan(Table):
+    """A plan as it was submitted; approved ones become phases, features and tasks."""
+
+    __tablename__ = "plans"
+    __table_args__ = (UniqueConstraint("project_id", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    version: Mapped[int]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    payload: Mapped[dict[str, Any]]
+    changes: Mapped[list[str]] = mapped_column(default=list)
+    submitted_at: Mapped[datetime]
+
+
+class Phase(Table):
+    __tablename__ = "phases"
+    __table_args__ = (UniqueConstraint("project_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[PhaseStatus]
+    rework_reason: Mapped[str | None] = mapped_column(Text)  # rejected; a planner makes tasks of it
+    gate_failures: Mapped[int] = mapped_column(default=0)
+    base_commit: Mapped[str | None] = mapped_column(String(64))  # `main` when the phase began
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+
+
+class Feature(Table):
+    __tablename__ = "features"
+    __table_args__ = (
+        UniqueConstraint("project_id", "slug"),
+        Index("ix_features_phase_status", "phase_id", "status"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    phase_id: Mapped[int] = mapped_column(ForeignKey("phases.id"))
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(Text)
+    slug: Mapped[str] = mapped_column(String(64))
+    description: Mapped[str] = mapped_column(Text, default="")
+    spec: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[FeatureStatus]
+    priority: Mapped[int] = mapped_column(default=999)
+    branch: Mapped[str] = mapped_column(String(128))
+    good_commit: Mapped[str | None] = mapped_column(String(64))  # the branch's last proved commit
+    prepared: Mapped[bool] = mapped_column(default=False)  # `setup` ran in its worktree
+    resume_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", use_alter=True))
+    landed_commit: Mapped[str | None] = mapped_column(String(64))
+    landed_at: Mapped[datetime | None]
+
+
+class FeatureDependency(Table):
+    """Own and lifted: `feature_id` starts when `depends_on_id` has landed."""
+
+    __tablename__ = "feature_dependencies"
+
+    feature_id: Mapped[int] = mapped_column(ForeignKey("features.id"), primary_key=True)
+    depends_on_id: Mapped[int] = mapped_column(
+        ForeignKey("features.id"), primary_key=True, index=True
+    )
+    declared: Mapped[bool]  # false: lifted from tasks
+
+
+class Task(Table):
+    __tablename__ = "tasks"
+    __table_args__ = (
+        UniqueConstraint("project_id", "number"),
+        Index("ix_tasks_feature_status", "feature_id", "status"),
+        Index(
+            "ix_tasks_open",
+            "phase_id",
+            "status",
+            sqlite_where=text("status IN ('pending', 'in_progress', 'stuck')"),
+            postgresql_where=text("status IN ('pending', 'in_progress', 'stuck')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    phase_id: Mapped[int] = mapped_column(ForeignKey("phases.id"))
+    feature_id: Mapped[int] = mapped_column(ForeignKey("features.id"))
+    number: Mapped[int]  # the N people use, from 1 in each project
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(Text)
+    category: Mapped[str] = mapped_column(Text, default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    steps: Mapped[list[str]] = mapped_column(default=list)
+    complexity: Mapped[int] = mapped_column(default=2)
+    checks: Mapped[list[str]] = mapped_column(default=list)
+    files: Mapped[list[str]] = mapped_column(default=list)
+    priority: Mapped[int] = mapped_column(default=999)
+    status: Mapped[TaskStatus]
+    blockers: Mapped[int] = mapped_column(default=0)  # tasks of its feature still to pass
+    rank: Mapped[int] = mapped_column(default=0)  # critical path from here, in complexity
+    attempts: Mapped[int] = mapped_column(default=0)
+    allowed_attempts: Mapped[int]  # a person's retry raises it
+    restarts: Mapped[int] = mapped_column(default=0)  # accidents in a row
+    refusals: Mapped[int] = mapped_column(default=0)  # in the run that has it
+    deferred: Mapped[bool] = mapped_column(default=False)  # skipped once by an agent
+    model: Mapped[str | None] = mapped_column(String(64))  # chosen for the next attempt
+    not_before: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+    error_signature: Mapped[str | None] = mapped_column(String(16))
+    error_repeats: Mapped[int] = mapped_column(default=0)
+    recovery_notes: Mapped[str | None] = mapped_column(Text)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))  # the run that has it
+    before: Mapped[list[dict[str, Any]] | None]  # its checks before the first attempt
+    merging: Mapped[str | None] = mapped_column(String(64))  # "Bring up": the commit of `main`
+    stuck_at: Mapped[datetime | None]
+
+
+class TaskDependency(Table):
+    __tablename__ = "task_dependencies"
+
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True)
+    depends_on_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, index=True)
+
+
+class Run(Table):
+    __tablename__ = "runs"
+    __table_args__ = (
+        Index(
+            "ix_runs_active",
+            "project_id",
+            sqlite_where=text("status != 'ended'"),
+            postgresql_where=text("status != 'ended'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    kind: Mapped[AgentKind]
+    status: Mapped[RunStatus]
+    outcome: Mapped[RunOutcome | None]
+    failure: Mapped[FailureKind | None]
+    feature_id: Mapped[int | None] = mapped_column(ForeignKey("features.id"))
+    phase_id: Mapped[int | None] = mapped_column(ForeignKey("phases.id"))
+    seat: Mapped[int] = mapped_column(default=1)  # the number in "coder-1"
+    model: Mapped[str] = mapped_column(String(64))
+    session_id: Mapped[str] = mapped_column(String(64))
+    resumes_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    life: Mapped[str] = mapped_column(String(32))  # the service's life that started it
+    host: Mapped[str] = mapped_column(String(128))
+    pid: Mapped[int | None]
+    attempt: Mapped[int] = mapped_column(default=1)
+    reserved_micro_usd: Mapped[int] = mapped_column(BigInteger, default=0)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    words: Mapped[str] = mapped_column(Text, default="")  # the agent's last, or the failure's
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class RunTask(Table):
+    """A task that a run had."""
+
+    __tablename__ = "run_tasks"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, index=True)
+    claimed_at: Mapped[datetime]
+    passed: Mapped[bool] = mapped_column(default=False)
+
+
+class AgentProcess(Table):
+    """A Claude CLI in its box; its marker is HOMEHASH-id, its current run is a column."""
+
+    __tablename__ = "agent_processes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[AgentKind]
+    model: Mapped[str] = mapped_column(String(64))
+    work: Mapped[str] = mapped_column(Text)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    pid: Mapped[int | None]
+    pid_created_at: Mapped[float | None]
+    registered_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Evidence(Table):
+    """One proof of one task, accepted or not."""
+
+    __tablename__ = "evidence"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    verdict: Mapped[Verdict]
+    accepted: Mapped[bool]
+    commit: Mapped[str] = mapped_column(String(64))
+    own_tests: Mapped[list[str]] = mapped_column(default=list)
+    checks: Mapped[list[dict[str, Any]]]  # command, exit_code, output, seconds
+    at: Mapped[datetime]
+
+
+class Question(Table):
+    __tablename__ = "questions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
+    text: Mapped[str] = mapped_column(Text)
+    options: Mapped[list[str]] = mapped_column(default=list)
+    multiple: Mapped[bool] = mapped_column(default=False)
+    asked_at: Mapped[datetime]
+    answer: Mapped[str | None] = mapped_column(Text)
+    answered_by: Mapped[str | None] = mapped_column(String(128))
+    answered_at: Mapped[datetime | None]
+    delivered: Mapped[bool] = mapped_column(default=False)  # the agent has it
+
+
+class Approval(Table):
+    __tablename__ = "approvals"
+    __table_args__ = (
+        Index(
+            "uq_approvals_open",
+            "project_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    kind: Mapped[ApprovalKind]
+    subject_id: Mapped[int]  # the plan's or the phase's id
+    version: Mapped[str] = mapped_column(String(64))  # plan version, or the commit of the gate
+    status: Mapped[ApprovalStatus]
+    checks: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # a gate's, on `main`
+    opened_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(128))
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class UsageEntry(Table):
+    """One API message, written by the gateway before its end is passed on (DESIGN.md §8)."""
+
+    __tablename__ = "usage_entries"
+    __table_args__ = (
+        UniqueConstraint("process_id", "message_id"),
+        Index("ix_usage_entries_project_at", "project_id", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    process_id: Mapped[str] = mapped_column(String(64))
+    message_id: Mapped[str] = mapped_column(String(128))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), index=True)
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"), index=True)
+    feature_id: Mapped[int | None] = mapped_column(ForeignKey("features.id"))
+    phase_id: Mapped[int | None] = mapped_column(ForeignKey("phases.id"))
+    kind: Mapped[AgentKind]
+    model: Mapped[str] = mapped_column(String(128))
+    input: Mapped[int] = mapped_column(BigInteger)
+    output: Mapped[int] = mapped_column(BigInteger)
+    cache_read: Mapped[int] = mapped_column(BigInteger)
+    cache_write_5m: Mapped[int] = mapped_column(BigInteger)
+    cache_write_1h: Mapped[int] = mapped_column(BigInteger)
+    micro_usd: Mapped[int | None] = mapped_column(BigInteger)  # None: no price known
+    assumed_micro_usd: Mapped[int] = mapped_column(BigInteger)  # what the budget counts
+    at: Mapped[datetime]
+
+
+class UsageTotal(Table):
+    """Sums of usage entries by one dimension, kept in the same transaction."""
+
+    __tablename__ = "usage_totals"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    dimension: Mapped[Dimension] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    messages: Mapped[int] = mapped_column(default=0)
+    unpriced_messages: Mapped[int] = mapped_column(default=0)
+    input: Mapped[int] = mapped_column(BigInteger, default=0)
+    output: Mapped[int] = mapped_column(BigInteger, default=0)
+    cache_read: Mapped[int] = mapped_column(BigInteger, default=0)
+    cache_write_5m: Mapped[int] = mapped_column(BigInteger, default=0)
+    cache_write_1h: Mapped[int] = mapped_column(BigInteger, default=0)
+    micro_usd: Mapped[int] = mapped_column(BigInteger, default=0)
+    assumed_micro_usd: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class AccountWindow(Table):
+    """The account's limit: all agents wait until `until`. One row per upstream."""
+
+    __tablename__ = "account_windows"
+
+    upstream: Mapped[str] = mapped_column(String(256), primary_key=True)
+    until: Mapped[datetime | None]
+    strikes: Mapped[int] = mapped_column(default=0)  # limits in a row without an answer between
+    reason: Mapped[str] = mapped_column(Text, default="")
+    changed_at: Mapped[datetime]
+
+
+class JournalEntry(Table):
+    """What happened; each row carries the hash of the one before."""
+
+    __tablename__ = "journal"
+    __table_args__ = (Index("ix_journal_project_id_id", "project_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    level: Mapped[Level]
+    category: Mapped[str] = mapped_column(String(32))
+    event: Mapped[Event]
+    text: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(String(128))
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"), index=True)
+    feature_id: Mapped[int | None] = mapped_column(ForeignKey("features.id"))
+    phase_id: Mapped[int | None] = mapped_column(ForeignKey("phases.id"))
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    hash: Mapped[str] = mapped_column(String(64))
+    previous_hash: Mapped[str] = mapped_column(String(64))
+
+
