@@ -1,0 +1,226 @@
+"""One Claude CLI in its box, and the task that owns its client.
+
+The SDK wants connect, use and disconnect in one asyncio task: `_own` is that task. Others hand it
+work and read what comes out of a queue. It is never cancelled: what shall end is killed, and the
+client notices.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from claude_agent_sdk import (
+    ClaudeAgentOptions,
+    ClaudeSDKClient,
+    ClaudeSDKError,
+    Message,
+    ResultMessage,
+)
+
+from adapters.claude.gateway import Door
+from adapters.claude.launch import pid_file
+from core.errors import AutocoderError
+from core.ports.host import Processes, RunningProcess
+
+_CONNECT_SECONDS = 60
+_GRACE_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last thing of a turn that brought no result: why the process is of no more use."""
+
+    reason: str
+
+
+Output = asyncio.Queue[Message | Ended]
+_Job = Callable[[ClaudeSDKClient], Awaitable[None]]
+
+
+class AgentDiedError(AutocoderError):
+    """The agent's process ended."""
+
+
+class AgentProcess:
+    """A started CLI. Make it, `start` it, `ask` it any number of times, `end` it."""
+
+    def __init__(
+        self, door: Door, script: Path, options: ClaudeAgentOptions, processes: Processes
+    ) -> None:
+        self.door = door
+        self.calls = 0  # tools of ours that are at work for it
+        self.pid: int | None = None
+        self.created_at = 0.0
+        self._script = script
+        self._options = options
+        self._processes = processes
+        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
+        self._client: ClaudeSDKClient | None = None
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._owner: asyncio.Task[None] | None = None
+        self._output: Output | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._own_family: frozenset[int] = frozenset()
+
+    @property
+    def id(self) -> str:
+        return self.door.process_id
+
+    @property
+    def alive(self) -> bool:
+        return self._owner is not None and not self._owner.done()
+
+    @property
+    def last_activity(self) -> float:
+        """Event loop's time of the last sign of life; a tool of ours at work is one."""
+        return asyncio.get_running_loop().time() if self.calls else self.door.last_activity
+
+    def touch(self) -> None:
+        self.door.last_activity = asyncio.get_running_loop().time()
+
+    async def start(self) -> None:
+        """Start the CLI and wait until it answers. Raises AgentDiedError."""
+        self._owner = asyncio.create_task(self._own(), name=f"agent {self.id}")
+        self._owner.add_done_callback(self._over)
+        await asyncio.wait(
+            [self._ready, self._owner],
+            timeout=_CONNECT_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        self._find()
+        if not self._ready.done():
+            words = self._failure() if self._owner.done() else "it does not answer"
+            await self.end(kill=True)
+            raise AgentDiedError(f"The Claude CLI did not start: {words}")
+        self._own_family = self._family()
+
+    def ask(self, prompt: str) -> Output:
+        """Send a user message; the queue gives what the turn brings, at last a result or Ended."""
+        output: Output = asyncio.Queue()
+
+        async def turn(client: ClaudeSDKClient) -> None:
+            await client.query(prompt)
+            async for message in client.receive_response():
+                self.touch()
+                output.put_nowait(message)
+                if isinstance(message, ResultMessage):
+                    self._idle.set()
+                    return
+            raise AgentDiedError("The agent's process ended.")
+
+        self._idle.clear()
+        self._output = output
+        if self.alive:
+            self._jobs.put_nowait(turn)
+        else:
+            output.put_nowait(Ended(self._failure()))
+            self._idle.set()
+        return output
+
+    async def halt(self) -> None:
+        """Interrupt the turn; what has not ended after 2 s is killed with its box."""
+        if self._idle.is_set() and self._ready.done():
+            return
+        if self._client is not None and self._ready.done():
+            try:
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await self._client.interrupt()
+                    await self._idle.wait()
+            except (TimeoutError, ClaudeSDKError):
+                await self.end(kill=True)
+        else:
+            await self.end(kill=True)
+
+    async def end(self, *, kill: bool = False) -> None:
+        """End the process and all in its box; 2 s to leave by itself, unless `kill`."""
+        if self._owner is None:
+            return
+        if not kill and self.alive:
+            self._jobs.put_nowait(None)
+            await asyncio.wait([self._owner], timeout=_GRACE_SECONDS)
+        self._find()
+        family = self._family()
+        if self.pid is not None and _is_same(self.pid, self.created_at):
+            # Stopped first, so that it starts nothing while its children are being killed.
+            _signal(self.pid, signal.SIGSTOP)
+            family |= self._family()
+            _signal(self.pid, signal.SIGKILL)
+        self._processes.kill(sorted(family))
+        await asyncio.wait([self._owner], timeout=_CONNECT_SECONDS)
+        self._script.unlink(missing_ok=True)
+        pid_file(self._script).unlink(missing_ok=True)
+
+    def kill_strays(self) -> None:
+        """Kill what the agent left running in the box."""
+        strays = self._family() - self._own_family
+        living = {process.pid: process for process in self._below()}
+        # socat forks a child per connection: those are no strays.
+        carriers = {
+            pid for pid in self._own_family if pid in living and living[pid].name == "socat"
+        }
+        self._processes.kill(
+            [pid for pid in strays if pid in living and living[pid].parent not in carriers]
+        )
+
+    def freeze(self) -> Callable[[], None]:
+        """Stop everything in the box (blocks some milliseconds); the answer thaws it."""
+        if self.pid is None:
+            return lambda: None
+        stopped = self._processes.freeze(self.pid)
+        return lambda: self._processes.thaw(stopped)
+
+    async def _own(self) -> None:
+        self._client = ClaudeSDKClient(self._options)
+        try:
+            await self._client.connect()
+            self._ready.set_result(None)
+            while (job := await self._jobs.get()) is not None:
+                await job(self._client)
+        finally:
+            await self._client.disconnect()
+
+    def _over(self, owner: asyncio.Task[None]) -> None:
+        if not owner.cancelled():
+            owner.exception()  # looked at: it is told by `_failure`
+        if self._output is not None and not self._idle.is_set():
+            self._output.put_nowait(Ended(self._failure()))
+        self._idle.set()
+
+    def _failure(self) -> str:
+        if self._owner is None or not self._owner.done() or self._owner.cancelled():
+            return "the process ended"
+        return str(self._owner.exception() or "the process ended")
+
+    def _find(self) -> None:
+        if self.pid is not None:
+            return
+        try:
+            self.pid = int(pid_file(self._script).read_text())
+            self.created_at = psutil.Process(self.pid).create_time()
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            self.pid = None
+
+    def _below(self) -> tuple[RunningProcess, ...]:
+        return self._processes.below(self.pid) if self.pid is not None else ()
+
+    def _family(self) -> frozenset[int]:
+        return frozenset(process.pid for process in self._below())
+
+
+def _is_same(pid: int, created_at: float) -> bool:
+    try:
+        return psutil.Process(pid).create_time() == created_at
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass

@@ -1,0 +1,334 @@
+"""Agents through claude-agent-sdk: one Claude CLI per agent at work, in the box (DESIGN.md §6)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, ResultMessage
+
+from adapters.claude.gate import Gate
+from adapters.claude.gateway import CredentialKind, Door, Gateway
+from adapters.claude.launch import (
+    SETTINGS,
+    AgentFolders,
+    agent_folders,
+    box_profile,
+    find_cli,
+    write_script,
+)
+from adapters.claude.process import AgentDiedError, AgentProcess, Ended
+from adapters.claude.signals import activities, ended, refused
+from adapters.claude.tools import PREFIX, SERVER, answer, tool_server
+from core.domain.agents import AgentKind
+from core.domain.bash_policy import JudgeCommand
+from core.ports.agents import (
+    FailureKind,
+    ProcessRegistry,
+    RunEnded,
+    RunOutcome,
+    RunRequest,
+    RunSignal,
+    SessionChanged,
+    Tool,
+    ToolReply,
+)
+from core.ports.host import Box, BoxLevel, Processes
+
+_LARGEST_MESSAGE = 32 * 1024**2  # the SDK's own 1 MB ends the run at a long Write
+_HOOK_SECONDS = 60
+_NEVER = ["Agent", "Task"]  # subagents go to the background and outlive the result
+_CLEAR = "/clear"
+
+
+@dataclass
+class _Live:
+    """A run between `run` and its RunEnded."""
+
+    request: RunRequest
+    process: AgentProcess | None = None
+    stopped: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class _Warm:
+    """A process that waits for the next run of its kind in its worktree."""
+
+    process: AgentProcess
+    request: RunRequest  # of the run that started it
+
+    def fits(self, request: RunRequest) -> bool:
+        """Whether a run may have this process: all it was started with is the same."""
+        mine = self.request
+        return (
+            request.warm
+            and not request.resume
+            and (
+                (mine.work, mine.kind, mine.model, mine.system_prompt, mine.max_turns)
+                == (
+                    request.work,
+                    request.kind,
+                    request.model,
+                    request.system_prompt,
+                    request.max_turns,
+                )
+                and (mine.builtin_tools, mine.own_tools, mine.git_dir, mine.writes)
+                == (request.builtin_tools, request.own_tools, request.git_dir, request.writes)
+            )
+        )
+
+
+class ClaudeRunner:
+    """The `AgentRunner` port. Use it from one event loop, in the main thread.
+
+    `home` holds private folders of agents (`agents/KIND-HASH`, transcripts in them). Prompts of
+    warm runs must be constants of ours: they go through the CLI's own expansion, which `/clear`
+    needs; every other prompt is passed verbatim, so words of people are never commands.
+    """
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        registry: ProcessRegistry,
+        box: Box,
+        processes: Processes,
+        tools: Mapping[str, Tool],
+        judge: JudgeCommand,
+        home: Path,
+    ) -> None:
+        self._gateway = gateway
+        self._registry = registry
+        self._box = box
+        self._processes = processes
+        self._tools = tools
+        self._judge = judge
+        self._home = home
+        self._cli = find_cli()
+        self._live: dict[int, _Live] = {}
+        self._warm: dict[Path, _Warm] = {}
+        self._all: dict[str, AgentProcess] = {}
+
+    def resumable(self, kind: AgentKind, work: Path, session_id: str) -> bool:
+        return agent_folders(self._home, kind, work).holds(session_id)
+
+    async def run(self, request: RunRequest) -> AsyncGenerator[RunSignal, None]:
+        live = _Live(request)
+        self._live[request.run_id] = live
+        end: RunEnded | None = None
+        try:
+            async with aclosing(self._signals(live)) as signals:
+                async for signal in signals:
+                    if isinstance(signal, RunEnded):
+                        end = signal
+                        break
+                    yield signal
+        except AgentDiedError as error:
+            end = RunEnded(RunOutcome.INTERRUPTED, str(error), session_id=request.session_id)
+        finally:
+            # Shielded: whoever cancels the consumer shall not leave a process behind.
+            await asyncio.shield(asyncio.ensure_future(self._settle(live, end)))
+        if end is None or live.stopped:
+            last = end.session_id if end is not None else request.session_id
+            end = RunEnded(RunOutcome.STOPPED, "Stopped.", session_id=last)
+        yield end
+
+    async def stop(self, run_id: int) -> None:
+        live = self._live.get(run_id)
+        if live is None:
+            return
+        live.stopped = True
+        if live.process is not None:
+            await live.process.halt()
+
+    async def freeze(self, process_id: str) -> Callable[[], None]:
+        process = self._all.get(process_id)
+        if process is None:
+            return lambda: None
+        return await asyncio.to_thread(process.freeze)
+
+    async def retire(self, work: Path) -> None:
+        warm = self._warm.pop(work, None)
+        if warm is not None:
+            await self._end(warm.process)
+
+    async def close(self) -> None:
+        for live in self._live.values():
+            live.stopped = True
+        running = [live.process for live in self._live.values() if live.process is not None]
+        await asyncio.gather(*(process.halt() for process in running))
+        self._warm.clear()
+        await asyncio.gather(*(self._end(process) for process in list(self._all.values())))
+
+    async def _signals(self, live: _Live) -> AsyncGenerator[RunSignal, None]:
+        """The run itself, up to its RunEnded; raises AgentDiedError when the CLI does not start."""
+        request = live.request
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + request.max_time.total_seconds()
+        session_id = request.session_id
+        process = await self._take_warm(live)
+        if process is None:
+            process = await self._start(live)
+        else:
+            session_id = await self._clear(process)
+            if not session_id:
+                raise AgentDiedError("The warm process ended.")
+            yield SessionChanged(session_id)
+        if live.stopped:
+            return
+        output = process.ask(request.prompt)
+        while True:
+            silent = process.last_activity + request.silence.total_seconds()
+            try:
+                async with asyncio.timeout_at(min(deadline, silent)):
+                    message = await output.get()
+            except TimeoutError:
+                if loop.time() < deadline:
+                    if loop.time() < process.last_activity + request.silence.total_seconds():
+                        continue  # bytes of an answer that is not whole yet
+                    await process.halt()
+                    words = f"No sign of life for {request.silence}."
+                    yield RunEnded(RunOutcome.INTERRUPTED, words, session_id=session_id)
+                    return
+                await process.halt()
+                words = f"The agent used up its time ({request.max_time})."
+                yield RunEnded(RunOutcome.FAILED, words, FailureKind.AGENT, session_id)
+                return
+            if isinstance(message, Ended):
+                found = refused(process.door) or RunEnded(RunOutcome.INTERRUPTED, message.reason)
+                yield RunEnded(found.outcome, found.text, found.failure, session_id)
+                return
+            for activity in activities(message, str(request.work)):
+                yield activity
+            if isinstance(message, ResultMessage):
+                yield ended(message, process.door)
+                return
+
+    async def _take_warm(self, live: _Live) -> AgentProcess | None:
+        """The worktree's warm process if it fits, mapped to this run; any other is ended."""
+        warm = self._warm.pop(live.request.work, None)
+        if warm is None:
+            return None
+        if not warm.process.alive or not warm.fits(live.request):
+            await self._end(warm.process)
+            return None
+        live.process = warm.process
+        warm.process.door.reset()
+        warm.process.touch()
+        await self._registry.assign(warm.process.id, live.request.run_id)
+        return warm.process
+
+    async def _clear(self, process: AgentProcess) -> str:
+        """Forget the conversation; the new session's id, empty when the process died."""
+        output = process.ask(_CLEAR)
+        while True:
+            message = await output.get()
+            if isinstance(message, Ended):
+                return ""
+            if isinstance(message, ResultMessage):
+                return message.session_id
+
+    async def _start(self, live: _Live) -> AgentProcess:
+        request = live.request
+        process_id = await self._registry.register(
+            request.run_id, request.kind, request.model, request.work
+        )
+        door = await self._gateway.open(process_id, tcp=self._box.level is not BoxLevel.FULL)
+        try:
+            process = self._prepare(request, door)
+            self._all[process_id] = live.process = process
+        finally:
+            if live.process is None:
+                await self._gateway.shut(door)
+                await self._registry.ended(process_id)
+        await process.start()
+        if process.pid is not None:
+            await self._registry.started(process_id, process.pid, process.created_at)
+        return process
+
+    def _prepare(self, request: RunRequest, door: Door) -> AgentProcess:
+        credential = self._gateway.credential
+        kind = credential.kind if credential is not None else CredentialKind.API_KEY
+        folders = agent_folders(self._home, request.kind, request.work)
+        folders.make()
+        profile = box_profile(request, door, folders, self._cli, self._box.level, kind)
+        script = write_script(folders, profile, self._box, self._cli)
+        options = self._options(request, door, script, folders)
+        return AgentProcess(door, script, options, self._processes)
+
+    def _options(
+        self, request: RunRequest, door: Door, script: Path, folders: AgentFolders
+    ) -> ClaudeAgentOptions:
+        gate = Gate(request, self._judge, readable=(folders.config / "projects",))
+
+        async def call(tool: Tool, arguments: Mapping[str, object]) -> ToolReply:
+            process = self._all[door.process_id]
+            process.calls += 1
+            try:
+                return await answer(tool, door.process_id, arguments)
+            finally:
+                process.touch()
+                process.calls -= 1
+
+        own = [self._tools[name] for name in request.own_tools]
+        resume = request.resume and folders.holds(request.session_id)
+        return ClaudeAgentOptions(
+            cli_path=script,
+            cwd=request.work,
+            env={"AUTOCODER_PROCESS": door.process_id},
+            model=request.model,
+            system_prompt=request.system_prompt,
+            tools=list(request.builtin_tools),
+            allowed_tools=[*request.builtin_tools, *(PREFIX + tool.name for tool in own)],
+            disallowed_tools=_NEVER,
+            mcp_servers={SERVER: tool_server(own, call)} if own else {},
+            strict_mcp_config=True,
+            setting_sources=[],
+            settings=SETTINGS,
+            permission_mode="bypassPermissions",
+            hooks={
+                "PreToolUse": [
+                    HookMatcher(hooks=[gate.hook], timeout=_HOOK_SECONDS, on_failure="block")
+                ]
+            },
+            max_turns=request.max_turns,
+            max_buffer_size=_LARGEST_MESSAGE,
+            verbatim_prompts=not _keeps_warm(request),
+            resume=request.session_id if resume else None,
+            session_id=None if resume else request.session_id,
+            stderr=_ignore,
+        )
+
+    async def _settle(self, live: _Live, end: RunEnded | None) -> None:
+        """Leave nothing of a run behind but, after a good end, its warm process."""
+        process, request = live.process, live.request
+        self._live.pop(request.run_id, None)
+        if process is None:
+            return
+        finished = end is not None and end.outcome is RunOutcome.FINISHED and not live.stopped
+        if finished and _keeps_warm(request) and process.alive:
+            process.kill_strays()
+            await self._registry.assign(process.id, None)
+            self._warm[request.work] = _Warm(process, request)
+            return
+        if end is None or live.stopped:
+            await process.halt()
+        await self._end(process)
+
+    async def _end(self, process: AgentProcess) -> None:
+        if self._all.pop(process.id, None) is None:
+            return
+        await process.end()
+        await self._gateway.shut(process.door)
+        await self._registry.ended(process.id)
+
+
+def _keeps_warm(request: RunRequest) -> bool:
+    """A resumed session continues with a person's words: verbatim, so it cannot be cleared."""
+    return request.warm and not request.resume
+
+
+def _ignore(line: str) -> None:
+    """The CLI's stderr: nothing in it that its messages do not say."""

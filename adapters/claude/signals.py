@@ -1,0 +1,93 @@
+"""What the CLI's messages mean for us: words for the card, and how a run ended."""
+
+from typing import Any, assert_never
+
+from claude_agent_sdk import AssistantMessage, Message, ResultMessage, ToolUseBlock
+
+from adapters.claude.gateway import Door
+from adapters.claude.tools import PREFIX
+from core.ports.agents import (
+    Activity,
+    FailureKind,
+    Refusal,
+    RefusalReason,
+    RunEnded,
+    RunOutcome,
+)
+
+_MOST_WORDS = 80
+_VERBS = {
+    "Read": ("reads", "file_path"),
+    "Write": ("writes", "file_path"),
+    "Edit": ("edits", "file_path"),
+    "Bash": ("runs", "command"),
+    "Glob": ("looks for", "pattern"),
+    "Grep": ("searches for", "pattern"),
+}
+
+
+def activities(message: Message, work: str) -> list[Activity]:
+    """What the agent does, by the tools it uses in this message."""
+    if not isinstance(message, AssistantMessage):
+        return []
+    return [
+        Activity(_words(block.name, block.input, work))
+        for block in message.content
+        if isinstance(block, ToolUseBlock)
+    ]
+
+
+def ended(result: ResultMessage, door: Door) -> RunEnded:
+    """How a turn ended. Facts: an API failure has subtype `success`, is_error and a status."""
+    text = result.result or ""
+    if not result.is_error and result.subtype == "success":
+        return RunEnded(RunOutcome.FINISHED, text, session_id=result.session_id)
+    if found := refused(door):
+        return RunEnded(found.outcome, found.text, found.failure, result.session_id)
+    if result.subtype == "error_max_turns" or result.terminal_reason == "max_turns":
+        words = f"The agent used up its {result.num_turns} turns."
+        return RunEnded(RunOutcome.FAILED, words, FailureKind.AGENT, result.session_id)
+    words = text or "; ".join(result.errors or ()) or result.terminal_reason or result.subtype
+    failure = failure_of(result.api_error_status)
+    return RunEnded(RunOutcome.FAILED, words, failure, result.session_id)
+
+
+def refused(door: Door) -> RunEnded | None:
+    """The end of a run that was refused at our door or by the model server's allowance."""
+    if door.refusal is not None:
+        return RunEnded(_outcome(door.refusal), door.refusal.text)
+    if door.limit is not None:
+        return RunEnded(RunOutcome.RATE_LIMITED, door.limit.message)
+    if door.trouble is not None:
+        return RunEnded(RunOutcome.FAILED, door.trouble, FailureKind.TRANSIENT)
+    return None
+
+
+def failure_of(status: int | None) -> FailureKind:
+    """Whose fault an HTTP status of the model server is; None: no answer came."""
+    if status in {401, 403}:
+        return FailureKind.CREDENTIALS
+    if status is None or status >= 500 or status in {408, 409, 425, 429}:
+        return FailureKind.TRANSIENT
+    return FailureKind.REQUEST
+
+
+def _outcome(refusal: Refusal) -> RunOutcome:
+    match refusal.reason:
+        case RefusalReason.BUDGET:
+            return RunOutcome.OUT_OF_BUDGET
+        case RefusalReason.WINDOW:
+            return RunOutcome.RATE_LIMITED
+        case RefusalReason.NO_RUN:
+            return RunOutcome.STOPPED
+        case _:
+            assert_never(refusal.reason)
+
+
+def _words(name: str, arguments: dict[str, Any], work: str) -> str:
+    if name.startswith(PREFIX):
+        return f"calls {name.removeprefix(PREFIX)}"
+    verb, key = _VERBS.get(name, ("uses", ""))
+    what = str(arguments.get(key, name)).removeprefix(f"{work}/").strip()
+    line = what.splitlines()[0] if what else name
+    return f"{verb} {line if len(line) <= _MOST_WORDS else line[: _MOST_WORDS - 1] + '…'}"
