@@ -338,10 +338,10 @@ def _sections(
             for detail in error.errors(include_url=False, include_context=True):
                 entry = given[section, str(detail["loc"][0])]
                 problems.append(f"{entry.origin} is {shown(entry.value)}: {words(detail)}.")
-    match sections.get("sandbox"):
-        case Sandbox() as sandbox:
-            read = tuple(_toolchain(path, home, person, problems) for path in sandbox.read)
-            sections["sandbox"] = sandbox.model_copy(update={"read": read})
+    sandbox = sections.get("sandbox")
+    if isinstance(sandbox, Sandbox):
+        read = tuple(_toolchain(path, home, person, problems) for path in sandbox.read)
+        sections["sandbox"] = sandbox.model_copy(update={"read": read})
     return sections
 
 

@@ -1,0 +1,155 @@
+"""The documents are held to the code."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import docs.generate
+from bot.cli import app
+from bot.settings import CREDENTIAL_VARIABLES, SECTIONS, VARIABLES
+from core.domain.agents import PROFILES, AgentKind
+from core.domain.events import Event
+from core.errors import AutocoderError
+from tests.house.sources import ROOT, documents, make_targets, name
+
+README = (ROOT / "README.md").read_text()
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+# CONTRACT §1: others set these.
+CONTRACT = {
+    "agents.max_parallel": "3",
+    "agents.host_parallel": "None",
+    "agents.silence_s": "3600",
+    "agents.check_timeout_s": "600",
+    "agents.max_attempts": "5",
+    "agents.max_turns": "80",
+    "agents.max_minutes": "60",
+    "agents.backoff_max_s": "300",
+    "agents.regression_ratio": "1",
+    "agents.batch": "3",
+    "agents.on_stuck": "ask",
+    "models.chain": "('haiku', 'sonnet', 'opus')",
+    "models.planner": "opus",
+    "models.coder": "sonnet",
+    "budget.project_usd": "20",
+    "budget.run_usd": "5",
+    "budget.day_usd": "None",
+    "chat.edit_interval_s": "1",
+    "proof.strict": "False",
+    "sandbox.required": "True",
+    "sandbox.read": "()",
+    "gates.remind_after_s": "86400",
+    "slack.command": "/autocoder",
+}
+
+
+@pytest.mark.parametrize("page", docs.generate.pages())
+def test_generated_pages_are_current(page: str) -> None:
+    written = (docs.generate.REFERENCE / page).read_text(encoding="utf-8")
+    assert written == docs.generate.pages()[page], "run `make docs`"
+
+
+def test_readme_has_two_commands() -> None:
+    shell = [
+        body.strip() for kind, body in FENCE.findall(README) if kind in {"sh", "bash", "shell"}
+    ]
+    assert shell == ["make demo", "make test"]
+    assert "`make check`" in README
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    named = {
+        (name(path), target)
+        for path in documents()
+        for target in re.findall(r"`make ([a-z-]+)", path.read_text())
+    }
+    assert {word for _, word in named} >= {"check", "docs", "lock"}
+    assert {entry for entry in named if entry[1] not in make_targets()} == set()
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert re.search(r"\bmake test\b", script)
+    assert re.search(r"\bmake check\b", script)
+
+
+def test_commands_that_are_named_exist() -> None:
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)
+    for path in documents():
+        for word in re.findall(r"`autocoder ([a-z]+)", path.read_text()):
+            assert word in command.commands, f"{name(path)} names `autocoder {word}`"
+
+
+def test_every_command_says_what_it_does() -> None:
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)
+    assert [word for word, each in command.commands.items() if not (each.help or "").strip()] == []
+
+
+def test_settings_keep_the_contract() -> None:
+    defaults = {
+        f"{section}.{key}": str(field.default)
+        for section, kind in SECTIONS.items()
+        for key, field in kind.model_fields.items()
+    }
+    assert {key: defaults.get(key) for key in CONTRACT} == CONTRACT
+
+
+def test_every_setting_is_described() -> None:
+    bare = [
+        f"{section}.{key}"
+        for section, kind in SECTIONS.items()
+        for key, field in kind.model_fields.items()
+        if section != "models" and not field.description
+    ]
+    assert bare == []
+
+
+def test_every_kind_of_agent_has_a_model_a_profile_and_a_prompt() -> None:
+    assert set(AgentKind) <= set(SECTIONS["models"].model_fields)
+    assert set(PROFILES) == set(AgentKind)
+
+
+def test_credentials_are_documented() -> None:
+    assert set(CREDENTIAL_VARIABLES) <= set(VARIABLES)
+
+
+def test_every_event_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "events.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {str(each) for each in Event}
+
+
+def test_every_error_stands_in_the_tree_and_speaks() -> None:
+    kinds = docs.generate.error_classes()
+    assert AutocoderError in kinds
+    tree = docs.generate.errors().partition("```")[2].partition("```")[0]
+    assert [kind.__name__ for kind in kinds if not re.search(rf"\b{kind.__name__}\b", tree)] == []
+    assert [kind.__name__ for kind in kinds if not kind.__doc__] == []
+
+
+@pytest.mark.parametrize("path", documents(), ids=name)
+def test_links_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_places_that_are_named_exist() -> None:
+    """`core/domain/lifecycle.py` in a document is a file, `core/domain` a folder."""
+    places = re.compile(r"`((?:bot|core|adapters|mcp_server|tests|docs|\.ci)/[\w./-]*)`")
+    gone = {
+        (name(path), place)
+        for path in documents()
+        for place in places.findall(path.read_text())
+        if not (ROOT / place).exists()
+    }
+    assert gone == set()
+
+
+def test_changelog_knows_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
