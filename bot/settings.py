@@ -348,7 +348,7 @@ def _sections(
 def _toolchain(path: Path, home: Path, person: Path, problems: list[str]) -> Path:
     if path.parts[:1] == ("~",):
         path = person.joinpath(*path.parts[1:])
-    if not path.is_absolute() or ".." in path.parts:
+    if not path.is_absolute() or ".." in path.parts or "\0" in str(path):
         problems.append(f"`sandbox.read`: {path} is not an absolute path without `..`.")
     elif home.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(
         home.resolve()
