@@ -33,6 +33,14 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_path(path: str) -> str:
+    """`path` if a commit may hold it; git itself drops a bad one without an error."""
+    parts = path.split("/")
+    if "\0" in path or any(part.lower() in ("", ".", "..", ".git") for part in parts):
+        raise WorkspaceError(f"{path!r} cannot be a file of a repository")
+    return path
+
+
 def attach(worktree: Worktree, head: str) -> None:
     """Make or mend the link between a work tree and its git folder.
 

@@ -143,6 +143,8 @@ class Worktrees:
             allow=(0, 1),
         )
         if answer.code == 1:
+            if not answer.output:  # a commit that is not there, too, ends with 1
+                raise WorkspaceError(f"git merge-tree: {answer.words}")
             return read_conflict(answer.output)
         tree = answer.output.split(b"\0")[0].decode()
         return Merged(await self._commit_tree(common, tree, (ours, theirs), message))
@@ -305,9 +307,9 @@ class Worktrees:
             return
         ignored = await self._git.run(
             place, "check-ignore", "-z", "--stdin", "--no-index",
-            given=b"".join(path + b"\0" for path in suspects), allow=(0, 1),
+            given=b"".join(b"./" + path + b"\0" for path in suspects), allow=(0, 1),
         )  # fmt: skip
-        free = set(suspects) - set(ignored.output.split(b"\0"))
+        free = set(suspects) - {path[2:] for path in ignored.output.split(b"\0")}
         nested = [readable_path(path) for path in findings.nested if path in free]
         if nested:
             raise _nested(nested)
@@ -319,6 +321,8 @@ class Worktrees:
 
     async def _tree_with(self, common: Path, base: str | None, files: Mapping[str, bytes]) -> str:
         """The tree of `base` with `files` in it, over whatever stood in their way."""
+        for path in files:
+            linking.checked_path(path)
         index = common / f"autocoder-index-{os.getpid()}-{id(files)}"
         place = Place(common, index=index)
         try:
