@@ -19,7 +19,7 @@ test: dev ## the quick tests
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not bench" $(ARGS)
 
 test-slow: dev ## the others: kills, whole flows, large inputs
-	@$(BIN)/python -m pytest -q -m "slow and not bench" $(ARGS)
+	@$(BIN)/python -m pytest -q --timeout 900 -m "slow and not bench" $(ARGS)
 
 bench: dev ## what it costs beside the bare CLI, in one run
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -122,7 +122,7 @@ def show(findings: Sequence[Finding], console: Console) -> None:
         mark, style = _mark(finding.level)
         table.add_row(Text(mark, style), Text(finding.name, "bold"), Text(finding.what))
         if finding.mend:
-            table.add_row("", "", Text(finding.mend, "dim"))
+            table.add_row("", "", Text(finding.mend, "dim" if finding.level is Level.OK else ""))
     console.print(table)
     errors = sum(finding.level is Level.ERROR for finding in findings)
     warnings = sum(finding.level is Level.WARNING for finding in findings)
@@ -220,7 +220,7 @@ def _sandbox(settings: Settings, fact: SandboxFact) -> Finding:
             "full, but `sandbox.required` is false: should it fail, agents run without it.",
             "Take `sandbox.required` out of the settings.",
         )
-    words = f"{fact.level}: {fact.reason}."
+    words = f"{fact.level}: {fact.reason.rstrip('.')}."
     if not settings.sandbox.required:
         words += " Agents run all the same, because `sandbox.required` is false."
     elif practice:

@@ -1,4 +1,4 @@
-"""Kinds of agents as values: tools, model rule, limits (CONTRACT.md §4)."""
+"""Kinds of agents as values (CONTRACT.md §4), and how their runs end."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,3 +48,23 @@ PROFILES: dict[AgentKind, AgentProfile] = {
         warm=True,
     ),
 }
+
+
+class RunOutcome(StrEnum):
+    """How a run ended (DESIGN.md §3)."""
+
+    FINISHED = "finished"  # the agent ended its turn
+    FAILED = "failed"  # turns, time or the API ended it
+    INTERRUPTED = "interrupted"  # its process or the service died, or it fell silent
+    STOPPED = "stopped"  # by a person or by the service
+    OUT_OF_BUDGET = "out_of_budget"
+    RATE_LIMITED = "rate_limited"
+
+
+class FailureKind(StrEnum):
+    """Whose fault a failed run is; only the agent's own counts as an attempt."""
+
+    AGENT = "agent"  # turns or time used up
+    TRANSIENT = "transient"  # 5xx, connection, cut stream: tried again after a while
+    CREDENTIALS = "credentials"  # 401, 403: nothing runs until a person mends it
+    REQUEST = "request"  # any other 4xx

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from core.domain.agents import AgentKind
+from core.domain.agents import FailureKind as FailureKind
+from core.domain.agents import RunOutcome as RunOutcome
 from core.domain.money import MessageUsage
 
 
@@ -58,26 +60,6 @@ class RunRequest:
     max_turns: int
     max_time: timedelta
     silence: timedelta  # no sign of life for so long: the run is stopped
-
-
-class RunOutcome(StrEnum):
-    """How a run ended (DESIGN.md §3)."""
-
-    FINISHED = "finished"  # the agent ended its turn
-    FAILED = "failed"  # turns, time or the API ended it
-    INTERRUPTED = "interrupted"  # its process or the service died, or it fell silent
-    STOPPED = "stopped"  # by a person or by the service
-    OUT_OF_BUDGET = "out_of_budget"
-    RATE_LIMITED = "rate_limited"
-
-
-class FailureKind(StrEnum):
-    """Whose fault a failed run is; only the agent's own counts as an attempt."""
-
-    AGENT = "agent"  # turns or time used up
-    TRANSIENT = "transient"  # 5xx, connection, cut stream: tried again after a while
-    CREDENTIALS = "credentials"  # 401, 403: nothing runs until a person mends it
-    REQUEST = "request"  # any other 4xx
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from core.domain.agents import AgentKind
+from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.domain.events import Event, Level
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -33,7 +33,6 @@ from core.domain.lifecycle import (
 )
 from core.domain.money import Dimension
 from core.domain.proof import Verdict
-from core.ports.agents import FailureKind, RunOutcome
 
 
 class Moment(TypeDecorator[datetime]):
