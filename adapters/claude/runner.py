@@ -10,6 +10,7 @@ from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, ResultMessage
 
 from adapters.claude.gate import Gate
 from adapters.claude.gateway import CredentialKind, Door, Gateway
+from adapters.claude.judge import BashJudge
 from adapters.claude.launch import (
     SETTINGS,
     AgentFolders,
@@ -22,7 +23,6 @@ from adapters.claude.process import AgentDiedError, AgentProcess, Ended
 from adapters.claude.signals import activities, ended, refused
 from adapters.claude.tools import PREFIX, SERVER, answer, tool_server
 from core.domain.agents import AgentKind
-from core.domain.bash_policy import JudgeCommand
 from core.ports.agents import (
     FailureKind,
     ProcessRegistry,
@@ -96,7 +96,7 @@ class ClaudeRunner:
         box: Box,
         processes: Processes,
         tools: Mapping[str, Tool],
-        judge: JudgeCommand,
+        judge: BashJudge,
         home: Path,
     ) -> None:
         self._gateway = gateway
@@ -261,7 +261,9 @@ class ClaudeRunner:
     def _options(
         self, request: RunRequest, door: Door, script: Path, folders: AgentFolders
     ) -> ClaudeAgentOptions:
-        gate = Gate(request, self._judge, readable=(folders.config / "projects",))
+        gate = Gate(
+            request, self._judge.within(request.work), readable=(folders.config / "projects",)
+        )
 
         async def call(tool: Tool, arguments: Mapping[str, object]) -> ToolReply:
             process = self._all[door.process_id]

@@ -41,9 +41,9 @@ class MemoryLedger:
     book_delay: float = 0.0
 
     async def admit(self, process_id: str) -> Refusal | None:
-        if self.refuse_after is None or self.admitted >= self.refuse_after:
-            if self.refusal is not None:
-                return self.refusal
+        spent = self.refuse_after is None or self.admitted >= self.refuse_after
+        if spent and self.refusal is not None:
+            return self.refusal
         self.admitted += 1
         return None
 

@@ -72,7 +72,7 @@ Script = Callable[[Asked], Say | Fail]
 
 def events(say: Say, message_id: str, model: str) -> list[dict[str, Any]]:
     start = {"output_tokens": 1, **say.usage}
-    message = {
+    message: dict[str, Any] = {
         "id": message_id,
         "type": "message",
         "role": "assistant",
@@ -179,7 +179,7 @@ async def serving(script: Script) -> AsyncIterator[ScriptedModel]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    model.url = "http://127.0.0.1:%d" % runner.addresses[0][1]
+    model.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield model
     finally:
