@@ -448,6 +448,8 @@ async def test_the_git_file_is_mended(
             link.symlink_to(evil / ".git")
         case "pipe":
             os.mkfifo(link)
+        case _:
+            assert kind == "missing"
     (tree.path / "b").write_text("b")
     commit = await spaces.commit(tree, "x", ref=REF)
     assert commit.parent == first
