@@ -1,0 +1,126 @@
+"""The planner: reads the spec, submits a plan, mends it when problems come back."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from adapters.practice import bundle, drafting
+from adapters.practice.conversation import Call, Conversation, Exchange, Reply
+from adapters.practice.outline import clean, read_outline, unnumbered
+
+SPEC_PATH = ".autocoder/prompts/app_spec.txt"
+_SUBMISSIONS = 3  # then the problems are a person's
+
+# Each says less of the spec than the one before, for specs the Read tool does not show whole.
+_READINGS = (
+    Call("Read", {"file_path": SPEC_PATH}),
+    Call("Read", {"file_path": SPEC_PATH, "limit": 200}),
+    Call(
+        "Grep",
+        {
+            "pattern": "^#{1,6} ",
+            "path": SPEC_PATH,
+            "output_mode": "content",
+            "-n": False,
+            "head_limit": 40,
+        },
+    ),
+)
+_SENT_BACK = re.compile(
+    r"\b(?:rejected|sent back|send back|rework)\b[^:\n]{0,160}:\s*(.+?)(?:\n[ \t]*\n|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_LEAVE_OUT = re.compile(r"\b(?:drop|remove|without|leave out|cut|skip)\b", re.IGNORECASE)
+_GREP_PREFIX = re.compile(r"^(?:[^\s:]*:)?\d+[:-]", re.MULTILINE)
+
+
+def answer(talk: Conversation) -> Reply:
+    submitted = [e for e in talk.recent if e.tool == "plan_submit" and e.result is not None]
+    if submitted and _taken(submitted[-1]):
+        return Reply("The plan is submitted.")
+    if len(submitted) >= _SUBMISSIONS:
+        return Reply(f"My plan was not taken, and I know no better one: {_problems(submitted[-1])}")
+    readings = [e for e in talk.recent if e.tool in ("Read", "Grep") and e.result is not None]
+    text = next((e.result for e in readings if not e.failed and e.result), None)
+    if text is None and len(readings) < len(_READINGS):
+        return Reply("I read the spec.", (_READINGS[len(readings)],))
+    plan = _plan(unnumbered(_GREP_PREFIX.sub("", text or "") if len(readings) > 2 else text or ""))
+    reasons = _reasons(talk)
+    if not submitted:
+        return _submit(_revised(plan, reasons))
+    problems = _problems(submitted[-1])
+    if reasons:
+        # On a project that is being built only what is new may be stated.
+        alone = {"name": "Rework", "description": clean(reasons[-1], 300)}
+        feature = drafting.review(reasons[-1:], again=len(submitted) - 1)
+        rework = {**plan, "phases": [{**alone, "features": [feature]}]}
+        return _submit(rework, f"I mend the plan: {clean(problems, 200)}")
+    return _submit(_plainer(plan, len(submitted)), f"I mend the plan: {clean(problems, 200)}")
+
+
+def _taken(exchange: Exchange) -> bool:
+    return not exchange.failed and exchange.answer().get("accepted") is not False
+
+
+def _submit(plan: Mapping[str, object], words: str = "I submit the plan.") -> Reply:
+    return Reply(words, (Call("plan_submit", {"plan": dict(plan)}),))
+
+
+def _plan(spec: str) -> dict[str, object]:
+    return bundle.plan() if bundle.is_bundled(spec) else drafting.plan(read_outline(spec))
+
+
+def _problems(exchange: Exchange) -> str:
+    listed = exchange.answer().get("problems")
+    if isinstance(listed, list):
+        return "; ".join(str(problem) for problem in listed)
+    return exchange.result or ""
+
+
+def _reasons(talk: Conversation) -> tuple[str, ...]:
+    """Why earlier plans were sent back, in a person's words, oldest first."""
+    found = []
+    for prompt in talk.prompts:
+        match = _SENT_BACK.search(prompt)
+        if match and clean(match[1], 2000):
+            found.append(match[1].strip().strip("\"'“”"))
+    earlier = talk.exchanges[: len(talk.exchanges) - len(talk.recent)]
+    planned = any(e.tool == "plan_submit" and e.result is not None and _taken(e) for e in earlier)
+    if planned and not found:
+        # The same session goes on after its plan was taken: the prompt is the reason.
+        found.append(talk.prompts[-1])
+    return tuple(dict.fromkeys(found))
+
+
+def _revised(plan: dict[str, object], reasons: Sequence[str]) -> dict[str, object]:
+    """The plan less a feature that a reason wants left out, else with one that answers it."""
+    left = [r for r in reasons if not (_LEAVE_OUT.search(r) and _drop_feature(plan, r))]
+    if left:
+        phases = plan["phases"]
+        assert isinstance(phases, list)
+        phases[-1]["features"].append(drafting.review(left))
+    if reasons:
+        plan["summary"] = f"{plan['summary']} Revised: {clean('; '.join(reasons), 300)}"
+    return plan
+
+
+def _drop_feature(plan: dict[str, object], reason: str) -> bool:
+    """Leave out the feature that the reason names, if nothing stands on it."""
+    phases = plan["phases"]
+    assert isinstance(phases, list)
+    features = [feature for phase in phases for feature in phase["features"]]
+    used = {name for feature in features for name in feature["depends_on"]}
+    for phase in phases:
+        for feature in phase["features"]:
+            if feature["name"].casefold() in reason.casefold() and feature["name"] not in used:
+                phase["features"].remove(feature)
+                plan["phases"] = [p for p in phases if p["features"]]
+                return bool(plan["phases"])
+    return False
+
+
+def _plainer(plan: dict[str, object], tries: int) -> dict[str, object]:
+    """The same plan with less that could be refused: no plan-wide checks, no `run`."""
+    plainer = {**plan, "checks": [], "run": None}
+    if tries > 1:
+        plainer["summary"] = clean(str(plan["summary"]), 200)
+    return plainer
