@@ -1,3 +1,5 @@
+"""`python -m bot …` is `autocoder …`."""
+
 from bot.cli import main
 
 main()

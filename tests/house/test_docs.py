@@ -110,7 +110,7 @@ def test_every_setting_is_described() -> None:
     assert bare == []
 
 
-def test_every_kind_of_agent_has_a_model_a_profile_and_a_prompt() -> None:
+def test_every_kind_of_agent_has_a_model_and_a_profile() -> None:
     assert set(AgentKind) <= set(SECTIONS["models"].model_fields)
     assert set(PROFILES) == set(AgentKind)
 
