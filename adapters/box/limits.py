@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-_TASKS = 8192
+_TASKS = 4096
 _NAME = "autocoder-boxes"
 
 

@@ -24,7 +24,7 @@ from core.ports.host import BoxLevel, BoxProfile, Execution
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMED_OUT = 124
 _NOT_RUN = 126
-_TASKS = 8192  # threads and processes of one user in a box
+_TASKS = 4096  # threads and processes of one user in a box
 _BOX_MARKER = "AUTOCODER_BOX"
 
 # Runs outside. The environment is cleaned before the sandbox program starts, because that

@@ -175,12 +175,19 @@ def git_version() -> tuple[int, ...] | None:
 
 @contextmanager
 def storage() -> Iterator[None]:
-    """A full disk met by ourselves rather than by git, in words."""
+    """What the file system refuses to ourselves rather than to git, in words."""
     try:
         yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise WorkspaceError(f"{error.filename}: {error.strerror}") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFailed(f"The disk is full: {error}") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StorageFailed(
+                f"{error.filename} cannot be written: {error.strerror}",
+                hint="Give the user that runs autocoder the right to write there.",
+            ) from error
         raise
 
 

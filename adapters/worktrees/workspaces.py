@@ -203,6 +203,13 @@ class Worktrees:
         )
         return read_numstat(answer.output)
 
+    async def changed(self, slug: str, since: str, until: str) -> tuple[str, ...]:
+        answer = await self._git.run(
+            Place(self._repository(slug)),
+            *("diff-tree", "-r", "--name-only", "-z", "--no-renames", since, until, "--"),
+        )
+        return tuple(readable_path(path) for path in answer.output.split(b"\0") if path)
+
     async def diff(self, slug: str, since: str, until: str, *, limit: int = 200_000) -> str:
         answer = await self._git.run(
             Place(self._repository(slug)),
@@ -263,7 +270,8 @@ class Worktrees:
         return Place(worktree.git_dir, worktree.path)
 
     async def _head_of(self, worktree: Worktree) -> str:
-        head = (worktree.git_dir / "HEAD").read_text().strip()
+        with storage():
+            head = (worktree.git_dir / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
         found = linking.read_ref(worktree.common_dir, head.removeprefix("ref: "))

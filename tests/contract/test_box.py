@@ -204,6 +204,7 @@ async def test_a_cancelled_call_leaves_nothing(
 
 
 @needs_full
+@pytest.mark.slow
 async def test_a_fork_bomb_ends_with_its_box(box: Sandbox, profile: BoxProfile) -> None:
     if os.getuid() == 0 and box.cgroup is None:
         pytest.skip("root can be limited by a control group only, and there is none here")

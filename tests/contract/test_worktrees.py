@@ -265,6 +265,7 @@ async def test_reading(spaces: Worktrees, tree: Worktree, first: str) -> None:
     commit = await spaces.commit(tree, "long", ref=REF)
     stat = await spaces.diff_stat("shop", first, commit.id)
     assert (stat.files, stat.added, stat.removed) == (3, 50_000, 1)
+    assert await spaces.changed("shop", first, commit.id) == ("a.txt", "binary", "long")
     assert len(await spaces.diff("shop", first, commit.id)) <= 200_000
     assert len(await spaces.diff("shop", first, commit.id, limit=500)) == 500
     assert await spaces.show("shop", commit.id, "binary") == bytes(range(256)) * 10
@@ -282,6 +283,8 @@ async def test_drop_keeps_the_branch(spaces: Worktrees, tree: Worktree, first: s
     await spaces.drop(tree)
     await spaces.drop(tree)
     assert not tree.path.exists()
+    with pytest.raises(WorkspaceError, match="No such file"):
+        await spaces.commit(tree, "x", ref=REF)
     again = await spaces.open("shop", "core", first)
     assert files(again.path) == {**FIRST, "b.txt": b"two\n"}
     assert await spaces.head("shop", "refs/heads/feature/core") == done
@@ -465,6 +468,48 @@ async def test_a_broken_index_is_mended(spaces: Worktrees, tree: Worktree, first
     (tree.path / "b").write_text("b")
     await spaces.restore(tree, first)
     assert files(tree.path) == FIRST
+
+
+FULL = """
+import asyncio, os, sys
+from pathlib import Path
+from adapters.worktrees import Worktrees
+from core.errors import StorageFailed
+
+async def main() -> None:
+    spaces = Worktrees(Path(sys.argv[1]), "full-1")
+    first = await spaces.create("shop", {"a": b"a"}, "first")
+    tree = await spaces.open("shop", "core", first)
+    (tree.path / "big").write_bytes(os.urandom(2_500_000))
+    try:
+        await spaces.commit(tree, "x", ref="refs/autocoder/attempts/1/1")
+    except StorageFailed as error:
+        print("refused:", error)
+    (tree.path / "big").unlink()
+    (tree.path / "small").write_text("small")
+    print((await spaces.commit(tree, "x", ref="refs/autocoder/attempts/1/1")).changed)
+
+asyncio.run(main())
+"""
+
+
+def test_a_full_disk_is_told_and_nothing_is_broken(tmp_path: Path) -> None:
+    mount = f'mount -t tmpfs -o size=4m tmpfs {tmp_path} && exec "$@"'
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    if subprocess.run([*inside, "true"]).returncode != 0:
+        pytest.skip("no mount of our own to be had here")
+    done = subprocess.run(
+        [*inside, sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("refused: The disk is full"), done.stderr
+    assert lines[1] == "('small',)"
+
+
+async def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkspaceError, match="file.*Not a directory"):
+        await Worktrees(tmp_path / "file", "test-1").create("shop", FIRST, "x")
 
 
 # Kills
