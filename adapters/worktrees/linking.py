@@ -125,7 +125,7 @@ def write_if_other(path: Path, text: str) -> None:
 def _packed(common_dir: Path, ref: str) -> str | None:
     try:
         lines = (common_dir / "packed-refs").read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     for line in lines:
         object_id, _, name = line.partition(" ")

@@ -549,6 +549,22 @@ def test_an_agent_at_rest_is_five_processes(
     assert gone(profile.process_id)
 
 
+@each_level
+def test_nothing_of_the_programs_environment_is_passed_on(
+    detection: Detection, profile: BoxProfile
+) -> None:
+    code = (
+        "import os; print([n for p in os.listdir('/proc') if p.isdigit() "
+        "for n in open(f'/proc/{p}/environ', 'rb').read().split(b'\\0') if b'HOST_' in n])"
+    )
+    if detection.level is BoxLevel.NONE:
+        code = "import os; print([name for name in os.environ if 'HOST_' in name])"
+    argv = Sandbox(detection).wrap(profile, ("/usr/bin/python3", "-c", code))
+    env = {**os.environ, "HOST_SECRET": SECRET}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "[]\n", done.stderr
+
+
 PARENT = """
 import subprocess, sys
 from pathlib import Path
