@@ -1,8 +1,218 @@
 """The composition root: the only file of `bot` that names adapters."""
 
-from adapters.box import detect, unseen_toolchains
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from uuid import uuid4
+
+from adapters import prices
+from adapters.box import detect, open_box, unseen_toolchains
+from adapters.claude.gateway import Credential, CredentialKind, Gateway
+from adapters.claude.judge import BashJudge
+from adapters.claude.runner import ClaudeRunner
+from adapters.practice.process import PracticeModel
+from adapters.processes import HostProcesses
+from adapters.worktrees import WANTED_GIT, Worktrees, git_version
+from bot import report
 from bot.check import Probes
+from bot.home import held, home_hash, runtime_folder
+from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
+from core.domain.agents import AgentKind
+from core.domain.money import MessageUsage, Price
+from core.domain.orders import Limits
+from core.errors import HostUnfit, MissingProgram
+from core.operations.runs import Policy
+from core.operations.spending import Caps
+from core.orchestrator.coding import Worker
+from core.orchestrator.landing import Lander
+from core.orchestrator.ledger import StoreLedger, StoreRegistry
+from core.orchestrator.proving import Prover
+from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.tick import Orchestrator
+from core.orchestrator.wake import Wake
+from core.ports.agents import Tool
+from core.ports.host import BoxLevel
+from core.store.session import Store
+from mcp_server.tools import Toolbox
+
+ANTHROPIC = "https://api.anthropic.com"
 
 
 def host_probes() -> Probes:
     return Probes(sandbox=detect, unseen_toolchains=unseen_toolchains)
+
+
+@dataclass(frozen=True)
+class App:
+    """The running parts, wired."""
+
+    settings: Settings
+    parts: Parts
+    orchestrator: Orchestrator
+    box: BoxLevel
+    practice: bool
+
+
+def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int) -> Rules:
+    """What carrying out follows, from what a person set."""
+    agents, models = settings.agents, settings.models
+    return Rules(
+        limits=Limits(
+            max_parallel=agents.max_parallel,
+            host_parallel=agents.host_parallel or derived_host_parallel(cores, memory),
+            batch=agents.batch,
+            coder_model=models.coder,
+            planner_model=models.planner,
+            skip_stuck=agents.on_stuck is OnStuck.SKIP,
+        ),
+        caps=Caps(settings.budget.run_usd, settings.budget.day_usd),
+        policy=Policy(models.chain, timedelta(seconds=float(agents.backoff_max_s))),
+        max_attempts=agents.max_attempts,
+        strict=settings.proof.strict,
+        check_timeout=timedelta(seconds=float(agents.check_timeout_s)),
+        max_turns=agents.max_turns,
+        max_time=timedelta(minutes=float(agents.max_minutes)),
+        silence=timedelta(seconds=float(agents.silence_s)),
+        ask_wait=timedelta(seconds=float(agents.ask_wait_s)),
+        nobody_here=nobody_here,
+    )
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIterator[App]:
+    """Everything wired and running but the orchestrator's loop; all of it ends with the block."""
+    practice = settings.model is ModelSource.PRACTICE
+    async with AsyncExitStack() as stack:
+        stack.enter_context(held(settings.home))
+        _need_git()
+        box = open_box(
+            required=settings.sandbox.required and not practice,
+            readable=settings.sandbox.read,
+            hidden=(settings.home,),
+        )
+        marker = home_hash(settings.home)
+        processes = HostProcesses()
+        processes.sweep(f"{marker}-")
+        wake = Wake()
+        store = Store(settings.database, on_commit=wake.notify)
+        stack.push_async_callback(store.close)
+        parts = Parts(
+            store=store,
+            wake=wake,
+            workspaces=Worktrees(settings.home, f"{marker}-0"),
+            box=box,
+            rules=rules_from(
+                settings,
+                nobody_here=nobody_here,
+                memory=processes.free_memory() or GIB,
+                cores=os.cpu_count() or 1,
+            ),
+            clock=lambda: datetime.now(UTC),
+            price=_price,
+            render_report=report.render,
+            prompts=_prompts(),
+            upstream="practice" if practice else settings.base_url or ANTHROPIC,
+            home_hash=marker,
+            life=uuid4().hex,
+            host=socket.gethostname(),
+        )
+        gateway = Gateway(
+            StoreLedger(parts),
+            stack.enter_context(runtime_folder(settings.home)),
+            settings.base_url or ANTHROPIC,
+            _credential(settings),
+        )
+        stack.push_async_callback(gateway.close)
+        if practice:
+            await stack.enter_async_context(_practice(gateway, f"{marker}-0"))
+        yield _wire(settings, parts, gateway, processes, practice=practice)
+
+
+def _wire(
+    settings: Settings,
+    parts: Parts,
+    gateway: Gateway,
+    processes: HostProcesses,
+    *,
+    practice: bool,
+) -> App:
+    """Agents tell us things through tools, tools prove through the prover, which stops agents."""
+    judge = BashJudge(parts.service_process)
+
+    async def refusal(command: str) -> str | None:
+        verdict = await judge(command)
+        return None if verdict.allowed else verdict.reason
+
+    async def freeze(process_id: str) -> Callable[[], None]:
+        return await runner.freeze(process_id)
+
+    def end_run(run_id: int, why: str) -> None:
+        worker.end_run(run_id, why)
+
+    prover = Prover(parts, freeze=freeze, end_run=end_run)
+    tools: dict[str, Tool] = Toolbox(parts, prover, judge=refusal, end_run=end_run).tools()
+    runner = ClaudeRunner(
+        gateway=gateway,
+        registry=StoreRegistry(parts),
+        box=parts.box,
+        processes=processes,
+        tools=tools,
+        judge=judge,
+        home=settings.home,
+    )
+    worker = Worker(parts, runner, prover)
+    orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))
+    return App(settings, parts, orchestrator, parts.box.level, practice)
+
+
+@asynccontextmanager
+async def _practice(gateway: Gateway, marker: str) -> AsyncIterator[None]:
+    """The practice model as the gateway's upstream; begun again should it die."""
+    async with PracticeModel(env={"AUTOCODER_PROCESS": marker}) as model:
+        gateway.upstream = model.url
+        gateway.credential = None
+
+        async def keep() -> None:
+            while True:
+                await model.wait()
+                gateway.upstream = await model.restart()
+
+        keeper = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+
+
+def _need_git() -> None:
+    found = git_version()
+    if found is None:
+        raise MissingProgram("git is not installed.", hint="Install it: apt-get install git.")
+    if found < WANTED_GIT:
+        have, want = (".".join(map(str, version)) for version in (found, WANTED_GIT))
+        raise HostUnfit(f"git {have} is too old; {want} or newer is wanted.")
+
+
+def _price(usage: MessageUsage) -> Price:
+    return Price(prices.price(usage), prices.assumed_price(usage))
+
+
+def _prompts() -> dict[str, str]:
+    folder = files("core") / "prompts"
+    return {
+        kind.value: (folder / f"{kind.value}.md").read_text("utf-8")
+        for kind in (AgentKind.CODER, AgentKind.PLANNER)
+    }
+
+
+def _credential(settings: Settings) -> Credential | None:
+    given = settings.credential
+    if given is None:
+        return None
+    return Credential(CredentialKind(given.variable), given.secret.get_secret_value())

@@ -1,7 +1,13 @@
 """The command line: `autocoder …`, which is `python -m bot …`."""
 
+import asyncio
 import os
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +15,15 @@ import typer
 from rich.console import Console
 
 from bot import check as host_check
+from bot import settings as settings_file
 from bot.app import host_probes
-
-EXIT_UNFIT = 3
+from bot.journey import Errand, Exit, run
+from bot.settings import ModelSource, Settings
+from bot.terminal import open_view
+from bot.terminal.view import View
+from core.domain.names import parse_name
+from core.domain.spec import SPEC_LIMIT, digest, name_from, read_spec
+from core.errors import AutocoderError, BadSpec, HostUnfit, InputError
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; wins over AUTOCODER_HOME.")]
 
@@ -53,7 +65,122 @@ def check(
     else:
         host_check.show(findings, Console())
     if not host_check.is_fit(findings):
-        raise typer.Exit(EXIT_UNFIT)
+        raise typer.Exit(Exit.HOST_UNFIT)
+
+
+@app.command()
+def build(
+    spec: Annotated[Path, typer.Argument(help="A spec in Markdown, 1 byte to 1 MB.")],
+    name: Annotated[str | None, typer.Option("--name", help="The project's name.")] = None,
+    home: Home = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="What it may cost, USD.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve the plan and every gate.")] = False,
+) -> None:
+    """Build what a spec says, into a repository whose checks pass. Again goes on where it was."""
+
+    def prepare() -> tuple[Settings, Errand]:
+        text = read_spec(_content(spec))
+        errand = Errand(
+            title=f"autocoder {version('autocoder')} build",
+            name=parse_name(name) if name is not None else name_from(text, spec.stem),
+            spec=text,
+            spec_digest=digest(text),
+            budget=_money(budget) if budget is not None else None,
+            approve_all=yes,
+        )
+        return settings_file.load(os.environ, home), errand
+
+    _travel(prepare)
+
+
+@app.command()
+def demo(home: Home = None) -> None:
+    """The whole story once with the practice model: offline, scripted, free."""
+
+    def prepare() -> tuple[Settings, Errand]:
+        place = home or Path(tempfile.mkdtemp(prefix="autocoder-demo-"))
+        text = (files("adapters.practice") / "demo" / "spec.md").read_text("utf-8")
+        errand = Errand(
+            title=f"autocoder {version('autocoder')} demo",
+            name=name_from(text, "demo"),
+            spec=text,
+            spec_digest=digest(text),
+            budget=Decimal(2),
+            approve_all=True,
+            stuck_answer="retry opus",
+        )
+        settings = settings_file.load(_practice_only(os.environ), place)
+        return settings, errand
+
+    _travel(prepare)
+
+
+def _practice_only(environ: Mapping[str, str]) -> dict[str, str]:
+    return {**environ, "AUTOCODER_MODEL": ModelSource.PRACTICE.value}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(SPEC_LIMIT + 1)
+    except OSError as error:
+        raise BadSpec(
+            f"The spec {path} cannot be read: {error.strerror}.",
+            hint="Give the path of a Markdown file.",
+        ) from error
+
+
+def _money(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not amount.is_finite() or not 0 < amount <= 1_000_000:
+        raise InputError(f"--budget {text[:40]!r} is no amount.", hint="Give USD above 0: 12.50.")
+    return amount
+
+
+def _travel(prepare: Callable[[], tuple[Settings, Errand]]) -> None:
+    try:
+        settings, errand = prepare()
+    except AutocoderError as error:
+        raise typer.Exit(_complain(error)) from error
+    raise typer.Exit(asyncio.run(_journey(settings, errand)))
+
+
+async def _journey(settings: Settings, errand: Errand) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    view: View = open_view(on_interrupt=stop.set)
+    trouble: AutocoderError | None = None
+    result = Exit.UNFINISHED
+    try:
+        result = await run(settings, errand, view, stop)
+    except* AutocoderError as group:
+        trouble = _first(group)
+    finally:
+        await view.close()
+    return _complain(trouble) if trouble else result
+
+
+def _first(group: BaseExceptionGroup[AutocoderError]) -> AutocoderError:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            return _first(error)
+        return error
+    return AutocoderError()
+
+
+def _complain(error: AutocoderError) -> Exit:
+    """Say what is wrong on stderr; the exit status that goes with it."""
+    typer.echo(f"■ {error}", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)
+    if isinstance(error, InputError):
+        return Exit.BAD_INPUT
+    return Exit.HOST_UNFIT if isinstance(error, HostUnfit) else Exit.UNFINISHED
 
 
 def main() -> None:

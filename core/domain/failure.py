@@ -102,9 +102,7 @@ def settle(how: EndedHow, *, restarts: int, backoff_max: timedelta) -> Settlemen
             wait = min(BACKOFF_STEP * restarts, backoff_max)
             return Settlement(attempt=False, resume=True, restarts=restarts + 1, wait=wait)
         case EndedHow.SERVICE | EndedHow.WINDOW | EndedHow.BUDGET | EndedHow.CREDENTIALS:
-            return Settlement(
-                attempt=False, resume=True, restarts=restarts, wait=timedelta(0)
-            )
+            return Settlement(attempt=False, resume=True, restarts=restarts, wait=timedelta(0))
 
 
 _RESETS_AT = re.compile(

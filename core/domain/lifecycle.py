@@ -230,7 +230,6 @@ def move(thing: Stateful[S], to: S, *, by: Cause) -> None:
     """Give `thing` its next status, or raise ForbiddenTransition."""
     if not may_move(thing.status, to, by):
         raise ForbiddenTransition(
-            f"{type(thing).__name__.lower()} cannot go from {thing.status!s} to {to!s}"
-            f" ({by!s})"
+            f"{type(thing).__name__.lower()} cannot go from {thing.status!s} to {to!s} ({by!s})"
         )
     thing.status = to

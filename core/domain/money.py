@@ -29,11 +29,7 @@ class Tokens:
     @property
     def total(self) -> int:
         return (
-            self.input
-            + self.output
-            + self.cache_read
-            + self.cache_write_5m
-            + self.cache_write_1h
+            self.input + self.output + self.cache_read + self.cache_write_5m + self.cache_write_1h
         )
 
 

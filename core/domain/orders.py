@@ -217,11 +217,7 @@ def next_orders(snapshot: Snapshot) -> tuple[Order, ...]:
                 for run in snapshot.runs
                 if run.status in ACTIVE
             )
-        case (
-            ProjectStatus.INTERVIEWING
-            | ProjectStatus.AWAITING_APPROVAL
-            | ProjectStatus.COMPLETED
-        ):
+        case ProjectStatus.INTERVIEWING | ProjectStatus.AWAITING_APPROVAL | ProjectStatus.COMPLETED:
             return ()
         case _:
             assert_never(snapshot.status)
@@ -334,9 +330,7 @@ def _start_coders(snapshot: Snapshot, room: int) -> Iterable[Order]:
         room -= 1
 
 
-def _candidates(
-    snapshot: Snapshot, held: set[int]
-) -> Sequence[tuple[FeatureView, TaskView]]:
+def _candidates(snapshot: Snapshot, held: set[int]) -> Sequence[tuple[FeatureView, TaskView]]:
     """The first ready task of every free feature, in the order in which work is taken up."""
     by_feature: dict[int, list[TaskView]] = {}
     for task in snapshot.tasks:

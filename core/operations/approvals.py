@@ -123,9 +123,7 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
         case ApprovalKind.PLAN:
             project.replan_reason = reason
             move(project, ProjectStatus.PLANNING, by=Cause.PERSON)
-            journal.record(
-                tx, Event.PLAN_REJECTED, reason, now=now, actor=by, project=project
-            )
+            journal.record(tx, Event.PLAN_REJECTED, reason, now=now, actor=by, project=project)
         case ApprovalKind.GATE:
             phase = tx.get_one(Phase, approval.subject_id)
             phase.rework_reason = reason

@@ -158,5 +158,3 @@ def describe(proof: Proof) -> str:
             return "The task has no check that could prove it."
         case Verdict.ACCEPTED | Verdict.ALREADY_DONE | Verdict.GREEN_BEFORE:
             return ""
-
-

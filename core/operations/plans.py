@@ -58,7 +58,7 @@ def known(tx: Session, project_id: int) -> plans.Known:
         .where(Task.project_id == project_id)
     )
     features = tx.scalars(select(Feature.name).where(Feature.project_id == project_id))
-    return plans.Known(tasks={task: feature for task, feature in rows}, features=set(features))
+    return plans.Known(tasks=dict(rows.tuples().all()), features=set(features))
 
 
 def submit(
@@ -218,9 +218,7 @@ def _add_features(
     place = tx.scalar(
         select(func.max(Feature.position)).where(Feature.project_id == phase.project_id)
     )
-    number = tx.scalar(
-        select(func.max(Task.number)).where(Task.project_id == phase.project_id)
-    )
+    number = tx.scalar(select(func.max(Task.number)).where(Task.project_id == phase.project_id))
     place, number = place or 0, number or 0
     for planned in features:
         place += 1

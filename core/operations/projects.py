@@ -92,9 +92,7 @@ def block(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
     project.before_pause = project.status
     project.blocked_reason = reason
     move(project, ProjectStatus.BLOCKED, by=Cause.SERVICE)
-    journal.record(
-        tx, Event.PROJECT_BLOCKED, reason, now=now, level=Level.ERROR, project=project
-    )
+    journal.record(tx, Event.PROJECT_BLOCKED, reason, now=now, level=Level.ERROR, project=project)
 
 
 def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:

@@ -86,6 +86,10 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
     )  # fmt: skip
 
 
+def answered(tx: Session, question_id: int) -> bool:
+    return tx.get_one(Question, question_id).answer is not None
+
+
 def take_answer(tx: Session, question_id: int) -> str | None:
     """The answer for the agent that waits; once taken it is delivered."""
     question = tx.get_one(Question, question_id)

@@ -42,7 +42,9 @@ class RunRef:
     kind: AgentKind
     model: str
     session_id: str
-    resume: bool
+    takes_over: bool  # goes on in the worktree and session of an earlier run
+    leftover: bool  # the worktree may hold what an earlier run left, unwanted now
+    answers: tuple[tuple[str, str], ...]  # questions answered since, and their answers
     feature_id: int | None
     feature_slug: str | None
     phase_id: int | None
@@ -110,7 +112,9 @@ def begin(
         kind=run.kind,
         model=run.model,
         session_id=run.session_id,
-        resume=earlier is not None,
+        takes_over=earlier is not None,
+        leftover=order.resumes is not None and earlier is None,
+        answers=_answers(tx, earlier) if earlier else (),
         feature_id=run.feature_id,
         feature_slug=feature.slug if feature else None,
         phase_id=run.phase_id,
@@ -236,9 +240,7 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     run.reserved_micro_usd = 0
     if ended.session_id:
         run.session_id = ended.session_id
-    tx.execute(
-        update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None)
-    )
+    tx.execute(update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None))
     journal.record(
         tx,
         Event.RUN_ENDED,
@@ -266,9 +268,18 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
         projects.block(tx, run.project_id, ended.words, now=now)
 
 
-def _settle_planner(
-    tx: Session, run: Run, ended: RunEnd, policy: Policy, *, now: datetime
+def let_go(
+    tx: Session, run_id: int, task_id: int, words: str, policy: Policy, *, now: datetime
 ) -> None:
+    """The agent gives a task back while its run goes on: an attempt of the agent's own."""
+    run = tx.get_one(Run, run_id)
+    task = tx.get_one(Task, task_id)
+    settled = failure.settle(EndedHow.AGENT, restarts=task.restarts, backoff_max=policy.backoff_max)
+    error = f"{words}\n{task.last_error}" if task.refusals and task.last_error else words
+    tasks.give_back(tx, task, settled, error=error, model=run.model, chain=policy.chain, now=now)
+
+
+def _settle_planner(tx: Session, run: Run, ended: RunEnd, policy: Policy, *, now: datetime) -> None:
     project = tx.get_one(Project, run.project_id)
     phase = tx.get(Phase, run.phase_id) if run.phase_id else None
     waits = project.status is ProjectStatus.PLANNING or (
@@ -297,9 +308,7 @@ def _rework_without_planner(tx: Session, project: Project, phase: Phase) -> None
         dict.fromkeys(
             check
             for task in tx.scalars(
-                select(Task).where(
-                    Task.phase_id == phase.id, Task.status == TaskStatus.PASSING
-                )
+                select(Task).where(Task.phase_id == phase.id, Task.status == TaskStatus.PASSING)
             )
             for check in task.checks
         )
@@ -319,9 +328,7 @@ def park(tx: Session, run_id: int, *, now: datetime) -> bool:
         return False
     move(run, RunStatus.WAITING, by=Cause.SERVICE)
     run.reserved_micro_usd = 0
-    tx.execute(
-        update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None)
-    )
+    tx.execute(update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None))
     journal.record(
         tx, Event.RUN_PARKED, f"{run.kind.value}-{run.seat} waits for an answer.", now=now,
         run=run,
@@ -329,46 +336,51 @@ def park(tx: Session, run_id: int, *, now: datetime) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class Answered:
-    """A parked run whose question has its answer, closed in favour of the run that goes on."""
-
-    order: orders.StartRun
-    answer: str
-
-
-def take_up(tx: Session, run_id: int, *, now: datetime) -> Answered | None:
-    """Close a parked run; its task goes to a new run with the same worktree and session."""
-    run = tx.get_one(Run, run_id)
-    question = tx.scalars(
-        select(Question)
-        .where(Question.run_id == run_id, Question.delivered.is_(False))
-        .order_by(Question.id)
-    ).first()
-    if run.status is not RunStatus.WAITING or question is None or question.answer is None:
+def take_up(
+    tx: Session, run_id: int, *, session_id: UUID, life: str, host: str, now: datetime
+) -> RunRef | None:
+    """A parked run has its answer: close it and begin the run that goes on in its place."""
+    parked = tx.get_one(Run, run_id)
+    questions = tx.scalars(
+        select(Question).where(Question.run_id == run_id, Question.delivered.is_(False))
+    ).all()
+    if parked.status is not RunStatus.WAITING or any(q.answer is None for q in questions):
         return None
-    question.delivered = True
+    for question in questions:
+        question.delivered = True
     held = tasks.held_by(tx, run_id)
-    move(run, RunStatus.ENDED, by=Cause.SERVICE)
-    run.outcome = RunOutcome.FINISHED
-    run.ended_at = now
+    move(parked, RunStatus.ENDED, by=Cause.SERVICE)
+    parked.outcome = RunOutcome.FINISHED
+    parked.ended_at = now
     for task in held:
         task.run_id = None
         move(task, TaskStatus.PENDING, by=Cause.SERVICE)
     tx.flush()
-    return Answered(
-        orders.StartRun(
-            kind=run.kind,
-            model=run.model,
-            reason="its question was answered",
-            phase_id=run.phase_id,
-            feature_id=run.feature_id,
-            task_id=held[0].id if held else None,
-            seat=run.seat,
-            resumes=run.id,
-        ),
-        question.answer,
+    order = orders.StartRun(
+        kind=parked.kind,
+        model=parked.model,
+        reason="its question was answered",
+        phase_id=parked.phase_id,
+        feature_id=parked.feature_id,
+        task_id=held[0].id if held else None,
+        seat=parked.seat,
+        resumes=parked.id,
     )
+    return begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
+
+
+def _answers(tx: Session, run: Run | None) -> tuple[tuple[str, str], ...]:
+    """What was asked and answered along a chain of runs that took each other over."""
+    found: list[tuple[str, str]] = []
+    while run is not None:
+        rows = tx.scalars(
+            select(Question)
+            .where(Question.run_id == run.id, Question.answer.is_not(None))
+            .order_by(Question.id.desc())
+        )
+        found += [(row.text, row.answer or "") for row in rows]
+        run = tx.get(Run, run.resumes_id) if run.resumes_id else None
+    return tuple(reversed(found))
 
 
 def requeue(tx: Session, run_id: int, policy: Policy, *, now: datetime) -> None:

@@ -158,10 +158,7 @@ def _tasks(tx: Session, phase_id: int) -> tuple[TaskView, ...]:
             Task.not_before,
         ).where(Task.phase_id == phase_id, Task.status.in_(OPEN_TASK))
     )
-    return tuple(
-        TaskView(**{**row._mapping, "files": tuple(row.files)})  # noqa: SLF001  SQLAlchemy's name
-        for row in rows
-    )
+    return tuple(TaskView(**{**row._mapping, "files": tuple(row.files)}) for row in rows)
 
 
 def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:

@@ -37,9 +37,7 @@ class Caps:
     day_usd: Decimal | None
 
 
-def admit(
-    tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime
-) -> Refusal | None:
+def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime) -> Refusal | None:
     """Whether a process may send one more request now."""
     row = tx.get(AgentProcess, process)
     run = tx.get(Run, row.run_id) if row and row.run_id else None
@@ -307,5 +305,3 @@ def budget_left(tx: Session, project: Project, caps: Caps, *, now: datetime) -> 
     ):
         return False
     return caps.day_usd is None or day_total(tx, now) < to_micro(caps.day_usd)
-
-

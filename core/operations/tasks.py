@@ -86,9 +86,7 @@ def view(task: Task) -> orders.TaskView:
 def held_by(tx: Session, run_id: int) -> list[Task]:
     """The tasks a run holds now: at most one."""
     return list(
-        tx.scalars(
-            select(Task).where(Task.run_id == run_id, Task.status == TaskStatus.IN_PROGRESS)
-        )
+        tx.scalars(select(Task).where(Task.run_id == run_id, Task.status == TaskStatus.IN_PROGRESS))
     )
 
 
@@ -113,9 +111,7 @@ class Claimed:
     left: int
 
 
-def claim_next(
-    tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime
-) -> Claimed:
+def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime) -> Claimed:
     """The task this run holds, else the next one it may take."""
     run = tx.get_one(Run, run_id)
     held = held_by(tx, run_id)
@@ -127,9 +123,7 @@ def claim_next(
     waiting = [
         view(task)
         for task in tx.scalars(
-            select(Task).where(
-                Task.feature_id == run.feature_id, Task.status == TaskStatus.PENDING
-            )
+            select(Task).where(Task.feature_id == run.feature_id, Task.status == TaskStatus.PENDING)
         )
         if task.id not in {t.id for t in had}
     ]
@@ -243,8 +237,9 @@ def stick(tx: Session, task_id: int, error: str, *, now: datetime) -> None:
     _stick(tx, task, now=now)
 
 
-def defer(tx: Session, task: Task) -> None:
+def defer(tx: Session, task_id: int) -> None:
     """An agent's skip: to the end of the queue, once."""
+    task = tx.get_one(Task, task_id)
     if task.deferred:
         raise StateError(
             f"Task {task.number} was put off once already.",
@@ -342,14 +337,18 @@ def need_bringing_up(
     feature_id: int,
     what_collided: str,
     *,
+    paths: Sequence[str],
     merging: str,
     max_attempts: int,
     now: datetime,
-) -> None:
-    """A landing that did not fit `main` makes a stuck task; proved tasks stay proved."""
+) -> int:
+    """A landing that did not fit `main` makes a stuck task; proved tasks stay proved.
+
+    Returns how many landings of this feature have failed.
+    """
     feature = tx.get_one(Feature, feature_id)
     if feature.status is not FeatureStatus.LANDING:
-        return
+        return 0
     move(feature, FeatureStatus.IN_PROGRESS, by=Cause.SERVICE)
     earlier = tx.scalars(
         select(Task).where(Task.feature_id == feature_id, Task.merging.is_not(None))
@@ -376,7 +375,7 @@ def need_bringing_up(
         steps=[],
         complexity=3,
         checks=list(dict.fromkeys(check for t in passed for check in t.checks)),
-        files=[],
+        files=list(paths),
         status=TaskStatus.PENDING,
         allowed_attempts=max_attempts,
         merging=merging,
@@ -388,4 +387,4 @@ def need_bringing_up(
         now=now, level=Level.WARNING, feature=feature,
     )  # fmt: skip
     stick(tx, task.id, what_collided, now=now)
-
+    return len(earlier) + 1

@@ -177,6 +177,10 @@ class Workspaces(Protocol):
 
     async def diff_stat(self, slug: str, since: str, until: str) -> DiffStat: ...
 
+    async def changed(self, slug: str, since: str, until: str) -> tuple[str, ...]:
+        """Paths that differ."""
+        ...
+
     async def diff(self, slug: str, since: str, until: str, *, limit: int = 200_000) -> str:
         """The patch as text, at most `limit` characters."""
         ...

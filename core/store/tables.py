@@ -443,5 +443,3 @@ class JournalEntry(Table):
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     hash: Mapped[str] = mapped_column(String(64))
     previous_hash: Mapped[str] = mapped_column(String(64))
-
-

@@ -8,9 +8,7 @@ from core.store.tables import Table
 
 engine = create_engine(f"sqlite:///{context.config.attributes['path']}", poolclass=NullPool)
 with engine.connect() as connection:
-    context.configure(
-        connection=connection, target_metadata=Table.metadata, render_as_batch=True
-    )
+    context.configure(connection=connection, target_metadata=Table.metadata, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
 engine.dispose()

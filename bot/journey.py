@@ -1,0 +1,424 @@
+"""The journey in a terminal: from a spec to a landed, proved repository (CONTRACT.md §1)."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import IntEnum
+from pathlib import Path
+from typing import assert_never
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot import report as reporting
+from bot.app import App, open_app
+from bot.settings import Settings
+from bot.terminal.view import (
+    GatePrompt,
+    Happening,
+    Header,
+    PlanPrompt,
+    Prompt,
+    QuestionPrompt,
+    StuckPrompt,
+    View,
+)
+from core.domain.lifecycle import ApprovalKind, Cause, ProjectStatus, TaskStatus
+from core.domain.report import ApprovalLine, Report
+from core.errors import AutocoderError, InputError, StateError
+from core.operations import approvals, projects, questions, reports, tasks
+from core.operations.projects import ProjectRef
+from core.operations.questions import OpenQuestion
+from core.store.tables import JournalEntry
+
+PERSON = "web:local"
+INITIALIZER = (
+    "Build what `app_spec.txt` beside this file says.\n\n"
+    "autocoder plans it in phases, features and tasks, has agents do the tasks, proves each by its"
+    " checks and lands each feature on `main`.\n"
+)
+
+
+class Exit(IntEnum):
+    """Exit statuses of `build` and `demo`."""
+
+    COMPLETED = 0
+    UNFINISHED = 1
+    BAD_INPUT = 2
+    HOST_UNFIT = 3
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What was asked for on the command line."""
+
+    title: str
+    name: str
+    spec: str
+    spec_digest: str
+    budget: Decimal | None  # None: the settings' for a new project, unchanged for a known one
+    approve_all: bool  # --yes
+    stuck_answer: str | None = None  # what a demo types at a stuck task
+
+
+class Journey:
+    """One build, driven to its end."""
+
+    def __init__(
+        self, app: App, errand: Errand, project: ProjectRef, view: View, stop: asyncio.Event
+    ) -> None:
+        self._app = app
+        self._parts = app.parts
+        self._errand = errand
+        self._project = project
+        self._view = view
+        self._stop = stop
+        self._seen_entry = 0
+        self._answering: tuple[Prompt, asyncio.Task[str | None]] | None = None
+        self._ended_input = False
+
+    async def travel(self) -> Exit:
+        """Go on until the project is complete or cannot go on without somebody."""
+        wake = self._parts.wake
+        self._seen_entry = await self._parts.store.read(_last_entry)
+        try:
+            while True:
+                seen = wake.count
+                board = await self._board()
+                await self._tell(board)
+                if board.status is ProjectStatus.COMPLETED:
+                    self._finish(board)
+                    return Exit.COMPLETED
+                ended = await self._step(board)
+                if ended is not None:
+                    return ended
+                await self._wait(seen)
+                if self._stop.is_set():
+                    return Exit.INTERRUPTED
+        finally:
+            if self._answering is not None:
+                self._answering[1].cancel()
+
+    async def _step(self, board: Report) -> Exit | None:
+        """Ask, decide, or see that nothing can go on."""
+        if self._answering is not None:
+            prompt, answer = self._answering
+            if not answer.done():
+                return None
+            self._answering = None
+            line = answer.result()
+            if line is None:
+                self._ended_input = True
+                await self._unfinished("The input ended.")
+                return Exit.UNFINISHED
+            await self._apply(prompt, line, board)
+            self._parts.wake.notify()
+            return None
+        prompt = await self._next_prompt(board)
+        if prompt is not None and self._by_itself(prompt) is not None:
+            line = self._by_itself(prompt) or ""
+            await self._apply(prompt, line, board)
+            self._parts.wake.notify()
+            return None
+        if prompt is not None and not self._errand.approve_all:
+            asked = asyncio.create_task(self._view.ask(prompt, board))
+            self._answering = (prompt, asked)
+            asked.add_done_callback(lambda _task: self._parts.wake.notify())
+            return None
+        orchestrator = self._app.orchestrator
+        if orchestrator.idle(self._project.id) and orchestrator.next_due(self._project.id) is None:
+            await self._unfinished(_why_idle(board))
+            return Exit.UNFINISHED
+        return None
+
+    def _by_itself(self, prompt: Prompt) -> str | None:
+        """What `--yes`, or a demo, answers."""
+        match prompt:
+            case PlanPrompt() | GatePrompt():
+                return "approve" if self._errand.approve_all else None
+            case StuckPrompt():
+                return self._errand.stuck_answer
+            case QuestionPrompt():
+                return None
+            case _:
+                assert_never(prompt)
+
+    async def _wait(self, seen: int) -> None:
+        """Until something changes, the person answers or stops; at most a second, for clocks."""
+        woken = asyncio.create_task(self._parts.wake.wait(seen, timedelta(seconds=1)))
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((woken, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for waiter in (woken, stopped):
+            waiter.cancel()
+
+    async def _board(self, *, with_evidence: bool = False) -> Report:
+        return await self._parts.store.read(
+            reports.load,
+            self._project.id,
+            upstream=self._parts.upstream,
+            parallel=self._parts.rules.limits.max_parallel,
+            with_evidence=with_evidence,
+        )
+
+    async def _tell(self, board: Report) -> None:
+        entries = await self._parts.store.read(_entries, self._project.id, self._seen_entry)
+        for entry in entries:
+            self._seen_entry = entry.id
+            self._view.happened(entry, board)
+        self._view.update(board, self._app.orchestrator.activity)
+
+    async def _next_prompt(self, board: Report) -> Prompt | None:
+        approval = board.open_approval()
+        if approval is not None:
+            return await self._approval_prompt(approval, board)
+        for question in await self._parts.store.read(questions.open_questions, self._project.id):
+            return QuestionPrompt(question)
+        if not self._parts.rules.limits.skip_stuck:
+            for task in board.tasks:
+                if task.status is TaskStatus.STUCK:
+                    return StuckPrompt(task)
+        return None
+
+    async def _approval_prompt(self, approval: ApprovalLine, board: Report) -> Prompt | None:
+        match approval.kind:
+            case ApprovalKind.PLAN:
+                return PlanPrompt(approval, board.plan) if board.plan else None
+            case ApprovalKind.GATE:
+                phase = next(p for p in board.phases if p.id == approval.subject_id)
+                base = phase.base_commit or board.first_commit or approval.version
+                diff = await self._parts.workspaces.diff_stat(board.slug, base, approval.version)
+                return GatePrompt(approval, phase, diff)
+            case _:
+                assert_never(approval.kind)
+
+    async def _apply(self, prompt: Prompt, line: str, board: Report) -> None:
+        word, _, rest = line.strip().partition(" ")
+        try:
+            match prompt:
+                case PlanPrompt() | GatePrompt():
+                    done = await self._decide(prompt, word.lower(), rest, board)
+                case StuckPrompt():
+                    done = await self._unstick(prompt, word.lower(), rest)
+                case QuestionPrompt():
+                    done = await self._answer(prompt.question, line)
+                case _:
+                    assert_never(prompt)
+            if done:
+                self._view.decided(prompt, line.strip())
+        except (InputError, StateError) as error:
+            self._view.complain(str(error), error.hint)
+
+    async def _decide(
+        self, prompt: PlanPrompt | GatePrompt, word: str, rest: str, board: Report
+    ) -> bool:
+        store, now = self._parts.store, self._parts.clock()
+        match word:
+            case "approve":
+                main = await self._parts.workspaces.head(self._project.slug)
+                await store.run(
+                    approvals.approve,
+                    prompt.approval.id,
+                    by=PERSON,
+                    main=main,
+                    max_attempts=self._parts.rules.max_attempts,
+                    now=now,
+                )
+                return True
+            case "reject":
+                await store.run(approvals.reject, prompt.approval.id, rest, by=PERSON, now=now)
+                return True
+            case "details":
+                self._view.details(prompt, board, await self._patch(prompt, board))
+                return False
+            case _:
+                raise InputError(
+                    f"{word[:40]!r} is no answer here.",
+                    hint="Type `approve`, `reject REASON` or `details`.",
+                )
+
+    async def _patch(self, prompt: PlanPrompt | GatePrompt, board: Report) -> str:
+        if isinstance(prompt, PlanPrompt):
+            return ""
+        base = prompt.phase.base_commit or board.first_commit or prompt.approval.version
+        return await self._parts.workspaces.diff(board.slug, base, prompt.approval.version)
+
+    async def _unstick(self, prompt: StuckPrompt, word: str, rest: str) -> bool:
+        store, rules, now = self._parts.store, self._parts.rules, self._parts.clock()
+        task = prompt.task.id
+        match word:
+            case "retry":
+                model = rest.strip().lower() or None
+                if model is not None and model not in rules.policy.chain:
+                    names = ", ".join(rules.policy.chain)
+                    raise InputError(
+                        f"{model[:40]!r} is no model of the chain.", hint=f"There are: {names}."
+                    )
+                await store.run(
+                    tasks.retry, task, model=model, by=PERSON,
+                    max_attempts=rules.max_attempts, now=now,
+                )  # fmt: skip
+            case "skip":
+                await store.run(tasks.skip, task, cause=Cause.PERSON, by=PERSON, now=now)
+            case "guide":
+                await store.run(
+                    tasks.guide, task, rest, by=PERSON, max_attempts=rules.max_attempts, now=now
+                )
+            case _:
+                raise InputError(
+                    f"{word[:40]!r} is no answer here.",
+                    hint="Type `retry`, `retry opus`, `skip` or `guide TEXT`.",
+                )
+        return True
+
+    async def _answer(self, question: OpenQuestion, line: str) -> bool:
+        await self._parts.store.run(
+            questions.answer, question.id, chosen(question, line), by=PERSON,
+            now=self._parts.clock(),
+        )  # fmt: skip
+        return True
+
+    def _finish(self, board: Report) -> None:
+        repository = self._parts.workspaces.project_path(board.slug)
+        report_file = repository / ".autocoder" / "report.md"
+        self._view.finish(board, repository=repository, report_file=report_file)
+
+    async def _unfinished(self, why: str) -> None:
+        report = await self._board(with_evidence=True)
+        folder = self._app.settings.database.parent
+        for name, content in reporting.render(report).items():
+            (folder / Path(name).name).write_bytes(content)
+        self._view.stop(why, report, report_file=folder / "report.md")
+
+    async def interrupted(self) -> None:
+        """Ctrl-C: say where it stands."""
+        await self._unfinished("Stopped.")
+
+
+def chosen(question: OpenQuestion, line: str) -> str:
+    """The answer as the agent gets it: labels literally, joined by `, `, or own words."""
+    text = line.strip()
+    picks = [part.strip() for part in text.split(",")] if question.multiple else [text]
+    labels = {option.casefold(): option for option in question.options}
+    found = []
+    for pick in picks:
+        if pick.isdigit() and 1 <= int(pick) <= len(question.options):
+            found.append(question.options[int(pick) - 1])
+        elif pick.casefold() in labels:
+            found.append(labels[pick.casefold()])
+        else:
+            return text
+    return ", ".join(found)
+
+
+def _why_idle(board: Report) -> str:
+    if board.blocked_reason:
+        return board.blocked_reason
+    if board.usage.assumed_usd >= board.budget_usd:
+        return (
+            f"The budget of ${board.budget_usd:.2f} is spent."
+            " Go on with a larger one: --budget USD."
+        )
+    stuck = [str(task.number) for task in board.tasks if task.status is TaskStatus.STUCK]
+    if stuck:
+        return f"Task {', '.join(stuck)} is stuck and nothing else can run."
+    return "Nothing can run: the budget of the day or of a running agent is reserved or spent."
+
+
+def _last_entry(tx: Session) -> int:
+    return (
+        tx.scalars(select(JournalEntry.id).order_by(JournalEntry.id.desc()).limit(1)).first() or 0
+    )
+
+
+def _entries(tx: Session, project_id: int, after: int) -> list[Happening]:
+    rows = tx.scalars(
+        select(JournalEntry)
+        .where(JournalEntry.project_id == project_id, JournalEntry.id > after)
+        .order_by(JournalEntry.id)
+    )
+    return [
+        Happening(
+            id=row.id,
+            at=row.at,
+            event=row.event,
+            level=row.level,
+            text=row.text,
+            task_id=row.task_id,
+            feature_id=row.feature_id,
+            phase_id=row.phase_id,
+        )
+        for row in rows
+    ]
+
+
+async def begin(app: App, errand: Errand) -> tuple[ProjectRef, bool]:
+    """The project of this errand with its repository; whether it was there before."""
+    store, parts = app.parts.store, app.parts
+    before = await store.read(_last_entry)
+    project = await store.run(
+        projects.create,
+        name=errand.name,
+        spec_digest=errand.spec_digest,
+        practice=app.practice,
+        budget=errand.budget or app.settings.budget.project_usd,
+        actor=PERSON,
+        now=parts.clock(),
+    )
+    known = await store.read(_last_entry) == before
+    if known and errand.budget is not None:
+        await store.run(projects.set_budget, project.id, errand.budget)
+    folder = ".autocoder/prompts"
+    commit = await parts.workspaces.create(
+        project.slug,
+        {
+            f"{folder}/app_spec.txt": errand.spec.encode(),
+            f"{folder}/initializer_prompt.md": INITIALIZER.encode(),
+        },
+        f"Begin {project.name} with its spec\n",
+    )
+    await store.run(projects.spec_written, project.id, commit, now=parts.clock())
+    await parts.workspaces.sync(project.slug)
+    await store.run(projects.resume, project.id, actor=PERSON, now=parts.clock())
+    return project, known
+
+
+async def run(settings: Settings, errand: Errand, view: View, stop: asyncio.Event) -> Exit:
+    """Build one spec. Errors that a person must see come out as AutocoderError."""
+    async with open_app(settings, nobody_here=errand.approve_all) as app:
+        project, known = await begin(app, errand)
+        view.begin(
+            Header(
+                title=errand.title,
+                practice=app.practice,
+                home=settings.home,
+                box=app.box,
+                agents=app.parts.rules.limits.max_parallel,
+                resumed=known,
+            )
+        )
+        journey = Journey(app, errand, project, view, stop)
+        app.orchestrator.add(project.id)
+        return await _beside(app, journey)
+
+
+async def _beside(app: App, journey: Journey) -> Exit:
+    """The journey beside the orchestrator; whichever ends first ends the other."""
+    loop = asyncio.create_task(app.orchestrator.run())
+    travel = asyncio.create_task(journey.travel())
+    try:
+        await asyncio.wait((loop, travel), return_when=asyncio.FIRST_COMPLETED)
+        if loop.done():
+            travel.cancel()
+            await asyncio.wait((travel,))
+            await loop
+            raise AutocoderError("The orchestrator ended by itself.")
+        result = await travel
+    finally:
+        await app.orchestrator.stop()
+        loop.cancel()
+        await asyncio.wait((loop,))
+    if result is Exit.INTERRUPTED:
+        await journey.interrupted()
+    return result

@@ -1,0 +1,1 @@
+"""The terminal as a place to talk: what is shown, what is asked."""

@@ -1,0 +1,1 @@
+"""Carrying out: orders become agents, proofs, landings. Woken by commits, never polling."""

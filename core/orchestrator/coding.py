@@ -1,0 +1,372 @@
+"""Carrying out one run of an agent, from its worktree to what it leaves behind."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import assert_never
+from uuid import uuid4
+
+from sqlalchemy.orm import Session
+
+from core.domain.agents import PROFILES, AgentKind
+from core.domain.failure import EndedHow
+from core.domain.orders import StartRun
+from core.domain.proof import CheckResult, judge, own_tests
+from core.errors import NestedRepository
+from core.operations import evidence, runs, spending, tasks
+from core.operations.evidence import Proof
+from core.operations.projects import latest_plan
+from core.orchestrator import briefing
+from core.orchestrator.landing import prepare
+from core.orchestrator.proving import Prover, attempt_ref, run_checks
+from core.orchestrator.rules import Parts
+from core.ports.agents import (
+    Activity,
+    AgentRunner,
+    FailureKind,
+    RunEnded,
+    RunOutcome,
+    RunRequest,
+    SessionChanged,
+)
+from core.ports.host import Merged, Worktree
+from core.store.tables import Feature, Phase, Project, Run
+
+
+class Worker:
+    """Runs agents for the orchestrator, one call per run."""
+
+    def __init__(self, parts: Parts, runner: AgentRunner, prover: Prover) -> None:
+        self._parts = parts
+        self._runner = runner
+        self._prover = prover
+        self.activity: dict[int, str] = {}  # run → what its agent is doing now
+        self.stopping = False  # the service ends: whatever ends now is nobody's fault
+        self._verdicts: dict[int, str] = {}  # runs the service ended for a fault of the agent
+        self._stops: set[asyncio.Task[None]] = set()
+
+    def end_run(self, run_id: int, why: str) -> None:
+        """The agent has used up its chances: what it holds counts as an attempt."""
+        self._verdicts[run_id] = why
+        stop = asyncio.create_task(self._runner.stop(run_id))
+        self._stops.add(stop)
+        stop.add_done_callback(self._stops.discard)
+
+    async def begin(self, project_id: int, order: StartRun) -> runs.RunRef | None:
+        """Write the run, so that the next decision sees it."""
+        return await self._parts.store.run(
+            runs.begin,
+            project_id,
+            order,
+            session_id=uuid4(),
+            life=self._parts.life,
+            host=self._parts.host,
+            now=self._parts.clock(),
+        )
+
+    async def take_up(self, run_id: int) -> runs.RunRef | None:
+        """Write the run that goes on for a parked one."""
+        return await self._parts.store.run(
+            runs.take_up,
+            run_id,
+            session_id=uuid4(),
+            life=self._parts.life,
+            host=self._parts.host,
+            now=self._parts.clock(),
+        )
+
+    async def work(self, project_id: int, run: runs.RunRef) -> None:
+        """Drive a run that was begun to its end."""
+        try:
+            site = await self._parts.store.read(_site, project_id, run.phase_id)
+            if run.kind is AgentKind.CODER:
+                await self._code(site, run)
+            else:
+                await self._plan(site, run)
+        finally:
+            self.activity.pop(run.id, None)
+            self._verdicts.pop(run.id, None)
+            self._prover.detach(run.id)
+
+    async def fail(self, run_id: int, words: str) -> None:
+        """The service itself could not carry the run out."""
+        await self._end(run_id, RunOutcome.FAILED, EndedHow.ACCIDENT, words)
+
+    async def _plan(self, site: "_Site", run: runs.RunRef) -> None:
+        work = self._parts.workspaces.project_path(site.slug)
+        run, resume = await self._transcript(run, work)
+        prompt = briefing.for_planner(
+            resumed=run.takes_over,
+            replan_reason=site.replan_reason,
+            rework_reason=site.rework_reason,
+            phase=site.phase_name,
+            plan=site.plan_payload,
+        )
+        await self._drive(run, prompt, work, work / ".git", resume)
+
+    async def _code(self, site: "_Site", run: runs.RunRef) -> None:
+        parts = self._parts
+        if run.first_task is None or run.feature_slug is None or run.feature_id is None:
+            await self._end(run.id, RunOutcome.STOPPED, EndedHow.SERVICE, "It has no task.")
+            return
+        main = await parts.workspaces.head(site.slug) or ""
+        start = run.good_commit or main
+        worktree = await parts.workspaces.open(site.slug, run.feature_slug, start)
+        if run.good_commit is None:
+            await parts.store.run(runs.worktree_ready, run.feature_id, start)
+        if not run.takes_over:
+            if run.leftover:
+                await self._save_attempt(worktree, run.first_task)
+            await self._clean(site.slug, worktree, start, run.first_task)
+        if site.setup and not run.prepared:
+            results = await prepare(parts, worktree, site.setup, process_id=parts.service_process)
+            if not results[-1].green:
+                words = f"Setup failed: $ {results[-1].command}\n{results[-1].output[-4000:]}"
+                await self._end(run.id, RunOutcome.FAILED, EndedHow.AGENT, words)
+                return
+            await parts.store.run(runs.worktree_ready, run.feature_id, start, prepared=True)
+        self._prover.attach(run.id, worktree)
+        run, resume = await self._transcript(run, worktree.path)
+        prompt = briefing.for_coder(takes_over=run.takes_over, answers=run.answers)
+        await self._drive(run, prompt, worktree.path, worktree.common_dir, resume, worktree)
+
+    async def _clean(self, slug: str, worktree: Worktree, good: str, task: tasks.TaskBrief) -> None:
+        """The last good commit; for a "Bring up" task with `main` merged in as far as it goes."""
+        tree = None
+        if task.merging is not None:
+            merged = await self._parts.workspaces.merge(slug, good, task.merging, "Merge main")
+            tree = merged.commit if isinstance(merged, Merged) else merged.tree
+        await self._parts.workspaces.restore(worktree, good, tree=tree)
+
+    async def _transcript(self, run: runs.RunRef, work: Path) -> tuple[runs.RunRef, bool]:
+        """Continue the session where its transcript lives, else begin one in its place."""
+        if not run.takes_over:
+            return run, False
+        if self._runner.resumable(run.kind, work, run.session_id):
+            return run, True
+        session_id = uuid4()
+        await self._parts.store.run(runs.fresh_start, run.id, session_id)
+        return replace(run, session_id=str(session_id)), False
+
+    async def _drive(
+        self,
+        run: runs.RunRef,
+        prompt: str,
+        work: Path,
+        git_dir: Path,
+        resume: bool,
+        worktree: Worktree | None = None,
+    ) -> None:
+        parts = self._parts
+        profile = PROFILES[run.kind]
+        request = RunRequest(
+            run_id=run.id,
+            kind=run.kind,
+            model=run.model,
+            system_prompt=parts.prompts[run.kind],
+            prompt=prompt,
+            session_id=run.session_id,
+            resume=resume,
+            work=work,
+            git_dir=git_dir,
+            builtin_tools=profile.builtin_tools,
+            own_tools=profile.own_tools,
+            writes=profile.writes,
+            warm=profile.warm,
+            max_turns=parts.rules.max_turns,
+            max_time=parts.rules.max_time,
+            silence=parts.rules.silence,
+        )
+        await parts.store.run(runs.working, run.id)
+        ended = RunEnded(RunOutcome.INTERRUPTED, "The agent ended without a word.")
+        async for signal in self._runner.run(request):
+            match signal:
+                case Activity():
+                    self.activity[run.id] = signal.text
+                    parts.wake.notify()
+                case SessionChanged():
+                    await parts.store.run(runs.session_changed, run.id, signal.session_id)
+                case RunEnded():
+                    ended = signal
+                case _:
+                    assert_never(signal)
+        await self._settle(run, ended, work, worktree)
+
+    async def _settle(
+        self, run: runs.RunRef, ended: RunEnded, work: Path, worktree: Worktree | None
+    ) -> None:
+        parts = self._parts
+        how = await self._how(run.id, ended)
+        if (
+            ended.outcome is RunOutcome.FINISHED
+            and how is EndedHow.AGENT
+            and await parts.store.run(runs.park, run.id, now=parts.clock())
+        ):
+            await self._runner.retire(work)
+            return
+        if how is EndedHow.AGENT and worktree is not None:
+            held = await parts.store.read(_held, run.id)
+            if held is not None:
+                await self._save_attempt(worktree, held)
+        words = self._verdicts.get(run.id) or ended.text
+        await self._end(run.id, ended.outcome, how, words, ended)
+
+    async def _how(self, run_id: int, ended: RunEnded) -> EndedHow:
+        if run_id in self._verdicts:
+            return EndedHow.AGENT
+        match ended.outcome:
+            case RunOutcome.FINISHED:
+                return EndedHow.AGENT
+            case RunOutcome.STOPPED:
+                return EndedHow.SERVICE
+            case RunOutcome.INTERRUPTED:
+                return EndedHow.SERVICE if self.stopping else EndedHow.ACCIDENT
+            case RunOutcome.RATE_LIMITED:
+                return EndedHow.WINDOW
+            case RunOutcome.OUT_OF_BUDGET:
+                own = await self._parts.store.read(
+                    spending.run_spent_out, run_id, self._parts.rules.caps
+                )
+                return EndedHow.AGENT if own else EndedHow.BUDGET
+            case RunOutcome.FAILED:
+                match ended.failure:
+                    case FailureKind.TRANSIENT:
+                        return EndedHow.SERVICE if self.stopping else EndedHow.ACCIDENT
+                    case FailureKind.CREDENTIALS:
+                        return EndedHow.CREDENTIALS
+                    case FailureKind.AGENT | FailureKind.REQUEST | None:
+                        return EndedHow.AGENT
+                    case _:
+                        assert_never(ended.failure)
+            case _:
+                assert_never(ended.outcome)
+
+    async def _end(
+        self,
+        run_id: int,
+        outcome: RunOutcome,
+        how: EndedHow,
+        words: str,
+        ended: RunEnded | None = None,
+    ) -> None:
+        await self._parts.store.run(
+            runs.end,
+            run_id,
+            runs.RunEnd(
+                outcome,
+                how,
+                words,
+                failure=ended.failure if ended else None,
+                session_id=ended.session_id if ended else None,
+            ),
+            self._parts.rules.policy,
+            now=self._parts.clock(),
+        )
+
+    async def _save_attempt(self, worktree: Worktree, task: tasks.TaskBrief) -> None:
+        """Keep what an attempt made on its ref; the next one is told."""
+        try:
+            await self._parts.workspaces.commit(
+                worktree,
+                f"Attempt {task.attempts + 1} at task {task.number}\n",
+                ref=attempt_ref(task.number, task.attempts + 1),
+            )
+        except NestedRepository:
+            return  # what git cannot hold cannot be kept; the next attempt begins clean
+
+    async def recover(self, project_id: int, run_id: int) -> None:
+        """Close a run of an earlier life; a commit it made and could not record is proved again."""
+        parts = self._parts
+        lost = await parts.store.read(_lost, project_id, run_id)
+        if lost is not None:
+            branch = f"refs/heads/{lost.branch}"
+            head = await parts.workspaces.head(lost.slug, branch)
+            if head is not None and head != lost.good_commit:
+                await self._prove_again(lost, head)
+        await parts.store.run(runs.requeue, run_id, parts.rules.policy, now=parts.clock())
+
+    async def _prove_again(self, lost: "_Lost", head: str) -> None:
+        parts = self._parts
+        worktree = await parts.workspaces.open(lost.slug, lost.feature_slug, head)
+        history = await parts.workspaces.history(lost.slug, lost.good_commit, head)
+        ours = [entry for entry in history if entry.task == lost.task.number]
+        if len(ours) == 1 and ours[0].id == head:
+            await parts.workspaces.restore(worktree, head)
+            after = await run_checks(
+                parts, worktree, lost.task.checks, process_id=parts.service_process
+            )
+            stat = await parts.workspaces.diff_stat(lost.slug, lost.good_commit, head)
+            verdict = judge(
+                lost.before, after, changed=stat.files > 0, moved=False,
+                strict=parts.rules.strict,
+            )  # fmt: skip
+            if verdict.accepted:
+                changed = await parts.workspaces.changed(lost.slug, lost.good_commit, head)
+                proof = Proof(verdict, head, after, own_tests(changed, lost.task.checks))
+                await parts.store.run(
+                    evidence.record_proof, lost.task.id, lost.run_id, proof, now=parts.clock()
+                )
+                return
+        await parts.workspaces.restore(worktree, lost.good_commit)
+
+
+@dataclass(frozen=True)
+class _Site:
+    """The project a run works for."""
+
+    slug: str
+    setup: tuple[str, ...]
+    replan_reason: str | None
+    rework_reason: str | None
+    phase_name: str | None
+    plan_payload: Mapping[str, object] | None
+
+
+def _site(tx: Session, project_id: int, phase_id: int | None) -> _Site:
+    project = tx.get_one(Project, project_id)
+    phase = tx.get(Phase, phase_id) if phase_id else None
+    plan = latest_plan(tx, project_id)
+    return _Site(
+        slug=project.slug,
+        setup=tuple(project.setup),
+        replan_reason=project.replan_reason,
+        rework_reason=phase.rework_reason if phase else None,
+        phase_name=phase.name if phase else None,
+        plan_payload=plan.payload if plan else None,
+    )
+
+
+def _held(tx: Session, run_id: int) -> tasks.TaskBrief | None:
+    held = tasks.held_by(tx, run_id)
+    return tasks.brief(tx, held[0]) if held else None
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """A coder's run of an earlier life, with the task it held."""
+
+    run_id: int
+    slug: str
+    feature_slug: str
+    branch: str
+    good_commit: str
+    task: tasks.TaskBrief
+    before: tuple[CheckResult, ...]
+
+
+def _lost(tx: Session, project_id: int, run_id: int) -> _Lost | None:
+    run = tx.get_one(Run, run_id)
+    feature = tx.get(Feature, run.feature_id) if run.feature_id else None
+    held = tasks.held_by(tx, run_id)
+    if feature is None or feature.good_commit is None or not held:
+        return None
+    return _Lost(
+        run_id=run_id,
+        slug=tx.get_one(Project, project_id).slug,
+        feature_slug=feature.slug,
+        branch=feature.branch,
+        good_commit=feature.good_commit,
+        task=tasks.brief(tx, held[0]),
+        before=tuple(evidence.from_json(row) for row in held[0].before or ()),
+    )

@@ -1,0 +1,290 @@
+"""Proving: the service, not the agent, decides that a task passes (DESIGN.md §4, invariant 3)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from core.domain import failure
+from core.domain.proof import CheckResult, Verdict, judge, own_tests
+from core.errors import InputError, NestedRepository, StateError
+from core.operations import evidence, runs, tasks
+from core.operations.evidence import Proof
+from core.orchestrator.rules import Parts
+from core.ports.host import BoxProfile, Commit, Worktree
+from core.store.tables import Evidence, Feature, Project, Run, Task
+
+Freeze = Callable[[str], Awaitable[Callable[[], None]]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The run a process works for and where."""
+
+    run_id: int
+    project_id: int
+    slug: str
+    feature_slug: str
+    good_commit: str
+    before: tuple[CheckResult, ...] | None
+    task: tasks.TaskBrief
+    attempt: int
+    refusals: int
+
+
+@dataclass(frozen=True)
+class ProofReply:
+    """The answer to `task_mark_passing`."""
+
+    verdict: Verdict
+    evidence_id: int | None
+    commit: str
+    words: str  # empty when accepted
+    refusals: int
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has used up its refusals."""
+        return self.refusals >= failure.REFUSAL_LIMIT
+
+
+async def run_checks(
+    parts: Parts,
+    worktree: Worktree,
+    commands: Sequence[str],
+    *,
+    process_id: str,
+    stop_at_red: bool = False,
+    network: bool = False,
+    timeout: timedelta | None = None,
+) -> tuple[CheckResult, ...]:
+    """Run commands one after another in the box, in a worktree."""
+    profile = BoxProfile(
+        work=worktree.path,
+        process_id=process_id,
+        git_dir=worktree.common_dir,
+        network=network,
+    )
+    results = []
+    for command in commands:
+        done = await parts.box.run(profile, command, timeout=timeout or parts.rules.check_timeout)
+        output = done.output
+        if done.timed_out:
+            output += f"\n(ended after {done.seconds:.0f} s: it took too long)"
+        results.append(CheckResult(command, done.exit_code, output, done.seconds))
+        if stop_at_red and done.exit_code != 0:
+            break
+    return tuple(results)
+
+
+class Prover:
+    """Measures tasks before their first attempt and proves them after."""
+
+    def __init__(
+        self, parts: Parts, *, freeze: Freeze, end_run: Callable[[int, str], None]
+    ) -> None:
+        """`freeze` stops an agent's processes while checks run; `end_run` ends a run."""
+        self._parts = parts
+        self._freeze = freeze
+        self._end_run = end_run
+        self._locks: dict[int, asyncio.Lock] = {}
+        self._worktrees: dict[int, Worktree] = {}
+
+    @asynccontextmanager
+    async def _still(self, process_id: str, run_id: int) -> AsyncIterator[None]:
+        async with self._locks.setdefault(run_id, asyncio.Lock()):
+            thaw = await self._freeze(process_id)
+            try:
+                yield
+            finally:
+                thaw()
+
+    def still(self, process_id: str, run_id: int) -> AbstractAsyncContextManager[None]:
+        """Nothing of the agent runs inside this."""
+        return self._still(process_id, run_id)
+
+    def attach(self, run_id: int, worktree: Worktree) -> None:
+        """A run begins in this worktree."""
+        self._worktrees[run_id] = worktree
+
+    def detach(self, run_id: int) -> None:
+        """A run is over."""
+        self._worktrees.pop(run_id, None)
+        self._locks.pop(run_id, None)
+
+    async def next_task(self, process_id: str) -> tasks.Claimed:
+        """Claim the run's next task; its checks run once before the first attempt."""
+        parts = self._parts
+        run_id = await self._run_of(process_id)
+        claimed = await parts.store.run(
+            tasks.claim_next,
+            run_id,
+            batch=parts.rules.limits.batch,
+            coder_model=parts.rules.limits.coder_model,
+            now=parts.clock(),
+        )
+        if claimed.task is not None and not claimed.task.measured:
+            async with self.still(process_id, run_id):
+                before = await run_checks(
+                    parts,
+                    self._worktrees[run_id],
+                    claimed.task.checks,
+                    process_id=process_id,
+                )
+            await parts.store.run(evidence.record_before, claimed.task.id, before)
+        return claimed
+
+    async def prove(self, process_id: str, number: int) -> ProofReply:
+        """Commit what the agent made, run the task's checks on it, judge, and record."""
+        parts = self._parts
+        run_id = await self._run_of(process_id)
+        work = await parts.store.read(load_work, run_id)
+        if work.task.number != number:
+            raise InputError(
+                f"Task {number} is not the one you hold.",
+                hint=f"Call task_mark_passing with task {work.task.number}.",
+            )
+        if work.refusals >= failure.REFUSAL_LIMIT:
+            raise StateError("Five refusals: this run has ended. End your turn.")
+        async with self.still(process_id, run_id):
+            proof = await self._prove(work, process_id)
+            if proof.verdict.accepted:
+                await parts.workspaces.advance(
+                    self._worktrees[run_id], proof.commit, expected=work.good_commit
+                )
+            refusals = await parts.store.run(
+                evidence.record_proof, work.task.id, run_id, proof, now=parts.clock()
+            )
+        reply = ProofReply(
+            proof.verdict,
+            await parts.store.read(_last_evidence, work.task.id),
+            proof.commit,
+            evidence.describe(proof),
+            refusals,
+        )
+        if reply.over:
+            self._end_run(run_id, "five refusals of one task")
+        return reply
+
+    async def let_go(
+        self, process_id: str, run_id: int, number: int, words: str, *, defer: bool
+    ) -> None:
+        """The agent gives a task back: its tree is kept on a ref, the worktree cleaned."""
+        parts = self._parts
+        work = await parts.store.read(load_work, run_id)
+        if work.task.number != number:
+            raise InputError(
+                f"Task {number} is not the one you hold.",
+                hint=f"You hold task {work.task.number}.",
+            )
+        async with self.still(process_id, run_id):
+            if defer:
+                await parts.store.run(tasks.defer, work.task.id)
+            worktree = self._worktrees[run_id]
+            with suppress(NestedRepository):
+                await parts.workspaces.commit(
+                    worktree,
+                    f"Attempt {work.attempt} at task {number}\n",
+                    ref=attempt_ref(number, work.attempt),
+                )
+            await parts.workspaces.restore(worktree, work.good_commit)
+            await parts.store.run(
+                runs.let_go, run_id, work.task.id, words, parts.rules.policy, now=parts.clock()
+            )
+
+    async def _prove(self, work: Work, process_id: str) -> Proof:
+        parts = self._parts
+        worktree = self._worktrees[work.run_id]
+        task = work.task
+        commit = await parts.workspaces.commit(
+            worktree,
+            task_message(task),
+            ref=attempt_ref(task.number, work.attempt),
+            merging=task.merging,
+        )
+        marker = await self._conflict_marker(work, commit)
+        if marker:
+            return Proof(Verdict.RED, commit.id, (marker,))
+        after = await run_checks(parts, worktree, task.checks, process_id=process_id)
+        tree = await parts.workspaces.tree(worktree)
+        verdict = judge(
+            work.before or (),
+            after,
+            changed=bool(commit.changed) or task.merging is not None,
+            moved=tree != commit.tree,
+            strict=parts.rules.strict,
+        )
+        return Proof(verdict, commit.id, after, own_tests(commit.changed, task.checks))
+
+    async def _conflict_marker(self, work: Work, commit: Commit) -> CheckResult | None:
+        if work.task.merging is None:
+            return None
+        for path in work.task.files:
+            content = await self._parts.workspaces.show(work.slug, commit.id, path)
+            if content and any(
+                line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in content.splitlines()
+            ):
+                return CheckResult(
+                    "no conflict markers", 1, f"{path} still holds conflict markers.", 0.0
+                )
+        return None
+
+    async def _run_of(self, process_id: str) -> int:
+        run_id = await self._parts.store.read(
+            runs.current_run, self._parts.process_number(process_id)
+        )
+        if run_id is None:
+            raise StateError("This run has ended. End your turn.")
+        return run_id
+
+
+def task_message(task: tasks.TaskBrief) -> str:
+    """The commit message of a passing task, with the trailers recovery reads."""
+    subject = " ".join(task.name.split())
+    return f"{subject}\n\nAutocoder-Task: {task.number}\nAutocoder-Feature: {task.feature_slug}\n"
+
+
+def attempt_ref(number: int, attempt: int) -> str:
+    return f"refs/autocoder/attempts/{number}/{attempt}"
+
+
+def load_work(tx: Session, run_id: int) -> Work:
+    """The task a run holds, with all that a proof needs."""
+    run = tx.get_one(Run, run_id)
+    held = tasks.held_by(tx, run_id)
+    if not held:
+        raise StateError("You hold no task.", hint="Call task_get_next.")
+    return _work(tx, run.id, held[0])
+
+
+def _work(tx: Session, run_id: int, task: Task) -> Work:
+    project = tx.get_one(Project, task.project_id)
+    feature = tx.get_one(Feature, task.feature_id)
+    if feature.good_commit is None:
+        raise StateError("The feature's worktree is not ready.")
+    return Work(
+        run_id=run_id,
+        project_id=project.id,
+        slug=project.slug,
+        feature_slug=feature.slug,
+        good_commit=feature.good_commit,
+        before=tuple(evidence.from_json(row) for row in task.before)
+        if task.before is not None
+        else None,
+        task=tasks.brief(tx, task),
+        attempt=task.attempts + 1,
+        refusals=task.refusals,
+    )
+
+
+def _last_evidence(tx: Session, task_id: int) -> int | None:
+    row = (
+        tx.query(Evidence.id)
+        .filter(Evidence.task_id == task_id)
+        .order_by(Evidence.id.desc())
+        .first()
+    )
+    return row[0] if row else None

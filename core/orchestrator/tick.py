@@ -1,0 +1,209 @@
+"""The tick: look, decide, carry out; woken by commits and by the next due time."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from datetime import datetime
+from typing import Any, assert_never
+
+from core.domain import orders
+from core.domain.lifecycle import Cause
+from core.domain.orders import Order, Snapshot
+from core.errors import AutocoderError, StorageFailed
+from core.operations import features, projects, snapshots, spending, tasks
+from core.operations.journal import SERVICE
+from core.operations.runs import RunRef
+from core.orchestrator.coding import Worker
+from core.orchestrator.landing import Lander
+from core.orchestrator.rules import Parts
+from core.ports.agents import AgentRunner
+
+log = logging.getLogger(__name__)
+
+STRIKES_LIMIT = 24  # account limits in a row without one answer between: a person is asked
+
+
+class Orchestrator:
+    """Carries out what `next_orders` says for the projects it was given."""
+
+    def __init__(self, parts: Parts, runner: AgentRunner, worker: Worker, lander: Lander) -> None:
+        self._parts = parts
+        self._runner = runner
+        self._worker = worker
+        self._lander = lander
+        self._projects: dict[int, datetime | None] = {}  # and when time alone changes something
+        self._jobs: dict[tuple[object, ...], asyncio.Task[None]] = {}
+        self._decided = -1  # the wake count the last decisions were made at
+        self._idle: dict[int, bool] = {}
+        self.recovered = asyncio.Event()  # the first decision was made
+
+    def add(self, project_id: int) -> None:
+        """Take a project up."""
+        self._projects.setdefault(project_id, None)
+        self._parts.wake.notify()
+
+    @property
+    def activity(self) -> Mapping[int, str]:
+        """What each run's agent is doing now."""
+        return self._worker.activity
+
+    def idle(self, project_id: int) -> bool:
+        """Nothing of a project runs and nothing was ordered at the last look, made just now."""
+        return (
+            self._decided == self._parts.wake.count
+            and self._idle.get(project_id, False)
+            and not any(key[0] == project_id for key in self._jobs)
+        )
+
+    def next_due(self, project_id: int) -> datetime | None:
+        """When an idle project goes on by itself; None: never."""
+        return self._projects.get(project_id)
+
+    async def run(self) -> None:
+        """Decide and carry out until cancelled; a failing disk ends it with StorageFailed."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                seen = self._parts.wake.count
+                for project_id in tuple(self._projects):
+                    await self._tick(project_id, group)
+                self._decided = seen
+                self.recovered.set()
+                dues = [due for due in self._projects.values() if due is not None]
+                now = self._parts.clock()
+                await self._parts.wake.wait(seen, min(dues) - now if dues else None)
+
+    async def stop(self) -> None:
+        """End every agent at once, resumably."""
+        self._worker.stopping = True
+        await self._runner.close()
+        running = [job for job in self._jobs.values() if not job.done()]
+        if running:
+            await asyncio.wait(running, timeout=3)
+
+    async def _tick(self, project_id: int, group: asyncio.TaskGroup) -> None:
+        snapshot = await self._look(project_id)
+        decided = orders.next_orders(snapshot)
+        for order in decided:
+            await self._carry_out(project_id, order, group)
+        self._projects[project_id] = orders.next_due(snapshot)
+        self._idle[project_id] = not decided
+
+    async def _look(self, project_id: int) -> Snapshot:
+        parts = self._parts
+        return await parts.store.read(
+            snapshots.load,
+            project_id,
+            limits=parts.rules.limits,
+            caps=parts.rules.caps,
+            upstream=parts.upstream,
+            life=parts.life,
+            now=parts.clock(),
+        )
+
+    async def _carry_out(self, project_id: int, order: Order, group: asyncio.TaskGroup) -> None:
+        parts = self._parts
+        match order:
+            case orders.StartRun():
+                place = order.feature_id or order.kind
+                if self._busy(project_id, place) or await self._struck_out(project_id):
+                    return
+                run = await self._worker.begin(project_id, order)
+                self._start_run(project_id, place, run, group)
+            case orders.ResumeRun():
+                if not self._busy(project_id, "run", order.run_id):
+                    run = await self._worker.take_up(order.run_id)
+                    place = (run.feature_id or run.kind) if run else order.run_id
+                    self._start_run(project_id, place, run, group)
+            case orders.StopRun():
+                self._start(
+                    group, (project_id, "stop", order.run_id), self._runner.stop(order.run_id)
+                )
+            case orders.Requeue():
+                self._start(
+                    group,
+                    (project_id, "run", order.run_id),
+                    self._worker.recover(project_id, order.run_id),
+                )
+            case orders.Land():
+                self._start(
+                    group, (project_id, order.feature_id), self._lander.land(order.feature_id)
+                )
+            case orders.CompleteFeature():
+                await parts.store.run(features.complete_empty, order.feature_id)
+            case orders.AskApproval():
+                self._start(group, (project_id, "gate"), self._lander.gate(order.phase_id))
+            case orders.SkipStuck():
+                await parts.store.run(
+                    tasks.skip, order.task_id, cause=Cause.SERVICE, by=SERVICE,
+                    now=parts.clock(),
+                )  # fmt: skip
+            case orders.Block():
+                await parts.store.run(projects.block, project_id, order.reason, now=parts.clock())
+            case orders.FinishProject():
+                self._start(group, (project_id, "finish"), self._lander.finish(project_id))
+            case _:
+                assert_never(order)
+
+    async def _struck_out(self, project_id: int) -> bool:
+        parts = self._parts
+        strikes = await parts.store.read(spending.strikes, parts.upstream)
+        if strikes < STRIKES_LIMIT:
+            return False
+        await parts.store.run(
+            projects.block,
+            project_id,
+            f"The account was limited {strikes} times in a row without one answer.",
+            now=parts.clock(),
+        )
+        return True
+
+    def _busy(self, *key: object) -> bool:
+        return key in self._jobs
+
+    def _start_run(
+        self, project_id: int, place: object, run: RunRef | None, group: asyncio.TaskGroup
+    ) -> None:
+        if run is not None:
+            work = self._worker.work(project_id, run)
+            self._start(group, (project_id, place), work, run_id=run.id)
+
+    def _start(
+        self,
+        group: asyncio.TaskGroup,
+        key: tuple[Any, ...],
+        work: Coroutine[Any, Any, None],
+        *,
+        run_id: int | None = None,
+    ) -> None:
+        """Begin a piece of work once; the same order given again while it goes on is dropped."""
+        if key in self._jobs:
+            work.close()
+            return
+        job = group.create_task(self._guard(key[0], work, run_id))
+        self._jobs[key] = job
+
+        def done(_job: asyncio.Task[None]) -> None:
+            self._jobs.pop(key, None)
+            self._parts.wake.notify()
+
+        job.add_done_callback(done)
+
+    async def _guard(
+        self, project_id: int, work: Coroutine[Any, Any, None], run_id: int | None
+    ) -> None:
+        """The orchestrator's door: what one piece of work could not do ends there."""
+        try:
+            await work
+        except StorageFailed:
+            raise
+        except Exception as error:
+            words = str(error) or type(error).__name__
+            if not isinstance(error, AutocoderError):
+                log.exception("a run failed inside autocoder")
+                words = f"Inside autocoder: {type(error).__name__}: {words}"
+            if run_id is not None:
+                await self._worker.fail(run_id, words)
+            else:
+                await self._parts.store.run(
+                    projects.block, project_id, words, now=self._parts.clock()
+                )

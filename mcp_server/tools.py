@@ -1,0 +1,336 @@
+"""Our tools, each with its schema and what it does (CONTRACT.md §4).
+
+Who calls is known from the process; an argument never says it. Every answer is one text block
+of JSON; what is refused is a tool error with words that say what to do.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
+
+from core.domain import failure
+from core.domain.plan import Plan
+from core.errors import AutocoderError, StateError
+from core.operations import plans, questions, runs, tasks
+from core.orchestrator.proving import Prover, load_work
+from core.orchestrator.rules import Parts
+from core.ports.agents import Tool, ToolCall, ToolReply
+
+JudgeCommand = Callable[[str], Awaitable[str | None]]
+"""The reason why the bash policy refuses a command, or None."""
+
+NOBODY_HERE = "Nobody is here: decide yourself, and say in your last words what you decided."
+ASKED = "The question was put to a person; end your turn now. The answer reaches you when it comes."
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _TaskId(_Arguments):
+    task_id: int = Field(description="the id that task_get_next gave")
+
+
+class _TaskReason(_TaskId):
+    reason: str = Field(default="", max_length=4000, description="what is in the way")
+
+
+class _Nothing(_Arguments):
+    pass
+
+
+class _Ask(_Arguments):
+    question: str = Field(description="one clear question")
+    options: list[str] = Field(default_factory=list, description="choices, if there are any")
+    multiple: bool = Field(default=False, description="whether several may be chosen")
+
+
+class _PlanSubmit(_Arguments):
+    plan: Plan
+
+
+Handler = Callable[[ToolCall], Awaitable[ToolReply]]
+
+
+class Toolbox:
+    """Every tool that this journey's agents have, by name."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        prover: Prover,
+        *,
+        judge: JudgeCommand,
+        end_run: Callable[[int, str], None],
+    ) -> None:
+        self._parts = parts
+        self._prover = prover
+        self._judge = judge
+        self._end_run = end_run
+        self._plan_refusals: dict[int, int] = {}
+
+    def tools(self) -> dict[str, Tool]:
+        """The tools as values, for the runner."""
+        rows: tuple[tuple[str, str, type[_Arguments], Handler, bool], ...] = (
+            (
+                "task_get_next",
+                "The next task for you, already yours; null means end your turn.",
+                _Nothing,
+                self.task_get_next,
+                False,
+            ),
+            ("task_get", "A task of yours again, by id.", _TaskId, self.task_get, True),
+            (
+                "task_mark_passing",
+                "Have the service prove and commit your task. Refusals show the failing check.",
+                _TaskId,
+                self.task_mark_passing,
+                False,
+            ),
+            (
+                "task_mark_failing",
+                "Say that your task cannot be done as it is written.",
+                _TaskReason,
+                self.task_mark_failing,
+                False,
+            ),
+            (
+                "task_skip",
+                "Put your task to the end of the queue; once per task.",
+                _TaskReason,
+                self.task_skip,
+                False,
+            ),
+            (
+                "task_release",
+                "Give your task back, with what is in the way.",
+                _TaskReason,
+                self.task_release,
+                False,
+            ),
+            (
+                "ask_person",
+                "Ask a person what only a person can decide.",
+                _Ask,
+                self.ask_person,
+                False,
+            ),
+            (
+                "plan_submit",
+                "Submit the plan. The answer says what must be mended.",
+                _PlanSubmit,
+                self.plan_submit,
+                False,
+            ),
+        )
+        return {
+            name: Tool(name, about, schema(arguments), _checked(arguments, handler), read_only)
+            for name, about, arguments, handler, read_only in rows
+        }
+
+    async def task_get_next(self, call: ToolCall) -> ToolReply:
+        claimed = await self._prover.next_task(call.process_id)
+        task = _task_json(claimed.task) if claimed.task else None
+        return _json({"task": task, "left": claimed.left})
+
+    async def task_get(self, call: ToolCall) -> ToolReply:
+        arguments = _TaskId.model_validate(call.arguments)
+        run_id = await self._run_of(call)
+        task = await self._parts.store.read(_task_of_run, run_id, arguments.task_id)
+        return _json({"task": _task_json(task)})
+
+    async def task_mark_passing(self, call: ToolCall) -> ToolReply:
+        arguments = _TaskId.model_validate(call.arguments)
+        reply = await self._prover.prove(call.process_id, arguments.task_id)
+        if reply.verdict.accepted:
+            return _json(
+                {
+                    "accepted": True,
+                    "evidence": {"id": reply.evidence_id, "commit": reply.commit},
+                }
+            )
+        left = failure.REFUSAL_LIMIT - reply.refusals
+        after = (
+            "Five refusals: this run has ended. End your turn."
+            if reply.over
+            else f"Mend the cause, then call task_mark_passing again ({left} refusals are left)."
+        )
+        return ToolReply(f"Not accepted.\n{reply.words}\n\n{after}", refused=True)
+
+    async def task_mark_failing(self, call: ToolCall) -> ToolReply:
+        return await self._let_go(call, "it cannot be done as written")
+
+    async def task_release(self, call: ToolCall) -> ToolReply:
+        return await self._let_go(call, "it was given back")
+
+    async def task_skip(self, call: ToolCall) -> ToolReply:
+        return await self._let_go(call, "it was put off", defer=True)
+
+    async def _let_go(self, call: ToolCall, what: str, *, defer: bool = False) -> ToolReply:
+        arguments = _TaskReason.model_validate(call.arguments)
+        run_id = await self._run_of(call)
+        words = f"{what}: {arguments.reason}" if arguments.reason else what
+        await self._prover.let_go(call.process_id, run_id, arguments.task_id, words, defer=defer)
+        return _json({"released": True, "note": "Call task_get_next, or end your turn."})
+
+    async def ask_person(self, call: ToolCall) -> ToolReply:
+        arguments = _Ask.model_validate(call.arguments)
+        parts = self._parts
+        run_id = await self._run_of(call)
+        question = await parts.store.run(
+            questions.ask,
+            run_id,
+            arguments.question,
+            arguments.options,
+            arguments.multiple,
+            now=parts.clock(),
+        )
+        if parts.rules.nobody_here:
+            await parts.store.run(
+                questions.answer, question, NOBODY_HERE, by="service", now=parts.clock()
+            )
+        answer = await self._answer(question)
+        if answer is None:
+            return _json({"asked": True, "note": ASKED})
+        return ToolReply(answer)
+
+    async def _answer(self, question: int) -> str | None:
+        """The answer, if it comes within `ask_wait` (at most a minute)."""
+        parts = self._parts
+        try:
+            async with asyncio.timeout(parts.rules.ask_wait.total_seconds()):
+                while True:
+                    seen = parts.wake.count
+                    if await parts.store.read(questions.answered, question):
+                        return await parts.store.run(questions.take_answer, question)
+                    await parts.wake.wait(seen)
+        except TimeoutError:
+            return None
+
+    async def plan_submit(self, call: ToolCall) -> ToolReply:
+        run_id = await self._run_of(call)
+        try:
+            plan = _PLAN.validate_python(_plan_argument(call.arguments))
+        except ValidationError as error:
+            return self._plan_refused(run_id, validation_problems(error))
+        parts = self._parts
+        refused = {}
+        for command in plan.check_commands():
+            reason = await self._judge(command)
+            if reason is not None:
+                refused[command] = reason
+        submitted = await parts.store.run(
+            plans.submit,
+            run_id,
+            plan,
+            refused,
+            max_attempts=parts.rules.max_attempts,
+            now=parts.clock(),
+        )
+        if submitted.problems:
+            return self._plan_refused(run_id, submitted.problems)
+        self._plan_refusals.pop(run_id, None)
+        return _json({"accepted": True, "problems": []})
+
+    def _plan_refused(self, run_id: int, problems: tuple[str, ...]) -> ToolReply:
+        count = self._plan_refusals.get(run_id, 0) + 1
+        self._plan_refusals[run_id] = count
+        if count >= failure.REFUSAL_LIMIT:
+            self._plan_refusals.pop(run_id)
+            self._end_run(run_id, f"five refused plans, the last one for: {problems[0]}")
+        shown = [*problems[:30]]
+        if len(problems) > 30:
+            shown.append(f"… and {len(problems) - 30} more problems.")
+        return _json({"accepted": False, "problems": shown})
+
+    async def _run_of(self, call: ToolCall) -> int:
+        run_id = await self._parts.store.read(
+            runs.current_run, self._parts.process_number(call.process_id)
+        )
+        if run_id is None:
+            raise StateError("This run has ended. End your turn.")
+        return run_id
+
+
+_PLAN = TypeAdapter(Plan)
+
+
+def _plan_argument(arguments: Mapping[str, object]) -> object:
+    """The plan; models now and then send it as a JSON string, or without its wrapper."""
+    plan = arguments.get("plan", arguments)
+    if isinstance(plan, str):
+        try:
+            return json.loads(plan)
+        except json.JSONDecodeError:
+            return plan
+    return plan
+
+
+def validation_problems(error: ValidationError) -> tuple[str, ...]:
+    """What is wrong with the arguments, a line each."""
+    return tuple(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'plan'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )
+
+
+def _checked(arguments: type[_Arguments], handler: Handler) -> Handler:
+    async def checked(call: ToolCall) -> ToolReply:
+        try:
+            return await handler(call)
+        except ValidationError as error:
+            return ToolReply("; ".join(validation_problems(error)), refused=True)
+        except AutocoderError as error:
+            return ToolReply(f"{error} {error.hint}".strip(), refused=True)
+
+    return checked
+
+
+def schema(arguments: type[_Arguments]) -> dict[str, Any]:
+    """The JSON Schema of a tool's arguments, without titles (they cost bytes per request)."""
+    made = arguments.model_json_schema()
+    return {"type": "object", "properties": {}, **_plain(made)}
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: _plain(value)
+            for key, value in node.items()
+            if not (key == "title" and isinstance(value, str))
+        }
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return node
+
+
+def _task_json(task: tasks.TaskBrief) -> dict[str, object]:
+    return {
+        "id": task.number,
+        "name": task.name,
+        "category": task.category,
+        "description": task.description,
+        "steps": task.steps,
+        "checks": task.checks,
+        "files": task.files,
+        "complexity": task.complexity,
+        "attempts": task.attempts,
+        "last_error": task.last_error,
+        "recovery_notes": task.recovery_notes,
+        "feature": {"id": task.feature_id, "name": task.feature_name},
+    }
+
+
+def _task_of_run(tx: Session, run_id: int, number: int) -> tasks.TaskBrief:
+    work = load_work(tx, run_id)
+    if work.task.number != number:
+        raise StateError(f"Task {number} is not yours; you hold task {work.task.number}.")
+    return work.task
+
+
+def _json(value: Mapping[str, object]) -> ToolReply:
+    return ToolReply(json.dumps(value, ensure_ascii=False))
