@@ -11,6 +11,7 @@ are repeated. With the header no status is repeated.
 
 import asyncio
 import hmac
+import io
 import ipaddress
 import json
 import secrets
@@ -39,6 +40,7 @@ from core.ports.agents import Ledger, LimitReport, Refusal
 
 _MESSAGES = "/v1/messages"
 _PATHS = {_MESSAGES, "/v1/messages/count_tokens"}
+_LARGE = 1024**2
 _LARGEST_REQUEST = 64 * 1024**2
 _LARGEST_BODY = 64 * 1024**2
 _LARGEST_ERROR = 1024**2
@@ -212,7 +214,7 @@ class Gateway:
         try:
             async with self._session().post(
                 self.upstream + request.path_qs,
-                data=body,
+                data=_payload(body),
                 headers=self._headers(request.headers),
                 allow_redirects=False,
                 timeout=self._timeout if asked.get("stream") else self._patient,
@@ -265,7 +267,9 @@ class Gateway:
             usage.message(message, final=True)
             if not await self._book(door, usage):
                 return _error(503, "api_error", f"autocoder: {door.trouble}")
-        return web.Response(status=answer.status, headers=_passed_on(answer.headers), body=body)
+        return web.Response(
+            status=answer.status, headers=_passed_on(answer.headers), body=_payload(body)
+        )
 
     async def _failed(self, door: Door, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         body = await _read_answer(door, answer, _LARGEST_ERROR)
@@ -397,6 +401,11 @@ def _cut(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamRe
     if request.transport is not None:
         request.transport.abort()
     return response
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO:
+    """A large body is sent piece by piece, so that it does not hold up the other doors."""
+    return body if len(body) < _LARGE else io.BytesIO(body)
 
 
 async def _read(request: web.BaseRequest, limit: int) -> bytes | None:

@@ -126,7 +126,8 @@ class ClaudeRunner:
                         break
                     yield signal
         except AgentDiedError as error:
-            end = RunEnded(RunOutcome.INTERRUPTED, str(error), session_id=request.session_id)
+            # Not an interruption: what does not start now may not start for a while.
+            end = RunEnded(RunOutcome.FAILED, str(error), FailureKind.TRANSIENT, request.session_id)
         finally:
             # Shielded: whoever cancels the consumer shall not leave a process behind.
             await asyncio.shield(asyncio.ensure_future(self._settle(live, end)))
