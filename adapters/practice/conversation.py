@@ -99,10 +99,13 @@ def parse(body: object) -> Conversation:
     results: dict[str, _Result] = {}
     since = 0
     for message in messages:
-        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant"):
-            raise MalformedRequest('messages: role should be "user" or "assistant"')
+        role = message.get("role") if isinstance(message, dict) else None
+        if role not in ("user", "assistant", "system"):
+            raise MalformedRequest('messages: role should be "user", "assistant" or "system"')
         blocks = _blocks(message.get("content"))
-        if message["role"] == "assistant":
+        if role == "system":
+            continue  # reminders that the CLI puts between messages; nobody's prompt
+        if role == "assistant":
             calls.extend(_calls(blocks))
             continue
         results.update(_results(blocks))

@@ -30,7 +30,7 @@ _SENT_BACK = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _LEAVE_OUT = re.compile(r"\b(?:drop|remove|without|leave out|cut|skip)\b", re.IGNORECASE)
-_GREP_PREFIX = re.compile(r"^(?:[^\s:]*:)?\d+[:-]", re.MULTILINE)
+_GREP_PREFIX = re.compile(r"^(?:[^\s:]*:)?\d+[:-]")
 
 
 def answer(talk: Conversation) -> Reply:
@@ -40,10 +40,10 @@ def answer(talk: Conversation) -> Reply:
     if len(submitted) >= _SUBMISSIONS:
         return Reply(f"My plan was not taken, and I know no better one: {_problems(submitted[-1])}")
     readings = [e for e in talk.recent if e.tool in ("Read", "Grep") and e.result is not None]
-    text = next((e.result for e in readings if not e.failed and e.result), None)
+    text = next((_shown(e) for e in readings if not e.failed and e.result), None)
     if text is None and len(readings) < len(_READINGS):
         return Reply("I read the spec.", (_READINGS[len(readings)],))
-    plan = _plan(unnumbered(_GREP_PREFIX.sub("", text or "") if len(readings) > 2 else text or ""))
+    plan = _plan(text or "")
     reasons = _reasons(talk)
     if not submitted:
         return _submit(_revised(plan, reasons))
@@ -55,6 +55,15 @@ def answer(talk: Conversation) -> Reply:
         rework = {**plan, "phases": [{**alone, "features": [feature]}]}
         return _submit(rework, f"I mend the plan: {clean(problems, 200)}")
     return _submit(_plainer(plan, len(submitted)), f"I mend the plan: {clean(problems, 200)}")
+
+
+def _shown(reading: Exchange) -> str:
+    """The text of the spec as far as this reading shows it."""
+    text = unnumbered(reading.result or "")
+    if reading.tool == "Read":
+        return text
+    headings = (_GREP_PREFIX.sub("", line) for line in text.splitlines())
+    return "\n".join(line for line in headings if line.startswith("#"))
 
 
 def _taken(exchange: Exchange) -> bool:

@@ -1,0 +1,188 @@
+"""A small honest task service for tests of the practice model: a plan, a repository, real checks.
+
+It keeps to the tools of CONTRACT.md §4 and knows no project: what the agents send is all it has.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SPEC = ".autocoder/prompts/app_spec.txt"
+_CLEAN = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+
+
+@dataclass
+class StoredTask:
+    """A task with what became of it."""
+
+    id: int
+    feature: str
+    given: Mapping[str, Any]
+    attempts: int = 0
+    last_error: str | None = None
+    notes: str | None = None
+    passing: bool = False
+    was_red: bool = False
+    refusals: list[str] = field(default_factory=list)
+
+
+class Refused(Exception):
+    """A tool call that is answered as an error, in words."""
+
+
+class TaskService:
+    """The tools of planner and coder over one git repository."""
+
+    def __init__(self, repository: Path, spec: str) -> None:
+        self.repository = repository
+        self.plan: dict[str, Any] | None = None
+        self.tasks: list[StoredTask] = []
+        self.stuck_after = 5
+        self._claimed: StoredTask | None = None
+        file = repository / SPEC
+        file.parent.mkdir(parents=True)
+        file.write_bytes(spec.encode())
+        self.git("init", "-q", "-b", "main")
+        self.git("config", "user.name", "test")
+        self.git("config", "user.email", "test@localhost")
+        self.git("add", "-A")
+        self.git("commit", "-qm", "The spec")
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=self.repository, check=True, capture_output=True, text=True
+        ).stdout
+
+    def check(self, command: str) -> tuple[int, str]:
+        """Run a check as a stranger would: exit status and output."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self.repository,
+            env=_CLEAN,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def stuck(self) -> list[StoredTask]:
+        return [t for t in self.tasks if not t.passing and t.attempts >= self.stuck_after]
+
+    def call(self, tool: str, arguments: Mapping[str, Any]) -> str:
+        """The JSON of an answer. Raises Refused."""
+        match tool:
+            case "plan_submit":
+                return self._submit(arguments["plan"])
+            case "task_get_next":
+                return self._next()
+            case "task_mark_passing":
+                return self._prove(arguments["task_id"])
+            case "task_release":
+                return self._release(arguments["task_id"])
+            case _:
+                raise Refused(f"There is no tool {tool}.")
+
+    def take_plan(self, plan: dict[str, Any]) -> None:
+        """The plan is approved: its tasks are there."""
+        self.plan = plan
+        self.tasks = []
+        for phase in plan["phases"]:
+            for feature in phase["features"]:
+                for task in feature["tasks"]:
+                    self.tasks.append(StoredTask(len(self.tasks) + 1, feature["name"], task))
+
+    def end_run(self) -> None:
+        """What a run leaves behind: a claimed task that does not pass costs an attempt."""
+        if self._claimed is not None:
+            self._release(self._claimed.id)
+
+    def _submit(self, plan: Any) -> str:
+        problems = plan_problems(plan)
+        if not problems:
+            self.take_plan(plan)
+        return json.dumps({"accepted": not problems, "problems": problems})
+
+    def _next(self) -> str:
+        if self._claimed is None:
+            proved = {t.given["name"] for t in self.tasks if t.passing}
+            ready = [
+                t
+                for t in self.tasks
+                if not t.passing and t not in self.stuck and set(t.given["depends_on"]) <= proved
+            ]
+            if not ready:
+                return json.dumps({"task": None, "left": 0})
+            self._claimed = ready[0]
+            self._claimed.was_red = any(self.check(c)[0] != 0 for c in ready[0].given["checks"])
+        task = self._claimed
+        shown = {
+            "id": task.id,
+            "feature": {"id": 1, "name": task.feature},
+            "attempts": task.attempts,
+            "last_error": task.last_error,
+        }
+        if task.notes is not None:
+            shown["recovery_notes"] = task.notes
+        names = ("name", "category", "description", "steps", "checks", "files", "complexity")
+        shown |= {name: task.given[name] for name in names}
+        left = sum(not t.passing for t in self.tasks)
+        return json.dumps({"task": shown, "left": left}, ensure_ascii=False)
+
+    def _prove(self, number: int) -> str:
+        task = self._claimed
+        if task is None or task.id != number:
+            raise Refused(f"Task {number} is not yours.")
+        for command in task.given["checks"]:
+            status, output = self.check(command)
+            if status != 0:
+                task.refusals.append(output)
+                raise Refused(f"`{command}` exits {status}:\n{output}")
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", f"Task {number}")
+        task.passing = True
+        self._claimed = None
+        return json.dumps({"accepted": True, "evidence": [{"task": number}]})
+
+    def _release(self, number: int) -> str:
+        task = self._claimed
+        if task is None or task.id != number:
+            raise Refused(f"Task {number} is not yours.")
+        task.attempts += 1
+        task.last_error = task.refusals[-1] if task.refusals else "released"
+        self._claimed = None
+        self.git("reset", "-q", "--hard")
+        self.git("clean", "-qfd")
+        return json.dumps({"released": True})
+
+
+def plan_problems(plan: Any) -> list[str]:
+    """What is wrong with the shape or the names of a plan (CONTRACT.md §4)."""
+    problems = []
+    features = [f for phase in plan["phases"] for f in phase["features"]]
+    tasks = [t for feature in features for t in feature["tasks"]]
+    for what, named in (("phase", plan["phases"]), ("feature", features), ("task", tasks)):
+        names = [item["name"] for item in named]
+        problems += [f"{what} name {n!r} is used twice" for n in set(names) if names.count(n) > 1]
+        problems += [
+            f"{what} name {n!r} cannot be used"
+            for n in names
+            if not n or n != n.strip() or len(n) > 120 or not n.isprintable()
+        ]
+    known = {t["name"] for t in tasks}
+    known_features = {f["name"] for f in features}
+    for feature in features:
+        if not feature["tasks"] or not set(feature["depends_on"]) <= known_features:
+            problems.append(f"feature {feature['name']!r} has no tasks or unknown dependencies")
+    for task in tasks:
+        if not task["checks"] or not set(task["depends_on"]) <= known:
+            problems.append(f"task {task['name']!r} has no checks or unknown dependencies")
+        if len(task["steps"]) > 50 or len(task["category"]) > 60 or len(task["checks"]) > 20:
+            problems.append(f"task {task['name']!r} is too large")
+        if task["complexity"] not in range(1, 6):
+            problems.append(f"task {task['name']!r} has no complexity")
+    return problems

@@ -1,0 +1,345 @@
+"""The practice model as a server: what the Messages API promises, faults, books, death."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from adapters.practice.books import read_books
+from adapters.practice.process import PracticeModel
+
+ROOT = Path(__file__).parents[2]
+NEXT = {"name": "mcp__autocoder__task_get_next", "input_schema": {"type": "object"}}
+REQUEST: dict[str, Any] = {
+    "model": "claude-sonnet-5",
+    "max_tokens": 1000,
+    "system": "You are the coder of autocoder.",
+    "tools": [NEXT],
+    "messages": [{"role": "user", "content": "Begin."}],
+}
+STREAMED = {**REQUEST, "stream": True}
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Path:
+    return tmp_path / "books.jsonl"
+
+
+@pytest.fixture
+async def model(books: Path) -> AsyncIterator[PracticeModel]:
+    async with PracticeModel(books=books) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(model: PracticeModel) -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=20)
+    async with aiohttp.ClientSession(model.url, timeout=timeout) as session:
+        yield session
+
+
+async def post(http: aiohttp.ClientSession, body: Any, **more: Any) -> tuple[int, Any]:
+    async with http.post("/v1/messages", params={"beta": "true"}, json=body, **more) as response:
+        return response.status, await response.json()
+
+
+async def stream(http: aiohttp.ClientSession, body: Any) -> list[dict[str, Any]]:
+    async with http.post("/v1/messages?beta=true", json=body) as response:
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+        assert response.headers["request-id"].startswith("req_")
+        text = await response.text()
+    events = []
+    for block in text.removesuffix("\n\n").split("\n\n"):
+        name, data = block.split("\n")
+        event = json.loads(data.removeprefix("data: "))
+        assert name == f"event: {event['type']}"
+        events.append(event)
+    return events
+
+
+def assembled(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The content blocks a client puts together; the order of events is held to on the way."""
+    assert events[0]["type"] == "message_start"
+    assert [e["type"] for e in events[-2:]] == ["message_delta", "message_stop"]
+    blocks: list[dict[str, Any]] = []
+    arguments = ""
+    is_open = False
+    for event in events[1:-2]:
+        match event["type"]:
+            case "ping":
+                pass
+            case "content_block_start":
+                assert not is_open
+                assert event["index"] == len(blocks)
+                blocks.append(dict(event["content_block"]))
+                is_open, arguments = True, ""
+            case "content_block_delta":
+                assert is_open
+                assert event["index"] == len(blocks) - 1
+                if event["delta"]["type"] == "text_delta":
+                    blocks[-1]["text"] += event["delta"]["text"]
+                else:
+                    arguments += event["delta"]["partial_json"]
+            case "content_block_stop":
+                assert is_open
+                is_open = False
+                if blocks[-1]["type"] == "tool_use":
+                    blocks[-1]["input"] = json.loads(arguments)
+            case other:
+                pytest.fail(f"unexpected event {other}")
+    assert not is_open
+    return blocks
+
+
+async def test_events_come_in_the_order_of_the_api(http: aiohttp.ClientSession) -> None:
+    events = await stream(http, STREAMED)
+    message = events[0]["message"]
+    assert message["content"] == []
+    assert message["stop_reason"] is None
+    assert message["role"] == "assistant"
+    assert message["model"] == "claude-sonnet-5"
+    assert message["usage"]["output_tokens"] == 1
+    assert "ping" in [event["type"] for event in events]
+    text, call = assembled(events)
+    assert text["text"].startswith("[practice] ")
+    assert (call["name"], call["input"]) == ("mcp__autocoder__task_get_next", {})
+    assert events[-2]["delta"]["stop_reason"] == "tool_use"
+    assert events[-2]["usage"]["output_tokens"] > 1
+
+
+async def test_whole_and_streamed_answers_are_the_same(http: aiohttp.ClientSession) -> None:
+    status, whole = await post(http, REQUEST)
+    events = await stream(http, STREAMED)
+    assert status == 200
+    blocks = assembled(events)
+    for block in (*blocks, *whole["content"]):
+        block.pop("id", None)
+    assert whole["content"] == blocks
+    assert whole["stop_reason"] == events[-2]["delta"]["stop_reason"]
+    assert whole["usage"] == {
+        **events[0]["message"]["usage"],
+        "output_tokens": events[-2]["usage"]["output_tokens"],
+    }
+    assert whole["id"] != events[0]["message"]["id"]
+
+
+async def test_a_turn_without_tools_ends(http: aiohttp.ClientSession) -> None:
+    _, message = await post(http, {**REQUEST, "system": "Be brief."})
+    assert message["stop_reason"] == "end_turn"
+    assert message["content"][0]["text"].startswith("[practice] ")
+
+
+async def test_a_growing_prefix_is_read_from_the_cache(http: aiohttp.ClientSession) -> None:
+    first = {**REQUEST, "system": REQUEST["system"] + "\n" + "rule " * 2000}
+    _, one = await post(http, first)
+    talk = [
+        *first["messages"],
+        {"role": "assistant", "content": one["content"]},
+        {"role": "user", "content": "And now? " * 400},
+    ]
+    _, two = await post(http, {**first, "messages": talk})
+    usage, later = one["usage"], two["usage"]
+    assert usage["cache_read_input_tokens"] == 0
+    assert usage["cache_creation_input_tokens"] > 2000
+    assert later["cache_read_input_tokens"] == usage["cache_creation_input_tokens"]
+    assert 500 < later["cache_creation_input_tokens"] < 2000
+    for figures in (usage, later):
+        written = figures["cache_creation"]
+        assert written["ephemeral_5m_input_tokens"] == figures["cache_creation_input_tokens"]
+        assert written["ephemeral_1h_input_tokens"] == 0
+    async with http.post("/v1/messages/count_tokens", json=first) as response:
+        total = usage["input_tokens"] + usage["cache_creation_input_tokens"]
+        assert (await response.json())["input_tokens"] == total
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"{}", b'{"model": "m"}', b'{"model": "m", "messages": []}'],
+)
+async def test_a_malformed_request_is_named(http: aiohttp.ClientSession, body: bytes) -> None:
+    async with http.post("/v1/messages", data=body) as response:
+        answer = await response.json()
+        assert response.status == 400
+        assert answer["error"]["type"] == "invalid_request_error"
+        assert answer["error"]["message"]
+
+
+async def faults(http: aiohttp.ClientSession, *given: dict[str, Any]) -> None:
+    async with http.post("/practice/faults", json=list(given)) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "name"),
+    [
+        ("429", 429, "rate_limit_error"),
+        ("529", 529, "overloaded_error"),
+        ("500", 500, "api_error"),
+        ("401", 401, "authentication_error"),
+    ],
+)
+async def test_errors_on_demand(
+    http: aiohttp.ClientSession, books: Path, kind: str, status: int, name: str
+) -> None:
+    await faults(http, {"kind": kind, "times": 2, "after": 1})
+    answers = [await post(http, STREAMED if n == 2 else REQUEST) for n in range(1, 4) if n != 2]
+    assert [a[0] for a in answers] == [200, status]
+    assert answers[1][1]["type"] == "error"
+    assert answers[1][1]["error"]["type"] == name
+    assert answers[1][1]["request_id"].startswith("req_")
+    assert (await post(http, REQUEST))[0] == status
+    assert (await post(http, REQUEST))[0] == 200
+    assert len(read_books(books)) == 2
+
+
+async def test_a_rate_limit_says_when(http: aiohttp.ClientSession) -> None:
+    await faults(http, {"kind": "429", "retry_after": 7})
+    async with http.post("/v1/messages", json=REQUEST) as response:
+        assert response.headers["retry-after"] == "7"
+        assert response.headers["anthropic-ratelimit-requests-remaining"] == "0"
+        assert response.headers["anthropic-ratelimit-requests-reset"].endswith("Z")
+
+
+async def test_a_cut_stream_has_no_end(http: aiohttp.ClientSession, books: Path) -> None:
+    await faults(http, {"kind": "cut", "times": 2})
+    for body in (STREAMED, REQUEST):
+        async with http.post("/v1/messages", json=body) as response:
+            assert response.status == 200
+            parts = response.content.iter_any()
+            received = await anext(parts)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                received += b"".join([part async for part in parts])
+        assert received
+        assert b"message_delta" not in received
+    assert [entry.end_sent for entry in read_books(books)] == [False, False]
+
+
+async def test_a_hanging_request_is_never_answered(
+    http: aiohttp.ClientSession, books: Path
+) -> None:
+    await faults(http, {"kind": "hang"})
+    with pytest.raises(TimeoutError):
+        await post(http, REQUEST, timeout=aiohttp.ClientTimeout(total=0.4))
+    assert (await post(http, REQUEST))[0] == 200
+    assert len(read_books(books)) == 1
+
+
+async def test_faults_are_shown_refused_and_cleared(http: aiohttp.ClientSession) -> None:
+    wrong: Any
+    for wrong in ({}, [{"kind": "418"}], [{"kind": "429", "times": "x"}], [{"when": 1}], [5]):
+        async with http.post("/practice/faults", json=wrong) as response:
+            assert response.status == 400
+    await faults(http, {"kind": "500", "times": None})
+    async with http.get("/practice/faults") as response:
+        assert [fault["kind"] for fault in await response.json()] == ["500"]
+    for _ in range(3):
+        assert (await post(http, REQUEST))[0] == 500
+    async with http.delete("/practice/faults") as response:
+        assert await response.json() == []
+    assert (await post(http, REQUEST))[0] == 200
+
+
+async def test_the_books_are_what_clients_were_told(
+    http: aiohttp.ClientSession, books: Path
+) -> None:
+    told: dict[str, Any] = {}
+    for n in range(6):
+        if n % 2:
+            _, message = await post(http, REQUEST)
+            told[message["id"]] = message["usage"]
+        else:
+            events = await stream(http, STREAMED)
+            told[events[0]["message"]["id"]] = events[-2]["usage"]
+    entries = {entry.message_id: entry for entry in read_books(books)}
+    assert entries.keys() == told.keys()
+    for number, usage in told.items():
+        entry = entries[number]
+        assert entry.end_sent
+        assert entry.kind == "coder"
+        for name in ("input_tokens", "cache_read_input_tokens", "output_tokens"):
+            assert getattr(entry, name) == usage[name]
+    async with http.get("/practice/books") as response:
+        assert {entry["message_id"] for entry in await response.json()} == told.keys()
+
+
+async def test_faults_and_latency_from_the_command_line(books: Path) -> None:
+    async with (
+        PracticeModel(latency=0.3, fail=["529:times=1,after=1"], books=books) as model,
+        aiohttp.ClientSession(model.url) as http,
+    ):
+        began = time.monotonic()
+        assert (await post(http, REQUEST))[0] == 200
+        assert time.monotonic() - began >= 0.3
+        assert (await post(http, REQUEST))[0] == 529
+
+
+async def test_its_death_is_noticed_and_it_starts_again() -> None:
+    async with PracticeModel() as model:
+        os.kill(model.pid, signal.SIGKILL)
+        assert await asyncio.wait_for(model.wait(), 5) == -signal.SIGKILL
+        url = await model.restart()
+        assert url == model.url
+        async with aiohttp.ClientSession(url) as http:
+            assert (await post(http, REQUEST))[0] == 200
+        pid = model.pid
+    assert not psutil.pid_exists(pid)
+
+
+async def test_it_has_a_session_and_environment_of_its_own(monkeypatch: Any) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
+    async with PracticeModel(env={"AUTOCODER_PROCESS": "abc-7"}) as model:
+        environment = psutil.Process(model.pid).environ()
+        assert environment["AUTOCODER_PROCESS"] == "abc-7"
+        assert "ANTHROPIC_API_KEY" not in environment
+        assert os.getsid(model.pid) == model.pid
+
+
+async def test_it_dies_with_its_parent() -> None:
+    script = (
+        "import asyncio, time\n"
+        "from adapters.practice.process import PracticeModel\n"
+        "async def main():\n"
+        "    async with PracticeModel() as model:\n"
+        "        print(model.pid, flush=True)\n"
+        "        time.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        child = psutil.Process(pid)
+    finally:
+        parent.kill()
+        parent.wait()
+        assert parent.stdout is not None
+        parent.stdout.close()
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline and child.is_running():
+        if child.status() == psutil.STATUS_ZOMBIE:
+            break  # dead; in a container nobody may have reaped it
+        await asyncio.sleep(0.01)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_it_does_not_outlive_a_parent_that_is_gone_already() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "adapters.practice", "--parent", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
