@@ -90,6 +90,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.home))
         _need_git()
+        _need_credential(settings)
         box = open_box(
             required=settings.sandbox.required and not practice,
             readable=settings.sandbox.read,
@@ -197,6 +198,15 @@ def _need_git() -> None:
     if found < WANTED_GIT:
         have, want = (".".join(map(str, version)) for version in (found, WANTED_GIT))
         raise HostUnfit(f"git {have} is too old; {want} or newer is wanted.")
+
+
+def _need_credential(settings: Settings) -> None:
+    if settings.model is ModelSource.CLAUDE and settings.credential is None:
+        raise HostUnfit(
+            "There is no Claude credential in the environment.",
+            hint="Set ANTHROPIC_API_KEY, or CLAUDE_CODE_OAUTH_TOKEN from `claude setup-token`;"
+            " or try the practice model: AUTOCODER_MODEL=practice.",
+        )
 
 
 def _price(usage: MessageUsage) -> Price:
