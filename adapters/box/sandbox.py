@@ -48,7 +48,7 @@ exec 9<&-
 port=$1 socket=$2
 shift 2
 if [ "$port" -ne 0 ]; then
-  setpriv --pdeathsig KILL socat "TCP-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr" \
+  setpriv --pdeathsig KILL socat "TCP-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr,nodelay" \
     "UNIX-CONNECT:$socket" </dev/null >/dev/null 2>&1 &
   listening=$(printf ':%04X 00000000:0000 0A' "$port")
   tries=0
@@ -74,7 +74,7 @@ class Sandbox:
     detection: Detection
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
-    cgroup: Path | None = None  # where boxes are counted, so that a fork bomb ends there
+    cgroup: Path | None = None  # box_cgroup(): ends a fork bomb
 
     @property
     def level(self) -> BoxLevel:
@@ -198,7 +198,7 @@ class Sandbox:
                 raise ValueError(f"{name!r} is no name of an environment variable")
         join = ""
         if self.cgroup is not None:
-            join = f"{{ echo $$ >'{self.cgroup}/cgroup.procs'; }} 2>/dev/null"
+            join = f"{{ echo 0 >'{self.cgroup}'; }} 2>/dev/null"
         script = _OUTSIDE.replace("TASKS", str(_TASKS)).replace("JOIN", join)
         return script.replace(
             "PASSED", " ".join(f'${{{name}+"{name}=${name}"}}' for name in passed)

@@ -486,7 +486,8 @@ def echo_server(path: Path) -> threading.Thread:
     def serve() -> None:
         connection, _ = listener.accept()
         with listener, connection:
-            connection.sendall(b"gateway:" + connection.recv(100))
+            if words := connection.recv(100):
+                connection.sendall(b"gateway:" + words)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -628,11 +629,11 @@ async def test_commands_at_every_level(detection: Detection, profile: BoxProfile
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_an_ordinary_user_has_the_same_box(tmp_path: Path) -> None:
     work = Path("/tmp") / f"autocoder-test-{os.getpid()}"
-    root = Path(__file__).parents[2]
+    root, mark = Path(__file__).parents[2], f"nobody{os.getpid()}-1"
     code = (
         "import asyncio, os; from datetime import timedelta; from pathlib import Path\n"
         "from adapters.box import open_box; from core.ports.host import BoxProfile\n"
-        f"box = open_box(required=True); profile = BoxProfile(Path('{work}'), 'nobody-1')\n"
+        f"box = open_box(required=True); profile = BoxProfile(Path('{work}'), '{mark}')\n"
         "run = lambda c: asyncio.run(box.run(profile, c, timeout=timedelta(seconds=5)))\n"
         "print(run('id -u; touch x; ls /root /home /run; touch /usr/x; ip link || cat /proc/net/dev').output)\n"
         "print(run('setsid sleep 77 & exit 4').exit_code)\n"
@@ -651,6 +652,6 @@ def test_an_ordinary_user_has_the_same_box(tmp_path: Path) -> None:
         assert lines[-1] == "4"
         assert (work / "x").exists()
         assert "eth" not in done.stdout
-        assert gone("nobody-1")
+        assert gone(mark)
     finally:
         shutil.rmtree(work)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,10 @@ def soon(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
+def grown(path: Path, before: int) -> bool:
+    return path.stat().st_size > before
+
+
 def state(pid: int) -> str:
     text = Path(f"/proc/{pid}/stat").read_text()
     return text.rpartition(")")[2].split()[0]
@@ -117,7 +122,7 @@ def test_frozen_processes_do_nothing_until_they_are_thawed(
         time.sleep(0.1)
         assert count.stat().st_size == before
         processes.thaw(stopped)
-        assert soon(lambda before=before: count.stat().st_size > before)  # type: ignore[misc]
+        assert soon(partial(grown, count, before))
         count.write_text("")
 
 

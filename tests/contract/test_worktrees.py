@@ -19,6 +19,7 @@ from core.ports.host import Conflict, Merged, Workspaces, Worktree
 
 FIRST = {".autocoder/prompts/app_spec.txt": b"spec\r\n", "a.txt": b"one\n"}
 TRAILERS = "Add b\n\nAutocoder-Task: 3\nAutocoder-Feature: core"
+MARK = f"killed{os.getpid()}-1"
 REF = "refs/autocoder/attempts/3/1"
 
 
@@ -301,6 +302,20 @@ async def test_names_that_cannot_be_used(spaces: Worktrees, first: str, name: st
         spaces.project_path(name)
 
 
+async def test_features_are_worked_on_at_once(spaces: Worktrees, first: str) -> None:
+    async def feature(number: int) -> str:
+        tree = await spaces.open("shop", f"f{number}", first)
+        (tree.path / f"file{number}").write_text("x")
+        ref = f"refs/autocoder/attempts/{number}/1"
+        commit = await spaces.commit(tree, "x", ref=ref)
+        await spaces.advance(tree, commit.id, expected=first)
+        await spaces.restore(tree, commit.id)
+        assert commit.changed == (f"file{number}",)
+        return commit.id
+
+    assert len(set(await asyncio.gather(*(feature(number) for number in range(8))))) == 8
+
+
 # What an agent may leave behind
 
 
@@ -382,7 +397,8 @@ async def test_attributes_and_the_repository_run_nothing(
     await spaces.diff("shop", first, commit.id)
     merged = await spaces.merge("shop", first, commit.id, "m")
     assert isinstance(merged, Merged)
-    await spaces.open_clean("shop", merged.commit)
+    landing = await spaces.open_clean("shop", merged.commit)
+    assert (landing.path / "x.t").read_bytes() == b"x\r\n"
 
 
 async def test_odd_names_and_links(
@@ -530,6 +546,7 @@ async def test_locks_of_a_dead_program_are_removed(home: Path, tree: Worktree, f
     await spaces.restore(tree, first)
     done = await passing(spaces, tree, "b", "b")
     await spaces.land("shop", done, expected=first)
+    assert await spaces.head("shop") == done
 
 
 async def test_a_lock_of_a_killed_call_is_removed(
@@ -547,7 +564,7 @@ from pathlib import Path
 from adapters.worktrees import Worktrees
 
 async def main() -> None:
-    spaces = Worktrees(Path(sys.argv[1]), "killed-1")
+    spaces = Worktrees(Path(sys.argv[1]), sys.argv[2])
     files = {f"f{n}": b"x" * 1000 for n in range(40)}
     head = await spaces.create("shop", files, "first")
     print("go", flush=True)
@@ -571,7 +588,7 @@ from pathlib import Path
 from adapters.worktrees import Worktrees
 
 async def main() -> None:
-    spaces = Worktrees(Path(sys.argv[1]), "killed-1")
+    spaces = Worktrees(Path(sys.argv[1]), sys.argv[2])
     first = await spaces.create("shop", {"a": b"a"}, "first")
     tree = await spaces.open("shop", "core", first)
     (tree.path / "big").write_bytes(os.urandom(100 << 20))
@@ -583,7 +600,7 @@ asyncio.run(main())
 
 
 async def test_a_long_git_dies_with_the_program(home: Path) -> None:
-    program = subprocess.Popen([sys.executable, "-c", SLOW, home], stdout=subprocess.PIPE)
+    program = subprocess.Popen([sys.executable, "-c", SLOW, home, MARK], stdout=subprocess.PIPE)
     assert program.stdout is not None
     program.stdout.readline()
     deadline = time.monotonic() + 5
@@ -607,7 +624,7 @@ def marked() -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"=killed-1" in (entry / "environ").read_bytes():
+            if entry.name.isdigit() and f"={MARK}".encode() in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
         except OSError:
             continue
@@ -619,7 +636,7 @@ def marked() -> list[int]:
 )
 async def test_every_call_may_be_repeated_after_a_kill(home: Path, moment: int) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-c", KILLED, home], stdout=subprocess.PIPE, cwd=Path.cwd()
+        [sys.executable, "-c", KILLED, home, MARK], stdout=subprocess.PIPE, cwd=Path.cwd()
     )
     assert program.stdout is not None
     if moment > 2:
