@@ -346,6 +346,7 @@ REASON = "Please export to CSV: commas, and a header"
     [
         f"Plan it.\n\nThe last plan was rejected by ada: {REASON}\n\nSubmit a revised one.",
         f'Your plan was rejected. The reason:\n\n"{REASON}"',
+        f"The person at the gate rejected phase '1: A' with this reason:\n\n{REASON}\n\nAgain.",
     ],
 )
 def test_a_rejected_plan_comes_back_changed(tmp_path: Path, spec: str, prompt: str) -> None:
@@ -358,10 +359,21 @@ def test_a_rejected_plan_comes_back_changed(tmp_path: Path, spec: str, prompt: s
     assert plan_problems(service.plan) == []
     known = {t["name"] for p in before["phases"] for f in p["features"] for t in f["tasks"]}
     (new,) = (t for t in service.tasks if t.given["name"] not in known)
+    assert "CSV: commas" in new.given["description"]
+    assert "Again" not in new.given["description"]
     service.tasks = [new]
     build(service)
     assert new.passing
     assert new.was_red
+
+
+def test_the_same_reason_twice_changes_the_plan_twice(tmp_path: Path) -> None:
+    service = planned(tmp_path / "work", bundle.spec())
+    for count in (15, 16):
+        shown = json.dumps(service.plan)
+        prompt = f"Your last plan was rejected with this reason:\n\n{REASON}\n\nIt was:\n\n{shown}"
+        Session(service, "planner").prompt(f"{prompt}\n\nSubmit the whole plan again.")
+        assert len(service.tasks) == count
 
 
 def test_the_same_session_goes_on_after_a_rejection(tmp_path: Path) -> None:
@@ -389,6 +401,18 @@ def test_on_a_project_that_is_built_only_what_is_new_is_stated(tmp_path: Path) -
     service = Built(tmp_path / "work", bundle.spec())
     Session(service, "planner").prompt(f"Phase 1 was rejected: {REASON}")
     assert [t.given["category"] for t in service.tasks] == ["practice review"]
+
+
+def test_a_revised_plan_with_a_refused_check_is_mended_whole(tmp_path: Path) -> None:
+    class NoPlanChecks(TaskService):
+        def _submit(self, plan: Any) -> str:
+            if plan["checks"]:
+                return json.dumps({"accepted": False, "problems": ["The check is refused"]})
+            return super()._submit(plan)
+
+    service = NoPlanChecks(tmp_path / "work", bundle.spec())
+    Session(service, "planner").prompt(f"The plan was rejected: {REASON}")
+    assert len(service.tasks) == 15
 
 
 def test_a_plan_that_is_never_taken_ends_in_words(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Where it is follows from the exchanges since the last prompt: after each prompt 
 `task_get_next` again, because the worktree may have been set back meanwhile.
 """
 
+import re
 from collections.abc import Sequence
 
 from adapters.practice import bundle, crafting
@@ -11,6 +12,7 @@ from adapters.practice.conversation import Call, Conversation, Exchange, Reply
 from adapters.practice.recipe import Change, Recipe, Task
 
 _TRIES_PER_FILE = 3
+_ERROR_LINE = re.compile(r"[\w.]*(?:Error|Exception)\b")
 
 
 def answer(talk: Conversation) -> Reply:
@@ -53,7 +55,7 @@ def _round(
     talk: Conversation, task: Task, recipe: Recipe, number: int, done: Sequence[Exchange]
 ) -> Reply:
     if number >= len(recipe.rounds):
-        return _release(talk, task, recipe.regret)
+        return _release(talk, task, f"{recipe.regret} {_last_error(talk)}".rstrip())
     this = recipe.rounds[number]
     reads = [path for path in this.reads if not _was_read(done, path)]
     if reads:
@@ -87,6 +89,14 @@ def _release(talk: Conversation, task: Task, reason: str) -> Reply:
     if tool is not None and "reason" in tool.parameters:
         arguments["reason"] = reason
     return Reply(f"I give task {task.id} back: {reason}", (Call("task_release", arguments),))
+
+
+def _last_error(talk: Conversation) -> str:
+    """The telling line of the last refusal, so that whoever reads on knows what was met."""
+    claims = [e for e in talk.recent if e.tool == "task_mark_passing" and e.result]
+    lines = claims[-1].result.splitlines() if claims and claims[-1].result else []
+    telling = [line.strip() for line in lines if _ERROR_LINE.match(line.strip())]
+    return _shortened(telling[-1]) if telling else ""
 
 
 def _change(change: Change, *, again: bool) -> Call:

@@ -1,5 +1,6 @@
 """The planner: reads the spec, submits a plan, mends it when problems come back."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -25,10 +26,13 @@ _READINGS = (
         },
     ),
 )
-_SENT_BACK = re.compile(
-    r"\b(?:rejected|sent back|send back|rework)\b[^:\n]{0,160}:\s*(.+?)(?:\n[ \t]*\n|\Z)",
-    re.DOTALL | re.IGNORECASE,
+_SENT_BACK = re.compile(r"\b(?:rejected|sent back|send back|rework)\b", re.IGNORECASE)
+_REASON = re.compile(r"\breason\b[^:\n]{0,60}:\s*(.+?)(?:\n[ \t]*\n|\Z)", re.DOTALL | re.IGNORECASE)
+_WORDS = re.compile(
+    rf"{_SENT_BACK.pattern}[^:\n]{{0,160}}:\s*(.+?)(?:\n[ \t]*\n|\Z)", re.DOTALL | re.IGNORECASE
 )
+_BEING_BUILT = re.compile(r"\brejected phase\b|\bat the gate\b|\bonly what is new\b", re.IGNORECASE)
+_KNOWN_ALREADY = re.compile(r"\bexists? already\b|\bonly what is new\b", re.IGNORECASE)
 _LEAVE_OUT = re.compile(r"\b(?:drop|remove|without|leave out|cut|skip)\b", re.IGNORECASE)
 _GREP_PREFIX = re.compile(r"^(?:[^\s:]*:)?\d+[:-]")
 
@@ -43,18 +47,64 @@ def answer(talk: Conversation) -> Reply:
     text = next((_shown(e) for e in readings if not e.failed and e.result), None)
     if text is None and len(readings) < len(_READINGS):
         return Reply("I read the spec.", (_READINGS[len(readings)],))
-    plan = _plan(text or "")
     reasons = _reasons(talk)
-    if not submitted:
-        return _submit(_revised(plan, reasons))
-    problems = _problems(submitted[-1])
-    if reasons:
+    problems = _problems(submitted[-1]) if submitted else ""
+    words = f"I mend the plan: {clean(problems, 200)}" if submitted else "I submit the plan."
+    if reasons and (_BEING_BUILT.search(talk.prompts[-1]) or _KNOWN_ALREADY.search(problems)):
         # On a project that is being built only what is new may be stated.
-        alone = {"name": "Rework", "description": clean(reasons[-1], 300)}
-        feature = drafting.review(reasons[-1:], again=len(submitted) - 1)
-        rework = {**plan, "phases": [{**alone, "features": [feature]}]}
-        return _submit(rework, f"I mend the plan: {clean(problems, 200)}")
-    return _submit(_plainer(plan, len(submitted)), f"I mend the plan: {clean(problems, 200)}")
+        return _submit(_rework(reasons[-1], tries=len(submitted)), words)
+    plan = _shown_plan(talk.prompts[-1])
+    if plan is not None:
+        reasons = reasons[-1:]  # those before it are in that plan already
+    plan = _revised(plan or _plan(text or ""), reasons)
+    return _submit(_plainer(plan) if submitted else plan, words)
+
+
+def _submit(plan: Mapping[str, object], words: str) -> Reply:
+    return Reply(words, (Call("plan_submit", {"plan": dict(plan)}),))
+
+
+def _plan(spec: str) -> dict[str, object]:
+    return bundle.plan() if bundle.is_bundled(spec) else drafting.plan(read_outline(spec))
+
+
+def _shown_plan(prompt: str) -> dict[str, object] | None:
+    """The plan that was sent back, if the prompt shows it as JSON."""
+    decoder = json.JSONDecoder()
+    for start in (match.start() for match in re.finditer(r"\{\s*\"", prompt)):
+        try:
+            value, _ = decoder.raw_decode(prompt, start)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and isinstance(value.get("phases"), list):
+            return value if _is_whole(value) else None
+    return None
+
+
+def _is_whole(plan: Mapping[str, object]) -> bool:
+    """Whether a plan has the parts that are needed to revise it."""
+    try:
+        _names(plan)
+    except (KeyError, TypeError):
+        return False
+    return bool(plan["phases"])
+
+
+def _names(plan: Mapping[str, object]) -> set[str]:
+    """Names of features and tasks."""
+    phases = plan["phases"]
+    assert isinstance(phases, list)
+    features = [feature for phase in phases for feature in phase["features"]]
+    tasks = [task for feature in features for task in feature["tasks"]]
+    return {str(item["name"]) for item in (*features, *tasks)}
+
+
+def _rework(reason: str, *, tries: int) -> dict[str, object]:
+    """A plan of what is new alone."""
+    feature = drafting.review([reason], again=tries)
+    phase = {"name": f"Rework: {clean(reason, 60)}", "description": "", "features": [feature]}
+    summary = f"[practice] Rework: {clean(reason, 300)}"
+    return {"summary": summary, "setup": [], "run": None, "checks": [], "phases": [phase]}
 
 
 def _shown(reading: Exchange) -> str:
@@ -70,14 +120,6 @@ def _taken(exchange: Exchange) -> bool:
     return not exchange.failed and exchange.answer().get("accepted") is not False
 
 
-def _submit(plan: Mapping[str, object], words: str = "I submit the plan.") -> Reply:
-    return Reply(words, (Call("plan_submit", {"plan": dict(plan)}),))
-
-
-def _plan(spec: str) -> dict[str, object]:
-    return bundle.plan() if bundle.is_bundled(spec) else drafting.plan(read_outline(spec))
-
-
 def _problems(exchange: Exchange) -> str:
     listed = exchange.answer().get("problems")
     if isinstance(listed, list):
@@ -89,7 +131,9 @@ def _reasons(talk: Conversation) -> tuple[str, ...]:
     """Why earlier plans were sent back, in a person's words, oldest first."""
     found = []
     for prompt in talk.prompts:
-        match = _SENT_BACK.search(prompt)
+        if not _SENT_BACK.search(prompt):
+            continue
+        match = _REASON.search(prompt) or _WORDS.search(prompt)
         if match and clean(match[1], 2000):
             found.append(match[1].strip().strip("\"'“”"))
     earlier = talk.exchanges[: len(talk.exchanges) - len(talk.recent)]
@@ -104,11 +148,17 @@ def _revised(plan: dict[str, object], reasons: Sequence[str]) -> dict[str, objec
     """The plan less a feature that a reason wants left out, else with one that answers it."""
     left = [r for r in reasons if not (_LEAVE_OUT.search(r) and _drop_feature(plan, r))]
     if left:
+        names = _names(plan)
+        feature = drafting.review(left)
+        for again in range(1, len(names)):
+            if names.isdisjoint(_names({"phases": [{"features": [feature]}]})):
+                break
+            feature = drafting.review(left, again=again)
         phases = plan["phases"]
         assert isinstance(phases, list)
-        phases[-1]["features"].append(drafting.review(left))
+        phases[-1]["features"].append(feature)
     if reasons:
-        plan["summary"] = f"{plan['summary']} Revised: {clean('; '.join(reasons), 300)}"
+        plan["summary"] = clean(f"{plan.get('summary', '')} Revised: {'; '.join(reasons)}", 2000)
     return plan
 
 
@@ -117,7 +167,7 @@ def _drop_feature(plan: dict[str, object], reason: str) -> bool:
     phases = plan["phases"]
     assert isinstance(phases, list)
     features = [feature for phase in phases for feature in phase["features"]]
-    used = {name for feature in features for name in feature["depends_on"]}
+    used = {name for feature in features for name in feature.get("depends_on", [])}
     for phase in phases:
         for feature in phase["features"]:
             if feature["name"].casefold() in reason.casefold() and feature["name"] not in used:
@@ -127,9 +177,6 @@ def _drop_feature(plan: dict[str, object], reason: str) -> bool:
     return False
 
 
-def _plainer(plan: dict[str, object], tries: int) -> dict[str, object]:
+def _plainer(plan: dict[str, object]) -> dict[str, object]:
     """The same plan with less that could be refused: no plan-wide checks, no `run`."""
-    plainer = {**plan, "checks": [], "run": None}
-    if tries > 1:
-        plainer["summary"] = clean(str(plan["summary"]), 200)
-    return plainer
+    return {**plan, "checks": [], "run": None}
