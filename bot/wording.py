@@ -1,0 +1,120 @@
+"""How numbers, times and other people's words are written, everywhere the same."""
+
+import re
+from datetime import datetime, tzinfo
+from decimal import Decimal
+
+UNKNOWN = "–"
+
+_ESCAPE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC with their text
+    r"|\x1b[ -/]*[0-~]?"
+)
+# Control characters but newline and tab, and what reorders or hides the text around it.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\ud800-\udfff]|[\U000e0000-\U000e007f]"
+)
+
+
+def clean(text: str) -> str:
+    """Text of an agent, a model or a person, with nothing in it that steers a screen."""
+    plain = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    plain = plain.replace("\u2028", "\n").replace("\u2029", "\n").expandtabs(4)
+    return _UNSEEN.sub("", plain)
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The same on one line of at most `limit` characters."""
+    return cut(" ".join(clean(text).split()), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
+
+
+def usd(amount: Decimal) -> str:
+    """`$5.70`; above nothing and below a cent `<$0.01`."""
+    if 0 < amount < Decimal("0.01"):
+        return "<$0.01"
+    return f"${amount:,.2f}"
+
+
+def usd_range(low: Decimal, high: Decimal) -> str:
+    """`$6.10–9.40`."""
+    return f"${low:,.2f}–{high:,.2f}"
+
+
+def percent(part: Decimal | int, whole: Decimal | int) -> str:
+    """`64 %`, or unknown without a whole; 100 only when it is all."""
+    if whole <= 0:
+        return UNKNOWN
+    value = round(100 * part / whole)
+    return f"{min(value, 99) if part < whole else value} %"
+
+
+def count(number: int, noun: str = "") -> str:
+    """`1,284`, or `1 task` and `3 tasks`."""
+    if not noun:
+        return f"{number:,}"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def tokens(number: int) -> str:
+    """`812`, `212 k`, `28.4 M`."""
+    if number < 1_000:
+        return str(number)
+    if number < 999_500:
+        return f"{number / 1_000:.0f} k"
+    return f"{number / 1_000_000:.1f} M"
+
+
+def duration(seconds: float) -> str:
+    """`3.1 s`, `41 s`, `12 min`, `1 h 52 min`."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def minutes_range(low: int, high: int) -> str:
+    """`20–70 min`, `3–5 h`."""
+    if high < 120:
+        return f"{low}–{high} min"
+    return f"{max(round(low / 60), 1)}–{round(high / 60)} h"
+
+
+def elapsed(seconds: float) -> str:
+    """`0:06`, `12:04`, `1:02:03`."""
+    whole = max(int(seconds), 0)
+    hours, rest = divmod(whole, 3600)
+    tail = f"{rest % 60:02d}"
+    return f"{hours}:{rest // 60:02d}:{tail}" if hours else f"{rest // 60}:{tail}"
+
+
+def clock(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
+    """`12:30` today, `Thu 10:48` within a week, else `Wed 11 March`; zone None is the host's."""
+    there, here = moment.astimezone(zone), now.astimezone(zone)
+    days = abs((there.date() - here.date()).days)
+    if days == 0:
+        return f"{there:%H:%M}"
+    if days < 7:
+        return f"{there:%a %H:%M}"
+    return f"{there:%a} {there.day} {there:%B}"
+
+
+def commit(name: str) -> str:
+    return name[:7]
+
+
+def model(name: str) -> str:
+    """`Opus` for `opus` and `claude-opus-4-1`; another name as it is."""
+    for family in ("opus", "sonnet", "haiku"):
+        if family in name.lower():
+            return family.capitalize()
+    return one_line(name, 30)
