@@ -85,8 +85,8 @@ class Gate:
         return None if verdict.allowed else verdict.reason
 
     def _path(self, given: object, *, write: bool) -> str | None:
-        if not isinstance(given, str) or not given or "\0" in given:
-            return "This needs a path."
+        if not isinstance(given, str) or not given or "\0" in given or given.startswith("~"):
+            return "This needs a path, best one relative to your working folder."
         lexical = os.path.normpath(self._work / given)
         real = os.path.realpath(lexical)
         if not write and any(_inside(real, os.path.realpath(root)) for root in self._readable):

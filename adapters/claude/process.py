@@ -8,6 +8,7 @@ client notices.
 import asyncio
 import os
 import signal
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +49,14 @@ class AgentDiedError(AutocoderError):
 class AgentProcess:
     """A started CLI. Make it, `start` it, `ask` it any number of times, `end` it."""
 
-    def __init__(
-        self, door: Door, script: Path, options: ClaudeAgentOptions, processes: Processes
-    ) -> None:
+    def __init__(self, door: Door, script: Path, processes: Processes) -> None:
         self.door = door
+        self.options = ClaudeAgentOptions(cli_path=script)
+        self.stderr: deque[str] = deque(maxlen=5)  # the last lines of the CLI or of the box
         self.calls = 0  # tools of ours that are at work for it
         self.pid: int | None = None
         self.created_at = 0.0
         self._script = script
-        self._options = options
         self._processes = processes
         self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
         self._client: ClaudeSDKClient | None = None
@@ -96,8 +96,10 @@ class AgentProcess:
         if not self._ready.done():
             words = self._failure() if self._owner.done() else "it does not answer"
             await self.end(kill=True)
-            raise AgentDiedError(f"The Claude CLI did not start: {words}")
+            said = "; ".join(self.stderr)
+            raise AgentDiedError(f"The Claude CLI did not start: {said or words}")
         self._own_family = self._family()
+        self.touch()
 
     def ask(self, prompt: str) -> Output:
         """Send a user message; the queue gives what the turn brings, at last a result or Ended."""
@@ -175,7 +177,7 @@ class AgentProcess:
         return lambda: self._processes.thaw(stopped)
 
     async def _own(self) -> None:
-        self._client = ClaudeSDKClient(self._options)
+        self._client = ClaudeSDKClient(self.options)
         try:
             await self._client.connect()
             self._ready.set_result(None)

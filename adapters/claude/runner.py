@@ -170,13 +170,15 @@ class ClaudeRunner:
         deadline = loop.time() + request.max_time.total_seconds()
         session_id = request.session_id
         process = await self._take_warm(live)
+        cleared = await self._clear(process) if process is not None else None
+        if process is not None and cleared is None:
+            await self._end(process)
+            process = live.process = None
+        if cleared is not None:
+            session_id = cleared
+            yield SessionChanged(session_id)
         if process is None:
             process = await self._start(live)
-        else:
-            session_id = await self._clear(process)
-            if not session_id:
-                raise AgentDiedError("The warm process ended.")
-            yield SessionChanged(session_id)
         if live.stopped:
             return
         output = process.ask(request.prompt)
@@ -221,13 +223,13 @@ class ClaudeRunner:
         await self._registry.assign(warm.process.id, live.request.run_id)
         return warm.process
 
-    async def _clear(self, process: AgentProcess) -> str:
-        """Forget the conversation; the new session's id, empty when the process died."""
+    async def _clear(self, process: AgentProcess) -> str | None:
+        """Forget the conversation; the new session's id, None when the process died."""
         output = process.ask(_CLEAR)
         while True:
             message = await output.get()
             if isinstance(message, Ended):
-                return ""
+                return None
             if isinstance(message, ResultMessage):
                 return message.session_id
 
@@ -256,21 +258,21 @@ class ClaudeRunner:
         folders.make()
         profile = box_profile(request, door, folders, self._cli, self._box.level, kind)
         script = write_script(folders, profile, self._box, self._cli)
-        options = self._options(request, door, script, folders)
-        return AgentProcess(door, script, options, self._processes)
+        process = AgentProcess(door, script, self._processes)
+        process.options = self._options(request, process, script, folders)
+        return process
 
     def _options(
-        self, request: RunRequest, door: Door, script: Path, folders: AgentFolders
+        self, request: RunRequest, process: AgentProcess, script: Path, folders: AgentFolders
     ) -> ClaudeAgentOptions:
         gate = Gate(
             request, self._judge.within(request.work), readable=(folders.config / "projects",)
         )
 
         async def call(tool: Tool, arguments: Mapping[str, object]) -> ToolReply:
-            process = self._all[door.process_id]
             process.calls += 1
             try:
-                return await answer(tool, door.process_id, arguments)
+                return await answer(tool, process.id, arguments)
             finally:
                 process.touch()
                 process.calls -= 1
@@ -280,7 +282,7 @@ class ClaudeRunner:
         return ClaudeAgentOptions(
             cli_path=script,
             cwd=request.work,
-            env={"AUTOCODER_PROCESS": door.process_id},
+            env={"AUTOCODER_PROCESS": process.id},
             model=request.model,
             system_prompt=request.system_prompt,
             tools=list(request.builtin_tools),
@@ -301,7 +303,7 @@ class ClaudeRunner:
             verbatim_prompts=not _keeps_warm(request),
             resume=request.session_id if resume else None,
             session_id=None if resume else request.session_id,
-            stderr=_ignore,
+            stderr=process.stderr.append,
         )
 
     async def _settle(self, live: _Live, end: RunEnded | None) -> None:
@@ -331,7 +333,3 @@ class ClaudeRunner:
 def _keeps_warm(request: RunRequest) -> bool:
     """A resumed session continues with a person's words: verbatim, so it cannot be cleared."""
     return request.warm and not request.resume
-
-
-def _ignore(line: str) -> None:
-    """The CLI's stderr: nothing in it that its messages do not say."""

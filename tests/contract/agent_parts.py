@@ -115,28 +115,32 @@ class Parts:
     box: Box
 
     def request(self, run_id: int = 1, **changed: object) -> RunRequest:
-        kind = changed.get("kind", AgentKind.CODER)
-        assert isinstance(kind, AgentKind)
-        profile = PROFILES[kind]
-        values: dict[str, object] = {
-            "run_id": run_id,
-            "kind": kind,
-            "model": "sonnet",
-            "system_prompt": f"You are the {kind} of autocoder.\nDo as the tools say.",
-            "prompt": "Begin.",
-            "session_id": str(uuid4()),
-            "resume": False,
-            "work": self.work,
-            "git_dir": None,
-            "builtin_tools": profile.builtin_tools,
-            "own_tools": profile.own_tools,
-            "writes": profile.writes,
-            "warm": profile.warm,
-            "max_turns": 40,
-            "max_time": timedelta(seconds=60),
-            "silence": timedelta(seconds=60),
-        }
-        return RunRequest(**{**values, **changed})  # type: ignore[arg-type]
+        return run_request(self.work, run_id, **changed)
+
+
+def run_request(work: Path, run_id: int = 1, **changed: object) -> RunRequest:
+    kind = changed.get("kind", AgentKind.CODER)
+    assert isinstance(kind, AgentKind)
+    profile = PROFILES[kind]
+    values: dict[str, object] = {
+        "run_id": run_id,
+        "kind": kind,
+        "model": "sonnet",
+        "system_prompt": f"You are the {kind} of autocoder.\nDo as the tools say.",
+        "prompt": "Begin.",
+        "session_id": str(uuid4()),
+        "resume": False,
+        "work": work,
+        "git_dir": None,
+        "builtin_tools": profile.builtin_tools,
+        "own_tools": profile.own_tools,
+        "writes": profile.writes,
+        "warm": profile.warm,
+        "max_turns": 40,
+        "max_time": timedelta(seconds=60),
+        "silence": timedelta(seconds=60),
+    }
+    return RunRequest(**{**values, **changed})  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -118,6 +118,7 @@ async def test_a_cold_and_a_warm_run(tmp_path: Path) -> None:
     assert living(at.registry.prefix) == []
 
 
+@pytest.mark.slow
 async def test_another_kind_or_model_is_another_process(tmp_path: Path) -> None:
     async with agents(steps(), tmp_path) as (at, _):
         await collect(at.runner.run(at.request(1)))
@@ -254,12 +255,28 @@ async def test_a_session_is_resumed_by_another_process_and_another_runner(tmp_pa
     ("failure", "outcome", "kind", "most"),
     [
         (Fail(401), RunOutcome.FAILED, FailureKind.CREDENTIALS, 1),
-        (Fail(403), RunOutcome.FAILED, FailureKind.CREDENTIALS, 1),
-        (Fail(404, "not_found_error"), RunOutcome.FAILED, FailureKind.REQUEST, 3),
-        (Fail(400, "invalid_request_error"), RunOutcome.FAILED, FailureKind.REQUEST, 6),
-        (Fail(500), RunOutcome.FAILED, FailureKind.TRANSIENT, 3),
+        pytest.param(
+            Fail(403), RunOutcome.FAILED, FailureKind.CREDENTIALS, 1, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            Fail(404, "not_found_error"),
+            RunOutcome.FAILED,
+            FailureKind.REQUEST,
+            3,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            Fail(400, "invalid_request_error"),
+            RunOutcome.FAILED,
+            FailureKind.REQUEST,
+            6,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            Fail(500), RunOutcome.FAILED, FailureKind.TRANSIENT, 3, marks=pytest.mark.slow
+        ),
         (Fail(429, headers={"retry-after": "9"}), RunOutcome.RATE_LIMITED, None, 1),
-        (Fail(529), RunOutcome.RATE_LIMITED, None, 1),
+        pytest.param(Fail(529), RunOutcome.RATE_LIMITED, None, 1, marks=pytest.mark.slow),
     ],
 )
 async def test_how_failures_of_the_model_server_end_a_run(
@@ -276,6 +293,7 @@ async def test_how_failures_of_the_model_server_end_a_run(
     assert living(at.registry.prefix) == []
 
 
+@pytest.mark.slow
 async def test_an_unreachable_model_server_is_transient(tmp_path: Path) -> None:
     async with agents(steps(), tmp_path) as (at, _):
         at.gateway.upstream = "http://127.0.0.1:9"
@@ -316,6 +334,7 @@ async def test_a_cut_stream_is_asked_again_and_counted_once(tmp_path: Path) -> N
         assert [usage.message_id for _, usage in at.ledger.booked] == ["msg_000002"]
 
 
+@pytest.mark.slow
 async def test_turns_time_and_silence_are_limited(tmp_path: Path) -> None:
     def hang(asked: Asked) -> Say:
         return Say(delay=60)
@@ -335,6 +354,7 @@ async def test_turns_time_and_silence_are_limited(tmp_path: Path) -> None:
     assert living(at.registry.prefix) == []
 
 
+@pytest.mark.slow
 async def test_each_warm_run_has_all_its_turns(tmp_path: Path) -> None:
     async with agents(steps(GET_NEXT, GET_NEXT), tmp_path) as (at, _):
         for number in range(3):
@@ -342,17 +362,18 @@ async def test_each_warm_run_has_all_its_turns(tmp_path: Path) -> None:
             assert end.outcome is RunOutcome.FINISHED
 
 
+@pytest.mark.slow
 async def test_a_tool_of_ours_at_work_is_no_silence(tmp_path: Path) -> None:
     async with agents(steps(GET_NEXT), tmp_path) as (at, _):
 
         async def slow(call: ToolCall) -> ToolReply:
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(2.5)
             return ToolReply("{}")
 
         tools = at.calls.tools()
         tools["task_get_next"] = replace(tools["task_get_next"], handler=slow)
         at.runner._tools = tools
-        _, end = await collect(at.runner.run(at.request(1, silence=timedelta(seconds=0.7))))
+        _, end = await collect(at.runner.run(at.request(1, silence=timedelta(seconds=1.5))))
         assert end.outcome is RunOutcome.FINISHED
 
 
@@ -395,6 +416,7 @@ async def test_stop_ends_a_run_within_its_two_seconds(tmp_path: Path) -> None:
         await at.runner.stop(7)
 
 
+@pytest.mark.slow
 async def test_stop_while_the_cli_is_starting(tmp_path: Path) -> None:
     async with agents(steps(), tmp_path) as (at, model):
         running = asyncio.ensure_future(collect(at.runner.run(at.request(7))))
@@ -406,7 +428,9 @@ async def test_stop_while_the_cli_is_starting(tmp_path: Path) -> None:
         assert living(at.registry.prefix) == []
 
 
-@pytest.mark.parametrize("how", ["close", "cancel", "shutdown"])
+@pytest.mark.parametrize(
+    "how", ["cancel", "shutdown", pytest.param("close", marks=pytest.mark.slow)]
+)
 async def test_nothing_survives_a_run_that_is_left(tmp_path: Path, how: str) -> None:
     async with agents(lambda _: Say(delay=60), tmp_path) as (at, model):
         signals = at.runner.run(at.request(1))
@@ -442,6 +466,17 @@ async def test_a_killed_cli_is_an_interruption(tmp_path: Path) -> None:
         assert living(at.registry.prefix) == []
 
 
+@pytest.mark.slow
+async def test_a_warm_process_that_died_is_replaced(tmp_path: Path) -> None:
+    async with agents(steps(), tmp_path) as (at, _):
+        await collect(at.runner.run(at.request(1)))
+        [root] = at.registry.pids.values()
+        os.kill(root, signal.SIGKILL)
+        _, end = await collect(at.runner.run(at.request(2)))
+        assert end.outcome is RunOutcome.FINISHED
+        assert at.registry.events.count("register") == 2
+
+
 async def test_strays_do_not_outlive_the_run_and_the_next_one_works(tmp_path: Path) -> None:
     daemon = (
         "import os, time\n"
@@ -465,6 +500,7 @@ async def test_strays_do_not_outlive_the_run_and_the_next_one_works(tmp_path: Pa
         assert end.outcome is RunOutcome.FINISHED
 
 
+@pytest.mark.slow
 async def test_freezing_stops_what_the_agent_runs(tmp_path: Path) -> None:
     count = (
         "import time\nfor n in range(99999):\n    open('n', 'w').write(str(n)); time.sleep(0.005)\n"
@@ -512,15 +548,16 @@ async def test_without_a_sandbox_the_loopback_door_serves(tmp_path: Path) -> Non
 async def test_a_cli_that_does_not_start_is_told(tmp_path: Path) -> None:
     async with agents(steps(), tmp_path) as (at, _):
         broken = tmp_path / "claude"
-        broken.write_text("#!/bin/sh\nexit 3\n")
+        broken.write_text("#!/bin/sh\necho cannot >&2\nexit 3\n")
         broken.chmod(0o755)
         at.runner._cli = broken
         _, end = await collect(at.runner.run(at.request(1)))
         assert (end.outcome, end.failure) == (RunOutcome.FAILED, FailureKind.TRANSIENT)
-        assert "did not start" in end.text
+        assert end.text == "The Claude CLI did not start: cannot"
         assert at.registry.events[-1] == "ended"
 
 
+@pytest.mark.slow
 async def test_long_answers_and_long_files_pass(tmp_path: Path) -> None:
     write = Use("Write", {"file_path": "big.txt", "content": "x" * 3_000_000})
     async with agents(steps(write), tmp_path) as (at, _):
@@ -543,6 +580,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_kill_9_of_the_program_leaves_no_process(tmp_path: Path) -> None:
     async with serving(lambda _: Say(delay=60)) as model:
         program = await asyncio.create_subprocess_exec(
