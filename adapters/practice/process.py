@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 _ROOT = Path(__file__).parents[2]
 _START_TIMEOUT = 15.0  # seconds; ten times what a busy machine needs
@@ -22,7 +22,8 @@ class PracticeModel:
     """Starts the server on entering and ends it on leaving; it dies with us in any case.
 
     `env` is added to a minimal environment (the caller's marker, AUTOCODER_PROCESS). The server
-    has a session of its own, so that Ctrl-C in a terminal does not reach it.
+    has a session of its own, so that Ctrl-C in a terminal does not reach it. What it says on
+    stderr goes to `log`, or nowhere: a terminal view is not to be written over.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class PracticeModel:
         books: Path | None = None,
         latency: float = 0,
         fail: Sequence[str] = (),
+        log: Path | None = None,
     ) -> None:
         self._env = dict(env or {})
         self._arguments = ["--latency", str(latency), "--parent", str(os.getpid())]
@@ -39,6 +41,7 @@ class PracticeModel:
             self._arguments += ["--books", str(books)]
         for spec in fail:
             self._arguments += ["--fail", spec]
+        self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._url = ""
 
@@ -74,21 +77,23 @@ class PracticeModel:
         return self._url
 
     async def _start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "adapters.practice",
-            *self._arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "PYTHONPATH": str(_ROOT),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **self._env,
-            },
-            start_new_session=True,
-        )
+        with self._stderr() as stderr:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "adapters.practice",
+                *self._arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "PYTHONPATH": str(_ROOT),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    **self._env,
+                },
+                start_new_session=True,
+            )
         stdout = self._process.stdout
         assert stdout is not None
         try:
@@ -97,6 +102,9 @@ class PracticeModel:
         except (TimeoutError, ValueError) as error:
             await self._stop()
             raise PracticeModelFailed("The practice model did not start.") from error
+
+    def _stderr(self) -> BinaryIO:
+        return (self._log or Path(os.devnull)).open("ab")
 
     async def _stop(self) -> None:
         process = self._process

@@ -132,7 +132,8 @@ async def test_bundled_project(tmp_path: Path, model: PracticeModel, books: Path
     service.stuck_after = 10  # a person says: retry
     await build(service, model, tmp_path)
     assert all(task.passing and task.was_red for task in service.tasks)
-    for command in service.plan["checks"]:  # type: ignore[index]
+    assert service.plan is not None
+    for command in service.plan["checks"]:
         assert service.check(command)[0] == 0
     entries = read_books(books)
     assert len({entry.message_id for entry in entries}) == len(entries)
