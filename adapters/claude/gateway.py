@@ -101,6 +101,7 @@ class Door:
     trouble: str | None = None  # why an answer could not be booked, until `reset`
     answers: int = 0
     runner: web.ServerRunner | None = None
+    writing: set[asyncio.Task[None]] = field(default_factory=set)  # rows on their way
 
     def reset(self) -> None:
         """Forget refusals: another run begins."""
@@ -166,10 +167,12 @@ class Gateway:
         return door
 
     async def shut(self, door: Door) -> None:
-        """Close a door; what is in flight there is cancelled."""
+        """Close a door: what is in flight is cancelled, rows on their way are written."""
         self._doors.pop(door.process_id, None)
         if door.runner is not None:
             await door.runner.cleanup()
+        if door.writing:
+            await asyncio.wait(door.writing)
         if door.socket is not None:
             door.socket.unlink(missing_ok=True)
 
@@ -358,8 +361,11 @@ class Gateway:
             await self._ledger.book(door.process_id, usage.usage())
             await self._ledger.answered(door.process_id)
 
+        task = asyncio.create_task(write())
+        door.writing.add(task)
+        task.add_done_callback(door.writing.discard)
         try:
-            await asyncio.shield(asyncio.ensure_future(write()))
+            await asyncio.shield(task)
         except AutocoderError as error:
             door.trouble = str(error)
             return False

@@ -159,14 +159,19 @@ class AgentProcess:
 
     def kill_strays(self) -> None:
         """Kill what the agent left running in the box."""
-        strays = self._family() - self._own_family
-        living = {process.pid: process for process in self._below()}
+        living = self._below()
         # socat forks a child per connection: those are no strays.
         carriers = {
-            pid for pid in self._own_family if pid in living and living[pid].name == "socat"
+            process.pid
+            for process in living
+            if process.pid in self._own_family and process.name == "socat"
         }
         self._processes.kill(
-            [pid for pid in strays if pid in living and living[pid].parent not in carriers]
+            [
+                process.pid
+                for process in living
+                if process.pid not in self._own_family and process.parent not in carriers
+            ]
         )
 
     def freeze(self) -> Callable[[], None]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, ResultMessage
@@ -49,7 +49,6 @@ class _Live:
     request: RunRequest
     process: AgentProcess | None = None
     stopped: bool = False
-    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)

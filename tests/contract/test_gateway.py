@@ -385,7 +385,7 @@ async def test_a_client_that_hangs_up_while_its_row_is_written_does_not_stop_tha
     async with setting.post() as answer:
         await answer.content.readany()
         answer.close()
-    await asyncio.sleep(0.4)
+    await setting.gateway.shut(setting.door)
     assert len(setting.ledger.booked) == 1
 
 
