@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from core.domain.plan import Plan, problems
+
 SPEC = ".autocoder/prompts/app_spec.txt"
 _CLEAN = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
 
@@ -102,10 +106,10 @@ class TaskService:
             self._release(self._claimed.id)
 
     def _submit(self, plan: Any) -> str:
-        problems = plan_problems(plan)
-        if not problems:
+        found = plan_problems(plan)
+        if not found:
             self.take_plan(plan)
-        return json.dumps({"accepted": not problems, "problems": problems})
+        return json.dumps({"accepted": not found, "problems": found})
 
     def _next(self) -> str:
         if self._claimed is None:
@@ -161,28 +165,5 @@ class TaskService:
 
 
 def plan_problems(plan: Any) -> list[str]:
-    """What is wrong with the shape or the names of a plan (CONTRACT.md §4)."""
-    problems = []
-    features = [f for phase in plan["phases"] for f in phase["features"]]
-    tasks = [t for feature in features for t in feature["tasks"]]
-    for what, named in (("phase", plan["phases"]), ("feature", features), ("task", tasks)):
-        names = [item["name"] for item in named]
-        problems += [f"{what} name {n!r} is used twice" for n in set(names) if names.count(n) > 1]
-        problems += [
-            f"{what} name {n!r} cannot be used"
-            for n in names
-            if not n or n != n.strip() or len(n) > 120 or not n.isprintable()
-        ]
-    known = {t["name"] for t in tasks}
-    known_features = {f["name"] for f in features}
-    for feature in features:
-        if not feature["tasks"] or not set(feature["depends_on"]) <= known_features:
-            problems.append(f"feature {feature['name']!r} has no tasks or unknown dependencies")
-    for task in tasks:
-        if not task["checks"] or not set(task["depends_on"]) <= known:
-            problems.append(f"task {task['name']!r} has no checks or unknown dependencies")
-        if len(task["steps"]) > 50 or len(task["category"]) > 60 or len(task["checks"]) > 20:
-            problems.append(f"task {task['name']!r} is too large")
-        if task["complexity"] not in range(1, 6):
-            problems.append(f"task {task['name']!r} has no complexity")
-    return problems
+    """What the service itself finds wrong with a plan."""
+    return list(problems(TypeAdapter(Plan).validate_python(plan)))

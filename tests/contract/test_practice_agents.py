@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from adapters.claude.judge import BashJudge
 from adapters.practice import bundle, crafting
 from adapters.practice.agents import answer
 from adapters.practice.conversation import Call, Reply, parse
 from adapters.practice.recipe import Task
 from core.domain.failure import signature
+from core.domain.plan import Plan
 from tests.contract.practice_parts import Refused, TaskService, plan_problems
 
 TOOLS = {
@@ -248,6 +251,16 @@ def test_any_spec_becomes_a_package_that_holds(tmp_path: Path, name: str) -> Non
     assert service.check(service.plan["checks"][0])[0] == 0
     assert service.check(service.plan["run"])[0] == 0
     assert "practice model" in (service.repository / "README.md").read_text()
+
+
+@pytest.mark.parametrize("spec", [bundle.spec(), SPECS["python words"], SPECS["emoji"]])
+async def test_every_command_of_a_plan_is_allowed(tmp_path: Path, spec: str) -> None:
+    service = planned(tmp_path / "work", spec)
+    plan = TypeAdapter(Plan).validate_python(service.plan)
+    judge = BashJudge("test")
+    assert plan.check_commands()
+    for command in plan.check_commands():
+        assert (await judge(command)).allowed, command
 
 
 def task(name: str, *checks: str, **more: Any) -> dict[str, Any]:
