@@ -27,10 +27,10 @@ def code(words: str, limit: int = 300, *, table: bool = False) -> str:
     line = cut(" ⏎ ".join(part.rstrip() for part in clean(words).strip().split("\n")), limit)
     if not line:
         return UNKNOWN
+    if table and "|" in line:  # whether a backslash before it counts is read in two ways
+        return f"<code>{text(line, limit)}</code>".replace("\\|", "&#124;")
     ticks = "`" * (_longest(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
-    if table:
-        line = line.replace("|", "\\|")
     return f"{ticks}{pad}{line}{pad}{ticks}"
 
 

@@ -211,8 +211,8 @@ def _evidence(report: Report) -> Iterator[str]:
         return
     yield "## Evidence"
     yield (
-        "Each check ran in a sandbox without network, started by autocoder and not by the agent,"
-        " on exactly the files of the commit named."
+        "Each check was run by autocoder, not by the agent that did the work, on exactly the files"
+        " of the commit named."
     )
     for task in tried:
         yield from _of_task(task)
@@ -297,6 +297,10 @@ def _decisions(report: Report) -> Iterator[str]:
             for approval in report.approvals
         ),
     )
+    for approval in report.approvals:
+        if approval.checks:
+            yield f"{_subject(report, approval)}, in a clean checkout:"
+            yield "\n".join(f"- {_check(check)}" for check in approval.checks)
 
 
 _APPROVAL_WORD = {
