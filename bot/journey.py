@@ -1,12 +1,12 @@
 """The journey in a terminal: from a spec to a landed, proved repository (CONTRACT.md §1)."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -33,6 +33,7 @@ from core.operations.questions import OpenQuestion
 from core.store.tables import JournalEntry
 
 PERSON = "web:local"
+_LOOK_S = 0.1  # between two looks at the whole project
 INITIALIZER = (
     "Build what `app_spec.txt` beside this file says.\n\n"
     "autocoder plans it in phases, features and tasks, has agents do the tasks, proves each by its"
@@ -84,10 +85,12 @@ class Journey:
         wake = self._parts.wake
         self._seen_entry = await self._parts.store.read(_last_entry)
         try:
+            loop = asyncio.get_running_loop()
             while True:
-                seen = wake.count
+                seen, begun = wake.count, loop.time()
                 board = await self._board()
                 await self._tell(board)
+                took = loop.time() - begun
                 if board.status is ProjectStatus.COMPLETED:
                     self._finish(board)
                     return Exit.COMPLETED
@@ -95,6 +98,10 @@ class Journey:
                 if ended is not None:
                     return ended
                 await self._wait(seen)
+                # A board costs milliseconds, a large project's more: many changes make one.
+                rest = min(max(_LOOK_S, 4 * took), 1) - (loop.time() - begun)
+                if rest > 0:
+                    await self._first(rest, self._stop.wait())
                 if self._stop.is_set():
                     return Exit.INTERRUPTED
         finally:
@@ -104,7 +111,7 @@ class Journey:
     async def _step(self, board: Report) -> Exit | None:
         """Ask, decide, or see that nothing can go on."""
         if self._answering is not None:
-            prompt, answer = self._answering
+            put, answer = self._answering
             if not answer.done():
                 return None
             self._answering = None
@@ -113,7 +120,7 @@ class Journey:
                 self._ended_input = True
                 await self._unfinished("The input ended.")
                 return Exit.UNFINISHED
-            await self._apply(prompt, line, board)
+            await self._apply(put, line, board)
             self._parts.wake.notify()
             return None
         prompt = await self._next_prompt(board)
@@ -146,11 +153,27 @@ class Journey:
                 assert_never(prompt)
 
     async def _wait(self, seen: int) -> None:
-        """Until something changes, the person answers or stops; at most a second, for clocks."""
-        woken = asyncio.create_task(self._parts.wake.wait(seen, timedelta(seconds=1)))
-        stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait((woken, stopped), return_when=asyncio.FIRST_COMPLETED)
-        for waiter in (woken, stopped):
+        """Until something changes, the person stops or nothing is left; at most a second."""
+        wake, orchestrator = self._parts.wake, self._app.orchestrator
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 1  # for clocks
+        was_idle = orchestrator.idle(self._project.id)
+        while wake.count == seen and not self._stop.is_set() and loop.time() < until:
+            looks = orchestrator.looked.count
+            if orchestrator.idle(self._project.id) and not was_idle:
+                return
+            await self._first(
+                until - loop.time(),
+                wake.wait(seen),
+                orchestrator.looked.wait(looks),
+                self._stop.wait(),
+            )
+
+    async def _first(self, seconds: float, *events: Coroutine[Any, Any, object]) -> None:
+        """Until one of these comes, or the time is over."""
+        waiters = [asyncio.create_task(event) for event in events]
+        await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for waiter in waiters:
             waiter.cancel()
 
     async def _board(self, *, with_evidence: bool = False) -> Report:

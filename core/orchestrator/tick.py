@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -16,10 +17,12 @@ from core.operations.runs import RunRef
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
 from core.orchestrator.rules import Parts
+from core.orchestrator.wake import Wake
 from core.ports.agents import AgentRunner
 
 log = logging.getLogger(__name__)
 
+_GATHER_S = 0.05  # most commits change no decision, so those of this time make one
 STRIKES_LIMIT = 24  # account limits in a row without one answer between: a person is asked
 
 
@@ -35,11 +38,14 @@ class Orchestrator:
         self._jobs: dict[tuple[object, ...], asyncio.Task[None]] = {}
         self._decided = -1  # the wake count the last decisions were made at
         self._idle: dict[int, bool] = {}
+        self._hurry = asyncio.Event()  # a piece of work ended: there is room for the next
+        self.looked = Wake()  # notified after each round of decisions
         self.recovered = asyncio.Event()  # the first decision was made
 
     def add(self, project_id: int) -> None:
         """Take a project up."""
         self._projects.setdefault(project_id, None)
+        self._hurry.set()
         self._parts.wake.notify()
 
     @property
@@ -62,15 +68,28 @@ class Orchestrator:
     async def run(self) -> None:
         """Decide and carry out until cancelled; a failing disk ends it with StorageFailed."""
         async with asyncio.TaskGroup() as group:
+            loop = asyncio.get_running_loop()
             while True:
-                seen = self._parts.wake.count
+                seen, begun = self._parts.wake.count, loop.time()
+                self._hurry.clear()
                 for project_id in tuple(self._projects):
                     await self._tick(project_id, group)
                 self._decided = seen
                 self.recovered.set()
-                dues = [due for due in self._projects.values() if due is not None]
-                now = self._parts.clock()
-                await self._parts.wake.wait(seen, min(dues) - now if dues else None)
+                self.looked.notify()
+                await self._pause(seen, loop.time() - begun)
+
+    async def _pause(self, seen: int, took: float) -> None:
+        """Wait for a change, then a little for more of them; not when work has ended.
+
+        The more a round costs (seconds: `took`), the rarer are those that nothing hurries.
+        """
+        dues = [due for due in self._projects.values() if due is not None]
+        due = min(dues) - self._parts.clock() if dues else None
+        await self._parts.wake.wait(seen, due)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(_GATHER_S, 4 * took)):
+                await self._hurry.wait()
 
     async def stop(self) -> None:
         """End every agent at once, resumably."""
@@ -184,6 +203,7 @@ class Orchestrator:
 
         def done(_job: asyncio.Task[None]) -> None:
             self._jobs.pop(key, None)
+            self._hurry.set()
             self._parts.wake.notify()
 
         job.add_done_callback(done)
