@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from uuid import uuid4
 from adapters.box import layout
 from adapters.box.death import end_box, end_marked
 from adapters.box.levels import REDUCED_COMMAND, Detection, detect
-from adapters.box.limits import box_cgroup
+from adapters.box.limits import TASKS, BoxGroups, box_groups
 from adapters.box.output import Excerpt, OutputPipe
 from core.errors import MissingProgram, NoSandbox
 from core.ports.host import BoxLevel, BoxProfile, Execution
@@ -24,7 +25,6 @@ from core.ports.host import BoxLevel, BoxProfile, Execution
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMED_OUT = 124
 _NOT_RUN = 126
-_TASKS = 4096  # threads and processes of one user in a box
 _BOX_MARKER = "AUTOCODER_BOX"
 
 # Runs outside. The environment is cleaned before the sandbox program starts, because that
@@ -74,7 +74,7 @@ class Sandbox:
     detection: Detection
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
-    cgroup: Path | None = None  # box_cgroup(): ends a fork bomb
+    groups: BoxGroups | None = None
 
     @property
     def level(self) -> BoxLevel:
@@ -116,7 +116,7 @@ class Sandbox:
             case _:
                 assert_never(self.level)
         return (
-            *("setsid", "sh", "-c", self._outside(profile.passed_env), "sh"),
+            *("setsid", "sh", "-c", self._outside(profile), "sh"),
             f"/proc/{os.getpid()}/stat",
             *(f"{name}={value}" for name, value in self._environment(profile).items()),
             *head,
@@ -192,14 +192,15 @@ class Sandbox:
         minimal = {"PATH": path, "HOME": "/tmp", "LANG": "C.UTF-8", "TERM": "dumb"}
         return {**minimal, **profile.env, "AUTOCODER_PROCESS": profile.process_id}
 
-    def _outside(self, passed: Sequence[str]) -> str:
+    def _outside(self, profile: BoxProfile) -> str:
+        passed = profile.passed_env
         for name in passed:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no name of an environment variable")
         join = ""
-        if self.cgroup is not None:
-            join = f"{{ echo 0 >'{self.cgroup}'; }} 2>/dev/null"
-        script = _OUTSIDE.replace("TASKS", str(_TASKS)).replace("JOIN", join)
+        if self.groups and (file := self.groups.join_file(profile.process_id)):
+            join = f"{{ echo 0 >{shlex.quote(str(file))}; }} 2>/dev/null"
+        script = _OUTSIDE.replace("TASKS", str(TASKS)).replace("JOIN", join)
         return script.replace(
             "PASSED", " ".join(f'${{{name}+"{name}=${name}"}}' for name in passed)
         )
@@ -214,4 +215,4 @@ def open_box(
         raise NoSandbox(
             f"The sandbox is not to be had on this host: {detection.reason}.", hint=detection.hint
         )
-    return Sandbox(detection, tuple(readable), tuple(hidden), box_cgroup())
+    return Sandbox(detection, tuple(readable), tuple(hidden), box_groups())

@@ -205,8 +205,10 @@ async def test_a_cancelled_call_leaves_nothing(
 
 @needs_full
 @pytest.mark.slow
-async def test_a_fork_bomb_ends_with_its_box(box: Sandbox, profile: BoxProfile) -> None:
-    if os.getuid() == 0 and box.cgroup is None:
+async def test_a_fork_bomb_harms_its_own_box_alone(
+    box: Sandbox, home: Path, profile: BoxProfile
+) -> None:
+    if os.getuid() == 0 and box.groups is None:
         pytest.skip("root can be limited by a control group only, and there is none here")
     code = (
         "import os, time\n"
@@ -214,10 +216,18 @@ async def test_a_fork_bomb_ends_with_its_box(box: Sandbox, profile: BoxProfile) 
         "    try:\n"
         "        if os.fork() == 0: time.sleep(60)\n"
         "    except BlockingIOError:\n"
-        "        print('held'); break\n"
+        "        open('held', 'w'); time.sleep(60)\n"
     )
-    done = await run(box, profile, f'python3 -c "{code}"', timedelta(seconds=60))
-    assert done.output == "held\n"
+    command = f'python3 -c "{code}"'
+    bomb = asyncio.create_task(run(box, profile, command, timedelta(seconds=60)))
+    while not (profile.work / "held").exists():
+        assert not bomb.done()
+        await asyncio.sleep(0.05)
+    other = BoxProfile(home / "worktrees/shop/b", f"{profile.process_id}-other")
+    assert (await run(box, other, "(true) && echo fine")).output == "fine\n"
+    bomb.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await bomb
     assert marked(profile.process_id) == []
 
 
@@ -543,7 +553,7 @@ def test_an_agent_at_rest_is_five_processes(
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == b"up\n"
-        assert 3 <= len(marked(profile.process_id)) <= 5
+        assert 2 <= len(marked(profile.process_id)) <= 5
         assert os.getsid(process.pid) == process.pid
         process.stdin.close()
         process.wait(10)
