@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +49,12 @@ class AgentDiedError(AutocoderError):
 class AgentProcess:
     """A started CLI. Make it, `start` it, `ask` it any number of times, `end` it."""
 
-    def __init__(self, door: Door, script: Path, processes: Processes) -> None:
+    def __init__(
+        self, door: Door, script: Path, processes: Processes, *, adopt: bool = False
+    ) -> None:
+        """With `adopt`, what left the process tree is found by its marker: no box holds it."""
         self.door = door
+        self._adopt = adopt
         self.options = ClaudeAgentOptions(cli_path=script)
         self.stderr: deque[str] = deque(maxlen=5)  # the last lines of the CLI or of the box
         self.calls = 0  # tools of ours that are at work for it
@@ -73,7 +77,9 @@ class AgentProcess:
 
     @property
     def alive(self) -> bool:
-        return self._owner is not None and not self._owner.done()
+        """Also while it waits: its owner sees the end only when it has something to do."""
+        running = self.pid is None or _is_same(self.pid, self.created_at)
+        return running and self._owner is not None and not self._owner.done()
 
     @property
     def last_activity(self) -> float:
@@ -142,8 +148,8 @@ class AgentProcess:
         """End the process and all in its box; 2 s to leave by itself, unless `kill`."""
         if self._owner is None:
             return
+        self._jobs.put_nowait(None)
         if not kill and self.alive:
-            self._jobs.put_nowait(None)
             await asyncio.wait([self._owner], timeout=_GRACE_SECONDS)
         self._find()
         family = self._family()
@@ -213,15 +219,29 @@ class AgentProcess:
             self.pid = None
 
     def _below(self) -> tuple[RunningProcess, ...]:
-        return self._processes.below(self.pid) if self.pid is not None else ()
+        below = self._processes.below(self.pid) if self.pid is not None else ()
+        if not self._adopt:
+            return below
+        known = {self.pid, *(process.pid for process in below)}
+        return (*below, *(found for found in _marked(self.id) if found.pid not in known))
 
     def _family(self) -> frozenset[int]:
         return frozenset(process.pid for process in self._below())
 
 
+def _marked(process_id: str) -> Iterator[RunningProcess]:
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("AUTOCODER_PROCESS") == process_id:
+                yield RunningProcess(process.pid, process.ppid(), process.name())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+
+
 def _is_same(pid: int, created_at: float) -> bool:
     try:
-        return psutil.Process(pid).create_time() == created_at
+        process = psutil.Process(pid)
+        return process.create_time() == created_at and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

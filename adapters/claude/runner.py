@@ -19,10 +19,11 @@ from adapters.claude.launch import (
     find_cli,
     write_script,
 )
-from adapters.claude.process import AgentDiedError, AgentProcess, Ended
+from adapters.claude.process import AgentProcess, Ended
 from adapters.claude.signals import activities, ended, refused
 from adapters.claude.tools import PREFIX, SERVER, answer, tool_server
 from core.domain.agents import AgentKind
+from core.errors import AutocoderError
 from core.ports.agents import (
     FailureKind,
     ProcessRegistry,
@@ -57,6 +58,7 @@ class _Warm:
 
     process: AgentProcess
     request: RunRequest  # of the run that started it
+    cleared: asyncio.Task[str | None]  # the new session's id, None when the process died
 
     def fits(self, request: RunRequest) -> bool:
         """Whether a run may have this process: all it was started with is the same."""
@@ -124,7 +126,7 @@ class ClaudeRunner:
                         end = signal
                         break
                     yield signal
-        except AgentDiedError as error:
+        except (AutocoderError, OSError) as error:
             # Not an interruption: what does not start now may not start for a while.
             end = RunEnded(RunOutcome.FAILED, str(error), FailureKind.TRANSIENT, request.session_id)
         finally:
@@ -163,21 +165,16 @@ class ClaudeRunner:
         await asyncio.gather(*(self._end(process) for process in list(self._all.values())))
 
     async def _signals(self, live: _Live) -> AsyncGenerator[RunSignal, None]:
-        """The run itself, up to its RunEnded; raises AgentDiedError when the CLI does not start."""
+        """The run itself, up to its RunEnded; raises AutocoderError or OSError when nothing can be started."""
         request = live.request
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.max_time.total_seconds()
         session_id = request.session_id
-        process = await self._take_warm(live)
-        cleared = await self._clear(process) if process is not None else None
-        if process is not None and cleared is None:
-            await self._end(process)
-            process = live.process = None
+        cleared = await self._take_warm(live)
         if cleared is not None:
             session_id = cleared
             yield SessionChanged(session_id)
-        if process is None:
-            process = await self._start(live)
+        process = live.process or await self._start(live)
         if live.stopped:
             return
         output = process.ask(request.prompt)
@@ -208,19 +205,26 @@ class ClaudeRunner:
                 yield ended(message, process.door)
                 return
 
-    async def _take_warm(self, live: _Live) -> AgentProcess | None:
-        """The worktree's warm process if it fits, mapped to this run; any other is ended."""
+    async def _take_warm(self, live: _Live) -> str | None:
+        """Map the worktree's warm process to this run if it fits, else end it.
+
+        Its new session's id; None: there is none to be had.
+        """
         warm = self._warm.pop(live.request.work, None)
         if warm is None:
             return None
-        if not warm.process.alive or not warm.fits(live.request):
-            await self._end(warm.process)
-            return None
-        live.process = warm.process
-        warm.process.door.reset()
-        warm.process.touch()
-        await self._registry.assign(warm.process.id, live.request.run_id)
-        return warm.process
+        process = warm.process
+        if warm.fits(live.request):
+            live.process = process
+            session_id = await warm.cleared
+            if session_id is not None and process.alive:
+                process.door.reset()
+                process.touch()
+                await self._registry.assign(process.id, live.request.run_id)
+                return session_id
+            live.process = None
+        await self._end(process)
+        return None
 
     async def _clear(self, process: AgentProcess) -> str | None:
         """Forget the conversation; the new session's id, None when the process died."""
@@ -257,7 +261,8 @@ class ClaudeRunner:
         folders.make()
         profile = box_profile(request, door, folders, self._cli, self._box.level, kind)
         script = write_script(folders, profile, self._box, self._cli)
-        process = AgentProcess(door, script, self._processes)
+        unboxed = self._box.level is BoxLevel.NONE
+        process = AgentProcess(door, script, self._processes, adopt=unboxed)
         process.options = self._options(request, process, script, folders)
         return process
 
@@ -314,8 +319,10 @@ class ClaudeRunner:
         finished = end is not None and end.outcome is RunOutcome.FINISHED and not live.stopped
         if finished and _keeps_warm(request) and process.alive:
             process.kill_strays()
+            # Cleared at once: that takes the CLI longer than it takes us to begin the next run.
+            cleared = asyncio.create_task(self._clear(process))
+            self._warm[request.work] = _Warm(process, request, cleared)
             await self._registry.assign(process.id, None)
-            self._warm[request.work] = _Warm(process, request)
             return
         if end is None or live.stopped:
             await process.halt()
