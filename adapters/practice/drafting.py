@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import sha256
 
 from adapters.practice.outline import Outline, Section, clean
 
@@ -95,7 +96,9 @@ def review(reasons: Collection[str], *, again: int = 0) -> dict[str, object]:
     for reason in reasons:
         short = clean(reason, 60) or "the rejection"
         name = _unique(f"Take up: {short}{f' ({again + 1})' if again else ''}", names)
-        module = identifier(name, fallback="review")
+        # Names may differ in their last characters only; files of features side by side may not
+        # be the same.
+        module = f"review_{sha256(name.encode()).hexdigest()[:8]}"
         tasks.append(
             Drafted(
                 name=name,

@@ -387,6 +387,8 @@ def test_the_same_reason_twice_changes_the_plan_twice(tmp_path: Path) -> None:
         prompt = f"Your last plan was rejected with this reason:\n\n{REASON}\n\nIt was:\n\n{shown}"
         Session(service, "planner").prompt(f"{prompt}\n\nSubmit the whole plan again.")
         assert len(service.tasks) == count
+    one, other = service.tasks[-2:]
+    assert not set(one.given["files"]) & set(other.given["files"])
 
 
 def test_the_same_session_goes_on_after_a_rejection(tmp_path: Path) -> None:
