@@ -7,6 +7,7 @@ from collections.abc import Collection
 from core.errors import BadName
 
 NAME_LIMIT = 64
+_SLUG_LIMIT = 48
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 _QUOTES = "\"'`“”‘’«»"
 
@@ -45,8 +46,9 @@ def parse_name(text: str) -> str:
 def slugify(text: str, taken: Collection[str] = (), *, fallback: str = "item") -> str:
     """Lower-case words joined by dashes, at most 48 characters, unlike any in `taken`."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    base = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-") or fallback
+    base = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_SLUG_LIMIT].strip("-") or fallback
     slug, n = base, 2
     while slug in taken:
-        slug, n = f"{base}-{n}", n + 1
+        end = f"-{n}"
+        slug, n = base[: _SLUG_LIMIT - len(end)].rstrip("-") + end, n + 1
     return slug

@@ -72,6 +72,7 @@ class Known:
 
     tasks: Mapping[str, str] = field(default_factory=dict)  # task name → feature name
     features: Collection[str] = ()
+    later: Collection[str] = ()  # tasks and features of phases that begin only after this one
 
 
 NOTHING = Known()
@@ -186,7 +187,7 @@ def _dependencies(plan: Plan, known: Known) -> Iterable[str]:
                 yield f"Feature {name!r} depends on itself."
             elif name not in phase_of and name not in known.features:
                 yield f"Feature {feature.name!r} depends on unknown feature {name[:60]!r}."
-            elif phase_of.get(name, 0) > phase_of[feature.name]:
+            elif name in known.later or phase_of.get(name, 0) > phase_of[feature.name]:
                 yield f"Feature {feature.name!r} depends on {name!r} of a later phase."
         for task in feature.tasks:
             for name in task.depends_on:
@@ -194,7 +195,9 @@ def _dependencies(plan: Plan, known: Known) -> Iterable[str]:
                     yield f"Task {name!r} depends on itself."
                 elif name not in home and name not in known.tasks:
                     yield f"Task {task.name!r} depends on unknown task {name[:60]!r}."
-                elif name in home and phase_of[home[name]] > phase_of[feature.name]:
+                elif name in known.later or (
+                    name in home and phase_of[home[name]] > phase_of[feature.name]
+                ):
                     yield f"Task {task.name!r} depends on {name!r} of a later phase."
     tasks = {task.name: set(task.depends_on) & home.keys() for task in plan.tasks()}
     if cycle := find_cycle(tasks):

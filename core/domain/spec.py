@@ -7,19 +7,19 @@ from core.domain.names import mend
 from core.errors import BadSpec
 
 SPEC_LIMIT = 1_000_000  # bytes
-_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
+_HEADING = re.compile(r"#{1,6}[ \t]")
 
 
 def read_spec(data: bytes) -> str:
     """The text of a spec, or BadSpec that says what is wrong with it."""
-    if not data.strip():
-        raise BadSpec("The spec is empty.")
     if len(data) > SPEC_LIMIT:
         raise BadSpec(f"The spec has {len(data):,} bytes; at most {SPEC_LIMIT:,} are taken.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadSpec(f"The spec is not UTF-8 text (byte {error.start}).") from None
+    if not text.removeprefix("\ufeff").strip():
+        raise BadSpec("The spec is empty.")
     if "\x00" in text:
         raise BadSpec("The spec holds NUL characters: it looks like a binary file.")
     return text
@@ -31,6 +31,8 @@ def digest(text: str) -> str:
 
 def name_from(text: str, stem: str) -> str:
     """The first heading, else the file's stem, mended into a project's name."""
-    heading = _HEADING.search(text)
-    mended = mend(heading.group(1), fallback="") if heading else ""
-    return mended or mend(stem)
+    for line in text.removeprefix("\ufeff").splitlines():
+        if _HEADING.match(line):
+            mended = mend(line.lstrip("#").strip().rstrip("#"), fallback="")
+            return mended or mend(stem)
+    return mend(stem)

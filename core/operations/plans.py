@@ -37,6 +37,7 @@ from core.store.tables import (
 )
 
 PLAN = TypeAdapter(plans.Plan)
+_TAKES_PLANS = (ProjectStatus.PLANNING, ProjectStatus.AWAITING_APPROVAL, ProjectStatus.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,26 @@ class Submitted:
         return not self.problems
 
 
-def known(tx: Session, project_id: int) -> plans.Known:
-    """Names that an approved project has already."""
+def known(tx: Session, project_id: int, phase: Phase | None = None) -> plans.Known:
+    """Names that an approved project has already; what follows after `phase` is `later`."""
     rows = tx.execute(
-        select(Task.name, Feature.name)
+        select(Task.name, Feature.name, Phase.position)
         .join(Feature, Feature.id == Task.feature_id)
+        .join(Phase, Phase.id == Feature.phase_id)
         .where(Task.project_id == project_id)
+        .order_by(Task.number)
+    ).all()
+    here = phase.position if phase else None
+    return plans.Known(
+        tasks={task: feature for task, feature, _ in rows},
+        features={feature for _, feature, _ in rows},
+        later={
+            name
+            for task, feature, position in rows
+            if here is not None and position > here
+            for name in (task, feature)
+        },
     )
-    features = tx.scalars(select(Feature.name).where(Feature.project_id == project_id))
-    return plans.Known(tasks=dict(rows.tuples().all()), features=set(features))
 
 
 def submit(
@@ -73,13 +85,15 @@ def submit(
     """Take a planner's plan: a first or revised one is shown, an addition is carried out."""
     run = tx.get_one(Run, run_id)
     project = tx.get_one(Project, run.project_id)
+    if project.status not in _TAKES_PLANS:
+        return Submitted((f"The project is {project.status!s}; end your turn.",))
     extends = project.status is ProjectStatus.RUNNING
-    have = known(tx, project.id) if extends else plans.NOTHING
+    phase = tx.get(Phase, run.phase_id) if run.phase_id else None
+    have = known(tx, project.id, phase) if extends else plans.NOTHING
     problems = plans.problems(plan, refused_checks=refused_checks, known=have)
     if problems:
         return Submitted(problems)
     if extends:
-        phase = tx.get(Phase, run.phase_id) if run.phase_id else None
         if phase is None or phase.rework_reason is None:
             return Submitted(("Nothing new is wanted of this project now; end your turn.",))
         _extend(tx, project, phase, plan, max_attempts=max_attempts, now=now, run=run)
@@ -251,6 +265,7 @@ def _add_features(
                     description=planned_task.description,
                     steps=list(planned_task.steps),
                     complexity=planned_task.complexity,
+                    rank=planned_task.complexity,
                     checks=[c for c in planned_task.checks if c.strip()],
                     files=list(planned_task.files),
                     status=TaskStatus.PENDING,
