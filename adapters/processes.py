@@ -33,15 +33,17 @@ class HostProcesses:
         """Gives up after 2 s on what cannot be stopped (uninterruptible disk waits)."""
         stopped: list[int] = []
         deadline = time.monotonic() + _FREEZE_SECONDS
-        while time.monotonic() < deadline:
+        quiet = 0
+        # Twice: what a process forked in its last moment, while we read, is seen by the next look.
+        while quiet < 2 and time.monotonic() < deadline:
             running = [stat for stat in _below(pid) if stat.state not in _ENDED + _STOPPED]
-            if not running:
-                break
+            quiet = 0 if running else quiet + 1
             for stat in running:
                 target = stat.process.pid
                 if _signal(target, signal.SIGSTOP) and target not in stopped:
                     stopped.append(target)
-            time.sleep(0.0005)
+            if running:
+                time.sleep(0.0005)
         return tuple(stopped)
 
     def thaw(self, pids: Sequence[int]) -> None:
@@ -94,13 +96,21 @@ def _below(pid: int) -> list[_Stat]:
 def _all() -> Iterable[_Stat]:
     for pid in _pids():
         try:
-            text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+            # Plain calls: this reads every process of the host while an agent waits.
+            file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
         except OSError:
             continue  # ended meanwhile
+        try:
+            text = os.read(file, 4096)
+        except OSError:
+            continue
+        finally:
+            os.close(file)
         # The name stands in parentheses and may hold parentheses and spaces itself.
-        start, _, rest = text.rpartition(")")
-        state, parent = rest.split()[:2]
-        yield _Stat(RunningProcess(pid, int(parent), start.partition("(")[2]), state)
+        start, _, rest = text.rpartition(b")")
+        state, parent = rest.split(None, 2)[:2]
+        name = start.partition(b"(")[2].decode(errors="replace")
+        yield _Stat(RunningProcess(pid, int(parent), name), state.decode())
 
 
 def _is_marked(pid: int, prefix: bytes) -> bool:

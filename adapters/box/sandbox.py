@@ -28,23 +28,27 @@ _NOT_RUN = 126
 _BOX_MARKER = "AUTOCODER_BOX"
 
 # Runs outside. The environment is cleaned before the sandbox program starts, because that
-# program's own memory can be seen from inside. fd 9 stays open for the check of _INSIDE.
+# program's own memory can be seen from inside. What is open as 8 and 9 tells _INSIDE whether
+# the outermost process of the box (this one) and the program still live.
 _OUTSIDE = """
 ulimit -c 0
 { ulimit -u TASKS || ulimit -p TASKS; } 2>/dev/null
 { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
 JOIN
-exec 9<"$1" || exit 125
+exec 9<"$1" 8<"/proc/$$/stat" || exit 125
 shift
 exec env -i PASSED "$@"
 """
 
-# Runs inside, after everything is bound to the death of the program: had the program died
-# before, no signal would come any more, so look once. A zombie still has its /proc entry.
+# Runs inside, after it was bound to the death of the outermost process and that one to the
+# death of the program. Had one of them died before, no signal would come any more, so look
+# once. A zombie still has its /proc entry.
 _INSIDE = """
-read -r stat <&9 || exit 125
-case ${stat##*") "} in [ZX]*) exit 125 ;; esac
-exec 9<&-
+for fd in 8 9; do
+  read -r stat <&$fd || exit 125
+  case ${stat##*") "} in [ZX]*) exit 125 ;; esac
+done
+exec 8<&- 9<&-
 port=$1 socket=$2
 shift 2
 if [ "$port" -ne 0 ]; then
@@ -164,14 +168,23 @@ class Sandbox:
         env = {name: os.environ[name] for name in profile.passed_env if name in os.environ}
         env |= {"PATH": os.environ.get("PATH", ""), "AUTOCODER_PROCESS": profile.process_id}
         with OutputPipe(excerpt) as pipe:
-            process = await asyncio.create_subprocess_exec(
-                *argv[1:],  # the session is made here; that saves starting `setsid`
-                env=env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=pipe.end,
-                stderr=pipe.end,
-                start_new_session=True,
+            starting = asyncio.ensure_future(
+                asyncio.create_subprocess_exec(
+                    *argv[1:],  # the session is made here; that saves starting `setsid`
+                    env=env,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=pipe.end,
+                    stderr=pipe.end,
+                    start_new_session=True,
+                )
             )
+            try:
+                process = await asyncio.shield(starting)
+            except asyncio.CancelledError:  # it may have started nevertheless
+                process = await starting
+                end_box(process.pid)
+                await process.wait()
+                raise
             pipe.started()
             try:
                 async with asyncio.timeout(timeout.total_seconds()):

@@ -195,12 +195,13 @@ async def test_nothing_outlives_the_call(box: Sandbox, profile: BoxProfile) -> N
 async def test_a_cancelled_call_leaves_nothing(
     box: Sandbox, profile: BoxProfile, after: float
 ) -> None:
-    task = asyncio.create_task(run(box, profile, "setsid sleep 77 & sleep 77"))
-    await asyncio.sleep(after)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert marked(profile.process_id) == []
+    for _ in range(5):
+        task = asyncio.create_task(run(box, profile, "setsid sleep 77 & sleep 77"))
+        await asyncio.sleep(after)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert marked(profile.process_id) == []
 
 
 @needs_full
@@ -622,6 +623,17 @@ def test_the_box_dies_with_the_program(
     assert gone(profile.process_id)
     program.wait()
     program.stdout.close()
+
+
+@needs_full
+def test_the_box_dies_with_its_outermost_process(box: Sandbox, profile: BoxProfile) -> None:
+    argv = box.wrap(profile, ("sh", "-c", "setsid sleep 77 & echo up; sleep 77"))
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(ending)
+        assert gone(profile.process_id)
 
 
 @each_level
