@@ -1,6 +1,7 @@
 """The journey in a terminal: from a spec to a landed, proved repository (CONTRACT.md §1)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,6 +32,8 @@ from core.operations import approvals, projects, questions, reports, tasks
 from core.operations.projects import ProjectRef
 from core.operations.questions import OpenQuestion
 from core.store.tables import JournalEntry
+
+SCRIPTED_ANSWERS = 2  # how often a demo answers at one stuck task
 
 PERSON = "web:local"
 _LOOK_S = 0.1  # between two looks at the whole project
@@ -78,7 +81,7 @@ class Journey:
         self._stop = stop
         self._seen_entry = 0
         self._answering: tuple[Prompt, asyncio.Task[str | None]] | None = None
-        self._ended_input = False
+        self._scripted_at: Counter[int] = Counter()
 
     async def travel(self) -> Exit:
         """Go on until the project is complete or cannot go on without somebody."""
@@ -117,15 +120,14 @@ class Journey:
             self._answering = None
             line = answer.result()
             if line is None:
-                self._ended_input = True
                 await self._unfinished("The input ended.")
                 return Exit.UNFINISHED
             await self._apply(put, line, board)
             self._parts.wake.notify()
             return None
         prompt = await self._next_prompt(board)
-        if prompt is not None and self._by_itself(prompt) is not None:
-            line = self._by_itself(prompt) or ""
+        line = self._by_itself(prompt) if prompt is not None else None
+        if prompt is not None and line is not None:
             await self._apply(prompt, line, board)
             self._parts.wake.notify()
             return None
@@ -146,11 +148,19 @@ class Journey:
             case PlanPrompt() | GatePrompt():
                 return "approve" if self._errand.approve_all else None
             case StuckPrompt():
-                return self._errand.stuck_answer
+                return self._scripted(prompt.task.number)
             case QuestionPrompt():
                 return None
             case _:
                 assert_never(prompt)
+
+    def _scripted(self, number: int) -> str | None:
+        """A demo's answer at a stuck task; the same task is not retried for ever."""
+        answer = self._errand.stuck_answer
+        if answer is None or self._scripted_at[number] >= SCRIPTED_ANSWERS:
+            return None
+        self._scripted_at[number] += 1
+        return answer
 
     async def _wait(self, seen: int) -> None:
         """Until something changes, the person stops or nothing is left; at most a second."""
