@@ -153,7 +153,7 @@ async def _journey(settings: Settings, errand: Errand) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    view: View = open_view(on_interrupt=stop.set)
+    view: View = open_view(stop.set, os.environ)
     trouble: AutocoderError | None = None
     result = Exit.UNFINISHED
     try:

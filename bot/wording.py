@@ -1,7 +1,7 @@
 """How numbers, times and other people's words are written, everywhere the same."""
 
 import re
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
 UNKNOWN = "–"
@@ -80,6 +80,12 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def forecast(time: timedelta) -> str:
+    """The same in whole units, for what is only foretold."""
+    seconds = time.total_seconds()
+    return f"{max(round(seconds), 1)} s" if seconds < 9.95 else duration(seconds)
 
 
 def minutes_range(low: int, high: int) -> str:

@@ -109,7 +109,6 @@ def _plan(prompt: PlanPrompt, board: Report, agents: int) -> Iterator[Item]:
             Mark.WAITS,
         )
         yield Output(tuple(wording.one_line(command, 400) for command in plan.setup))
-    yield Row("Nothing is built before approval.", mark=Mark.WAITS)
 
 
 def plan_rows(plan: Plan) -> Iterator[Item]:
@@ -237,6 +236,7 @@ def summary_line(output: str) -> str:
 def telling_line(error: str) -> str:
     """The one line of an error that says most."""
     lines = [line.strip() for line in wording.clean(error).split("\n") if line.strip()]
+    lines = [line.removeprefix("E ").strip() for line in lines]  # pytest's margin
     telling = [
         line
         for line in lines

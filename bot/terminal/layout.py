@@ -171,6 +171,10 @@ def _row(row: Row, width: int) -> list[Text]:
             whole.append_text(rest)
         if whole.cell_len + right.cell_len + (2 if right else 0) <= width:
             return [ends(whole, right, width)]
+    elif rest and left.cell_len + rest.cell_len + right.cell_len + 4 <= width:
+        left.append("  ")
+        left.append_text(rest)
+        return [ends(left, right, width)]
     first, *more = wrapped(left, width - (right.cell_len + 2 if right else 0), 0, hang)
     return [ends(first, right, width), *more, *(wrapped(rest, width, hang) if rest else ())]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bot.terminal import cards
-from bot.terminal.layout import Item, plain
+from bot.terminal.layout import Item, Mark, Row, plain
 from bot.terminal.reader import LineReader
 from bot.terminal.story import Story
 from bot.terminal.view import Happening, Header, Prompt
@@ -34,6 +34,7 @@ class PlainView:
 
     async def ask(self, prompt: Prompt, board: Report) -> str | None:
         self._show(self._story.asked(prompt, board))
+        self._show((Row(cards.waits_for(prompt), mark=Mark.WAITS),))
         self._write(f"  {cards.may_type(prompt)} ›")
         return await self._reader.line()
 

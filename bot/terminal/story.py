@@ -23,7 +23,7 @@ from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, Tas
 from core.domain.report import Report
 from core.ports.host import BoxLevel
 
-PRACTICE = "practice model: scripted, offline, costs nothing"
+PRACTICE = "Practice model: scripted, offline, costs nothing"
 
 
 class Story:
@@ -42,9 +42,9 @@ class Story:
     def begin(self, header: Header) -> Iterator[Item]:
         self.began = self._now()
         self.agents = header.agents
-        model = PRACTICE if header.practice else "Claude"
-        mark = Mark.WAITS if header.practice else None
-        yield Row(header.title, model, mark, strong=True)
+        yield Row(header.title, strong=True)
+        if header.practice:
+            yield Row(PRACTICE, mark=Mark.WAITS)
         yield Words(
             f"home {header.home} · SQLite · {box_words(header.box)} ·"
             f" {wording.count(header.agents, 'agent')} at most ·"
@@ -223,6 +223,8 @@ class Story:
                 what, facts, mark = f"Task {task.number}", task.name, Mark.PROGRESS
             case QuestionPrompt(question):
                 what, mark = f"{question.asker} asked", Mark.DONE
+                if word.isdigit() and 1 <= int(word) <= len(question.options):
+                    word = wording.one_line(question.options[int(word) - 1], 120)
             case _:
                 assert_never(prompt)
         yield Row(what, facts, mark, self._at(self._now()), answer=word)
@@ -264,8 +266,8 @@ class Story:
                 more = wording.count(len(last.checks) - cards.MOST_CHECKS, "more check")
                 yield Words(f"and {more}, all green: see the report", FAINT, depth=1)
         yield from _ending(report)
-        yield Row(f"Repository  {repository}")
-        yield Row(f"Report      {report_file}")
+        yield Labelled((("Repository", str(repository)),))
+        yield Labelled((("Report    ", str(report_file)),))
 
     def stop(self, why: str, report: Report | None, report_file: Path | None) -> Iterator[Item]:
         yield from self._section(Heading("Unfinished"), again=True)
@@ -277,7 +279,7 @@ class Story:
                 yield Words(f"{counts.passing} of {counts.total} tasks passing{stuck}.")
             yield from _ending(report)
         if report_file:
-            yield Row(f"Report      {report_file}")
+            yield Labelled((("Report    ", str(report_file)),))
         yield Words("Nothing done is lost: the same command goes on from here.", FAINT)
 
     def _at(self, moment: datetime) -> str:
@@ -317,7 +319,7 @@ def _ending(report: Report) -> Iterator[Item]:
     facts = [paid, f"{wording.count(usage.messages, 'message')}, {cached} from cache"]
     if usage.unpriced_messages:
         facts.append(f"{usage.unpriced_messages} without a known price")
-    yield Labelled((("Cost       ", "; ".join(facts)),))
+    yield Labelled((("Cost      ", "; ".join(facts)),))
 
 
 def _about(happening: Happening) -> int | None:

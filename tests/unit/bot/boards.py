@@ -120,8 +120,11 @@ def board(
     practice: bool = True,
 ) -> Report:
     """The first `passing` tasks pass; the next two are at work."""
-    tasks, features, phases, number = [], [], [], 0
-    runs = []
+    tasks: list[TaskLine] = []
+    features: list[FeatureLine] = []
+    phases: list[PhaseLine] = []
+    runs: list[RunLine] = []
+    number = 0
     for position, (phase, names) in enumerate(PHASES, start=1):
         for name in names:
             feature = len(features) + 1
@@ -295,10 +298,11 @@ def happening(
     event: Event,
     text: str = "",
     *,
-    seconds: int = 6,
+    seconds: float = 6,
     task: int | None = None,
     feature: int | None = None,
     phase: int | None = None,
+    began: datetime = NOW,
 ) -> Happening:
-    at = NOW + timedelta(seconds=seconds)
+    at = began + timedelta(seconds=seconds)
     return Happening(1, at, event, Level.INFO, text, task, feature, phase)
