@@ -157,7 +157,7 @@ def _exhausted_reset(headers: Mapping[str, str], now: datetime) -> datetime | No
                 continue
             stamp = value.strip()
             end = (
-                datetime.fromtimestamp(min(int(stamp), 2**33), UTC)
+                datetime.fromtimestamp(min(float(stamp), 2**33), UTC)
                 if stamp.isdecimal()
                 else _date(stamp)
             )
@@ -179,7 +179,7 @@ def _spoken_reset(message: str, now: datetime) -> datetime | None:
         return None
     try:
         zone = ZoneInfo(match[4]) if match[4] else UTC
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
     local = now.astimezone(zone).replace(hour=hour, minute=minute, second=0, microsecond=0)
     end = local if local > now else local + timedelta(days=1)

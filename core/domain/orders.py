@@ -76,7 +76,7 @@ class RunView:
     feature_id: int | None
     seat: int
     ours: bool  # started in this life of the service
-    answered: bool  # parked, and its question has an answer
+    answered: bool  # parked, and every question of it has an answer
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,8 @@ class ResumeRun:
     """The question of a parked run has its answer."""
 
     run_id: int
+    kind: AgentKind
+    feature_id: int | None
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ Order = (
 )
 
 ACTIVE = (RunStatus.QUEUED, RunStatus.STARTING, RunStatus.WORKING)
+_MOVING = (ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 
 
 def next_orders(snapshot: Snapshot) -> tuple[Order, ...]:
@@ -225,6 +228,8 @@ def next_orders(snapshot: Snapshot) -> tuple[Order, ...]:
 
 def next_due(snapshot: Snapshot) -> datetime | None:
     """The next moment at which time alone changes the answer."""
+    if snapshot.status not in _MOVING or not snapshot.budget_left:
+        return None
     moments = [task.not_before for task in snapshot.tasks]
     moments += [snapshot.window_until, snapshot.planner_not_before]
     return min((m for m in moments if m is not None and m > snapshot.now), default=None)
@@ -254,10 +259,11 @@ def _plan(snapshot: Snapshot, phase_id: int | None = None) -> Iterable[Order]:
 
 
 def _resumed(snapshot: Snapshot) -> Iterable[Order]:
-    if may_start(snapshot):
-        for run in snapshot.runs:
-            if run.status is RunStatus.WAITING and run.answered:
-                yield ResumeRun(run.id)
+    room = _room(snapshot) if may_start(snapshot) else 0
+    for run in sorted(snapshot.runs, key=lambda r: r.id):
+        if room > 0 and run.status is RunStatus.WAITING and run.answered:
+            yield ResumeRun(run.id, run.kind, run.feature_id)
+            room -= 1
 
 
 def _room(snapshot: Snapshot) -> int:
@@ -312,7 +318,7 @@ def _start_coders(snapshot: Snapshot, room: int) -> Iterable[Order]:
     for feature, task in _candidates(snapshot, held):
         if room <= 0:
             return
-        if _clashes(task, running):
+        if clashes(task, running):
             continue
         seat = next(n for n in range(1, len(seats) + 2) if n not in seats)
         yield StartRun(
@@ -388,7 +394,7 @@ def batch_with(first: TaskView, others: Sequence[TaskView], *, taken: int, batch
     return None
 
 
-def _clashes(task: TaskView, running: Sequence[TaskView]) -> bool:
+def clashes(task: TaskView, running: Sequence[TaskView]) -> bool:
     """Work on the same declared files is kept apart; solo work runs alone."""
     if not running:
         return False

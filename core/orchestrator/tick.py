@@ -129,9 +129,9 @@ class Orchestrator:
                 run = await self._worker.begin(project_id, order)
                 self._start_run(project_id, place, run, group)
             case orders.ResumeRun():
-                if not self._busy(project_id, "run", order.run_id):
+                place = order.feature_id or order.kind
+                if not self._busy(project_id, place):  # the parked run may still be retiring
                     run = await self._worker.take_up(order.run_id)
-                    place = (run.feature_id or run.kind) if run else order.run_id
                     self._start_run(project_id, place, run, group)
             case orders.StopRun():
                 self._start(
@@ -142,6 +142,7 @@ class Orchestrator:
                     group,
                     (project_id, "run", order.run_id),
                     self._worker.recover(project_id, order.run_id),
+                    run_id=order.run_id,
                 )
             case orders.Land():
                 self._start(

@@ -21,8 +21,9 @@ class Wake:
         """Return the count once it differs from `seen`, or after `timeout`."""
         if self.count == seen:
             event = self._event
+            seconds = None if timeout is None else timeout.total_seconds()
             try:
-                async with asyncio.timeout(timeout.total_seconds() if timeout else None):
+                async with asyncio.timeout(seconds):
                     await event.wait()
             except TimeoutError:
                 pass

@@ -35,7 +35,7 @@ ENDS: dict[type[StrEnum], set[StrEnum]] = {
     FeatureStatus: {FeatureStatus.COMPLETED},
     TaskStatus: {TaskStatus.PASSING},
     RunStatus: {RunStatus.ENDED},
-    ApprovalStatus: set(ApprovalStatus) - {ApprovalStatus.OPEN},
+    ApprovalStatus: {s for s in ApprovalStatus if s is not ApprovalStatus.OPEN},
 }
 KINDS = list(TRANSITIONS)
 
