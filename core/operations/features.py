@@ -96,5 +96,6 @@ def landed(tx: Session, feature_id: int, commit: str, checks: int, *, now: datet
 def complete_empty(tx: Session, feature_id: int) -> None:
     """Every task was skipped: nothing lands, and nothing waits for it any longer."""
     feature = tx.get_one(Feature, feature_id)
-    if feature.status is not FeatureStatus.COMPLETED:
+    other = select(Task.id).where(Task.feature_id == feature_id, Task.status != TaskStatus.SKIPPED)
+    if feature.status is not FeatureStatus.COMPLETED and tx.scalar(other.limit(1)) is None:
         move(feature, FeatureStatus.COMPLETED, by=Cause.SERVICE)

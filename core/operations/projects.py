@@ -13,7 +13,7 @@ from core.domain.money import to_micro
 from core.domain.names import slugify
 from core.errors import InputError, StateError
 from core.operations import journal
-from core.store.tables import Phase, Plan, Project
+from core.store.tables import AccountWindow, Phase, Plan, Project
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,10 @@ def block(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
 
 
 def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
-    """Go on with a blocked, paused or stopped project; another is left as it is."""
+    """Go on with a blocked, paused or stopped project; another is left as it is.
+
+    What led to the block is counted anew, else it would block again at once.
+    """
     project = tx.get_one(Project, project_id)
     if project.status not in (
         ProjectStatus.BLOCKED,
@@ -110,6 +113,10 @@ def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     project.planner_failures = 0
     project.planner_restarts = 0
     project.planner_not_before = None
+    for phase in tx.scalars(select(Phase).where(Phase.project_id == project_id)):
+        phase.gate_failures = 0
+    for window in tx.scalars(select(AccountWindow)):
+        window.strikes = 0
     journal.record(
         tx, Event.PROJECT_RESUMED, f"{project.name} goes on.", now=now, actor=actor,
         project=project,

@@ -74,7 +74,9 @@ def load(
         tasks=_tasks(tx, phase.id) if phase and building else (),
         runs=_runs(tx, project_id, life),
         agents_elsewhere=tx.scalar(
-            select(func.count()).where(Run.project_id != project_id, Run.status.in_(ACTIVE))
+            select(func.count()).where(
+                Run.project_id != project_id, Run.status.in_(ACTIVE), Run.life == life
+            )
         )
         or 0,
         window_until=window.until if window else None,
@@ -162,15 +164,12 @@ def _tasks(tx: Session, phase_id: int) -> tuple[TaskView, ...]:
 
 
 def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
-    answered = set(
-        tx.scalars(
-            select(Question.run_id).where(
-                Question.project_id == project_id,
-                Question.delivered.is_(False),
-                Question.answer.is_not(None),
-            )
-        )
+    waiting = tx.execute(
+        select(Question.run_id, func.count(), func.count(Question.answer))
+        .where(Question.project_id == project_id, Question.delivered.is_(False))
+        .group_by(Question.run_id)
     )
+    answered = {run_id for run_id, asked, answers in waiting if asked == answers}
     rows = tx.scalars(
         select(Run).where(Run.project_id == project_id, Run.status != RunStatus.ENDED)
     )

@@ -265,7 +265,7 @@ def retry(
     """A person gives a stuck or skipped task new attempts, with another model if named."""
     task = tx.get_one(Task, task_id)
     feature = tx.get_one(Feature, task.feature_id)
-    if feature.status is FeatureStatus.COMPLETED:
+    if feature.status in (FeatureStatus.LANDING, FeatureStatus.COMPLETED):
         raise StateError(f"{feature.name} has landed without task {task.number}.")
     skipped = _skipped_dependencies(tx, task)
     if skipped:
@@ -308,6 +308,8 @@ def guide(
 def skip(tx: Session, task_id: int, *, cause: Cause, by: str, now: datetime) -> None:
     """End a task unproved: met for its phase, not for what depends on it."""
     task = tx.get_one(Task, task_id)
+    if cause is Cause.SERVICE and task.status is not TaskStatus.STUCK:
+        return  # a person was quicker
     move(task, TaskStatus.SKIPPED, by=cause)
     journal.record(
         tx, Event.TASK_SKIPPED, f"Task {task.number} {task.name} was skipped.", now=now,
@@ -374,6 +376,7 @@ def need_bringing_up(
         ),
         steps=[],
         complexity=3,
+        rank=3,
         checks=list(dict.fromkeys(check for t in passed for check in t.checks)),
         files=list(paths),
         status=TaskStatus.PENDING,

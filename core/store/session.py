@@ -128,7 +128,12 @@ def _reader(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the driver begins no transaction before a SELECT
         connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")  # all queries of one look see one state
 
     return engine
 

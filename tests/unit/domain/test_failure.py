@@ -20,9 +20,7 @@ from core.domain.failure import (
 
 CHAIN = ("haiku", "sonnet", "opus")
 NOW = datetime(2027, 3, 10, 12, 0, tzinfo=UTC)
-MOMENTS = st.datetimes(
-    min_value=datetime(2020, 1, 1), max_value=datetime(2040, 1, 1), timezones=st.just(UTC)
-)
+MOMENTS = st.integers(-7 * 10**7, 7 * 10**7).map(lambda n: NOW + timedelta(seconds=n * 3.7))
 
 TRACE = """Traceback (most recent call last):
   File "{place}/app/store.py", line {line}, in save
