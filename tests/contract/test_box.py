@@ -79,7 +79,7 @@ def marked(process_id: str) -> list[int]:
     return found
 
 
-def gone(process_id: str, seconds: float = 0.5) -> bool:
+def gone(process_id: str, seconds: float = 2.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not marked(process_id):
@@ -175,7 +175,7 @@ async def test_time_runs_out(box: Sandbox, profile: BoxProfile) -> None:
     done = await run(box, profile, command, timedelta(seconds=0.4))
     assert (done.exit_code, done.timed_out) == (124, True)
     assert done.output == "begun\n"
-    assert done.seconds < 2
+    assert done.seconds < 5
     assert marked(profile.process_id) == []
 
 
@@ -186,7 +186,7 @@ async def test_nothing_outlives_the_call(box: Sandbox, profile: BoxProfile) -> N
             box, profile, "setsid sleep 77 >/dev/null 2>&1 & (setsid sh -c 'sleep 77 &' &) ; echo x"
         )
         assert done.output == "x\n"
-        assert done.seconds < 2
+        assert done.seconds < 5
         assert marked(profile.process_id) == []
 
 
