@@ -385,7 +385,7 @@ def read_tokens(tokens: Tokens) -> int:
 def _tokens_line(report: Report) -> str:
     tokens = report.usage.tokens
     cached = wording.percent(tokens.cache_read, read_tokens(tokens))
-    return f"{wording.tokens(tokens.total)} tokens, {cached} of what was read from cache"
+    return f"{wording.tokens(tokens.total)} tokens, {cached} of the input from cache"
 
 
 def _plainly(report: Report) -> Iterator[str]:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bot import wording
 from bot.terminal.layout import FAINT, NARROW, STYLE, Mark, fit, flowed, wrapped
-from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus, TaskStatus
+from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.report import PhaseLine, Report, RunLine, TaskLine, reason
 
 BAR = 44
@@ -34,6 +34,7 @@ def area(
             *_sums(board, left, width),
             *_phases(board, width),
             *_agents(board, activity, width),
+            *_service(board, width),
             *(_tasks(board) if whole else _next(board, width)),
             *_waits(board, now, width),
         ]
@@ -160,12 +161,33 @@ def _agents(board: Report, activity: Mapping[int, str], width: int) -> Iterator[
         yield from _columns(mark, run.agent, task, doing, wording.model(run.model), width)
 
 
+def _service(board: Report, width: int) -> Iterator[Text]:
+    """What is done without an agent: landing, the gate's proof, the last commit."""
+    if board.status is not ProjectStatus.RUNNING:
+        return
+    held = {run.feature_id for run in board.runs}
+    clean = "setup and checks in a clean checkout"
+    for feature in board.features:
+        settled = feature.counts.passing + feature.counts.skipped == feature.counts.total
+        if settled and feature.status is not FeatureStatus.COMPLETED and feature.id not in held:
+            yield from _columns(Mark.PROGRESS, "landing", feature.name, clean, "", width)
+    phase = board.open_phase
+    if phase is None:
+        yield from _columns(Mark.PROGRESS, "report", "the last commit on main", "", "", width)
+    elif phase.status is PhaseStatus.IN_PROGRESS and all(
+        f.status is FeatureStatus.COMPLETED for f in board.features if f.phase_id == phase.id
+    ):
+        name = f"phase {phase.position} {phase.name}"
+        yield from _columns(Mark.PROGRESS, "gate", name, f"every check on main, {clean}", "", width)
+
+
 def _doing(run: RunLine, activity: Mapping[int, str]) -> tuple[Mark, str]:
     match run.status:
         case RunStatus.QUEUED | RunStatus.STARTING:
             return Mark.PENDING, "starting"
         case RunStatus.WORKING:
-            return Mark.PROGRESS, activity.get(run.id, "") or "thinking"
+            doing = activity.get(run.id, "")
+            return Mark.PROGRESS, _OWN_TOOLS.get(doing, doing) or "thinking"
         case RunStatus.WAITING:
             return Mark.WAITS, "waits for an answer"
         case RunStatus.ENDED:
@@ -174,9 +196,23 @@ def _doing(run: RunLine, activity: Mapping[int, str]) -> tuple[Mark, str]:
             assert_never(run.status)
 
 
+_OWN_TOOLS = {  # what an agent tells us, in words for people
+    "calls task_get_next": "takes its next task",
+    "calls task_get": "reads its task",
+    "calls task_mark_passing": "its checks are run",
+    "calls task_mark_failing": "gives up for now",
+    "calls task_release": "gives its task back",
+    "calls task_skip": "puts its task behind the others",
+    "calls ask_person": "asks a person",
+    "calls plan_submit": "submits the plan",
+}
+
+
 def _columns(mark: Mark, who: str, task: str, doing: str, right: str, width: int) -> Iterator[Text]:
     """`◐ coder-1   11 Rate limit per account   pytest -q   Opus`, narrower in two lines."""
     task, doing = wording.one_line(task, 120), wording.one_line(doing, 160)
+    if not task:
+        task, doing = doing, ""
     line = Text("  ")
     line.append(f"{mark} ", STYLE[mark])
     line.append(f"{fit(who, 14):<9} ", "" if mark is not Mark.PENDING else FAINT)
@@ -193,9 +229,9 @@ def _columns(mark: Mark, who: str, task: str, doing: str, right: str, width: int
             line.append(f"   {right}")
         yield line
         return
-    line.append(fit(task or doing, max(width - line.cell_len, 8)))
+    line.append(fit(task, max(width - line.cell_len, 8)))
     yield line
-    if task and doing:
+    if doing:
         under = Text(" " * hang)
         under.append(fit(doing, width - hang - len(right) - 3), FAINT)
         under.append(f"   {right}" if right else "", FAINT)

@@ -94,7 +94,11 @@ def _plan(prompt: PlanPrompt, board: Report, agents: int) -> Iterator[Item]:
             ("Time", f"about {time} with {wording.count(agents, 'agent')}"),
         )
     )
-    facts = [("Checks", _some(plan.check_commands()))]
+    own = len(plan.check_commands()) - len(dict.fromkeys(plan.checks))
+    checks = _some(plan.checks) if plan.checks else ""
+    if own:
+        checks += f"{' · and ' if checks else ''}{own} of single tasks"
+    facts = [("Checks", checks or "none")]
     if plan.run:
         facts.append(("Run", wording.one_line(plan.run, 120)))
     tasks = plan.tasks()

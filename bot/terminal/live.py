@@ -115,7 +115,8 @@ class LiveView:
         now = self._now()
         limited = board.window_until is not None and board.window_until > now
         self._pace.saw(board, now, waiting=limited)
-        self._board, self._activity = board, dict(activity)
+        self._board = board
+        self._activity = self._story.with_mending(activity, board)
         self._app.invalidate()
 
     def happened(self, happening: Happening, board: Report) -> None:

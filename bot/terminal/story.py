@@ -1,6 +1,6 @@
 """What stays on the screen: the journey as sections of lines, whoever draws them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import assert_never
@@ -19,10 +19,11 @@ from bot.terminal.view import (
     StuckPrompt,
 )
 from core.domain.events import Event
-from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, TaskStatus
+from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.report import Report
 from core.ports.host import BoxLevel
 
+MOST_CHECKS = 4  # at the end
 PRACTICE = "Practice model: scripted, offline, costs nothing"
 
 
@@ -38,6 +39,7 @@ class Story:
         self._shown: set[tuple[object, ...]] = set()
         self._told: set[tuple[Event, int | None]] = set()  # decisions shown before their event
         self._asking = False
+        self._failed: set[int] = set()  # tasks whose last proof was refused
 
     def begin(self, header: Header) -> Iterator[Item]:
         self.began = self._now()
@@ -65,6 +67,7 @@ class Story:
 
     def happened(self, happening: Happening, board: Report) -> Iterator[Item]:
         self.board = board
+        self._look_for_failed(happening)
         told = (happening.event, _about(happening))
         if told in self._told:
             self._told.remove(told)
@@ -72,6 +75,23 @@ class Story:
         for row in self._lines(happening, board):
             yield from self._building(board)
             yield row
+
+    def _look_for_failed(self, happening: Happening) -> None:
+        if happening.task_id is None:
+            return
+        if happening.event is Event.CHECK_FAILED:
+            self._failed.add(happening.task_id)
+        elif happening.event in (Event.TASK_PASSED, Event.TASK_STUCK, Event.TASK_SKIPPED):
+            self._failed.discard(happening.task_id)
+
+    def with_mending(self, activity: Mapping[int, str], board: Report) -> dict[int, str]:
+        """The same by run; where a check has failed, the agent is mending."""
+        mends = {task.number for task in board.tasks if task.id in self._failed}
+        now = dict(activity)
+        for run in board.runs:
+            if run.task_number in mends and run.status is RunStatus.WORKING:
+                now[run.id] = f"a check failed, mends it · {now.get(run.id, '')}".rstrip(" ·")
+        return now
 
     def _lines(self, happening: Happening, board: Report) -> Iterator[Row]:
         """The lines that an event is worth: few events are worth one."""
@@ -260,11 +280,12 @@ class Story:
         last = next((a for a in reversed(report.approvals) if a.checks), None)
         if last:
             yield Row(f"main at {wording.commit(last.version)}:", mark=Mark.DONE)
-            for check in last.checks[: cards.MOST_CHECKS]:
+            first = sorted(last.checks, key=lambda check: check.green)[:MOST_CHECKS]
+            for check in first:
                 yield cards.check_row(check)
-            if len(last.checks) > cards.MOST_CHECKS:
-                more = wording.count(len(last.checks) - cards.MOST_CHECKS, "more check")
-                yield Words(f"and {more}, all green: see the report", FAINT, depth=1)
+            if len(last.checks) > len(first):
+                more = wording.count(len(last.checks) - len(first), "more check")
+                yield Words(f"and {more}: see the report", FAINT, depth=1)
         yield from _ending(report)
         yield Labelled((("Repository", str(repository)),))
         yield Labelled((("Report    ", str(report_file)),))

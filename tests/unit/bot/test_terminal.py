@@ -257,6 +257,34 @@ def test_the_area_says_how_it_stands() -> None:
     assert text.count("█") > text.count("▓") > 0
 
 
+def test_what_is_done_without_an_agent() -> None:
+    board = boards.board(7)
+    landing = replace(board.features[0], status=FeatureStatus.LANDING, landed_commit=None)
+    board = replace(board, features=(landing, *board.features[1:]), runs=())
+    lines = [line.plain for line in area(board, {}, NOW, None, 110, 40)]
+    assert any("landing   Storage" in line and "clean checkout" in line for line in lines)
+    done = replace(boards.board(14), runs=())
+    text = "\n".join(line.plain for line in area(done, {}, NOW, None, 110, 40))
+    assert "the last commit on main" in text
+
+
+def test_a_failed_check_is_said_while_it_is_mended() -> None:
+    story = Story(lambda: NOW)
+    board = boards.board(9)
+    failed = boards.happening(Event.CHECK_FAILED, task=110)
+    assert list(story.happened(failed, board)) == []
+    assert (
+        story.with_mending({1: "edits a.py"}, board)[1] == "a check failed, mends it · edits a.py"
+    )
+    list(story.happened(boards.happening(Event.TASK_PASSED, task=110), board))
+    assert story.with_mending({1: "edits a.py"}, board) == {1: "edits a.py"}
+
+
+def test_our_tools_are_told_in_words() -> None:
+    lines = area(boards.board(9), {1: "calls task_mark_passing"}, NOW, None, 110, 40)
+    assert any("its checks are run" in line.plain for line in lines)
+
+
 def test_what_is_next_and_why() -> None:
     board = boards.board(7)
     landed = replace(board.features[2], status=FeatureStatus.COMPLETED)
