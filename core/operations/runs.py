@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
@@ -149,12 +149,6 @@ def fresh_start(tx: Session, run_id: int, session_id: UUID) -> None:
     run.resumes_id = None
 
 
-def working(tx: Session, run_id: int) -> None:
-    run = tx.get_one(Run, run_id)
-    if run.status is RunStatus.STARTING:
-        move(run, RunStatus.WORKING, by=Cause.SERVICE)
-
-
 def session_changed(tx: Session, run_id: int, session_id: str) -> None:
     tx.get_one(Run, run_id).session_id = session_id
 
@@ -175,7 +169,16 @@ def register_process(
     row = AgentProcess(kind=kind, model=model, work=work, run_id=run_id, registered_at=now)
     tx.add(row)
     tx.flush()
+    _works(tx, run_id)
     return row.id
+
+
+def _works(tx: Session, run_id: int) -> Run:
+    """A run works once a process has it."""
+    run = tx.get_one(Run, run_id)
+    if run.status is RunStatus.STARTING:
+        move(run, RunStatus.WORKING, by=Cause.SERVICE)
+    return run
 
 
 def process_started(tx: Session, process: int, pid: int, created_at: float) -> None:
@@ -185,11 +188,10 @@ def process_started(tx: Session, process: int, pid: int, created_at: float) -> N
         tx.get_one(Run, row.run_id).pid = pid
 
 
-def assign_process(tx: Session, process: int, run_id: int | None) -> None:
+def assign_process(tx: Session, process: int, run_id: int) -> None:
     row = tx.get_one(AgentProcess, process)
     row.run_id = run_id
-    if run_id:
-        tx.get_one(Run, run_id).pid = row.pid
+    _works(tx, run_id).pid = row.pid
 
 
 def process_ended(tx: Session, process: int, *, now: datetime) -> None:
@@ -318,13 +320,18 @@ def _rework_without_planner(tx: Session, project: Project, phase: Phase) -> None
     project.planner_failures = 0
 
 
+def asks(tx: Session, run_id: int) -> bool:
+    """Whether a run asked something whose answer it does not have."""
+    open_question = select(Question.id).where(
+        Question.run_id == run_id, Question.delivered.is_(False)
+    )
+    return tx.scalars(open_question.limit(1)).first() is not None
+
+
 def park(tx: Session, run_id: int, *, now: datetime) -> bool:
     """The agent ended its turn on an open question: no process, no slot, the feature kept."""
     run = tx.get_one(Run, run_id)
-    waiting = tx.scalar(
-        select(func.count()).where(Question.run_id == run_id, Question.delivered.is_(False))
-    )
-    if not waiting or run.status is not RunStatus.WORKING:
+    if not asks(tx, run_id) or run.status is not RunStatus.WORKING:
         return False
     move(run, RunStatus.WAITING, by=Cause.SERVICE)
     run.reserved_micro_usd = 0

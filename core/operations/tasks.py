@@ -111,25 +111,25 @@ class Claimed:
     left: int
 
 
+def held_claim(
+    tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime
+) -> Claimed | None:
+    """The task this run holds, as `claim_next` gives it; None when it holds none."""
+    held = held_by(tx, run_id)
+    if not held:
+        return None
+    run = tx.get_one(Run, run_id)
+    had, waiting = _had(tx, run_id), _waiting(tx, run)
+    return Claimed(brief(tx, held[0]), _left(had, waiting, batch, run.model, coder_model, now))
+
+
 def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime) -> Claimed:
     """The task this run holds, else the next one it may take."""
+    holds = held_claim(tx, run_id, batch=batch, coder_model=coder_model, now=now)
+    if holds is not None:
+        return holds
     run = tx.get_one(Run, run_id)
-    held = held_by(tx, run_id)
-    had = list(
-        tx.scalars(
-            select(Task).join(RunTask, RunTask.task_id == Task.id).where(RunTask.run_id == run_id)
-        )
-    )
-    waiting = [
-        view(task)
-        for task in tx.scalars(
-            select(Task).where(Task.feature_id == run.feature_id, Task.status == TaskStatus.PENDING)
-        )
-        if task.id not in {t.id for t in had}
-    ]
-    if held:
-        left = _left(had, waiting, batch, run.model, coder_model, now)
-        return Claimed(brief(tx, held[0]), left)
+    had, waiting = _had(tx, run_id), _waiting(tx, run)
     if not had:
         return Claimed(None, 0)
     taken = orders.batch_with(
@@ -147,6 +147,24 @@ def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: d
     rest = [other for other in waiting if other.id != task.id]
     left = _left([*had, task], rest, batch, run.model, coder_model, now)
     return Claimed(brief(tx, task), left)
+
+
+def _had(tx: Session, run_id: int) -> list[Task]:
+    return list(
+        tx.scalars(
+            select(Task).join(RunTask, RunTask.task_id == Task.id).where(RunTask.run_id == run_id)
+        )
+    )
+
+
+def _waiting(tx: Session, run: Run) -> list[orders.TaskView]:
+    """Pending tasks of the run's feature that it has not had."""
+    pending = tx.scalars(
+        select(Task)
+        .where(Task.feature_id == run.feature_id, Task.status == TaskStatus.PENDING)
+        .where(Task.id.not_in(select(RunTask.task_id).where(RunTask.run_id == run.id)))
+    )
+    return [view(task) for task in pending]
 
 
 def _left(

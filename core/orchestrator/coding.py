@@ -79,7 +79,7 @@ class Worker:
     async def work(self, project_id: int, run: runs.RunRef) -> None:
         """Drive a run that was begun to its end."""
         try:
-            site = await self._parts.store.read(_site, project_id, run.phase_id)
+            site = await self._parts.store.read(_site, project_id, run)
             if run.kind is AgentKind.CODER:
                 await self._code(site, run)
             else:
@@ -126,6 +126,8 @@ class Worker:
                 await self._end(run.id, RunOutcome.FAILED, EndedHow.AGENT, words)
                 return
             await parts.store.run(runs.worktree_ready, run.feature_id, start, prepared=True)
+        if not run.takes_over and not run.first_task.measured:
+            await self._prover.measure(worktree, run.first_task, parts.service_process)
         self._prover.attach(run.id, worktree)
         run, resume = await self._transcript(run, worktree.path)
         prompt = briefing.for_coder(takes_over=run.takes_over, answers=run.answers)
@@ -159,6 +161,9 @@ class Worker:
         worktree: Worktree | None = None,
     ) -> None:
         parts = self._parts
+        if self.stopping:
+            await self._settle(run, RunEnded(RunOutcome.STOPPED, "Stopped."), work, worktree)
+            return
         profile = PROFILES[run.kind]
         request = RunRequest(
             run_id=run.id,
@@ -178,7 +183,6 @@ class Worker:
             max_time=parts.rules.max_time,
             silence=parts.rules.silence,
         )
-        await parts.store.run(runs.working, run.id)
         ended = RunEnded(RunOutcome.INTERRUPTED, "The agent ended without a word.")
         async for signal in self._runner.run(request):
             match signal:
@@ -198,16 +202,16 @@ class Worker:
     ) -> None:
         parts = self._parts
         how = await self._how(run.id, ended)
-        if (
-            ended.outcome is RunOutcome.FINISHED
-            and how is EndedHow.AGENT
-            and await parts.store.run(runs.park, run.id, now=parts.clock())
-        ):
-            await self._runner.retire(work)
-            return
-        if how is EndedHow.AGENT and worktree is not None:
-            held = await parts.store.read(_held, run.id)
-            if held is not None:
+        if how is EndedHow.AGENT:
+            asks, held = await parts.store.read(_left_open, run.id)
+            if (
+                asks
+                and ended.outcome is RunOutcome.FINISHED
+                and await parts.store.run(runs.park, run.id, now=parts.clock())
+            ):
+                await self._runner.retire(work)
+                return
+            if worktree is not None and held is not None:
                 await self._save_attempt(worktree, held)
         words = self._verdicts.get(run.id) or ended.text
         await self._end(run.id, ended.outcome, how, words, ended)
@@ -323,10 +327,11 @@ class _Site:
     plan_payload: Mapping[str, object] | None
 
 
-def _site(tx: Session, project_id: int, phase_id: int | None) -> _Site:
+def _site(tx: Session, project_id: int, run: runs.RunRef) -> _Site:
     project = tx.get_one(Project, project_id)
-    phase = tx.get(Phase, phase_id) if phase_id else None
-    plan = latest_plan(tx, project_id)
+    planner = run.kind is AgentKind.PLANNER  # a plan is large, and coders do not want it
+    phase = tx.get(Phase, run.phase_id) if planner and run.phase_id else None
+    plan = latest_plan(tx, project_id) if planner else None
     return _Site(
         slug=project.slug,
         setup=tuple(project.setup),
@@ -337,9 +342,10 @@ def _site(tx: Session, project_id: int, phase_id: int | None) -> _Site:
     )
 
 
-def _held(tx: Session, run_id: int) -> tasks.TaskBrief | None:
+def _left_open(tx: Session, run_id: int) -> tuple[bool, tasks.TaskBrief | None]:
+    """Whether a run ends on a question, and the task it still holds."""
     held = tasks.held_by(tx, run_id)
-    return tasks.brief(tx, held[0]) if held else None
+    return runs.asks(tx, run_id), tasks.brief(tx, held[0]) if held else None
 
 
 @dataclass(frozen=True)

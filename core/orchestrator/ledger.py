@@ -74,6 +74,8 @@ class StoreRegistry:
         await self._parts.store.run(runs.process_started, number, pid, created_at)
 
     async def assign(self, process_id: str, run_id: int | None) -> None:
+        if run_id is None:
+            return  # the end of a run takes its process from it, in the same transaction
         number = self._parts.process_number(process_id)
         await self._parts.store.run(runs.assign_process, number, run_id)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -118,30 +118,36 @@ class Prover:
     async def next_task(self, process_id: str) -> tasks.Claimed:
         """Claim the run's next task; its checks run once before the first attempt."""
         parts = self._parts
-        run_id = await self._run_of(process_id)
-        claimed = await parts.store.run(
-            tasks.claim_next,
-            run_id,
+        run_id, claimed = await parts.store.read(
+            _standing,
+            parts.process_number(process_id),
             batch=parts.rules.limits.batch,
             coder_model=parts.rules.limits.coder_model,
             now=parts.clock(),
         )
+        if claimed is None:
+            claimed = await parts.store.run(
+                tasks.claim_next,
+                run_id,
+                batch=parts.rules.limits.batch,
+                coder_model=parts.rules.limits.coder_model,
+                now=parts.clock(),
+            )
         if claimed.task is not None and not claimed.task.measured:
             async with self.still(process_id, run_id):
-                before = await run_checks(
-                    parts,
-                    self._worktrees[run_id],
-                    claimed.task.checks,
-                    process_id=process_id,
-                )
-            await parts.store.run(evidence.record_before, claimed.task.id, before)
+                await self.measure(self._worktrees[run_id], claimed.task, process_id)
         return claimed
+
+    async def measure(self, worktree: Worktree, task: tasks.TaskBrief, process_id: str) -> None:
+        """Run a task's checks before its first attempt and record what they said."""
+        before = await run_checks(self._parts, worktree, task.checks, process_id=process_id)
+        await self._parts.store.run(evidence.record_before, task.id, before)
 
     async def prove(self, process_id: str, number: int) -> ProofReply:
         """Commit what the agent made, run the task's checks on it, judge, and record."""
         parts = self._parts
-        run_id = await self._run_of(process_id)
-        work = await parts.store.read(load_work, run_id)
+        work = await parts.store.read(_work_of, parts.process_number(process_id))
+        run_id = work.run_id
         if work.task.number != number:
             raise InputError(
                 f"Task {number} is not the one you hold.",
@@ -155,12 +161,12 @@ class Prover:
                 await parts.workspaces.advance(
                     self._worktrees[run_id], proof.commit, expected=work.good_commit
                 )
-            refusals = await parts.store.run(
-                evidence.record_proof, work.task.id, run_id, proof, now=parts.clock()
+            evidence_id, refusals = await parts.store.run(
+                _record, work.task.id, run_id, proof, now=parts.clock()
             )
         reply = ProofReply(
             proof.verdict,
-            await parts.store.read(_last_evidence, work.task.id),
+            evidence_id,
             proof.commit,
             evidence.describe(proof),
             refusals,
@@ -232,14 +238,6 @@ class Prover:
                 )
         return None
 
-    async def _run_of(self, process_id: str) -> int:
-        run_id = await self._parts.store.read(
-            runs.current_run, self._parts.process_number(process_id)
-        )
-        if run_id is None:
-            raise StateError("This run has ended. End your turn.")
-        return run_id
-
 
 def task_message(task: tasks.TaskBrief) -> str:
     """The commit message of a passing task, with the trailers recovery reads."""
@@ -249,6 +247,34 @@ def task_message(task: tasks.TaskBrief) -> str:
 
 def attempt_ref(number: int, attempt: int) -> str:
     return f"refs/autocoder/attempts/{number}/{attempt}"
+
+
+def _run_of(tx: Session, process: int) -> int:
+    run_id = runs.current_run(tx, process)
+    if run_id is None:
+        raise StateError("This run has ended. End your turn.")
+    return run_id
+
+
+def _standing(
+    tx: Session, process: int, *, batch: int, coder_model: str, now: datetime
+) -> tuple[int, tasks.Claimed | None]:
+    """The run of a process, and the task it holds already."""
+    run_id = _run_of(tx, process)
+    held = tasks.held_claim(tx, run_id, batch=batch, coder_model=coder_model, now=now)
+    return run_id, held
+
+
+def _work_of(tx: Session, process: int) -> Work:
+    return load_work(tx, _run_of(tx, process))
+
+
+def _record(
+    tx: Session, task_id: int, run_id: int, proof: Proof, *, now: datetime
+) -> tuple[int | None, int]:
+    """Write the proof: the evidence's id, and the refusals of this run so far."""
+    refusals = evidence.record_proof(tx, task_id, run_id, proof, now=now)
+    return _last_evidence(tx, task_id), refusals
 
 
 def load_work(tx: Session, run_id: int) -> Work:

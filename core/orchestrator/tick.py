@@ -7,13 +7,16 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, assert_never
 
+from sqlalchemy.orm import Session
+
 from core.domain import orders
 from core.domain.lifecycle import Cause
-from core.domain.orders import Order, Snapshot
+from core.domain.orders import Limits, Order, Snapshot
 from core.errors import AutocoderError, StorageFailed
 from core.operations import features, projects, snapshots, spending, tasks
 from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
+from core.operations.spending import Caps
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
 from core.orchestrator.rules import Parts
@@ -100,17 +103,18 @@ class Orchestrator:
             await asyncio.wait(running, timeout=3)
 
     async def _tick(self, project_id: int, group: asyncio.TaskGroup) -> None:
-        snapshot = await self._look(project_id)
+        snapshot, strikes = await self._look(project_id)
         decided = orders.next_orders(snapshot)
         for order in decided:
-            await self._carry_out(project_id, order, group)
+            await self._carry_out(project_id, order, strikes, group)
         self._projects[project_id] = orders.next_due(snapshot)
         self._idle[project_id] = not decided
 
-    async def _look(self, project_id: int) -> Snapshot:
+    async def _look(self, project_id: int) -> tuple[Snapshot, int]:
+        """The project, and how often the account was limited in a row."""
         parts = self._parts
         return await parts.store.read(
-            snapshots.load,
+            _look,
             project_id,
             limits=parts.rules.limits,
             caps=parts.rules.caps,
@@ -119,12 +123,18 @@ class Orchestrator:
             now=parts.clock(),
         )
 
-    async def _carry_out(self, project_id: int, order: Order, group: asyncio.TaskGroup) -> None:
+    async def _carry_out(
+        self, project_id: int, order: Order, strikes: int, group: asyncio.TaskGroup
+    ) -> None:
         parts = self._parts
         match order:
             case orders.StartRun():
                 place = order.feature_id or order.kind
-                if self._busy(project_id, place) or await self._struck_out(project_id):
+                if self._busy(project_id, place):
+                    return
+                if strikes >= STRIKES_LIMIT:
+                    words = f"The account was limited {strikes} times in a row without one answer."
+                    await parts.store.run(projects.block, project_id, words, now=parts.clock())
                     return
                 run = await self._worker.begin(project_id, order)
                 self._start_run(project_id, place, run, group)
@@ -163,19 +173,6 @@ class Orchestrator:
                 self._start(group, (project_id, "finish"), self._lander.finish(project_id))
             case _:
                 assert_never(order)
-
-    async def _struck_out(self, project_id: int) -> bool:
-        parts = self._parts
-        strikes = await parts.store.read(spending.strikes, parts.upstream)
-        if strikes < STRIKES_LIMIT:
-            return False
-        await parts.store.run(
-            projects.block,
-            project_id,
-            f"The account was limited {strikes} times in a row without one answer.",
-            now=parts.clock(),
-        )
-        return True
 
     def _busy(self, *key: object) -> bool:
         return key in self._jobs
@@ -228,3 +225,13 @@ class Orchestrator:
                 await self._parts.store.run(
                     projects.block, project_id, words, now=self._parts.clock()
                 )
+
+
+def _look(
+    tx: Session, project_id: int, *, limits: Limits, caps: Caps, upstream: str, life: str,
+    now: datetime,
+) -> tuple[Snapshot, int]:  # fmt: skip
+    snapshot = snapshots.load(
+        tx, project_id, limits=limits, caps=caps, upstream=upstream, life=life, now=now
+    )
+    return snapshot, spending.strikes(tx, upstream)
