@@ -7,6 +7,7 @@ failed. The last line of a message id counts.
 
 import asyncio
 import json
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ class ScriptedServer:
         self._write(
             {
                 "request": self._seen.total(),
+                "at": time.time(),
                 "kind": talk.kind,
                 "model": talk.model,
                 "bytes": len(raw),

@@ -1,6 +1,7 @@
 """Agents that lie get nothing accepted that was not proved, and do not run for ever."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,12 +139,10 @@ def test_nothing_unproved_is_accepted(world: MakeWorld) -> None:
     )
     assert sorted(accepted) == sorted(["honest", *(lie.name for lie in PROVED)])
     assert story.runs() <= ATTEMPTS * len(LIES) + 2 * len(PROVED) + 1
-    refusals = dict(
-        story.rows(
-            "SELECT t.name, count(*) FROM evidence e JOIN tasks t ON t.id = e.task_id"
-            " WHERE NOT e.accepted GROUP BY t.name"
-        )
+    refused = story.column(
+        "SELECT t.name FROM evidence e JOIN tasks t ON t.id = e.task_id WHERE NOT e.accepted"
     )
+    refusals = Counter(refused)
     assert refusals["insists"] == 5 * ATTEMPTS
     assert refusals["meddles"] == ATTEMPTS
     proofs.one_commit_per_task(story)

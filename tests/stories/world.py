@@ -159,6 +159,13 @@ class World:
     def events(self) -> list[str]:
         return self.column("SELECT event FROM journal ORDER BY id")
 
+    def journal_rows(self) -> int:
+        """How long the journal is; 0 before there is one."""
+        try:
+            return int(self.column("SELECT count(*) FROM journal")[0])
+        except sqlite3.OperationalError:
+            return 0
+
     def runs(self, kind: str = "coder") -> int:
         return int(self.column("SELECT count(*) FROM runs WHERE kind = ?", kind)[0])
 
