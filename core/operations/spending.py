@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.orm import Session
 
 from core.domain import failure
@@ -215,19 +216,24 @@ def _add(
         "micro_usd": micro or 0,
         "assumed_micro_usd": assumed,
     }
-    rows = [
-        {"project_id": project_id, "dimension": dimension, "key": key, **added}
-        for dimension, key in keys
-    ]
-    statement = insert(UsageTotal).values(rows)
     tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["project_id", "dimension", "key"],
-            set_={
-                name: getattr(UsageTotal, name) + getattr(statement.excluded, name)
-                for name in added
-            },
-        )
+        _adding(tuple(added)),
+        [
+            {"project_id": project_id, "dimension": dimension, "key": key, **added}
+            for dimension, key in keys
+        ],
+    )
+
+
+@cache
+def _adding(names: tuple[str, ...]) -> Insert:
+    """Add to sums, row by row: one statement for all rows at once is compiled anew each time."""
+    statement = insert(UsageTotal)
+    return statement.on_conflict_do_update(
+        index_elements=["project_id", "dimension", "key"],
+        set_={
+            name: getattr(UsageTotal, name) + getattr(statement.excluded, name) for name in names
+        },
     )
 
 
