@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
+from core.domain.cards import CardKind
 from core.domain.events import Event, Level
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -32,6 +33,7 @@ from core.domain.lifecycle import (
     TaskStatus,
 )
 from core.domain.money import Dimension
+from core.domain.people import Role
 from core.domain.proof import Verdict
 
 
@@ -73,8 +75,8 @@ _TYPES: dict[Any, Any] = {
     **{
         words: Word(words)
         for words in (
-            AgentKind, ApprovalKind, ApprovalStatus, Dimension, Event, FailureKind, FeatureStatus,
-            Level, PhaseStatus, ProjectStatus, RunOutcome, RunStatus, TaskStatus, Verdict,
+            AgentKind, ApprovalKind, ApprovalStatus, CardKind, Dimension, Event, FailureKind, FeatureStatus,
+            Level, PhaseStatus, ProjectStatus, Role, RunOutcome, RunStatus, TaskStatus, Verdict,
         )
     },
 }  # fmt: skip

@@ -1,0 +1,182 @@
+"""Cards: what people see, once for every platform (DESIGN.md §7, WORDS.md)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import InputError
+
+
+class CardKind(StrEnum):
+    """Which card is which (CONTRACT.md §3)."""
+
+    INTERVIEW = "interview"
+    QUESTION = "question"
+    SPEC = "spec"
+    PLAN = "plan"
+    PROGRESS = "progress"
+    LANDED = "landed"
+    STUCK = "stuck"
+    GATE = "gate"
+    BUDGET = "budget"
+    LIMIT = "limit"
+    DIGEST = "digest"
+    REPORT = "report"
+    ANSWER = "answer"
+    ERROR = "error"
+    HELP = "help"
+
+
+class Tone(StrEnum):
+    INFO = "info"
+    SUCCESS = "success"
+    WARNING = "warning"
+    DANGER = "danger"
+
+
+class Style(StrEnum):
+    PRIMARY = "primary"
+    DANGER = "danger"
+    DEFAULT = "default"
+
+
+class InputKind(StrEnum):
+    TEXT = "text"
+    SELECT = "select"
+    MULTI_SELECT = "multi_select"
+
+
+@dataclass(frozen=True)
+class Option:
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing to fill in."""
+
+    name: str
+    label: str
+    kind: InputKind = InputKind.TEXT
+    required: bool = True
+    max_length: int = 4000
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True)
+class Form:
+    """What opens before a press counts."""
+
+    title: str
+    inputs: tuple[Input, ...]
+
+
+class Label(StrEnum):
+    """What a button does, in the snake case of its action_id."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    RETRY = "retry"
+    RETRY_WITH_OPUS = "retry_with_opus"
+    SKIP = "skip"
+    GUIDE = "guide"
+    ANSWER = "answer"
+    JUST_DECIDE = "just_decide"
+    DETAILS = "details"
+    LOGS = "logs"
+    RAISE_BUDGET = "raise_budget"
+    CHANGE_ANSWER = "change_answer"
+
+
+class Subject(StrEnum):
+    """What a press is about."""
+
+    PLAN = "plan"  # the approval's id
+    GATE = "gate"  # the approval's id
+    PROJECT = "project"
+    TASK = "task"  # the row's id
+    QUESTION = "question"
+    BUDGET = "budget"  # the project's id
+
+
+@dataclass(frozen=True)
+class Press:
+    """`LABEL:KIND:ID[:MORE]`; a press is resolved by this alone, never by its message."""
+
+    label: Label
+    subject: Subject
+    id: int
+    more: str = ""
+
+    def encode(self) -> str:
+        tail = f":{self.more}" if self.more else ""
+        return f"{self.label}:{self.subject}:{self.id}{tail}"
+
+
+def parse_press(action_id: str) -> Press:
+    """The press of an action_id, or InputError when it is none of ours."""
+    parts = action_id.split(":", 3)
+    try:
+        label, subject = Label(parts[0]), Subject(parts[1])
+        if not parts[2].isascii() or not parts[2].isdigit() or len(parts[2]) > 12:
+            raise ValueError(parts[2])
+        number = int(parts[2])
+    except (ValueError, IndexError):
+        raise InputError(
+            "This button is not known here.", hint="Look at the newest card."
+        ) from None
+    return Press(label, subject, number, parts[3] if len(parts) > 3 else "")
+
+
+@dataclass(frozen=True)
+class Button:
+    label: str  # as it reads: "Retry with Opus"
+    press: Press
+    style: Style = Style.DEFAULT
+    form: Form | None = None
+
+
+@dataclass(frozen=True)
+class Field:
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture the service made; `url` is a path on the service."""
+
+    url: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """Title → state → bar → facts → evidence → who is waited for → buttons (WORDS.md).
+
+    `body` is light Markdown (bold, code, lists, links to ourselves); every word from outside in
+    it is escaped by whoever builds the card. `fallback` is plain text, never empty.
+    """
+
+    key: str  # a card's identity, such as plan:todo-api:1
+    kind: CardKind
+    title: str
+    body: str
+    fallback: str
+    project: str | None = None  # its name
+    fields: tuple[Field, ...] = ()
+    progress: Progress | None = None
+    pictures: tuple[Picture, ...] = ()
+    tone: Tone = Tone.INFO
+    buttons: tuple[Button, ...] = ()
+    inputs: tuple[Input, ...] = ()  # shown in the card itself: a question's multi-select

@@ -1,0 +1,122 @@
+"""Deliveries: inserted, acknowledged, acted upon, once (DESIGN.md §4, invariant 2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.cards import parse_press
+from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Pressed, Said
+from core.store.chat_tables import Channel, InboxItem
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a person is told at once about what they did; a repeated delivery is told the same."""
+
+    ok: bool
+    text: str
+    reason: str = ""  # stale, not_allowed, unknown, missing_values …
+
+
+@dataclass(frozen=True)
+class Received:
+    """A delivery in the inbox."""
+
+    item_id: int
+    new: bool
+    outcome: Outcome | None  # of a delivery that was acted upon already
+
+
+def receive(tx: Session, inbound: Inbound, *, now: datetime) -> Received:
+    """Insert a delivery, unless it is there already."""
+    known = tx.scalars(
+        select(InboxItem).where(
+            InboxItem.platform == inbound.place.platform,
+            InboxItem.delivery == inbound.delivery,
+        )
+    ).first()
+    if known is not None:
+        return Received(known.id, False, _outcome(known.result))
+    place = inbound.place
+    if tx.get(Channel, (place.platform, place.channel)) is None:
+        tx.add(Channel(platform=place.platform, name=place.channel, created_at=now))
+    item = InboxItem(
+        platform=place.platform,
+        delivery=inbound.delivery,
+        person=inbound.person,
+        channel=place.channel,
+        thread=place.thread,
+        message=inbound.message,
+        content=_content_json(inbound.content),
+        received_at=now,
+    )
+    tx.add(item)
+    tx.flush()
+    return Received(item.id, True, None)
+
+
+def open_items(tx: Session, *, limit: int = 100) -> tuple[int, ...]:
+    """Deliveries that were not acted upon yet, oldest first."""
+    return tuple(
+        tx.scalars(
+            select(InboxItem.id)
+            .where(InboxItem.done_at.is_(None))
+            .order_by(InboxItem.id)
+            .limit(limit)
+        )
+    )
+
+
+def load(tx: Session, item_id: int) -> Inbound:
+    """A delivery as it was received."""
+    item = tx.get_one(InboxItem, item_id)
+    return Inbound(
+        delivery=item.delivery,
+        person=item.person,
+        place=Place(item.platform, item.channel, item.thread),
+        content=_content(item.content),
+        message=item.message,
+    )
+
+
+def is_done(tx: Session, item_id: int) -> bool:
+    return tx.get_one(InboxItem, item_id).done_at is not None
+
+
+def done(tx: Session, item_id: int, outcome: Outcome, *, now: datetime) -> None:
+    """Acted upon; call it in the transaction of the effect."""
+    item = tx.get_one(InboxItem, item_id)
+    item.done_at = now
+    item.result = {"ok": outcome.ok, "text": outcome.text, "reason": outcome.reason}
+
+
+def _outcome(result: Mapping[str, Any] | None) -> Outcome | None:
+    return Outcome(result["ok"], result["text"], result["reason"]) if result else None
+
+
+def _content_json(content: Content) -> dict[str, Any]:
+    match content:
+        case Asked():
+            return {"asked": content.line}
+        case Said():
+            files = [{"id": f.id, "name": f.name, "size": f.size} for f in content.files]
+            return {"said": content.text, "files": files}
+        case Pressed():
+            values = {name: list(chosen) for name, chosen in content.values.items()}
+            return {"pressed": content.press.encode(), "values": values}
+        case _:
+            assert_never(content)
+
+
+def _content(stored: Mapping[str, Any]) -> Content:
+    if "asked" in stored:
+        return Asked(stored["asked"])
+    if "said" in stored:
+        files = tuple(Attachment(f["id"], f["name"], f["size"]) for f in stored["files"])
+        return Said(stored["said"], files)
+    values = {name: tuple(chosen) for name, chosen in stored["values"].items()}
+    return Pressed(parse_press(stored["pressed"]), values)
