@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from core.store import chat_tables  # noqa: F401  makes its tables known
 from core.store.tables import Table
 
 engine = create_engine(f"sqlite:///{context.config.attributes['path']}", poolclass=NullPool)

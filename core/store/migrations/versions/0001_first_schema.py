@@ -23,6 +23,33 @@ def upgrade() -> None:
     sa.Column('changed_at', sa.DateTime(), nullable=False),
     sa.PrimaryKeyConstraint('upstream', name=op.f('pk_account_windows'))
     )
+    op.create_table('inbox',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('platform', sa.String(length=16), nullable=False),
+    sa.Column('delivery', sa.String(length=200), nullable=False),
+    sa.Column('person', sa.String(length=128), nullable=False),
+    sa.Column('channel', sa.String(length=128), nullable=False),
+    sa.Column('thread', sa.String(length=128), nullable=True),
+    sa.Column('message', sa.String(length=128), nullable=True),
+    sa.Column('content', sa.JSON(), nullable=False),
+    sa.Column('received_at', sa.DateTime(), nullable=False),
+    sa.Column('done_at', sa.DateTime(), nullable=True),
+    sa.Column('result', sa.JSON(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_inbox')),
+    sa.UniqueConstraint('platform', 'delivery', name=op.f('uq_inbox_platform_delivery'))
+    )
+    with op.batch_alter_table('inbox', schema=None) as batch_op:
+        batch_op.create_index('ix_inbox_open', ['id'], unique=False, sqlite_where=sa.text('done_at IS NULL'), postgresql_where=sa.text('done_at IS NULL'))
+
+    op.create_table('members',
+    sa.Column('person', sa.String(length=128), nullable=False),
+    sa.Column('role', sa.String(32), nullable=False),
+    sa.Column('token_hash', sa.String(length=64), nullable=True),
+    sa.Column('added_by', sa.String(length=128), nullable=False),
+    sa.Column('added_at', sa.DateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('person', name=op.f('pk_members')),
+    sa.UniqueConstraint('token_hash', name=op.f('uq_members_token_hash'))
+    )
     op.create_table('projects',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -50,6 +77,46 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', name=op.f('uq_projects_name')),
     sa.UniqueConstraint('slug', name=op.f('uq_projects_slug'))
     )
+    op.create_table('told',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('entry_id', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_told'))
+    )
+    op.create_table('web_files',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('channel', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('size', sa.Integer(), nullable=False),
+    sa.Column('media_type', sa.String(length=128), nullable=False),
+    sa.Column('by', sa.String(length=128), nullable=False),
+    sa.Column('created_at', sa.DateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_web_files'))
+    )
+    op.create_table('web_messages',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('channel', sa.String(length=64), nullable=False),
+    sa.Column('thread', sa.Integer(), nullable=True),
+    sa.Column('author', sa.String(length=128), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('private_to', sa.String(length=128), nullable=True),
+    sa.Column('revision', sa.Integer(), nullable=False),
+    sa.Column('key', sa.String(length=200), nullable=True),
+    sa.Column('card', sa.JSON(), nullable=True),
+    sa.Column('files', sa.JSON(), nullable=False),
+    sa.Column('deleted', sa.Boolean(), nullable=False),
+    sa.Column('created_at', sa.DateTime(), nullable=False),
+    sa.Column('edited_at', sa.DateTime(), nullable=True),
+    sa.Column('changed', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['thread'], ['web_messages.id'], name=op.f('fk_web_messages_thread')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_web_messages'))
+    )
+    with op.batch_alter_table('web_messages', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_web_messages_changed'), ['changed'], unique=False)
+        batch_op.create_index('ix_web_messages_channel_changed', ['channel', 'changed'], unique=False)
+        batch_op.create_index('ix_web_messages_channel_id', ['channel', 'id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_web_messages_thread'), ['thread'], unique=False)
+        batch_op.create_index('uq_web_messages_card', ['channel', 'key'], unique=True, sqlite_where=sa.text('key IS NOT NULL AND deleted = 0'), postgresql_where=sa.text('key IS NOT NULL AND NOT deleted'))
+
     op.create_table('approvals',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -69,6 +136,43 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_approvals_project_id'), ['project_id'], unique=False)
         batch_op.create_index('uq_approvals_open', ['project_id', 'kind'], unique=True, sqlite_where=sa.text("status = 'open'"), postgresql_where=sa.text("status = 'open'"))
 
+    op.create_table('channels',
+    sa.Column('platform', sa.String(length=16), nullable=False),
+    sa.Column('name', sa.String(length=128), nullable=False),
+    sa.Column('project_id', sa.Integer(), nullable=True),
+    sa.Column('created_at', sa.DateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_channels_project_id')),
+    sa.PrimaryKeyConstraint('platform', 'name', name=op.f('pk_channels'))
+    )
+    op.create_table('outbox',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('platform', sa.String(length=16), nullable=False),
+    sa.Column('channel', sa.String(length=128), nullable=False),
+    sa.Column('thread_key', sa.String(length=200), nullable=True),
+    sa.Column('thread', sa.String(length=128), nullable=True),
+    sa.Column('key', sa.String(length=200), nullable=False),
+    sa.Column('kind', sa.String(32), nullable=False),
+    sa.Column('project_id', sa.Integer(), nullable=True),
+    sa.Column('subject_id', sa.Integer(), nullable=True),
+    sa.Column('card', sa.JSON(), nullable=True),
+    sa.Column('private_to', sa.String(length=128), nullable=True),
+    sa.Column('wanted', sa.Integer(), nullable=False),
+    sa.Column('built', sa.Integer(), nullable=False),
+    sa.Column('message', sa.String(length=128), nullable=True),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('not_before', sa.DateTime(), nullable=True),
+    sa.Column('wanted_at', sa.DateTime(), nullable=False),
+    sa.Column('delivered_at', sa.DateTime(), nullable=True),
+    sa.Column('failed_at', sa.DateTime(), nullable=True),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_outbox_project_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox')),
+    sa.UniqueConstraint('platform', 'channel', 'key', name=op.f('uq_outbox_platform_channel_key'))
+    )
+    with op.batch_alter_table('outbox', schema=None) as batch_op:
+        batch_op.create_index('ix_outbox_open', ['id'], unique=False, sqlite_where=sa.text('wanted != built AND failed_at IS NULL'), postgresql_where=sa.text('wanted != built AND failed_at IS NULL'))
+        batch_op.create_index(batch_op.f('ix_outbox_project_id'), ['project_id'], unique=False)
+
     op.create_table('phases',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -85,6 +189,17 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_phases')),
     sa.UniqueConstraint('project_id', 'position', name=op.f('uq_phases_project_id_position'))
     )
+    op.create_table('project_places',
+    sa.Column('project_id', sa.Integer(), nullable=False),
+    sa.Column('platform', sa.String(length=16), nullable=False),
+    sa.Column('channel', sa.String(length=128), nullable=False),
+    sa.Column('root_key', sa.String(length=200), nullable=False),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_project_places_project_id')),
+    sa.PrimaryKeyConstraint('project_id', name=op.f('pk_project_places'))
+    )
+    with op.batch_alter_table('project_places', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_project_places_channel'), ['channel'], unique=False)
+
     op.create_table('usage_totals',
     sa.Column('project_id', sa.Integer(), nullable=False),
     sa.Column('dimension', sa.String(32), nullable=False),
@@ -274,6 +389,23 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('evidence', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_evidence_task_id'), ['task_id'], unique=False)
+
+    op.create_table('guidance',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('project_id', sa.Integer(), nullable=False),
+    sa.Column('task_id', sa.Integer(), nullable=True),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('person', sa.String(length=128), nullable=False),
+    sa.Column('said_at', sa.DateTime(), nullable=False),
+    sa.Column('taken_by', sa.Integer(), nullable=True),
+    sa.Column('taken_at', sa.DateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_guidance_project_id')),
+    sa.ForeignKeyConstraint(['taken_by'], ['runs.id'], name=op.f('fk_guidance_taken_by')),
+    sa.ForeignKeyConstraint(['task_id'], ['tasks.id'], name=op.f('fk_guidance_task_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_guidance'))
+    )
+    with op.batch_alter_table('guidance', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_guidance_project_id'), ['project_id'], unique=False)
 
     op.create_table('journal',
     sa.Column('id', sa.Integer(), nullable=False),
