@@ -5,6 +5,12 @@ from enum import StrEnum
 
 from core.errors import InputError
 
+TITLE_LIMIT = 150
+BODY_LIMIT = 3_000
+FIELDS = 4
+BUTTONS = 4  # beside a question's options
+OPTION_BUTTONS = 5  # a question with more of them has a select
+
 
 class CardKind(StrEnum):
     """Which card is which (CONTRACT.md §3)."""
@@ -98,7 +104,7 @@ class Subject(StrEnum):
     PLAN = "plan"  # the approval's id
     GATE = "gate"  # the approval's id
     PROJECT = "project"
-    TASK = "task"  # the row's id
+    TASK = "task"  # N, the project's id as `more`; without `more`: the row's id
     QUESTION = "question"
     BUDGET = "budget"  # the project's id
 
@@ -164,8 +170,9 @@ class Picture:
 class Card:
     """Title → state → bar → facts → evidence → who is waited for → buttons (WORDS.md).
 
-    `body` is light Markdown (bold, code, lists, links to ourselves); every word from outside in
-    it is escaped by whoever builds the card. `fallback` is plain text, never empty.
+    `body` is light Markdown, at most BODY_LIMIT characters: core/domain/light.py says exactly
+    what that is, parses it, and escapes words from outside, which whoever builds the card does.
+    Everything else on a card is plain text. `fallback` is never empty.
     """
 
     key: str  # a card's identity, such as plan:todo-api:1
