@@ -147,6 +147,9 @@ class Story:
                 Event.SERVICE_STARTED
                 | Event.SERVICE_STOPPED
                 | Event.PROJECT_CREATED
+                | Event.PROJECT_PAUSED
+                | Event.PROJECT_STOPPED
+                | Event.PROJECT_ARCHIVED
                 | Event.PROJECT_RESUMED
                 | Event.PROJECT_COMPLETED
                 | Event.SPEC_WRITTEN
@@ -162,6 +165,11 @@ class Story:
                 | Event.TASK_PASSED
                 | Event.TASK_REQUEUED
                 | Event.PRESS_REFUSED
+                | Event.GUIDANCE_GIVEN
+                | Event.GUIDANCE_TAKEN
+                | Event.BUDGET_CHANGED
+                | Event.SETTINGS_CHANGED
+                | Event.MEMBER_CHANGED
             ):
                 pass
             case _:

@@ -8,6 +8,9 @@ class Event(StrEnum):
     SERVICE_STOPPED = "service_stopped"
     PROJECT_CREATED = "project_created"
     PROJECT_BLOCKED = "project_blocked"
+    PROJECT_PAUSED = "project_paused"
+    PROJECT_STOPPED = "project_stopped"
+    PROJECT_ARCHIVED = "project_archived"
     PROJECT_RESUMED = "project_resumed"
     PROJECT_COMPLETED = "project_completed"
     QUESTION_ASKED = "question_asked"
@@ -34,12 +37,17 @@ class Event(StrEnum):
     TASK_SKIPPED = "task_skipped"
     TASK_RETRIED = "task_retried"
     TASK_GUIDED = "task_guided"
+    GUIDANCE_GIVEN = "guidance_given"
+    GUIDANCE_TAKEN = "guidance_taken"
     FEATURE_LANDED = "feature_landed"
     LANDING_CONFLICT = "landing_conflict"
     RATE_LIMITED = "rate_limited"
     PRESS_REFUSED = "press_refused"
     BUDGET_WARNING = "budget_warning"
     BUDGET_REACHED = "budget_reached"
+    BUDGET_CHANGED = "budget_changed"
+    SETTINGS_CHANGED = "settings_changed"
+    MEMBER_CHANGED = "member_changed"
 
 
 class Level(StrEnum):

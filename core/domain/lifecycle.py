@@ -120,17 +120,21 @@ TRANSITIONS: dict[type[StrEnum], _Moves] = {
         ProjectStatus.PAUSED: {
             ProjectStatus.RUNNING: _by(_P),
             ProjectStatus.PLANNING: _by(_P),
+            ProjectStatus.INTERVIEWING: _by(_P),
             **_STOP,
         },
         ProjectStatus.BLOCKED: {
             ProjectStatus.RUNNING: _by(_P),
             ProjectStatus.PLANNING: _by(_P),
+            ProjectStatus.INTERVIEWING: _by(_P),
             ProjectStatus.STOPPED: _by(_P),
             ProjectStatus.ARCHIVED: _by(_P),
         },
         ProjectStatus.STOPPED: {
             ProjectStatus.RUNNING: _by(_P),
             ProjectStatus.PLANNING: _by(_P),
+            ProjectStatus.INTERVIEWING: _by(_P),
+            ProjectStatus.AWAITING_APPROVAL: _by(_P),
             ProjectStatus.ARCHIVED: _by(_P),
         },
         ProjectStatus.COMPLETED: {

@@ -16,7 +16,7 @@ from core.domain.lifecycle import (
     move,
 )
 from core.domain.proof import CheckResult
-from core.errors import InputError, StalePress
+from core.errors import InputError, StalePress, StateError
 from core.operations import evidence, journal, plans
 from core.store.tables import Approval, Phase, Plan, Project
 
@@ -86,8 +86,8 @@ def approve(
 ) -> None:
     """Approve what was shown. `main` is where it stands now: the next phase's beginning."""
     approval = _open(tx, approval_id)
+    project = _undecided_project(tx, approval)
     _decide(approval, ApprovalStatus.APPROVED, by, None, now)
-    project = tx.get_one(Project, approval.project_id)
     match approval.kind:
         case ApprovalKind.PLAN:
             row = tx.get_one(Plan, approval.subject_id)
@@ -116,8 +116,8 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
             "A rejection needs a reason.", hint="Type `reject`, a space, and what is wrong."
         )
     approval = _open(tx, approval_id)
+    project = _undecided_project(tx, approval)
     _decide(approval, ApprovalStatus.REJECTED, by, reason, now)
-    project = tx.get_one(Project, approval.project_id)
     project.planner_failures = 0
     match approval.kind:
         case ApprovalKind.PLAN:
@@ -136,10 +136,23 @@ def _open(tx: Session, approval_id: int) -> Approval:
     if approval is None:
         raise StalePress("There is no such decision.")
     if approval.status is not ApprovalStatus.OPEN:
-        when = f" at {approval.decided_at:%H:%M}" if approval.decided_at else ""
+        when = f" at {approval.decided_at:%H:%M} UTC" if approval.decided_at else ""
         who = f" by {approval.decided_by}" if approval.decided_by else ""
-        raise StalePress(f"This was {approval.status!s}{who}{when}; nothing was changed.")
+        raise StalePress(
+            f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."
+        )
     return approval
+
+
+def _undecided_project(tx: Session, approval: Approval) -> Project:
+    """The project, if a decision may move it now."""
+    project = tx.get_one(Project, approval.project_id)
+    if approval.kind is ApprovalKind.PLAN and project.status is not ProjectStatus.AWAITING_APPROVAL:
+        raise StateError(
+            f"{project.name} is {project.status!s}: its plan cannot be decided now.",
+            hint="Start it first.",
+        )
+    return project
 
 
 def _decide(

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain.cards import parse_press
+from core.domain.cards import Form, parse_press
 from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Pressed, Said
 from core.store.chat_tables import Channel, InboxItem
+
+_FORM: TypeAdapter[Form] = TypeAdapter(Form)
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Outcome:
     ok: bool
     text: str
     reason: str = ""  # stale, not_allowed, unknown, missing_values …
+    form: Form | None = None  # what must be filled in first: of missing_values
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,24 @@ def done(tx: Session, item_id: int, outcome: Outcome, *, now: datetime) -> None:
     """Acted upon; call it in the transaction of the effect."""
     item = tx.get_one(InboxItem, item_id)
     item.done_at = now
-    item.result = {"ok": outcome.ok, "text": outcome.text, "reason": outcome.reason}
+    item.result = {
+        "ok": outcome.ok,
+        "text": outcome.text,
+        "reason": outcome.reason,
+        "form": _FORM.dump_python(outcome.form, mode="json") if outcome.form else None,
+    }
 
 
 def _outcome(result: Mapping[str, Any] | None) -> Outcome | None:
-    return Outcome(result["ok"], result["text"], result["reason"]) if result else None
+    if result is None:
+        return None
+    form = result["form"]
+    return Outcome(
+        result["ok"],
+        result["text"],
+        result["reason"],
+        _FORM.validate_python(form) if form else None,
+    )
 
 
 def _content_json(content: Content) -> dict[str, Any]:

@@ -80,6 +80,18 @@ def say(
     tx.flush()
 
 
+def resay(tx: Session, card: Card, *, now: datetime) -> None:
+    """New words for a card that was said, wherever it stands."""
+    for item in tx.scalars(
+        select(OutboxItem).where(OutboxItem.key == card.key, OutboxItem.card.is_not(None))
+    ):
+        if item.wanted == item.built:
+            item.wanted_at = now
+        item.card = _CARD.dump_python(card, mode="json")
+        item.wanted += 1
+        item.failed_at = None
+
+
 def _at(tx: Session, place: Place, key: str) -> OutboxItem | None:
     return tx.scalars(
         select(OutboxItem).where(

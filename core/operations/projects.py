@@ -107,8 +107,7 @@ def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
         ProjectStatus.STOPPED,
     ):
         return
-    planned = project.before_pause is not ProjectStatus.PLANNING
-    move(project, ProjectStatus.RUNNING if planned else ProjectStatus.PLANNING, by=Cause.PERSON)
+    move(project, project.before_pause or ProjectStatus.RUNNING, by=Cause.PERSON)
     project.blocked_reason = None
     project.planner_failures = 0
     project.planner_restarts = 0
@@ -130,6 +129,34 @@ def pause(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
         raise StateError(f"{project.name} is {project.status!s}: there is nothing to pause.")
     project.before_pause = project.status
     move(project, ProjectStatus.PAUSED, by=Cause.PERSON)
+    journal.record(
+        tx, Event.PROJECT_PAUSED, f"{project.name} is paused.", now=now, actor=actor,
+        project=project,
+    )  # fmt: skip
+
+
+def stop(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
+    """Its agents stop at once and nothing starts until a person starts it again."""
+    project = tx.get_one(Project, project_id)
+    if project.status in (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED):
+        raise StateError(f"{project.name} is {project.status!s}: there is nothing to stop.")
+    if project.status not in (ProjectStatus.PAUSED, ProjectStatus.BLOCKED):
+        project.before_pause = project.status
+    move(project, ProjectStatus.STOPPED, by=Cause.PERSON)
+    journal.record(
+        tx, Event.PROJECT_STOPPED, f"{project.name} is stopped.", now=now, actor=actor,
+        project=project,
+    )  # fmt: skip
+
+
+def archive(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
+    """Out of the lists, for good; its repository and its journal stay."""
+    project = tx.get_one(Project, project_id)
+    move(project, ProjectStatus.ARCHIVED, by=Cause.PERSON)
+    journal.record(
+        tx, Event.PROJECT_ARCHIVED, f"{project.name} is archived.", now=now, actor=actor,
+        project=project,
+    )  # fmt: skip
 
 
 def complete(tx: Session, project_id: int, report_commit: str, *, now: datetime) -> None:

@@ -155,6 +155,18 @@ class Member(Table):
     added_at: Mapped[datetime]
 
 
+class ClaimCode(Table):
+    """A one-time code that makes whoever claims it an admin; only its hash is kept."""
+
+    __tablename__ = "claim_codes"
+
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    issued_at: Mapped[datetime]
+    used_by: Mapped[str | None] = mapped_column(String(128))
+    used_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]  # a later one was printed
+
+
 class Guidance(Table):
     """A person's plain message to the agents at work on a project, until one takes it up."""
 
@@ -162,7 +174,8 @@ class Guidance(Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
-    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))  # for this one only
+    inbox_id: Mapped[int | None] = mapped_column(ForeignKey("inbox.id"))  # whose line follows
     text: Mapped[str] = mapped_column(Text)
     person: Mapped[str] = mapped_column(String(128))
     said_at: Mapped[datetime]

@@ -23,6 +23,14 @@ def upgrade() -> None:
     sa.Column('changed_at', sa.DateTime(), nullable=False),
     sa.PrimaryKeyConstraint('upstream', name=op.f('pk_account_windows'))
     )
+    op.create_table('claim_codes',
+    sa.Column('code_hash', sa.String(length=64), nullable=False),
+    sa.Column('issued_at', sa.DateTime(), nullable=False),
+    sa.Column('used_by', sa.String(length=128), nullable=True),
+    sa.Column('used_at', sa.DateTime(), nullable=True),
+    sa.Column('withdrawn_at', sa.DateTime(), nullable=True),
+    sa.PrimaryKeyConstraint('code_hash', name=op.f('pk_claim_codes'))
+    )
     op.create_table('inbox',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('platform', sa.String(length=16), nullable=False),
@@ -394,11 +402,13 @@ def upgrade() -> None:
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
     sa.Column('task_id', sa.Integer(), nullable=True),
+    sa.Column('inbox_id', sa.Integer(), nullable=True),
     sa.Column('text', sa.Text(), nullable=False),
     sa.Column('person', sa.String(length=128), nullable=False),
     sa.Column('said_at', sa.DateTime(), nullable=False),
     sa.Column('taken_by', sa.Integer(), nullable=True),
     sa.Column('taken_at', sa.DateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['inbox_id'], ['inbox.id'], name=op.f('fk_guidance_inbox_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_guidance_project_id')),
     sa.ForeignKeyConstraint(['taken_by'], ['runs.id'], name=op.f('fk_guidance_taken_by')),
     sa.ForeignKeyConstraint(['task_id'], ['tasks.id'], name=op.f('fk_guidance_task_id')),
