@@ -5,7 +5,9 @@ AutocoderError
 │   ├── BadSpec
 │   ├── BadName
 │   ├── BadSetting
-│   └── PlanRefused
+│   ├── PlanRefused
+│   └── NotFound             no such thing                           → HTTP 404
+├── NotAllowed               the person's role does not reach        → HTTP 403
 ├── StateError               the state of the thing forbids it       → HTTP 409
 │   ├── ForbiddenTransition
 │   ├── StalePress
@@ -53,6 +55,16 @@ class BadSetting(InputError):
 
 class PlanRefused(InputError):
     """The plan cannot be used."""
+
+
+class NotFound(InputError):
+    """There is no such thing."""
+
+
+class NotAllowed(AutocoderError):
+    """Your role does not allow this."""
+
+    hint = "Ask an admin: `/autocoder members` lists them."
 
 
 class StateError(AutocoderError):

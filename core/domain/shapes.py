@@ -1,0 +1,409 @@
+"""The JSON shapes of CONTRACT.md §3: one definition for REST, the web chat and the report.
+
+Money is a decimal string in USD, times are ISO 8601 in UTC and end in `Z`. A task's id is its
+number in its project; other ids are the service's own.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic reads these on Python 3.11 too
+
+from core.domain.cards import Button, Card, Input
+from core.domain.messages import Message
+from core.domain.money import Tokens
+
+
+class TokensData(TypedDict):
+    input: int
+    output: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+
+
+class SpentData(TypedDict):
+    messages: int
+    tokens: TokensData
+    cost_usd: str
+
+
+class UsageData(TypedDict):
+    project: str | None  # None: all projects
+    messages: int
+    tokens: TokensData
+    cost_usd: str
+    unpriced_messages: int
+    by_model: dict[str, SpentData]
+    by_kind: dict[str, SpentData]
+    by_phase: dict[str, SpentData]
+    by_feature: dict[str, SpentData]
+    by_task: dict[str, SpentData]
+    by_day: dict[str, SpentData]
+
+
+class HistoryData(TypedDict):
+    message_id: str
+    at: str
+    model: str
+    kind: str
+    run_id: int
+    task_id: int | None
+    feature_id: int | None
+    phase_id: int | None
+    project: str
+    tokens: TokensData
+    cost_usd: str | None  # None: the model has no known price
+
+
+class CountsData(TypedDict):
+    total: int
+    pending: int
+    in_progress: int
+    passing: int
+    stuck: int
+    skipped: int
+
+
+class EstimateData(TypedDict):
+    cost_usd: list[str]
+    minutes: list[int]
+
+
+class WaitingData(TypedDict):
+    reason: str
+    until: str | None
+    text: str
+
+
+class ProjectData(TypedDict):
+    id: int
+    name: str
+    slug: str
+    status: str
+    channels: list[str]
+    path: str
+    phase_id: int | None
+    mode: str
+    tasks: CountsData
+    agents: int
+    cost_usd: str
+    budget: str
+    estimate: EstimateData | None
+    waiting: WaitingData | None
+    settings: dict[str, Any]
+    created_at: str
+    completed_at: str | None
+    practice: bool
+
+
+class PhaseData(TypedDict):
+    id: int
+    position: int
+    name: str
+    description: str
+    status: str
+
+
+class FeatureData(TypedDict):
+    id: int
+    phase_id: int
+    name: str
+    slug: str
+    description: str
+    spec: str
+    status: str
+    priority: int
+    branch: str
+    agent: str | None
+    depends_on: list[int]
+    landed_commit: str | None
+
+
+class CheckData(TypedDict):
+    command: str
+    exit_code: int
+    output: str
+    seconds: float
+
+
+class EvidenceData(TypedDict):
+    id: int
+    accepted: bool
+    verdict: str
+    run_id: int | None
+    commit: str
+    at: str
+    own_tests: list[str]
+    checks: list[CheckData]
+
+
+class TaskData(TypedDict):
+    id: int
+    feature_id: int
+    name: str
+    category: str
+    description: str
+    steps: list[str]
+    complexity: int
+    checks: list[str]
+    depends_on: list[int]
+    files: list[str]
+    priority: int
+    status: str
+    attempts: int
+    last_error: str | None
+    recovery_notes: str | None
+    reason: str
+    evidence: list[EvidenceData]
+
+
+class RunData(TypedDict):
+    id: int
+    kind: str
+    status: str
+    outcome: str | None
+    task_ids: list[int]
+    feature_id: int | None
+    phase_id: int | None
+    model: str
+    session_id: str
+    host: str
+    pid: int | None
+    attempt: int
+    started_at: str
+    ended_at: str | None
+    messages: int
+    tokens: TokensData
+    cost_usd: str
+
+
+class ApprovalData(TypedDict):
+    id: int
+    kind: str
+    subject_id: int
+    status: str
+    opened_at: str
+    decided_at: str | None
+    decided_by: str | None
+    reason: str | None
+
+
+class JournalData(TypedDict):
+    id: int
+    at: str
+    level: str
+    category: str
+    event: str
+    text: str
+    actor: str
+    run_id: int | None
+    task_id: int | None
+    feature_id: int | None
+    phase_id: int | None
+    data: dict[str, Any]
+    hash: str
+    previous_hash: str
+
+
+class GraphNodeData(TypedDict):
+    id: str  # feature:3, task:12
+    kind: str
+    name: str
+    status: str
+    phase_id: int
+    feature_id: int
+
+
+# `from` is no name in Python, hence the call.
+GraphEdgeData = TypedDict("GraphEdgeData", {"from": str, "to": str})
+
+
+class GraphData(TypedDict):
+    """An edge leads from what comes first to what waits for it."""
+
+    nodes: list[GraphNodeData]
+    edges: list[GraphEdgeData]
+
+
+class MemberData(TypedDict):
+    user: str
+    role: str
+    added_by: str
+    added_at: str
+
+
+class ChannelData(TypedDict):
+    name: str
+    last_message: int
+    projects: int
+
+
+class OptionData(TypedDict):
+    label: str
+    value: str
+
+
+class InputData(TypedDict):
+    name: str
+    label: str
+    kind: str
+    required: bool
+    max_length: int
+    options: list[OptionData]
+
+
+class FormData(TypedDict):
+    title: str
+    inputs: list[InputData]
+
+
+class ButtonData(TypedDict):
+    label: str
+    action_id: str
+    style: str
+    form: FormData | None
+
+
+class FieldData(TypedDict):
+    name: str
+    value: str
+
+
+class ProgressData(TypedDict):
+    done: int
+    total: int
+
+
+class PictureData(TypedDict):
+    url: str
+    alt: str
+
+
+class CardData(TypedDict):
+    key: str
+    kind: str
+    project: str | None
+    title: str
+    body: str
+    fields: list[FieldData]
+    progress: ProgressData | None
+    pictures: list[PictureData]
+    tone: str
+    buttons: list[ButtonData]
+    inputs: list[InputData]
+
+
+class FileData(TypedDict):
+    id: str
+    name: str
+    size: int
+
+
+class MessageData(TypedDict):
+    id: int
+    channel: str
+    thread: int | None
+    author: str
+    text: str
+    private_to: str | None
+    revision: int
+    created_at: str
+    edited_at: str | None
+    deleted: bool
+    card: CardData | None
+    files: list[FileData]
+
+
+def usd(amount: Decimal) -> str:
+    return f"{amount:f}"  # never an exponent
+
+
+def utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def maybe_utc(moment: datetime | None) -> str | None:
+    return utc(moment) if moment else None
+
+
+def tokens(value: Tokens) -> TokensData:
+    return {
+        "input": value.input,
+        "output": value.output,
+        "cache_read": value.cache_read,
+        "cache_write_5m": value.cache_write_5m,
+        "cache_write_1h": value.cache_write_1h,
+    }
+
+
+def message(value: Message) -> MessageData:
+    return {
+        "id": value.id,
+        "channel": value.channel,
+        "thread": value.thread,
+        "author": value.author,
+        "text": value.text,
+        "private_to": value.private_to,
+        "revision": value.revision,
+        "created_at": utc(value.created_at),
+        "edited_at": maybe_utc(value.edited_at),
+        "deleted": value.deleted,
+        "card": card(value.card) if value.card else None,
+        "files": [{"id": f.id, "name": f.name, "size": f.size} for f in value.files],
+    }
+
+
+def card(value: Card) -> CardData:
+    progress = value.progress
+    return {
+        "key": value.key,
+        "kind": value.kind.value,
+        "project": value.project,
+        "title": value.title,
+        "body": value.body,
+        "fields": [{"name": field.name, "value": field.value} for field in value.fields],
+        "progress": {"done": progress.done, "total": progress.total} if progress else None,
+        "pictures": [{"url": picture.url, "alt": picture.alt} for picture in value.pictures],
+        "tone": value.tone.value,
+        "buttons": [_button(button) for button in value.buttons],
+        "inputs": [_input(each) for each in value.inputs],
+    }
+
+
+def form_of(value: Card, action_id: str) -> FormData | None:
+    """What a button of this card, or the card itself, asks to be filled in."""
+    for button in value.buttons:
+        if button.press.encode() == action_id:
+            if button.form is not None:
+                return {
+                    "title": button.form.title,
+                    "inputs": [_input(each) for each in button.form.inputs],
+                }
+            if value.inputs:
+                return {"title": value.title, "inputs": [_input(each) for each in value.inputs]}
+    return None
+
+
+def _button(value: Button) -> ButtonData:
+    form: FormData | None = None
+    if value.form is not None:
+        form = {"title": value.form.title, "inputs": [_input(each) for each in value.form.inputs]}
+    return {
+        "label": value.label,
+        "action_id": value.press.encode(),
+        "style": value.style.value,
+        "form": form,
+    }
+
+
+def _input(value: Input) -> InputData:
+    return {
+        "name": value.name,
+        "label": value.label,
+        "kind": value.kind.value,
+        "required": value.required,
+        "max_length": value.max_length,
+        "options": [{"label": option.label, "value": option.value} for option in value.options],
+    }
