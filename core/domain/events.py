@@ -48,6 +48,7 @@ class Event(StrEnum):
     BUDGET_CHANGED = "budget_changed"
     SETTINGS_CHANGED = "settings_changed"
     MEMBER_CHANGED = "member_changed"
+    CARD_GIVEN_UP = "card_given_up"
 
 
 class Level(StrEnum):

@@ -1,9 +1,9 @@
-"""Light Markdown, the markup of `Card.body`: written by cards, read by every platform.
+r"""Light Markdown, the markup of `Card.body`: written by cards, read by every platform.
 
 A body is lines; a newline ends one, an empty line stands between paragraphs, a line that begins
 with `- ` is an item of a list. Within a line there are `**bold**`, `` `code` `` and
 `[words](/path)`, a link to a page of the service itself; they do not nest. A backslash before any
-of ``\\ ` * [ -`` makes it an ordinary character, but not inside code. Nothing else is markup.
+of ``\ ` * [ -`` makes it an ordinary character, but not inside code. Nothing else is markup.
 """
 
 import re

@@ -81,6 +81,7 @@ def wishes(event: Event) -> tuple[Wish, ...]:
             | Event.GUIDANCE_GIVEN  # acknowledged where it was said
             | Event.GUIDANCE_TAKEN
             | Event.MEMBER_CHANGED
+            | Event.CARD_GIVEN_UP
         ):
             return ()
         case _:

@@ -18,6 +18,7 @@ from core.domain.lifecycle import (
 from core.domain.proof import CheckResult
 from core.errors import InputError, StalePress, StateError
 from core.operations import evidence, journal, plans
+from core.ports.host import DiffStat
 from core.store.tables import Approval, Phase, Plan, Project
 
 
@@ -27,27 +28,34 @@ def open_gate(
     commit: str,
     checks: Sequence[CheckResult],
     *,
+    diff: DiffStat | None = None,
     now: datetime,
 ) -> None:
-    """Ask at the gate of a phase whose features have all landed, with the proof on `main`."""
+    """Ask at the gate of a phase whose features have all landed, with the proof on `main`.
+
+    `diff` sums up what changed on `main` since the phase began.
+    """
     phase = tx.get_one(Phase, phase_id)
     if phase.status is not PhaseStatus.IN_PROGRESS:
         return
     move(phase, PhaseStatus.AWAITING_APPROVAL, by=Cause.SERVICE)
-    tx.add(
-        Approval(
-            project_id=phase.project_id,
-            kind=ApprovalKind.GATE,
-            subject_id=phase.id,
-            version=commit,
-            status=ApprovalStatus.OPEN,
-            checks=[evidence.to_json(check) for check in checks],
-            opened_at=now,
-        )
+    approval = Approval(
+        project_id=phase.project_id,
+        kind=ApprovalKind.GATE,
+        subject_id=phase.id,
+        version=commit,
+        status=ApprovalStatus.OPEN,
+        checks=[evidence.to_json(check) for check in checks],
+        diff_files=diff.files if diff else None,
+        diff_added=diff.added if diff else None,
+        diff_removed=diff.removed if diff else None,
+        opened_at=now,
     )
+    tx.add(approval)
+    tx.flush()
     journal.record(
         tx, Event.PHASE_READY, f"Phase {phase.name} is ready for a decision.", now=now,
-        phase=phase,
+        phase=phase, data={"approval": approval.id},
     )  # fmt: skip
 
 

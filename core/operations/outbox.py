@@ -1,16 +1,20 @@
 """Cards on their way: wanted in the transaction of what they tell, delivered after it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from core.domain.cards import Card, CardKind
+from core.domain.events import Event, Level
+from core.operations import journal
 from core.ports.chat import Place
 from core.store.chat_tables import OutboxItem, ProjectPlace
+from core.store.tables import Project
 
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)
 
@@ -29,10 +33,7 @@ def want(
     """A live card shall be posted, or brought up to date where it stands."""
     item = _at(tx, place, key)
     if item is not None:
-        if item.wanted == item.built:
-            item.wanted_at = now
-        item.wanted += 1
-        item.failed_at = None
+        _want_again(item, now)
         return
     tx.add(
         OutboxItem(
@@ -85,11 +86,8 @@ def resay(tx: Session, card: Card, *, now: datetime) -> None:
     for item in tx.scalars(
         select(OutboxItem).where(OutboxItem.key == card.key, OutboxItem.card.is_not(None))
     ):
-        if item.wanted == item.built:
-            item.wanted_at = now
         item.card = _CARD.dump_python(card, mode="json")
-        item.wanted += 1
-        item.failed_at = None
+        _want_again(item, now)
 
 
 def _at(tx: Session, place: Place, key: str) -> OutboxItem | None:
@@ -115,77 +113,126 @@ class Due:
     fixed: Card | None
     private_to: str | None
     wanted: int
+    built: int  # the wish that stands there; as `wanted`, where only the clock made it stale
     message: str | None
+    digest: str | None  # of what stands there
     attempts: int
     wanted_at: datetime
 
 
 def due(tx: Session, platform: str, *, now: datetime, limit: int = 50) -> tuple[Due, ...]:
     """Cards of a platform that wait, oldest first; a thread waits for its root."""
-    rows = tx.scalars(
-        select(OutboxItem)
+    root = aliased(OutboxItem)
+    waiting = (
+        select(OutboxItem, root.message)
+        .outerjoin(
+            root,
+            (root.platform == OutboxItem.platform)
+            & (root.channel == OutboxItem.channel)
+            & (root.key == OutboxItem.thread_key)
+            & (root.id != OutboxItem.id),
+        )
         .where(
             OutboxItem.platform == platform,
-            OutboxItem.wanted != OutboxItem.built,
             OutboxItem.failed_at.is_(None),
             or_(OutboxItem.not_before.is_(None), OutboxItem.not_before <= now),
+            or_(root.id.is_(None), root.message.is_not(None)),
+            or_(
+                OutboxItem.thread_key.is_(None),
+                OutboxItem.thread_key == OutboxItem.key,
+                root.id.is_not(None),
+            ),
         )
         .order_by(OutboxItem.id)
         .limit(limit)
     )
-    found = []
-    for row in rows:
-        thread = row.thread
-        if row.thread_key is not None and row.thread_key != row.key:
-            root = _at(tx, Place(platform, row.channel), row.thread_key)
-            if root is None or root.message is None:
-                continue
-            thread = root.message
-        found.append(
-            Due(
-                id=row.id,
-                place=Place(platform, row.channel, thread),
-                key=row.key,
-                kind=row.kind,
-                project_id=row.project_id,
-                subject_id=row.subject_id,
-                fixed=_CARD.validate_python(row.card) if row.card else None,
-                private_to=row.private_to,
-                wanted=row.wanted,
-                message=row.message,
-                attempts=row.attempts,
-                wanted_at=row.wanted_at,
-            )
+    wanted = tx.execute(waiting.where(OutboxItem.wanted != OutboxItem.built)).tuples().all()
+    stale = tx.execute(
+        waiting.where(OutboxItem.again_at <= now, OutboxItem.wanted == OutboxItem.built)
+    ).tuples()
+    return tuple(_due(row, message) for row, message in (*wanted, *stale))
+
+
+def standing(
+    tx: Session, platform: str, kind: CardKind, project_ids: Collection[int], *, now: datetime
+) -> tuple[Due, ...]:
+    """Cards of these projects that stand there and may be edited now, wanted or not."""
+    rows = tx.scalars(
+        select(OutboxItem).where(
+            OutboxItem.platform == platform,
+            OutboxItem.project_id.in_(project_ids),
+            OutboxItem.kind == kind,
+            OutboxItem.message.is_not(None),
+            OutboxItem.failed_at.is_(None),
+            or_(OutboxItem.not_before.is_(None), OutboxItem.not_before <= now),
         )
-    return tuple(found)
+    )
+    return tuple(_due(row, None) for row in rows)
+
+
+def _due(row: OutboxItem, root_message: str | None) -> Due:
+    return Due(
+        id=row.id,
+        place=Place(row.platform, row.channel, root_message or row.thread),
+        key=row.key,
+        kind=row.kind,
+        project_id=row.project_id,
+        subject_id=row.subject_id,
+        fixed=_CARD.validate_python(row.card) if row.card else None,
+        private_to=row.private_to,
+        wanted=row.wanted,
+        built=row.built,
+        message=row.message,
+        digest=row.digest,
+        attempts=row.attempts,
+        wanted_at=row.wanted_at,
+    )
 
 
 def next_due(tx: Session, platform: str, *, now: datetime) -> datetime | None:
-    """When the next waiting card may go out that may not yet."""
-    return tx.scalars(
-        select(OutboxItem.not_before)
-        .where(
-            OutboxItem.platform == platform,
-            OutboxItem.wanted != OutboxItem.built,
-            OutboxItem.failed_at.is_(None),
-            OutboxItem.not_before > now,
+    """When the next card may go out that waits, or the clock makes one stale."""
+    open_items = select(OutboxItem).where(
+        OutboxItem.platform == platform, OutboxItem.failed_at.is_(None)
+    )
+    held = tx.scalar(
+        open_items.with_only_columns(func.min(OutboxItem.not_before)).where(
+            OutboxItem.wanted != OutboxItem.built, OutboxItem.not_before > now
         )
-        .order_by(OutboxItem.not_before)
-        .limit(1)
-    ).first()
+    )
+    again = tx.execute(
+        open_items.with_only_columns(OutboxItem.again_at, OutboxItem.not_before).where(
+            OutboxItem.again_at.is_not(None)
+        )
+    ).tuples()
+    stale = (max(at, free or at) for at, free in again if at is not None)
+    moments = [moment for moment in (held, *stale) if moment is not None and moment > now]
+    return min(moments, default=None)
 
 
 def delivered(
-    tx: Session, item_id: int, built: int, message: str, *, not_before: datetime, now: datetime
+    tx: Session,
+    item_id: int,
+    built: int,
+    message: str,
+    *,
+    digest: str | None = None,
+    not_before: datetime,
+    again_at: datetime | None = None,
+    now: datetime,
 ) -> None:
-    """It stands there as of wish `built`; its next edit waits until `not_before`."""
+    """It stands there as of wish `built`; its next edit waits until `not_before`.
+
+    `digest` tells its content from another; `again_at`: the clock makes it stale then.
+    """
     item = tx.get_one(OutboxItem, item_id)
     item.built = max(item.built, built)
     item.message = message
+    item.digest = digest
     item.attempts = 0
     item.error = None
     item.delivered_at = now
     item.not_before = not_before
+    item.again_at = again_at
     if item.wanted != item.built:
         item.wanted_at = now
 
@@ -193,13 +240,52 @@ def delivered(
 def failed(
     tx: Session, item_id: int, error: str, *, retry_at: datetime | None, now: datetime
 ) -> None:
-    """It could not be delivered; `retry_at` None: given up."""
+    """It could not be delivered; `retry_at` None: given up, which the journal keeps."""
     item = tx.get_one(OutboxItem, item_id)
     item.attempts += 1
     item.error = error[:2000]
     item.not_before = retry_at
     if retry_at is None:
         item.failed_at = now
+        item.again_at = None
+        project = tx.get(Project, item.project_id) if item.project_id else None
+        journal.record(
+            tx,
+            Event.CARD_GIVEN_UP,
+            f"The card {item.key} could not be shown in {item.platform}:{item.channel} after"
+            f" {item.attempts} tries: {error[:300]}",
+            now=now,
+            level=Level.WARNING,
+            project=project,
+            data={"key": item.key},
+        )
+
+
+def refresh(tx: Session, project_id: int, kind: CardKind, subject_id: int | None = None, *,
+            now: datetime) -> None:  # fmt: skip
+    """Bring what stands of this kind (and subject) up to date; nothing is posted."""
+    query = select(OutboxItem).where(
+        OutboxItem.project_id == project_id, OutboxItem.kind == kind, OutboxItem.card.is_(None)
+    )
+    if subject_id is not None:
+        query = query.where(OutboxItem.subject_id == subject_id)
+    for item in tx.scalars(query):
+        _want_again(item, now)
+
+
+def count(tx: Session, project_id: int, kind: CardKind, subject_id: int | None = None) -> int:
+    """How many cards of this kind (and subject) were ever wanted in a project."""
+    query = select(func.count()).where(OutboxItem.project_id == project_id, OutboxItem.kind == kind)
+    if subject_id is not None:
+        query = query.where(OutboxItem.subject_id == subject_id)
+    return tx.scalar(query) or 0
+
+
+def _want_again(item: OutboxItem, now: datetime) -> None:
+    if item.wanted == item.built:
+        item.wanted_at = now
+    item.wanted += 1
+    item.failed_at = None
 
 
 def root_key(slug: str) -> str:

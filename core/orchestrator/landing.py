@@ -113,8 +113,9 @@ class Lander:
             main = await self._main(proof.slug)
             results = await self._prove(proof.slug, main, proof.setup, proof.checks, every=True)
             if all(result.green for result in results):
+                diff = await parts.workspaces.diff_stat(proof.slug, proof.base or main, main)
                 await parts.store.run(
-                    approvals.open_gate, phase_id, main, results, now=parts.clock()
+                    approvals.open_gate, phase_id, main, results, diff=diff, now=parts.clock()
                 )
             elif proof.failures + 1 >= GATE_LIMIT:
                 red = ", ".join(result.command for result in results if not result.green)
@@ -228,6 +229,7 @@ class _GateProof:
     setup: tuple[str, ...]
     checks: tuple[str, ...]
     failures: int
+    base: str | None  # where `main` stood when the phase began
 
 
 def _gate_proof(tx: Session, phase_id: int) -> _GateProof:
@@ -240,4 +242,5 @@ def _gate_proof(tx: Session, phase_id: int) -> _GateProof:
         setup=tuple(project.setup),
         checks=features.landed_checks(tx, project.id),
         failures=phase.gate_failures,
+        base=phase.base_commit or project.first_commit,
     )

@@ -46,6 +46,8 @@ class OutboxItem(Table):
         UniqueConstraint("platform", "channel", "key"),
         Index("ix_outbox_open", "id", sqlite_where=text("wanted != built AND failed_at IS NULL"),
               postgresql_where=text("wanted != built AND failed_at IS NULL")),
+        Index("ix_outbox_again", "again_at", sqlite_where=text("again_at IS NOT NULL"),
+              postgresql_where=text("again_at IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -64,6 +66,8 @@ class OutboxItem(Table):
     message: Mapped[str | None] = mapped_column(String(128))  # where it stands, once posted
     attempts: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[datetime | None]
+    again_at: Mapped[datetime | None]  # the clock alone makes it stale then: a wait ends
+    digest: Mapped[str | None] = mapped_column(String(64))  # of the card as it stands
     wanted_at: Mapped[datetime]  # since when the newest state waits: the card's delay
     delivered_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]

@@ -358,7 +358,11 @@ class Approval(Table):
     version: Mapped[str] = mapped_column(String(64))  # plan version, or the commit of the gate
     status: Mapped[ApprovalStatus]
     checks: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # a gate's, on `main`
+    diff_files: Mapped[int | None]  # a gate's, since the phase began
+    diff_added: Mapped[int | None]
+    diff_removed: Mapped[int | None]
     opened_at: Mapped[datetime]
+    reminded_at: Mapped[datetime | None]
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[str | None] = mapped_column(String(128))
     reason: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,284 @@
+"""Turning what the journal says into cards that are wanted, and open decisions into reminders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from core.domain import notices
+from core.domain.cards import CardKind
+from core.domain.events import Event
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
+from core.domain.notices import Wish
+from core.operations import outbox
+from core.ports.chat import Place
+from core.store.chat_tables import ProjectPlace, Told
+from core.store.tables import (
+    Approval,
+    Feature,
+    JournalEntry,
+    Plan,
+    Project,
+    Question,
+    Task,
+)
+
+BATCH = 500  # journal entries in one transaction
+_EVERYWHERE = frozenset(
+    event for event in Event if any(wish.everywhere for wish in notices.wishes(event))
+)
+_AT_WORK = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RUNNING)
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where a project's cards stand."""
+
+    project_id: int
+    slug: str
+    place: Place
+    root_key: str
+
+
+def untold(tx: Session) -> bool:
+    """Whether `tell` has something to do."""
+    last = tx.scalar(select(func.max(JournalEntry.id))) or 0
+    told = tx.get(Told, 1)
+    return last > (told.entry_id if told else 0)
+
+
+def tell(tx: Session, *, now: datetime) -> bool:
+    """Want the cards of the next journal entries; True while more of them may be left.
+
+    The cursor moves in the same transaction, so each entry is told once. Entries of projects
+    that do not live in chat are passed over.
+    """
+    told = tx.get(Told, 1)
+    if told is None:
+        told = Told(id=1, entry_id=0)
+        tx.add(told)
+    last = tx.scalar(select(func.max(JournalEntry.id))) or 0
+    entries = tx.scalars(
+        select(JournalEntry)
+        .where(
+            JournalEntry.id > told.entry_id,
+            JournalEntry.event.in_(notices.TOLD),
+            or_(
+                JournalEntry.project_id.in_(select(ProjectPlace.project_id)),
+                JournalEntry.event.in_(_EVERYWHERE),
+            ),
+        )
+        .order_by(JournalEntry.id)
+        .limit(BATCH)
+    ).all()
+    more = len(entries) == BATCH
+    told.entry_id = entries[-1].id if more else last
+    teller = _Teller(tx, now)
+    for entry in entries:
+        for wish in notices.wishes(entry.event):
+            for home in teller.homes(wish, entry):
+                teller.grant(home, wish, entry)
+    return more
+
+
+class _Teller:
+    """One batch: a card that many entries change is wanted once."""
+
+    def __init__(self, tx: Session, now: datetime) -> None:
+        self._tx = tx
+        self._now = now
+        self._homes: dict[int, _Home | None] = {}
+        self._wanted: set[tuple[int, str]] = set()
+        self._refreshed: set[tuple[int, CardKind, int | None]] = set()
+
+    def homes(self, wish: Wish, entry: JournalEntry) -> Sequence[_Home]:
+        if not wish.everywhere:
+            home = self._home(entry.project_id) if entry.project_id else None
+            return [home] if home else []
+        ids = self._tx.scalars(
+            select(Project.id)
+            .join(ProjectPlace, ProjectPlace.project_id == Project.id)
+            .where(Project.status.in_(_AT_WORK))
+            .order_by(Project.id)
+        )
+        found = (self._home(project_id) for project_id in ids.all())
+        return [home for home in found if home]
+
+    def _home(self, project_id: int) -> _Home | None:
+        if project_id not in self._homes:
+            found = outbox.place_of(self._tx, project_id)
+            self._homes[project_id] = found and _Home(
+                project_id, self._tx.get_one(Project, project_id).slug, *found
+            )
+        return self._homes[project_id]
+
+    def grant(self, home: _Home, wish: Wish, entry: JournalEntry) -> None:
+        """Want the card of one wish; which one it is, the entry says."""
+        match wish.kind:
+            case CardKind.INTERVIEW:
+                if wish.post:
+                    self._want(home, wish.kind, home.root_key, home.project_id, in_thread=False)
+                else:
+                    self._refresh(home, wish.kind)
+            case CardKind.PROGRESS:
+                if wish.post:
+                    key = f"progress:{home.slug}"
+                    self._want(home, wish.kind, key, home.project_id, in_thread=False)
+                else:
+                    self._refresh(home, wish.kind)
+            case CardKind.QUESTION:
+                question = self._question(entry)
+                if question is not None:
+                    self._want(home, wish.kind, f"question:{home.slug}:{question}", question)
+            case CardKind.SPEC:
+                self._spec(home, entry)
+            case CardKind.PLAN:
+                self._plans(home)
+            case CardKind.GATE:
+                self._gate(home, entry)
+            case CardKind.LANDED:
+                feature = self._tx.get(Feature, entry.feature_id) if entry.feature_id else None
+                if feature is not None:
+                    self._want(home, wish.kind, f"landed:{home.slug}:{feature.slug}", feature.id)
+            case CardKind.STUCK:
+                self._stuck(home, wish, entry)
+            case CardKind.BUDGET | CardKind.LIMIT | CardKind.REPORT | CardKind.ERROR:
+                if not wish.post:
+                    self._refresh(home, wish.kind)
+                    return
+                self._refresh(home, wish.kind)  # an earlier one is no longer the one to act upon
+                number = outbox.count(self._tx, home.project_id, wish.kind) + 1
+                name = "blocked" if wish.kind is CardKind.ERROR else wish.kind.value
+                self._want(home, wish.kind, f"{name}:{home.slug}:{number}", entry.id)
+            case CardKind.DIGEST | CardKind.ANSWER | CardKind.HELP:
+                pass  # asked for or timed, never told by an event
+            case _:
+                assert_never(wish.kind)
+
+    def _question(self, entry: JournalEntry) -> int | None:
+        known = self._tx.get(Question, entry.data.get("question") or 0)
+        return known.id if known else None
+
+    def _spec(self, home: _Home, entry: JournalEntry) -> None:
+        number = outbox.count(self._tx, home.project_id, CardKind.SPEC) + 1
+        tail = f":{number}" if number > 1 else ""
+        self._want(home, CardKind.SPEC, f"spec:{home.slug}{tail}", entry.id)
+
+    def _plans(self, home: _Home) -> None:
+        """The newest plan's card; an earlier one may have lost its buttons by it."""
+        self._refresh(home, CardKind.PLAN)
+        plan = self._tx.scalars(
+            select(Plan)
+            .where(Plan.project_id == home.project_id)
+            .order_by(Plan.version.desc())
+            .limit(1)
+        ).first()
+        if plan is not None:
+            self._want(home, CardKind.PLAN, f"plan:{home.slug}:{plan.version}", plan.id)
+
+    def _gate(self, home: _Home, entry: JournalEntry) -> None:
+        approval = self._tx.scalars(
+            select(Approval)
+            .where(
+                Approval.project_id == home.project_id,
+                Approval.kind == ApprovalKind.GATE,
+                Approval.subject_id == entry.phase_id,
+            )
+            .order_by(Approval.id.desc())
+            .limit(1)
+        ).first()
+        if approval is not None:
+            self._refresh(home, CardKind.GATE, approval.id)
+            self._want(home, CardKind.GATE, f"gate:{home.slug}:{approval.id}", approval.id)
+
+    def _stuck(self, home: _Home, wish: Wish, entry: JournalEntry) -> None:
+        task = self._tx.get(Task, entry.task_id) if entry.task_id else None
+        if task is None:
+            return
+        self._refresh(home, CardKind.STUCK, task.id)
+        if wish.post:
+            times = outbox.count(self._tx, home.project_id, CardKind.STUCK, task.id) + 1
+            tail = f":{times}" if times > 1 else ""
+            self._want(home, CardKind.STUCK, f"stuck:{home.slug}:{task.number}{tail}", task.id)
+
+    def _refresh(self, home: _Home, kind: CardKind, subject_id: int | None = None) -> None:
+        if (home.project_id, kind, subject_id) not in self._refreshed:
+            self._refreshed.add((home.project_id, kind, subject_id))
+            outbox.refresh(self._tx, home.project_id, kind, subject_id, now=self._now)
+
+    def _want(
+        self, home: _Home, kind: CardKind, key: str, subject_id: int, *, in_thread: bool = True
+    ) -> None:
+        if (home.project_id, key) in self._wanted:
+            return
+        self._wanted.add((home.project_id, key))
+        outbox.want(
+            self._tx,
+            home.place,
+            key,
+            kind,
+            project_id=home.project_id,
+            subject_id=subject_id,
+            thread_key=home.root_key if in_thread else None,
+            now=self._now,
+        )
+
+
+def next_reminder(tx: Session, after: timedelta) -> datetime | None:
+    """When somebody is next reminded of a plan or a gate that waits."""
+    moments = [
+        (approval.reminded_at or approval.opened_at) + after for approval in _waiting_decisions(tx)
+    ]
+    return min(moments, default=None)
+
+
+def remind(tx: Session, after: timedelta, *, now: datetime) -> None:
+    """A line in the thread for each decision that waits `after` since it was last called to mind.
+
+    However long the service was away, it is one reminder.
+    """
+    for approval in _waiting_decisions(tx):
+        if (approval.reminded_at or approval.opened_at) + after > now:
+            continue
+        approval.reminded_at = now
+        found = outbox.place_of(tx, approval.project_id)
+        if found is None:
+            continue
+        place, root = found
+        slug = tx.get_one(Project, approval.project_id).slug
+        kind, subject, key = _decision_card(tx, approval, slug)
+        outbox.refresh(tx, approval.project_id, kind, subject, now=now)
+        number = outbox.count(tx, approval.project_id, kind, subject)
+        outbox.want(
+            tx,
+            place,
+            f"{key}:reminder-{number}",
+            kind,
+            project_id=approval.project_id,
+            subject_id=subject,
+            thread_key=root,
+            now=now,
+        )
+
+
+def _waiting_decisions(tx: Session) -> Sequence[Approval]:
+    return tx.scalars(
+        select(Approval)
+        .join(ProjectPlace, ProjectPlace.project_id == Approval.project_id)
+        .where(Approval.status == ApprovalStatus.OPEN)
+        .order_by(Approval.id)
+    ).all()
+
+
+def _decision_card(tx: Session, approval: Approval, slug: str) -> tuple[CardKind, int, str]:
+    match approval.kind:
+        case ApprovalKind.PLAN:
+            key = f"plan:{slug}:{approval.version}"
+            return CardKind.PLAN, approval.subject_id, key
+        case ApprovalKind.GATE:
+            return CardKind.GATE, approval.id, f"gate:{slug}:{approval.id}"
+        case _:
+            assert_never(approval.kind)
