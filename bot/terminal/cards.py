@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from bot import wording
+from bot.cards import words
 from bot.terminal.layout import Heading, Item, Labelled, Mark, Output, Row, Words
 from bot.terminal.view import GatePrompt, PlanPrompt, Prompt, QuestionPrompt, StuckPrompt
 from core.domain.lifecycle import FeatureStatus, TaskStatus
@@ -13,7 +14,6 @@ from core.domain.report import Report
 
 MOST_CHANGES = 14
 MOST_FEATURES = 40
-MOST_CHECKS = 8
 ERROR_LINES = 4
 
 
@@ -63,17 +63,6 @@ def card(prompt: Prompt, board: Report, agents: int) -> Iterator[Item]:
             assert_never(prompt)
 
 
-def plan_size(plan: Plan) -> str:
-    """`2 phases, 4 features, 14 tasks`."""
-    return ", ".join(
-        (
-            wording.count(len(plan.phases), "phase"),
-            wording.count(len(plan.features()), "feature"),
-            wording.count(len(plan.tasks()), "task"),
-        )
-    )
-
-
 def _plan(prompt: PlanPrompt, board: Report, agents: int) -> Iterator[Item]:
     line = prompt.plan
     plan, forecast = line.plan, line.estimate
@@ -94,17 +83,11 @@ def _plan(prompt: PlanPrompt, board: Report, agents: int) -> Iterator[Item]:
             ("Time", f"about {time} with {wording.count(agents, 'agent')}"),
         )
     )
-    own = len(plan.check_commands()) - len(dict.fromkeys(plan.checks))
-    checks = _some(plan.checks) if plan.checks else ""
-    if own:
-        checks += f"{' · and ' if checks else ''}{own} of single tasks"
-    facts = [("Checks", checks or "none")]
+    facts = [("Checks", words.plan_checks(plan))]
     if plan.run:
         facts.append(("Run", wording.one_line(plan.run, 120)))
-    tasks = plan.tasks()
-    hardest = max(range(len(tasks)), key=lambda n: tasks[n].complexity, default=None)
-    if hardest is not None and tasks[hardest].complexity > 2:
-        facts.append(("Riskiest", f"{hardest + 1} {wording.one_line(tasks[hardest].name, 80)}"))
+    if riskiest := words.riskiest(plan):
+        facts.append(("Riskiest", riskiest))
     yield Labelled(tuple(facts))
     if plan.setup:
         yield Row(
@@ -129,7 +112,7 @@ def plan_rows(plan: Plan) -> Iterator[Item]:
             strong=True,
         )
         inside = {feature.name: lifted[feature.name] for feature in phase.features}
-        depths = _depths(inside)
+        depths = words.depths(inside)
         for feature in phase.features[: max(left, 0)]:
             waits = sorted(lifted[feature.name])
             depth = depths[feature.name]
@@ -148,30 +131,10 @@ def plan_rows(plan: Plan) -> Iterator[Item]:
             yield Words(f"and {wording.count(hidden, 'more feature')}: see details", depth=1)
 
 
-def _depths(graph: dict[str, set[str]]) -> dict[str, int]:
-    """How many features of the same phase stand before each; the graph has no cycle."""
-    found: dict[str, int] = {}
-    waiting = dict(graph)
-    while waiting:
-        ready = [n for n, waits in waiting.items() if not (waits & waiting.keys())]
-        for name in ready or list(waiting):
-            inside = [found[other] + 1 for other in waiting[name] if other in found]
-            found[name] = max(inside, default=0)
-        for name in ready or list(waiting):
-            del waiting[name]
-    return found
-
-
-def _some(commands: tuple[str, ...]) -> str:
-    shown = [wording.one_line(command, 80) for command in commands[:MOST_CHECKS]]
-    more = len(commands) - len(shown)
-    return " · ".join(shown) + (f" · and {more} more" if more else "")
-
-
 def diff_words(prompt: GatePrompt) -> str:
     """`31 files, +1,284 −96`."""
     diff = prompt.diff
-    return f"{wording.count(diff.files, 'file')}, +{diff.added:,} −{diff.removed:,}"
+    return words.diff(diff.files, diff.added, diff.removed)
 
 
 def _gate(prompt: GatePrompt, board: Report) -> Iterator[Item]:
@@ -214,39 +177,16 @@ def _gate(prompt: GatePrompt, board: Report) -> Iterator[Item]:
     )
     checks = prompt.approval.checks
     yield Words(f"Evidence on main at {wording.commit(prompt.approval.version)}")
-    for check in checks[: MOST_CHECKS * 2]:
+    for check in checks[: words.MOST_CHECKS * 2]:
         yield check_row(check)
-    if len(checks) > MOST_CHECKS * 2:
-        yield Words(f"and {len(checks) - MOST_CHECKS * 2} more checks: see details", depth=1)
+    if len(checks) > words.MOST_CHECKS * 2:
+        yield Words(f"and {len(checks) - words.MOST_CHECKS * 2} more checks: see details", depth=1)
 
 
 def check_row(check: CheckResult) -> Row:
     """`✓ pytest -q · 48 passed in 3.1 s · exit 0, 3.1 s`."""
-    facts = f"exit {check.exit_code}, {wording.duration(check.seconds)}"
-    if last := summary_line(check.output):
-        facts = f"{last} · {facts}"
     mark = Mark.DONE if check.green else Mark.STOPPED
-    return Row(wording.one_line(check.command, 120), facts, mark, depth=1)
-
-
-def summary_line(output: str) -> str:
-    """The line in which a test program sums up, if it seems to."""
-    for line in reversed(wording.clean(output).strip().split("\n")[-12:]):
-        if "passed" in line or "failed" in line or line.startswith("Ran "):
-            return wording.one_line(line.strip("= "), 70)
-    return ""
-
-
-def telling_line(error: str) -> str:
-    """The one line of an error that says most."""
-    lines = [line.strip() for line in wording.clean(error).split("\n") if line.strip()]
-    lines = [line.removeprefix("E ").strip() for line in lines]  # pytest's margin
-    telling = [
-        line
-        for line in lines
-        if any(word in line for word in ("Error:", "Error ", "assert", "!=", "error:", "Expected"))
-    ]
-    return wording.one_line((telling or lines or [""])[-1], 160)
+    return Row(wording.one_line(check.command, 120), words.check_facts(check), mark, depth=1)
 
 
 def _stuck(prompt: StuckPrompt) -> Iterator[Item]:
@@ -256,15 +196,14 @@ def _stuck(prompt: StuckPrompt) -> Iterator[Item]:
         mark=Mark.STOPPED,
         strong=True,
     )
-    tries = wording.count(task.attempts, "attempt") if task.attempts else "No attempt"
-    same = f", the same error {task.error_repeats} times" if task.error_repeats > 1 else ""
-    yield Words(f"{tries}{same}. Other work goes on.")
+    yield Words(f"{words.tries(task.attempts, task.error_repeats)}. Other work goes on.")
     if task.last_error:
-        lines = [n for n in wording.clean(task.last_error).strip().split("\n") if n.strip()]
-        yield Output(tuple(lines[:1] + lines[1:][-ERROR_LINES:]))
+        yield Output(words.error_lines(task.last_error, ERROR_LINES))
     if task.recovery_notes:
         yield Words(f"Notes: {wording.one_line(task.recovery_notes, 300)}")
-    yield Labelled((("Cost so far", wording.usd(task.cost_usd)), ("Checks", _some(task.checks))))
+    yield Labelled(
+        (("Cost so far", wording.usd(task.cost_usd)), ("Checks", words.some(task.checks)))
+    )
 
 
 def _question(prompt: QuestionPrompt) -> Iterator[Item]:
@@ -279,4 +218,4 @@ def heading(prompt: PlanPrompt) -> Heading:
     """What stands over the plan's section."""
     cost = wording.usd_range(*prompt.plan.estimate.cost_usd)
     version = f"plan {prompt.plan.version}: " if prompt.plan.version > 1 else ""
-    return Heading("Plan", f"{version}{plan_size(prompt.plan.plan)}, about {cost}")
+    return Heading("Plan", f"{version}{words.plan_size(prompt.plan.plan)}, about {cost}")

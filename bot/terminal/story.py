@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import assert_never
 
 from bot import wording
+from bot.cards import words
 from bot.terminal import cards
 from bot.terminal.details import details
 from bot.terminal.layout import FAINT, Heading, Item, Labelled, Mark, Row, Words
@@ -48,14 +49,14 @@ class Story:
         if header.practice:
             yield Row(PRACTICE, mark=Mark.WAITS)
         yield Words(
-            f"home {header.home} · SQLite · {box_words(header.box)} ·"
+            f"home {header.home} · SQLite · {words.sandbox(header.box)} ·"
             f" {wording.count(header.agents, 'agent')} at most ·"
             " Ctrl-C stops, running it again resumes",
             FAINT,
         )
         if header.box is not BoxLevel.FULL:
             yield Row(
-                f"The sandbox is not whole: {box_words(header.box)}",
+                f"The sandbox is not whole: {words.sandbox(header.box)}",
                 "agents could reach more of this host than their work; see autocoder check",
                 Mark.WAITS,
             )
@@ -203,7 +204,7 @@ class Story:
         same = f", same error {task.error_repeats} times" if task.error_repeats > 1 else ""
         return Row(
             f"Task {task.number} stuck{same}",
-            cards.telling_line(task.last_error or ""),
+            words.telling_line(task.last_error or ""),
             Mark.STOPPED,
             at,
             wording.usd(task.cost_usd),
@@ -325,18 +326,6 @@ class Story:
             self._sections.append(heading.title)
         number = self._sections.index(heading.title) + 1
         yield Heading(f"{number} {heading.title}", heading.right)
-
-
-def box_words(level: BoxLevel) -> str:
-    match level:
-        case BoxLevel.FULL:
-            return "sandbox on (bubblewrap)"
-        case BoxLevel.REDUCED:
-            return "sandbox reduced"
-        case BoxLevel.NONE:
-            return "no sandbox"
-        case _:
-            assert_never(level)
 
 
 def _ending(report: Report) -> Iterator[Item]:

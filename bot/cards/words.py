@@ -1,0 +1,148 @@
+"""What is said of plans, checks, errors and agents, on cards and in the terminal alike."""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from bot import wording
+from core.domain.lifecycle import PhaseStatus, TaskStatus
+from core.domain.plan import Plan
+from core.domain.proof import CheckResult
+from core.ports.host import BoxLevel
+
+DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
+MOST_CHECKS = 8
+
+PHASE_MARKS = {
+    PhaseStatus.PENDING: PENDING,
+    PhaseStatus.IN_PROGRESS: PROGRESS,
+    PhaseStatus.AWAITING_APPROVAL: WAITS,
+    PhaseStatus.COMPLETED: DONE,
+}
+TASK_MARKS = {
+    TaskStatus.PENDING: PENDING,
+    TaskStatus.IN_PROGRESS: PROGRESS,
+    TaskStatus.PASSING: DONE,
+    TaskStatus.STUCK: STOPPED,
+    TaskStatus.SKIPPED: STOPPED,
+}
+_OWN_TOOLS = {  # what an agent tells us, in words for people
+    "calls task_get_next": "takes its next task",
+    "calls task_get": "reads its task",
+    "calls task_mark_passing": "its checks are run",
+    "calls task_mark_failing": "gives up for now",
+    "calls task_release": "gives its task back",
+    "calls task_skip": "puts its task behind the others",
+    "calls ask_person": "asks a person",
+    "calls plan_submit": "submits the plan",
+}
+
+
+def doing(activity: str) -> str:
+    """What an agent does right now, in words for people."""
+    return _OWN_TOOLS.get(activity, activity) or "thinking"
+
+
+def plan_size(plan: Plan) -> str:
+    """`2 phases, 4 features, 14 tasks`."""
+    return ", ".join(
+        (
+            wording.count(len(plan.phases), "phase"),
+            wording.count(len(plan.features()), "feature"),
+            wording.count(len(plan.tasks()), "task"),
+        )
+    )
+
+
+def diff(files: int, added: int, removed: int) -> str:
+    """`31 files, +1,284 −96`."""
+    return f"{wording.count(files, 'file')}, +{added:,} −{removed:,}"
+
+
+def depths(graph: Mapping[str, set[str]]) -> dict[str, int]:
+    """How many features of the same phase stand before each; the graph has no cycle."""
+    found: dict[str, int] = {}
+    waiting = dict(graph)
+    while waiting:
+        ready = [n for n, waits in waiting.items() if not (waits & waiting.keys())]
+        for name in ready or list(waiting):
+            inside = [found[other] + 1 for other in waiting[name] if other in found]
+            found[name] = max(inside, default=0)
+        for name in ready or list(waiting):
+            del waiting[name]
+    return found
+
+
+def riskiest(plan: Plan) -> str:
+    """`9 Sign-in and session tokens`: the hardest task, if one is hard."""
+    tasks = plan.tasks()
+    hardest = max(range(len(tasks)), key=lambda n: tasks[n].complexity, default=None)
+    if hardest is None or tasks[hardest].complexity <= 2:
+        return ""
+    return f"{hardest + 1} {wording.one_line(tasks[hardest].name, 80)}"
+
+
+def some(commands: Sequence[str]) -> str:
+    """`pytest -q · ruff check . · and 3 more`."""
+    shown = [wording.one_line(command, 80) for command in commands[:MOST_CHECKS]]
+    more = len(commands) - len(shown)
+    return " · ".join(shown) + (f" · and {more} more" if more else "")
+
+
+def plan_checks(plan: Plan) -> str:
+    """The plan-wide checks, and how many tasks bring of their own."""
+    own = len(plan.check_commands()) - len(dict.fromkeys(plan.checks))
+    checks = some(plan.checks) if plan.checks else ""
+    if own:
+        checks += f"{' · and ' if checks else ''}{own} of single tasks"
+    return checks or "none"
+
+
+def check_facts(check: CheckResult) -> str:
+    """`48 passed in 3.1 s · exit 0, 3.1 s`."""
+    facts = f"exit {check.exit_code}, {wording.duration(check.seconds)}"
+    last = summary_line(check.output)
+    return f"{last} · {facts}" if last else facts
+
+
+def summary_line(output: str) -> str:
+    """The line in which a test program sums up, if it seems to."""
+    for line in reversed(wording.clean(output).strip().split("\n")[-12:]):
+        if "passed" in line or "failed" in line or line.startswith("Ran "):
+            return wording.one_line(line.strip("= "), 70)
+    return ""
+
+
+def telling_line(error: str) -> str:
+    """The one line of an error that says most."""
+    lines = [line.strip() for line in wording.clean(error).split("\n") if line.strip()]
+    lines = [line.removeprefix("E ").strip() for line in lines]  # pytest's margin
+    telling = [
+        line
+        for line in lines
+        if any(word in line for word in ("Error:", "Error ", "assert", "!=", "error:", "Expected"))
+    ]
+    return wording.one_line((telling or lines or [""])[-1], 160)
+
+
+def error_lines(error: str, most: int) -> tuple[str, ...]:
+    """Its first line, and the last ones."""
+    lines = [line for line in wording.clean(error).strip().split("\n") if line.strip()]
+    return tuple(lines[:1] + lines[1:][-most:])
+
+
+def tries(attempts: int, repeats: int) -> str:
+    """`5 attempts, the same error 3 times`."""
+    made = wording.count(attempts, "attempt") if attempts else "No attempt"
+    return made + (f", the same error {repeats} times" if repeats > 1 else "")
+
+
+def sandbox(level: BoxLevel) -> str:
+    match level:
+        case BoxLevel.FULL:
+            return "sandbox on (bubblewrap)"
+        case BoxLevel.REDUCED:
+            return "sandbox reduced"
+        case BoxLevel.NONE:
+            return "no sandbox"
+        case _:
+            assert_never(level)
