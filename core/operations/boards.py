@@ -1,0 +1,284 @@
+"""A project as its live card shows it: sums and what is going on, whatever its size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.domain.lifecycle import (
+    ApprovalKind,
+    ApprovalStatus,
+    FeatureStatus,
+    PhaseStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+)
+from core.domain.money import Dimension, to_usd
+from core.domain.plan import Estimate, estimate
+from core.domain.report import Counts
+from core.store.tables import (
+    AccountWindow,
+    Approval,
+    Evidence,
+    Feature,
+    Phase,
+    Project,
+    Question,
+    Run,
+    Task,
+    UsageTotal,
+)
+
+PACE = 21  # proofs of which the pace is taken
+MOST_STUCK = 20
+
+
+@dataclass(frozen=True)
+class PhaseOnBoard:
+    id: int
+    position: int
+    name: str
+    status: PhaseStatus
+    counts: Counts
+    approved_by: str | None
+    approved_at: datetime | None
+
+
+@dataclass(frozen=True)
+class AgentOnBoard:
+    """A run that has not ended."""
+
+    run_id: int
+    agent: str  # coder-1
+    status: RunStatus
+    model: str
+    task: int | None  # its number
+    name: str | None  # the task's
+    mending: bool  # a check of this task failed in this run
+    started_at: datetime
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Something that waits for a person."""
+
+    what: str  # "Task 11", "The gate of phase 1"
+    since: datetime
+    approver: bool  # only an approver can act
+
+
+@dataclass(frozen=True)
+class Board:
+    """One project now."""
+
+    id: int
+    name: str
+    slug: str
+    status: ProjectStatus
+    practice: bool
+    blocked_reason: str | None
+    budget_usd: Decimal
+    cost_usd: Decimal  # list price
+    spent_usd: Decimal  # what the budget counts
+    counts: Counts
+    phases: tuple[PhaseOnBoard, ...]
+    agents: tuple[AgentOnBoard, ...]
+    landing: tuple[str, ...]  # features on their way to `main` without an agent
+    planned: Estimate | None  # of every task that was planned
+    passed_at: tuple[datetime, ...]  # the last proofs, oldest first
+    waits: tuple[Wait, ...]
+    window_until: datetime | None
+    created_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def open_phase(self) -> PhaseOnBoard | None:
+        return next((p for p in self.phases if p.status is not PhaseStatus.COMPLETED), None)
+
+
+def load(tx: Session, project_id: int, *, upstream: str, parallel: int) -> Board:
+    """Read what the card shows; its queries count rather than list tasks."""
+    project = tx.get_one(Project, project_id)
+    window = tx.get(AccountWindow, upstream)
+    by_phase = _counts(tx, project_id)
+    levels = tx.execute(
+        select(Task.complexity, func.count())
+        .where(Task.project_id == project_id)
+        .group_by(Task.complexity)
+    ).tuples()
+    complexities = [level for level, number in levels for _ in range(number)]
+    cost, spent = spending_of(tx, project_id)
+    return Board(
+        id=project.id,
+        name=project.name,
+        slug=project.slug,
+        status=project.status,
+        practice=project.practice,
+        blocked_reason=project.blocked_reason,
+        budget_usd=to_usd(project.budget_micro_usd),
+        cost_usd=cost,
+        spent_usd=spent,
+        counts=_sum(by_phase),
+        phases=_phases(tx, project_id, by_phase),
+        agents=_agents(tx, project_id),
+        landing=_landing(tx, project_id),
+        planned=estimate(complexities, parallel=parallel) if complexities else None,
+        passed_at=_passed_at(tx, project_id),
+        waits=_waits(tx, project_id),
+        window_until=window.until if window else None,
+        created_at=project.created_at,
+        completed_at=project.completed_at,
+    )
+
+
+def spending_of(tx: Session, project_id: int) -> tuple[Decimal, Decimal]:
+    """What a project cost at list price, and what its budget counts."""
+    total = tx.get(UsageTotal, (project_id, Dimension.PROJECT, str(project_id)))
+    if total is None:
+        return Decimal(0), Decimal(0)
+    return to_usd(total.micro_usd), to_usd(total.assumed_micro_usd)
+
+
+def cost_of(tx: Session, project_id: int, dimension: Dimension, key: int) -> Decimal:
+    """What one task, feature, phase or run cost at list price."""
+    total = tx.get(UsageTotal, (project_id, dimension, str(key)))
+    return to_usd(total.micro_usd) if total else Decimal(0)
+
+
+def _counts(tx: Session, project_id: int) -> dict[int, dict[TaskStatus, int]]:
+    found: dict[int, dict[TaskStatus, int]] = {}
+    rows = tx.execute(
+        select(Task.phase_id, Task.status, func.count())
+        .where(Task.project_id == project_id)
+        .group_by(Task.phase_id, Task.status)
+    ).tuples()
+    for phase_id, status, number in rows:
+        found.setdefault(phase_id, {})[status] = number
+    return found
+
+
+def _as_counts(tally: Mapping[TaskStatus, int]) -> Counts:
+    return Counts(
+        total=sum(tally.values()),
+        pending=tally.get(TaskStatus.PENDING, 0),
+        in_progress=tally.get(TaskStatus.IN_PROGRESS, 0),
+        passing=tally.get(TaskStatus.PASSING, 0),
+        stuck=tally.get(TaskStatus.STUCK, 0),
+        skipped=tally.get(TaskStatus.SKIPPED, 0),
+    )
+
+
+def _sum(by_phase: Mapping[int, Mapping[TaskStatus, int]]) -> Counts:
+    whole: dict[TaskStatus, int] = {}
+    for tally in by_phase.values():
+        for status, number in tally.items():
+            whole[status] = whole.get(status, 0) + number
+    return _as_counts(whole)
+
+
+def _phases(
+    tx: Session, project_id: int, by_phase: Mapping[int, Mapping[TaskStatus, int]]
+) -> tuple[PhaseOnBoard, ...]:
+    approved = {
+        row.subject_id: row
+        for row in tx.scalars(
+            select(Approval).where(
+                Approval.project_id == project_id,
+                Approval.kind == ApprovalKind.GATE,
+                Approval.status == ApprovalStatus.APPROVED,
+            )
+        )
+    }
+    rows = tx.scalars(select(Phase).where(Phase.project_id == project_id).order_by(Phase.position))
+    return tuple(
+        PhaseOnBoard(
+            id=row.id,
+            position=row.position,
+            name=row.name,
+            status=row.status,
+            counts=_as_counts(by_phase.get(row.id, {})),
+            approved_by=approved[row.id].decided_by if row.id in approved else None,
+            approved_at=approved[row.id].decided_at if row.id in approved else None,
+        )
+        for row in rows
+    )
+
+
+def _agents(tx: Session, project_id: int) -> tuple[AgentOnBoard, ...]:
+    rows = tx.execute(
+        select(Run, Task.number, Task.name, Task.refusals)
+        .outerjoin(Task, (Task.run_id == Run.id) & (Task.status == TaskStatus.IN_PROGRESS))
+        .where(Run.project_id == project_id, Run.status != RunStatus.ENDED)
+        .order_by(Run.id)
+    )
+    return tuple(
+        AgentOnBoard(
+            run_id=run.id,
+            agent=f"{run.kind.value}-{run.seat}",
+            status=run.status,
+            model=run.model,
+            task=number,
+            name=name,
+            mending=bool(refusals),
+            started_at=run.started_at,
+            cost_usd=cost_of(tx, project_id, Dimension.RUN, run.id),
+        )
+        for run, number, name, refusals in rows
+    )
+
+
+def _landing(tx: Session, project_id: int) -> tuple[str, ...]:
+    return tuple(
+        tx.scalars(
+            select(Feature.name)
+            .where(Feature.project_id == project_id, Feature.status == FeatureStatus.LANDING)
+            .order_by(Feature.position)
+        )
+    )
+
+
+def _passed_at(tx: Session, project_id: int) -> tuple[datetime, ...]:
+    rows = tx.scalars(
+        select(Evidence.at)
+        .join(Task, Task.id == Evidence.task_id)
+        .where(Task.project_id == project_id, Evidence.accepted)
+        .order_by(Evidence.id.desc())
+        .limit(PACE)
+    ).all()
+    return tuple(reversed(rows))
+
+
+def _waits(tx: Session, project_id: int) -> tuple[Wait, ...]:
+    """Decisions, questions, stuck tasks: in the order in which they began to wait."""
+    found = []
+    for approval in tx.scalars(
+        select(Approval).where(
+            Approval.project_id == project_id, Approval.status == ApprovalStatus.OPEN
+        )
+    ):
+        what = "The plan"
+        if approval.kind is ApprovalKind.GATE:
+            what = f"The gate of phase {tx.get_one(Phase, approval.subject_id).position}"
+        found.append(Wait(what, approval.opened_at, approver=True))
+    asked = tx.execute(
+        select(Question.asked_at, Run.kind, Run.seat)
+        .join(Run, Run.id == Question.run_id)
+        .where(Question.project_id == project_id, Question.answer.is_(None))
+    ).tuples()
+    for at, kind, seat in asked:
+        found.append(Wait(f"A question of {kind.value}-{seat}", at, approver=False))
+    stuck = tx.execute(
+        select(Task.number, Task.stuck_at)
+        .where(Task.project_id == project_id, Task.status == TaskStatus.STUCK)
+        .order_by(Task.number)
+        .limit(MOST_STUCK)
+    ).tuples()
+    for number, stuck_at in stuck:
+        if stuck_at is not None:
+            found.append(Wait(f"Task {number}", stuck_at, approver=False))
+    return tuple(sorted(found, key=lambda wait: wait.since))
