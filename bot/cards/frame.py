@@ -1,0 +1,151 @@
+"""What all cards have in common: how lines become a body, who decided, buttons with their forms."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from hashlib import sha256
+
+from bot import wording
+from bot.cards import words
+from core.domain import light
+from core.domain.cards import (
+    BODY_LIMIT,
+    TITLE_LIMIT,
+    Button,
+    Card,
+    Form,
+    Input,
+    Label,
+    Press,
+    Style,
+    Subject,
+)
+from core.ports.host import BoxLevel
+
+REASON_LIMIT = 4_000
+FALLBACK_LIMIT = 600
+_ROOM_FOR_MORE = 40
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a card depends on beside the database."""
+
+    now: datetime
+    upstream: str  # whose account window counts
+    parallel: int  # agents at once in a project
+    box: BoxLevel
+    activity: Mapping[int, str] = field(default_factory=dict)  # run → what its agent does
+    zone: tzinfo | None = None  # None: the host's
+    remind_after: timedelta | None = None
+    chain: Sequence[str] = ("haiku", "sonnet", "opus")
+
+    def clock(self, moment: datetime) -> str:
+        return wording.clock(moment, self.now, self.zone)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A card as it is now; the clock alone makes it another one at `again_at`."""
+
+    card: Card
+    again_at: datetime | None = None
+
+
+def said(text: str, limit: int = 200) -> str:
+    """Somebody's words on one line, safe in a body."""
+    return light.escape(wording.one_line(text, limit))
+
+
+def spoken(text: str, limit: int) -> str:
+    """Somebody's words with their lines, safe in a body."""
+    lines = wording.cut(wording.clean(text).strip(), limit).split("\n")
+    return light.escape("\n".join(line.rstrip() for line in lines))
+
+
+def bold(text: str, limit: int = 200) -> str:
+    return light.bold(wording.one_line(text, limit))
+
+
+def code(text: str, limit: int = 160) -> str:
+    return light.code(wording.one_line(text, limit))
+
+
+def title(text: str) -> str:
+    return wording.one_line(text, TITLE_LIMIT)
+
+
+def body(lines: Iterable[str], tail: Iterable[str] = ()) -> str:
+    """As many whole lines as a card takes, and always the tail: who is waited for, what it is."""
+    kept, end = list(lines), [line for line in tail if line]
+    room = BODY_LIMIT - sum(len(line) + 1 for line in end) - _ROOM_FOR_MORE
+    length, shown = 0, 0
+    for line in kept:
+        length += len(line) + 1
+        if length > room:
+            break
+        shown += 1
+    left = len(kept) - shown
+    more = [f"and {wording.count(left, 'more line')}: see details"] if left else []
+    return "\n".join([*kept[:shown], *more, *end]).strip("\n")
+
+
+def fallback(*parts: str) -> str:
+    """Title, state and who waits, as one plain line."""
+    sentences = [light.plain(part).strip() for part in parts if part.strip()]
+    text = " ".join(s if s[-1:] in ".!?:…" else f"{s}." for s in sentences if s)
+    return wording.one_line(text, FALLBACK_LIMIT) or "autocoder"
+
+
+def footnote(practice: bool, box: BoxLevel) -> str:
+    """What every card says of a build that is not what it seems, or not held back whole."""
+    notes = []
+    if practice:
+        notes.append("practice model: scripted, offline, costs nothing")
+    if box is not BoxLevel.FULL:
+        notes.append(f"{words.sandbox(box)}: agents could reach more of this host")
+    text = "; ".join(notes)
+    return f"{words.WAITS} {text[0].upper()}{text[1:]}" if text else ""
+
+
+def approved(by: str | None, at: datetime | None, scene: Scene, done: str = "Approved") -> str:
+    """`✓ Approved by NAME, Thu 10:48`."""
+    return _decided(words.DONE, done, by, at, scene)
+
+
+def refused(by: str | None, at: datetime | None, scene: Scene, done: str = "Rejected") -> str:
+    return _decided(words.STOPPED, done, by, at, scene)
+
+
+def _decided(mark: str, done: str, by: str | None, at: datetime | None, scene: Scene) -> str:
+    who = f" by {said(by, 128)}" if by else ""
+    when = f", {scene.clock(at)}" if at else ""
+    return f"{mark} {done}{who}{when}"
+
+
+def button(
+    text: str,
+    label: Label,
+    subject: Subject,
+    number: int,
+    *,
+    more: str = "",
+    style: Style = Style.DEFAULT,
+    form: Form | None = None,
+) -> Button:
+    return Button(text, Press(label, subject, number, more), style, form)
+
+
+def words_form(heading: str, name: str, label: str, *, limit: int = REASON_LIMIT) -> Form:
+    """One long text."""
+    return Form(title(heading), (Input(name, label, max_length=limit),))
+
+
+def confirm(heading: str) -> Form:
+    """Nothing to fill in: pressing once more is the confirmation."""
+    return Form(title(heading), ())
+
+
+def digest(card: Card) -> str:
+    """Tells a card's content from another's."""
+    return sha256(repr(card).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,337 @@
+"""The live card of a project: how far it is, who does what, what it cost, who is waited for."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from statistics import median
+from typing import assert_never
+
+from sqlalchemy.orm import Session
+
+from bot import wording
+from bot.cards import words
+from bot.cards.frame import (
+    Drawn,
+    Scene,
+    body,
+    bold,
+    button,
+    confirm,
+    fallback,
+    footnote,
+    said,
+    title,
+)
+from core.domain.cards import (
+    Button,
+    Card,
+    CardKind,
+    Field,
+    Label,
+    Progress,
+    Subject,
+    Tone,
+)
+from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus
+from core.operations import boards
+from core.operations.boards import AgentOnBoard, Board
+
+NEAR = 4  # phases that are named
+MOST_AGENTS = 8
+MOST_WAITS = 4
+LEAST_PASSED = 3  # before anything is foretold
+
+
+def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
+    board = boards.load(tx, project_id, upstream=scene.upstream, parallel=scene.parallel)
+    waits = list(waits_of(board, scene))
+    left = time_left(board, scene.now)
+    state = _state(board)
+    card = Card(
+        key=key,
+        kind=CardKind.PROGRESS,
+        title=title(f"{board.name}: {state}"),
+        body=body(
+            [*_sums(board), *_phases(board, scene), *_agents(board, scene), *_service(board)],
+            [*waits, footnote(board.practice, scene.box)],
+        ),
+        fallback=fallback(f"{board.name}: {state}", *_short(board), *waits[:2]),
+        project=board.name,
+        fields=_fields(board, left, scene),
+        progress=_bar(board),
+        tone=_tone(board, scene),
+        buttons=buttons(board.id, board.status, board.name),
+    )
+    return Drawn(card, _again_at(board, scene))
+
+
+def _again_at(board: Board, scene: Scene) -> datetime | None:
+    """While agents work its minutes run; else a wait for the account's limit ends by the clock."""
+    if any(run.status is not RunStatus.WAITING for run in board.agents):
+        return scene.now + timedelta(minutes=1)
+    until = board.window_until
+    return until if until and until > scene.now and _works(board) else None
+
+
+def _works(board: Board) -> bool:
+    return board.status in (ProjectStatus.PLANNING, ProjectStatus.RUNNING)
+
+
+def _state(board: Board) -> str:
+    match board.status:
+        case ProjectStatus.INTERVIEWING:
+            return "interview"
+        case ProjectStatus.PLANNING:
+            return "being planned"
+        case ProjectStatus.AWAITING_APPROVAL:
+            return "the plan waits for approval"
+        case ProjectStatus.RUNNING:
+            return _running(board)
+        case ProjectStatus.PAUSED:
+            return "paused"
+        case ProjectStatus.BLOCKED:
+            return "blocked"
+        case ProjectStatus.COMPLETED:
+            return "complete"
+        case ProjectStatus.STOPPED:
+            return "stopped"
+        case ProjectStatus.ARCHIVED:
+            return "archived"
+        case _:
+            assert_never(board.status)
+
+
+def _running(board: Board) -> str:
+    phase = board.open_phase
+    if phase is None:
+        return "the report is being written"
+    of = f"phase {phase.position} of {len(board.phases)}"
+    if phase.status is PhaseStatus.AWAITING_APPROVAL:
+        return f"{of} waits at its gate"
+    return f"building {of}"
+
+
+def _tone(board: Board, scene: Scene) -> Tone:
+    match board.status:
+        case ProjectStatus.COMPLETED:
+            return Tone.SUCCESS
+        case ProjectStatus.BLOCKED:
+            return Tone.DANGER
+        case ProjectStatus.PAUSED | ProjectStatus.STOPPED:
+            return Tone.WARNING
+        case (
+            ProjectStatus.INTERVIEWING
+            | ProjectStatus.PLANNING
+            | ProjectStatus.AWAITING_APPROVAL
+            | ProjectStatus.RUNNING
+            | ProjectStatus.ARCHIVED
+        ):
+            held = board.window_until and board.window_until > scene.now
+            return Tone.WARNING if board.waits or held else Tone.INFO
+        case _:
+            assert_never(board.status)
+
+
+def _bar(board: Board) -> Progress | None:
+    counts = board.counts
+    return Progress(counts.passing + counts.skipped, counts.total) if counts.total else None
+
+
+def _sums(board: Board) -> Iterator[str]:
+    counts = board.counts
+    if not counts.total:
+        return
+    done = counts.passing + counts.skipped
+    share = wording.percent(done, counts.total)
+    yield f"**{counts.passing} of {counts.total}** tasks passing, {share}"
+    rest = (
+        (words.PROGRESS, counts.in_progress, "in progress"),
+        (words.STOPPED, counts.stuck, "stuck"),
+        (words.STOPPED, counts.skipped, "skipped"),
+        (words.PENDING, counts.pending, "pending"),
+    )
+    line = " · ".join(f"{mark} {number:,} {name}" for mark, number, name in rest if number)
+    if line:
+        yield line
+
+
+def _short(board: Board) -> Iterator[str]:
+    """The sums in one sentence: `9 of 14 passing, 1 stuck, $5.70 of $12.00`."""
+    counts = board.counts
+    spent = f"{wording.usd(board.cost_usd)} of {wording.usd(board.budget_usd)}"
+    if not counts.total:
+        yield spent
+        return
+    stuck = f", {counts.stuck} stuck" if counts.stuck else ""
+    yield f"{counts.passing} of {counts.total} passing{stuck}, {spent}"
+
+
+def _phases(board: Board, scene: Scene) -> Iterator[str]:
+    if board.phases:
+        yield ""
+    now = board.open_phase
+    begin = max((now.position - 2) if now else len(board.phases) - NEAR, 0)
+    if begin:
+        yield f"{words.DONE} {wording.count(begin, 'phase')} before"
+    for phase in board.phases[begin : begin + NEAR]:
+        line = f"{words.PHASE_MARKS[phase.status]} {bold(f'{phase.position} {phase.name}', 80)}"
+        line += f" {phase.counts.passing}/{phase.counts.total}"
+        if phase.approved_by and phase.approved_at:
+            line += f", approved by {said(phase.approved_by)} {scene.clock(phase.approved_at)}"
+        yield line
+    later = len(board.phases) - begin - NEAR
+    if later > 0:
+        yield f"{words.PENDING} and {wording.count(later, 'more phase')}"
+
+
+def _agents(board: Board, scene: Scene) -> Iterator[str]:
+    if board.agents:
+        yield ""
+    for run in board.agents[:MOST_AGENTS]:
+        yield from _agent(run, scene)
+    if len(board.agents) > MOST_AGENTS:
+        yield f"{words.PROGRESS} and {len(board.agents) - MOST_AGENTS} more agents"
+
+
+def _agent(run: AgentOnBoard, scene: Scene) -> Iterator[str]:
+    mark, doing = _doing(run, scene)
+    about = f" {run.task} {said(run.name or '', 100)}" if run.task else ""
+    yield f"{mark} {bold(run.agent)} {said(wording.model(run.model))}{about}"
+    minutes = int((scene.now - run.started_at).total_seconds() // 60)
+    facts = [doing, f"{minutes} min" if minutes else "", _cost(run.cost_usd)]
+    yield "  " + " · ".join(fact for fact in facts if fact)
+
+
+def _doing(run: AgentOnBoard, scene: Scene) -> tuple[str, str]:
+    match run.status:
+        case RunStatus.QUEUED | RunStatus.STARTING:
+            return words.PENDING, "starting"
+        case RunStatus.WORKING:
+            doing = said(words.doing(scene.activity.get(run.run_id, "")), 120)
+            return words.PROGRESS, f"a check failed, mends it: {doing}" if run.mending else doing
+        case RunStatus.WAITING:
+            return words.WAITS, "waits for an answer"
+        case RunStatus.ENDED:
+            return words.DONE, "ended"
+        case _:
+            assert_never(run.status)
+
+
+def _cost(usd: Decimal) -> str:
+    return wording.usd(usd) if usd else ""
+
+
+def _service(board: Board) -> Iterator[str]:
+    """What is done without an agent."""
+    if board.status is not ProjectStatus.RUNNING:
+        return
+    clean = "setup and checks in a clean checkout"
+    for name in board.landing[:NEAR]:
+        yield f"{words.PROGRESS} {bold('landing')} {said(name, 100)}: {clean}"
+
+
+def waits_of(board: Board, scene: Scene) -> Iterator[str]:
+    """Who or what is waited for, a line each."""
+    until = board.window_until
+    if until and until > scene.now and _works(board):
+        rest = wording.duration((until - scene.now).total_seconds())
+        yield (
+            f"{words.WAITS} Waits until {scene.clock(until)}, in {rest}, for the account's limit;"
+            " resumes by itself"
+        )
+    if board.spent_usd >= board.budget_usd and board.status is not ProjectStatus.COMPLETED:
+        budget = wording.usd(board.budget_usd)
+        yield f"{words.WAITS} The budget of {budget} is spent: nothing new starts"
+    if board.blocked_reason:
+        yield f"{words.STOPPED} {said(board.blocked_reason, 300)}"
+    for wait in board.waits[:MOST_WAITS]:
+        who = "an approver" if wait.approver else "somebody"
+        yield f"{words.WAITS} {wait.what} waits for {who} since {scene.clock(wait.since)}"
+    if len(board.waits) > MOST_WAITS:
+        yield f"{words.WAITS} and {len(board.waits) - MOST_WAITS} more"
+
+
+def _fields(board: Board, left: timedelta | None, scene: Scene) -> tuple[Field, ...]:
+    spent = wording.percent(board.cost_usd, board.budget_usd)
+    cost = f"{wording.usd(board.cost_usd)} of {wording.usd(board.budget_usd)}, {spent}"
+    found = [Field("Cost", cost)]
+    if board.status is ProjectStatus.COMPLETED:
+        if board.completed_at:
+            took = wording.duration((board.completed_at - board.created_at).total_seconds())
+            found.append(Field("Time", took))
+        return tuple(found)
+    if board.planned is not None:
+        plan = f"plan {wording.usd_range(*board.planned.cost_usd)}"
+        ahead = forecast(board)
+        about = f"about {wording.usd(ahead)}, " if ahead is not None else f"{wording.UNKNOWN}, "
+        found.append(Field("Forecast", about + plan))
+        ready = wording.UNKNOWN
+        if left is not None:
+            ready = f"about {scene.clock(scene.now + left)}, in {wording.forecast(left)}"
+        found.append(Field("Ready", ready))
+    working = sum(run.status is not RunStatus.WAITING for run in board.agents)
+    found.append(Field("Agents", f"{working} of {scene.parallel}"))
+    return tuple(found)
+
+
+def forecast(board: Board) -> Decimal | None:
+    """What it will have cost if the rest costs as much per task as what has passed."""
+    counts = board.counts
+    if counts.passing < LEAST_PASSED:
+        return None
+    left = counts.pending + counts.in_progress + counts.stuck
+    return board.cost_usd / counts.passing * (counts.passing + left)
+
+
+def time_left(board: Board, now: datetime) -> timedelta | None:
+    """Time until every task that can pass has passed; None while it cannot be told.
+
+    The pace is the median time between two proofs, which a night at a gate does not change.
+    """
+    counts = board.counts
+    waiting = counts.pending + counts.in_progress
+    if board.status is not ProjectStatus.RUNNING or not waiting:
+        return None
+    return pace(board.passed_at, waiting, now)
+
+
+def pace(passed_at: Sequence[datetime], waiting: int, now: datetime) -> timedelta | None:
+    """How long `waiting` more tasks take, by when the last ones passed."""
+    if len(passed_at) < LEAST_PASSED:
+        return None
+    gaps = [
+        (later - earlier).total_seconds()
+        for earlier, later in pairwise(passed_at)
+    ]
+    each = median(gaps)
+    since = (now - passed_at[-1]).total_seconds()
+    rest = each * waiting - min(since, each)
+    return timedelta(seconds=rest) if rest > 0 else None
+
+
+def buttons(project_id: int, status: ProjectStatus, name: str) -> tuple[Button, ...]:
+    """What can be done with a project as it stands."""
+
+    def press(text: str, label: Label) -> Button:
+        return button(text, label, Subject.PROJECT, project_id)
+
+    pause, resume = press("Pause", Label.PAUSE), press("Resume", Label.RESUME)
+    stop = button(
+        "Stop", Label.STOP, Subject.PROJECT, project_id,
+        form=confirm(f"Stop {name}? Its agents stop at once; it can be started again."),
+    )  # fmt: skip
+    rest = (press("Details", Label.DETAILS), press("Logs", Label.LOGS))
+    match status:
+        case ProjectStatus.RUNNING | ProjectStatus.PLANNING:
+            return (pause, stop, *rest)
+        case ProjectStatus.INTERVIEWING | ProjectStatus.AWAITING_APPROVAL:
+            return (stop, *rest)
+        case ProjectStatus.PAUSED | ProjectStatus.BLOCKED:
+            return (resume, stop, *rest)
+        case ProjectStatus.STOPPED:
+            return (press("Start", Label.START), *rest)
+        case ProjectStatus.COMPLETED | ProjectStatus.ARCHIVED:
+            return rest
+        case _:
+            assert_never(status)
