@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.cards import Card
 from core.domain.messages import ChannelLine, FileLine, Message
-from core.errors import InputError
+from core.errors import InputError, NotFound
 from core.operations import inbox, outbox
 from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Said
 from core.store.chat_tables import Channel, InboxItem, ProjectPlace, WebFile, WebMessage
@@ -150,13 +150,14 @@ def before(
     return tuple(_view(row) for row in reversed(rows))
 
 
-def changes(
-    tx: Session, channel: str, reader: str, *, since: int, limit: int = 200
-) -> tuple[Message, ...]:
-    """What was posted or edited after the change `since`, in the order of the changes."""
+def changes(tx: Session, channel: str, *, since: int, limit: int = 200) -> tuple[Message, ...]:
+    """What was posted or edited after the change `since`, in the order of the changes.
+
+    For all readers: whoever passes it on leaves out what is private to others.
+    """
     rows = tx.scalars(
         select(WebMessage)
-        .where(WebMessage.channel == channel, WebMessage.changed > since, _seen_by(reader))
+        .where(WebMessage.channel == channel, WebMessage.changed > since)
         .order_by(WebMessage.changed)
         .limit(limit)
     )
@@ -165,6 +166,25 @@ def changes(
 
 def last_change(tx: Session) -> int:
     return tx.scalar(select(func.max(WebMessage.changed))) or 0
+
+
+def last_message(tx: Session, channel: str, *, since: int) -> int:
+    """The greatest id in a channel, of those that last changed at `since` or before."""
+    return (
+        tx.scalar(
+            select(func.max(WebMessage.id)).where(
+                WebMessage.channel == channel, WebMessage.changed <= since
+            )
+        )
+        or 0
+    )
+
+
+def known_file(tx: Session, file_id: str) -> FileLine:
+    row = tx.get(WebFile, file_id)
+    if row is None:
+        raise NotFound(f"There is no file {file_id[:40]!r}.")
+    return FileLine(row.id, row.name, row.size)
 
 
 def channels(tx: Session) -> tuple[ChannelLine, ...]:
@@ -248,3 +268,11 @@ def _view(row: WebMessage) -> Message:
         files=tuple(FileLine(f["id"], f["name"], f["size"]) for f in row.files),
         changed=row.changed,
     )
+
+
+def where(tx: Session, message_id: int) -> Place | None:
+    """The channel and thread a message stands in."""
+    row = tx.get(WebMessage, message_id)
+    if row is None:
+        return None
+    return Place(PLATFORM, row.channel, str(row.thread) if row.thread else None)

@@ -1,0 +1,84 @@
+"""Who asks, what they may, and which part of a collection they want."""
+
+import base64
+import binascii
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Query, Request
+from starlette.exceptions import HTTPException
+
+from adapters.web.shapes import Collection
+from core.domain.people import Role
+from core.errors import NotAllowed
+from core.ports.web import Page, Service
+
+T = TypeVar("T")
+
+
+def _service(request: Request) -> Service:
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+def _person(request: Request) -> str:
+    return str(request.scope["person"])
+
+
+Inside = Annotated[Service, Depends(_service)]
+Person = Annotated[str, Depends(_person)]
+
+
+def _needs(role: Role) -> Callable[..., Coroutine[Any, Any, str]]:
+    async def check(service: Inside, person: Person) -> str:
+        held = await service.people.role(person)
+        if not held.covers(role):
+            raise NotAllowed(f"This needs the role {role}; {person} has {held}.")
+        return person
+
+    return check
+
+
+Viewer = Annotated[str, Depends(_needs(Role.VIEWER))]
+Operator = Annotated[str, Depends(_needs(Role.OPERATOR))]
+Approver = Annotated[str, Depends(_needs(Role.APPROVER))]
+Admin = Annotated[str, Depends(_needs(Role.ADMIN))]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a collection."""
+
+    after: int
+    limit: int
+
+
+def _part(
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> Part:
+    return Part(parse_cursor(cursor) if cursor else 0, limit)
+
+
+WantedPart = Annotated[Part, Depends(_part)]
+
+
+def cursor_of(position: int) -> str:
+    return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
+
+
+def parse_cursor(cursor: str) -> int:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
+        word, _, position = text.partition(":")
+        if word != "after" or not position.isascii() or not position.isdigit():
+            raise ValueError(text)
+        return min(int(position), 2**62)
+    except (binascii.Error, ValueError) as error:
+        raise HTTPException(400) from error
+
+
+def collection(page: Page[T]) -> Collection[T]:
+    return {"items": page.items, "next": None if page.next is None else cursor_of(page.next)}

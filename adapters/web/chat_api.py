@@ -1,0 +1,213 @@
+"""The chat over HTTP: messages, streams, presses, files (CONTRACT.md §3)."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Path, Query, Request, UploadFile
+from fastapi.responses import FileResponse, JSONResponse, Response
+from sse_starlette import EventSourceResponse
+
+from adapters.web.asking import (
+    Inside,
+    Person,
+    Viewer,
+    WantedPart,
+    cursor_of,
+)
+from adapters.web.security import FILE_LIMIT, TooLarge, trouble
+from adapters.web.shapes import (
+    CHANNEL,
+    TEXT_LIMIT,
+    Collection,
+    NewMessage,
+    NewPress,
+    PressDone,
+    PressRefused,
+)
+from adapters.web.stream import PING_S, SEND_TIMEOUT_S, Hub
+from core.domain import shapes
+from core.domain.shapes import ChannelData, FileData, MessageData
+from core.errors import InputError
+from core.ports.web import Outcome
+
+routes = APIRouter(prefix="/api", tags=["chat"])
+
+ChannelName = Annotated[str, Path(pattern=CHANNEL)]
+_CHUNK = 256 * 1024  # bytes
+_STATUS = {
+    "stale": 409,
+    "not_allowed": 403,
+    "unknown": 404,
+    "missing_values": 422,
+    "wrong_value": 422,
+    "failed": 500,
+}
+
+
+def _hub(request: Request) -> Hub:
+    hub = request.app.state.hub
+    assert isinstance(hub, Hub)
+    return hub
+
+
+@routes.get("/chat")
+async def channels(service: Inside, _person: Viewer) -> Collection[ChannelData]:
+    found = await service.chat.channels()
+    lines: list[ChannelData] = [
+        {"name": line.name, "last_message": line.last_message, "projects": line.projects}
+        for line in found
+    ]
+    return {"items": lines, "next": None}
+
+
+@routes.post("/chat/presses", responses={409: {"model": PressRefused}}, response_model=PressDone)
+async def press(body: NewPress, service: Inside, person: Person) -> JSONResponse:
+    """Press a button; its action_id alone says what is meant."""
+    begun = time.perf_counter()
+    values = {name: tuple(chosen) for name, chosen in (body.values or {}).items()}
+    outcome = await service.chat.press(
+        person, body.action_id, values, message_id=body.message_id, client_id=body.client_id
+    )
+    service.health.acknowledged(time.perf_counter() - begun)
+    return press_answer(outcome)
+
+
+def press_answer(outcome: Outcome) -> JSONResponse:
+    """200, or what forbids it."""
+    if outcome.ok:
+        return JSONResponse({"ok": True, "text": outcome.text})
+    form = shapes.form(outcome.form) if outcome.form else None
+    refused: dict[str, Any] = {"ok": False, "reason": outcome.reason, "text": outcome.text}
+    if outcome.reason == "missing_values":
+        refused["form"] = form
+    return JSONResponse(refused, _STATUS.get(outcome.reason, 409))
+
+
+@routes.post("/chat/{channel}/messages", status_code=201)
+async def say(
+    channel: ChannelName, body: NewMessage, service: Inside, person: Person, request: Request
+) -> MessageData:
+    """Say something; it is durable when this answers, effects follow as messages."""
+    begun = time.perf_counter()
+    if len(body.text) > TEXT_LIMIT:
+        raise TooLarge(TEXT_LIMIT, "characters")
+    if not any(char.isprintable() and not char.isspace() for char in body.text):
+        raise InputError("The message is blank.", hint="Write something.")
+    message = await service.chat.say(
+        channel,
+        person,
+        body.text,
+        thread=body.thread,
+        files=body.files,
+        client_id=body.client_id,
+    )
+    service.health.acknowledged(time.perf_counter() - begun)
+    _hub(request).changed(channel)
+    return shapes.message(message)
+
+
+@routes.get("/chat/{channel}/messages")
+async def messages(
+    channel: ChannelName,
+    service: Inside,
+    part: WantedPart,
+    person: Viewer,
+    after: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
+    before: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
+    thread: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
+    newest: bool = False,
+) -> dict[str, Any]:
+    """Messages with a greater id than `after`, in their current state, oldest first.
+
+    With `newest`, `before` or `thread` the newest ones there, for a page that scrolls up;
+    `changed` is where a stream goes on: `stream?since=`.
+    """
+    changed = await service.chat.last_change()
+    if newest or before is not None or thread is not None:
+        found = await service.chat.before(
+            channel, person, before_id=before, thread=thread, limit=part.limit
+        )
+        return {"items": [shapes.message(m) for m in found], "next": None, "changed": changed}
+    found = await service.chat.after(
+        channel, person, after_id=max(after or 0, part.after), limit=part.limit + 1
+    )
+    more = len(found) > part.limit
+    kept = found[: part.limit]
+    return {
+        "items": [shapes.message(message) for message in kept],
+        "next": cursor_of(kept[-1].id) if more else None,
+        "changed": changed,
+    }
+
+
+@routes.get("/chat/{channel}/stream", response_class=EventSourceResponse)
+async def stream(
+    channel: ChannelName,
+    person: Viewer,
+    request: Request,
+    last_event_id: Annotated[str | None, Header(max_length=100)] = None,
+    since: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
+) -> EventSourceResponse:
+    """Posts and edits as server-sent events, from `Last-Event-ID`, from `since`, or from now."""
+    begin = since
+    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+        begin = min(int(last_event_id), 2**62)
+    return EventSourceResponse(
+        _hub(request).listen(channel, person, begin),
+        ping=PING_S,
+        send_timeout=SEND_TIMEOUT_S,
+    )
+
+
+@routes.post("/chat/{channel}/files", status_code=201)
+async def add_file(
+    channel: ChannelName, file: UploadFile, service: Inside, person: Person
+) -> FileData:
+    """Keep a file; its bytes are looked at by nobody here, and its type is not believed."""
+    if (file.size or 0) > FILE_LIMIT:
+        raise TooLarge(FILE_LIMIT)
+    line = await service.chat.add_file(
+        channel,
+        safe_name(file.filename or ""),
+        (file.content_type or "application/octet-stream")[:128],
+        _pieces(file),
+        by=person,
+    )
+    return {"id": line.id, "name": line.name, "size": line.size}
+
+
+@routes.get("/files/{file_id}", response_class=FileResponse)
+async def get_file(
+    file_id: Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")], service: Inside, _person: Viewer
+) -> Response:
+    """A file as it came, to be saved and never shown: whatever it is, it runs nothing here."""
+    stored = await service.chat.file(file_id)
+    if not stored.path.is_file():
+        return trouble(404, "not_found", "The file's bytes are gone.", "Send it again.")
+    name = quote(stored.line.name)
+    return FileResponse(
+        stored.path,
+        media_type="application/octet-stream",
+        headers={
+            "Content-Disposition": f"attachment; filename*=utf-8''{name}",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "Cache-Control": "private, no-store",
+        },
+    )
+
+
+def safe_name(given: str) -> str:
+    """The last part of a name, without what a file system or a terminal takes amiss."""
+    last = given.replace("\\", "/").rpartition("/")[2]
+    plain = "".join(char for char in last if char.isprintable()).strip().lstrip(".")
+    stem, dot, ending = plain.rpartition(".")
+    if len(plain) > 120 and dot:
+        plain = f"{stem[:100]}.{ending[:19]}"
+    return plain[:120] or "file"
+
+
+async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await file.read(_CHUNK):
+        yield piece

@@ -1,0 +1,279 @@
+"""Health, people and projects over HTTP."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from adapters.web.asking import (
+    Admin,
+    Approver,
+    Inside,
+    Operator,
+    Viewer,
+    WantedPart,
+    collection,
+)
+from adapters.web.chat_api import press_answer
+from adapters.web.shapes import (
+    Collection,
+    Health,
+    MemberToken,
+    NewMember,
+    Readiness,
+    Reason,
+)
+from core.domain.people import LOCAL, Role
+from core.domain.shapes import (
+    ApprovalData,
+    FeatureData,
+    GraphData,
+    HistoryData,
+    JournalData,
+    MemberData,
+    PhaseData,
+    ProjectData,
+    RunData,
+    TaskData,
+    UsageData,
+)
+from core.errors import InputError
+from core.ports.web import Page, ProjectVerb, Verdict
+
+open_routes = APIRouter(tags=["health"])
+routes = APIRouter(prefix="/api")
+
+Name = Annotated[str, Path(max_length=100, description="A project's name or slug.")]
+Id = Annotated[int, Path(ge=0, lt=2**62)]
+
+
+@open_routes.get("/healthz")
+async def healthz() -> Health:
+    """200 as soon as the process answers."""
+    return {"status": "ok"}
+
+
+@open_routes.get("/readyz", responses={503: {"model": Readiness}})
+async def readyz(service: Inside, response: Response) -> Readiness:
+    """200 once commands are taken and recovery has been decided."""
+    found = await service.health.readiness()
+    response.status_code = 200 if found.ready else 503
+    return {"ready": found.ready, "model": found.model, "parts": dict(found.parts)}
+
+
+@open_routes.get("/metrics", response_class=Response)
+async def metrics(service: Inside) -> Response:
+    content, media_type = await service.health.metrics()
+    return Response(content, media_type=media_type)
+
+
+@routes.get("/members", tags=["members"])
+async def members(service: Inside, _person: Viewer) -> Collection[MemberData]:
+    return {"items": await service.people.members(), "next": None}
+
+
+@routes.post("/members", status_code=201, tags=["members"])
+async def add_member(body: NewMember, service: Inside, person: Admin) -> MemberToken:
+    """Give a person of the web chat a role and a token of their own; the former one ends."""
+    if body.user == LOCAL:
+        raise InputError(f"{LOCAL} is whoever holds the web token.", hint="Use another name.")
+    roles = [role for role in Role if role is not Role.NONE]
+    if body.role not in roles:
+        raise InputError(f"{body.role[:40]!r} is no role.", hint=f"There are {', '.join(roles)}.")
+    token = await service.people.issue_token(body.user, Role(body.role), by=person)
+    return {"user": body.user, "role": body.role, "token": token}
+
+
+@routes.get("/projects", tags=["projects"])
+async def projects(service: Inside, part: WantedPart, _person: Viewer) -> Collection[ProjectData]:
+    return collection(await service.projects.projects(after=part.after, limit=part.limit))
+
+
+@routes.get("/projects/{name}", tags=["projects"])
+async def project(name: Name, service: Inside, _person: Viewer) -> ProjectData:
+    return await service.projects.project(name)
+
+
+def _command(verb: ProjectVerb) -> None:
+    async def command(name: Name, service: Inside, person: Operator) -> Any:
+        await service.projects.project(name)
+        outcome = await service.projects.command(name, verb, by=person)
+        return await service.projects.project(name) if outcome.ok else press_answer(outcome)
+
+    routes.add_api_route(
+        f"/projects/{{name}}/{verb}",
+        command,
+        methods=["POST"],
+        name=f"{verb}_project",
+        summary=f"{verb.capitalize()} a project",
+        tags=["projects"],
+        response_model=ProjectData,
+    )
+
+
+for _verb in ProjectVerb:
+    _command(_verb)
+
+
+@routes.get("/projects/{name}/phases", tags=["projects"])
+async def phases(
+    name: Name, service: Inside, part: WantedPart, _person: Viewer
+) -> Collection[PhaseData]:
+    return collection(await service.projects.phases(name, after=part.after, limit=part.limit))
+
+
+@routes.get("/projects/{name}/phases/{phase_id}", tags=["projects"])
+async def phase(name: Name, phase_id: Id, service: Inside, _person: Viewer) -> PhaseData:
+    return await service.projects.phase(name, phase_id)
+
+
+def _decision(verdict: Verdict) -> None:
+    async def decide(
+        name: Name,
+        phase_id: Id,
+        service: Inside,
+        person: Approver,
+        body: Reason | None = None,
+    ) -> Any:
+        await service.projects.phase(name, phase_id)
+        reason = body.reason if body else ""
+        if verdict is Verdict.REJECT and not reason.strip():
+            hint = 'Send {"reason": "what is wrong"}.'
+            raise InputError("A rejection needs a reason.", hint=hint)
+        outcome = await service.projects.decide(name, phase_id, verdict, reason, by=person)
+        if not outcome.ok:
+            return press_answer(outcome)
+        return await service.projects.phase(name, phase_id)
+
+    routes.add_api_route(
+        f"/projects/{{name}}/phases/{{phase_id}}/{verdict}",
+        decide,
+        methods=["POST"],
+        name=f"{verdict}_phase",
+        summary=f"{verdict.capitalize()} at a phase's gate",
+        tags=["projects"],
+        response_model=PhaseData,
+    )
+
+
+for _verdict in Verdict:
+    _decision(_verdict)
+
+
+@routes.get("/projects/{name}/phases/{phase_id}/features", tags=["projects"])
+async def phase_features(
+    name: Name, phase_id: Id, service: Inside, part: WantedPart, _person: Viewer
+) -> Collection[FeatureData]:
+    await service.projects.phase(name, phase_id)
+    return collection(
+        await service.projects.features(name, phase_id=phase_id, after=part.after, limit=part.limit)
+    )
+
+
+@routes.get("/projects/{name}/features", tags=["projects"])
+async def features(
+    name: Name, service: Inside, part: WantedPart, _person: Viewer
+) -> Collection[FeatureData]:
+    return collection(
+        await service.projects.features(name, phase_id=None, after=part.after, limit=part.limit)
+    )
+
+
+@routes.get("/projects/{name}/features/{feature_id}", tags=["projects"])
+async def feature(name: Name, feature_id: Id, service: Inside, _person: Viewer) -> FeatureData:
+    return await service.projects.feature(name, feature_id)
+
+
+@routes.get("/projects/{name}/features/{feature_id}/tasks", tags=["projects"])
+async def feature_tasks(
+    name: Name, feature_id: Id, service: Inside, part: WantedPart, _person: Viewer
+) -> Collection[TaskData]:
+    await service.projects.feature(name, feature_id)
+    return collection(
+        await service.projects.tasks(
+            name, feature_id=feature_id, status=None, after=part.after, limit=part.limit
+        )
+    )
+
+
+@routes.get("/projects/{name}/tasks", tags=["projects"])
+async def tasks(
+    name: Name,
+    service: Inside,
+    part: WantedPart,
+    _person: Viewer,
+    status: Annotated[str | None, Query(max_length=32)] = None,
+) -> Collection[TaskData]:
+    return collection(
+        await service.projects.tasks(
+            name, feature_id=None, status=status, after=part.after, limit=part.limit
+        )
+    )
+
+
+@routes.get("/projects/{name}/tasks/{number}", tags=["projects"])
+async def task(name: Name, number: Id, service: Inside, _person: Viewer) -> TaskData:
+    return await service.projects.task(name, number)
+
+
+@routes.get("/projects/{name}/journal", tags=["projects"])
+async def journal(
+    name: Name,
+    service: Inside,
+    part: WantedPart,
+    _person: Viewer,
+    event: Annotated[str | None, Query(max_length=64)] = None,
+    level: Annotated[str | None, Query(max_length=16)] = None,
+) -> Collection[JournalData]:
+    return collection(
+        await service.projects.journal(
+            name, event=event, level=level, after=part.after, limit=part.limit
+        )
+    )
+
+
+@routes.get("/projects/{name}/runs", tags=["projects"])
+async def runs(
+    name: Name, service: Inside, part: WantedPart, _person: Viewer
+) -> Collection[RunData]:
+    return collection(await service.projects.runs(name, after=part.after, limit=part.limit))
+
+
+@routes.get("/projects/{name}/approvals", tags=["projects"])
+async def approvals(
+    name: Name, service: Inside, part: WantedPart, _person: Viewer
+) -> Collection[ApprovalData]:
+    return collection(await service.projects.approvals(name, after=part.after, limit=part.limit))
+
+
+@routes.get("/projects/{name}/graph", tags=["projects"])
+async def graph(name: Name, service: Inside, _person: Viewer) -> GraphData:
+    """What waits for what: features and tasks."""
+    return await service.projects.graph(name)
+
+
+@routes.get("/usage", tags=["usage"])
+async def usage(service: Inside, _person: Viewer) -> UsageData:
+    return await service.projects.usage(None)
+
+
+@routes.get("/usage/projects/{name}", tags=["usage"])
+async def project_usage(name: Name, service: Inside, _person: Viewer) -> UsageData:
+    return await service.projects.usage(name)
+
+
+@routes.get("/usage/history", tags=["usage"])
+async def history(
+    service: Inside,
+    part: WantedPart,
+    _person: Viewer,
+    project: Annotated[str | None, Query(max_length=100)] = None,
+) -> Collection[HistoryData]:
+    page: Page[HistoryData] = await service.projects.history(
+        project, after=part.after, limit=part.limit
+    )
+    return collection(page)
+
+
+@routes.get("/usage/settings", tags=["usage"])
+async def usage_settings(service: Inside, _person: Viewer) -> dict[str, Any]:
+    return dict(await service.projects.usage_settings())

@@ -1,0 +1,220 @@
+"""At the door of every request: Host, Origin, token, size; one shape for every error.
+
+Loopback alone is no protection: a page from anywhere may send a browser here. So the Host must
+be ours (against DNS rebinding), an Origin must be the Host's (against foreign pages), and every
+path but health and metrics needs a token: as a Bearer, or for browsers as a cookie which the
+printed URL sets and which counts for changes only with an Origin.
+"""
+
+import hmac
+import ipaddress
+import json
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.domain.people import LOCAL
+from core.ports.web import People
+
+OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+OPEN_PREFIX = "/static/"  # style and script of the pages: nothing of anybody's
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+JSON_LIMIT = 4_000_000  # bytes: a message of the largest size, every character escaped
+FILE_LIMIT = 25 * 1024 * 1024  # bytes of one file
+_MULTIPART_ROOM = 64 * 1024  # boundaries and headers around a file
+_DRAIN_LIMIT = 512 * 1024 * 1024  # so much of what is refused is read, so that a client hears why
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"content-security-policy": b"default-src 'self'; img-src 'self' data:; object-src 'none';"
+    b" base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+}
+
+
+def trouble(
+    status: int, error: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    body = {"error": error, "message": message, "hint": hint}
+    return JSONResponse(body, status, headers=headers)
+
+
+class TooLarge(HTTPException):
+    """The body is larger than this path takes."""
+
+    def __init__(self, limit: int, unit: str = "bytes") -> None:
+        super().__init__(413, f"More than {limit:,} {unit} are not taken here.")
+
+
+class Security:
+    """An ASGI application around the application; who asks is in `scope["person"]`."""
+
+    def __init__(self, app: ASGIApp, people: People, token: str, host: str) -> None:
+        self._app = app
+        self._people = people
+        self._token = token.encode()
+        self._host = host.lower()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = await self._refusal(scope, Headers(scope=scope))
+        limit = body_limit(scope["path"])
+        if answer is None and _announced(scope) > limit:
+            await _drain(receive)
+            answer = _too_large(limit)
+        if answer is not None:
+            await answer(scope, receive, _hardened(send))
+        else:
+            await self._app(scope, _limited(receive, limit), _hardened(send))
+
+    async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        """Why this request goes no further, or None; a token in a page's URL becomes a cookie."""
+        host = headers.get("host", "")
+        if not self._is_ours(host):
+            return trouble(
+                403, "foreign_host", "This Host is not this service's.",
+                "Use 127.0.0.1 or localhost.",
+            )  # fmt: skip
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return trouble(
+                403, "foreign_origin", "Another site's page may not ask here.",
+                "Open the web chat itself.",
+            )  # fmt: skip
+        path: str = scope["path"]
+        if path in OPEN or path.startswith(OPEN_PREFIX):
+            return None
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        shown = next((value for key, value in query if key == "token"), None)
+        if shown is not None and scope["method"] in SAFE and not path.startswith("/api/"):
+            return await self._welcome(scope, shown, query)
+        person = await self._person(scope, headers, origin)
+        if person is None:
+            return trouble(
+                401, "no_token", "A token is needed, and none or a wrong one came.",
+                "Send `Authorization: Bearer TOKEN` with the line of `web-token` in the home,"
+                " or open the URL that `autocoder serve` printed.",
+                {"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+        scope["person"] = person
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+        if name in ("localhost", self._host):
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        # Bound to every address, it is reached by any of them; a name could be rebound.
+        return address.is_loopback or self._host in ("0.0.0.0", "::")  # noqa: S104  # compared
+
+    async def _person(self, scope: Scope, headers: Headers, origin: str | None) -> str | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme:
+            return await self._whose(token.strip()) if scheme.lower() == "bearer" else None
+        cookie = _cookie(headers, self._cookie_name(scope))
+        if cookie is None or (scope["method"] not in SAFE and origin is None):
+            return None
+        return await self._whose(cookie)
+
+    async def _whose(self, token: str) -> str | None:
+        if not token or len(token) > 200:
+            return None
+        if hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
+            return LOCAL
+        return await self._people.holder(token)
+
+    async def _welcome(
+        self, scope: Scope, token: str, query: list[tuple[str, str]]
+    ) -> Response | None:
+        if await self._whose(token) is None:
+            return trouble(
+                401, "wrong_token", "The token in this URL is not valid.",
+                "Open the URL that `autocoder serve` printed last.",
+            )  # fmt: skip
+        rest = urlencode([(key, value) for key, value in query if key != "token"])
+        answer = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), 303)
+        answer.set_cookie(
+            self._cookie_name(scope), token, max_age=365 * 86_400, httponly=True, samesite="strict"
+        )
+        return answer
+
+    def _cookie_name(self, scope: Scope) -> str:
+        """One per port: cookies know no ports, and two services may run on one host."""
+        return f"autocoder-{scope['server'][1]}"
+
+
+def body_limit(path: str) -> int:
+    """Bytes that a request to this path may carry."""
+    if path.startswith("/api/chat/") and path.endswith("/files"):
+        return FILE_LIMIT + _MULTIPART_ROOM
+    return JSON_LIMIT
+
+
+def _too_large(limit: int) -> JSONResponse:
+    error = TooLarge(limit)
+    return trouble(413, "too_large", error.detail, "Send less.")
+
+
+def _cookie(headers: Headers, name: str) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return None
+    return found.value if found else None
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "0")
+    return int(length) if length.isdigit() else 0
+
+
+async def _drain(receive: Receive) -> None:
+    """A server that closes while a client sends cuts its answer off: read what comes, keep none."""
+    seen = 0
+    while seen < _DRAIN_LIMIT:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
+        seen += len(message.get("body", b""))
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                await _drain(receive)
+                raise TooLarge(limit)
+        return message
+
+    return counted
+
+
+def _hardened(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name.lower() for name, _ in message["headers"]}
+            extra = [item for item in _HEADERS.items() if item[0] not in present]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await send(message)
+
+    return sending
+
+
+def encoded(value: object) -> str:
+    """JSON as it goes over the wire, on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

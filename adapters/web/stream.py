@@ -1,0 +1,149 @@
+"""Streams of a channel: one wake, one query, shared by all who listen.
+
+A channel that somebody listens to has a feed: its last changes, encoded once, in a ring. Each
+reader keeps only how far it has read, so a stalled one costs nothing; who fell behind the ring
+reads the database by itself; who does not take a piece within SEND_TIMEOUT_S is let go and
+resumes by Last-Event-ID.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sse_starlette.event import ServerSentEvent
+
+from adapters.web.security import encoded
+from core.domain import shapes
+from core.domain.messages import Message
+from core.ports.web import Chat
+
+PING_S = 15
+SEND_TIMEOUT_S = 30
+_RING = 500
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class Change:
+    """One post or edit, as it goes to every reader."""
+
+    number: int
+    message_id: int
+    private_to: str | None
+    data: str
+
+
+class Feed:
+    """The latest changes of one channel."""
+
+    def __init__(self, tip: int) -> None:
+        self.tip = tip  # everything up to here has been looked for
+        self.floor = tip  # everything after this is in the ring
+        self.ring: deque[Change] = deque(maxlen=_RING)
+        self.readers = 0
+        self.news = asyncio.Event()  # replaced at each change, so that many may wait
+        self.dirty = asyncio.Event()
+        self.pump: asyncio.Task[None] | None = None
+
+    def add(self, changes: list[Change]) -> None:
+        for change in changes:
+            if len(self.ring) == _RING:
+                self.floor = self.ring[0].number
+            self.ring.append(change)
+        self.tip = changes[-1].number
+        self.announce()
+
+    def announce(self) -> None:
+        self.news.set()
+        self.news = asyncio.Event()
+
+    def since(self, number: int) -> list[Change]:
+        return [change for change in self.ring if change.number > number]
+
+
+class Hub:
+    """The feeds of all channels that somebody listens to."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._feeds: dict[str, Feed] = {}
+        self._closing = False
+
+    def changed(self, channel: str) -> None:
+        """Something was posted or edited there."""
+        feed = self._feeds.get(channel)
+        if feed is not None:
+            feed.dirty.set()
+
+    def close(self) -> None:
+        """Every stream ends after what it is sending."""
+        self._closing = True
+        for feed in self._feeds.values():
+            feed.announce()
+
+    @property
+    def readers(self) -> int:
+        return sum(feed.readers for feed in self._feeds.values())
+
+    async def listen(
+        self, channel: str, reader: str, since: int | None
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Changes after `since`, or from now on, for as long as somebody listens."""
+        feed = await self._join(channel)
+        try:
+            number = feed.tip if since is None else since
+            told = await self._chat.last_message(channel, since=number)
+            # Something must leave at once, else a proxy holds the whole answer back.
+            yield ServerSentEvent(comment="open")
+            while not self._closing:
+                news = feed.news
+                if number < feed.floor:
+                    found = await self._look(channel, number)
+                    number = found[-1].number if found else feed.floor
+                else:
+                    found = feed.since(number)
+                    number = max(number, feed.tip)
+                for change in found:
+                    if change.private_to is None or change.private_to == reader:
+                        kind = "message" if change.message_id > told else "edit"
+                        yield ServerSentEvent(change.data, event=kind, id=str(change.number))
+                    told = max(told, change.message_id)
+                if number >= feed.tip:
+                    await news.wait()
+        finally:
+            self._leave(channel, feed)
+
+    async def _join(self, channel: str) -> Feed:
+        feed = self._feeds.get(channel)
+        if feed is None:
+            tip = await self._chat.last_change()
+            feed = self._feeds.setdefault(channel, Feed(tip))
+            if feed.pump is None:
+                feed.pump = asyncio.create_task(self._pump(channel, feed))
+                feed.dirty.set()  # what came while the tip was read
+        feed.readers += 1
+        return feed
+
+    def _leave(self, channel: str, feed: Feed) -> None:
+        feed.readers -= 1
+        if feed.readers == 0:
+            self._feeds.pop(channel, None)
+            if feed.pump is not None:
+                feed.pump.cancel()
+
+    async def _pump(self, channel: str, feed: Feed) -> None:
+        while True:
+            await feed.dirty.wait()
+            feed.dirty.clear()
+            while found := await self._look(channel, feed.tip):
+                feed.add(found)
+
+    async def _look(self, channel: str, since: int) -> list[Change]:
+        messages = await self._chat.changes(channel, since=since, limit=_BATCH)
+        return [_change(message) for message in messages]
+
+
+def _change(message: Message) -> Change:
+    data = encoded(shapes.message(message))
+    return Change(message.changed, message.id, message.private_to, data)

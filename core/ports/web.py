@@ -1,0 +1,222 @@
+"""What the web adapter asks of the service: named reads and acts, injected by bot/app.
+
+Every read is one consistent look; every act is durable when it returns. Errors are those of
+core/errors: NotFound, InputError, StateError, NotAllowed.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from core.domain.cards import Form
+from core.domain.messages import ChannelLine, FileLine, Message
+from core.domain.people import Role
+from core.domain.shapes import (
+    ApprovalData,
+    FeatureData,
+    GraphData,
+    HistoryData,
+    JournalData,
+    MemberData,
+    PhaseData,
+    ProjectData,
+    RunData,
+    TaskData,
+    UsageData,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A part of a collection, oldest first; `next` is what the rest begins after."""
+
+    items: Sequence[T]
+    next: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a person is told at once about a press."""
+
+    ok: bool
+    text: str
+    reason: str = ""  # stale, not_allowed, unknown, missing_values …
+    form: Form | None = None  # of missing_values
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether commands are taken, and how each part does."""
+
+    ready: bool
+    model: str  # claude or practice
+    parts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    line: FileLine
+    path: Path
+
+
+class ProjectVerb(StrEnum):
+    """What a person may do with a whole project by a POST."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+class Verdict(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class People(Protocol):
+    """Who somebody is, and what they may."""
+
+    async def holder(self, token: str) -> str | None:
+        """Whose token this is."""
+        ...
+
+    async def role(self, person: str) -> Role: ...
+
+    async def members(self) -> Sequence[MemberData]: ...
+
+    async def issue_token(self, person: str, role: Role, *, by: str) -> str: ...
+
+
+class Chat(Protocol):
+    """The web chat's messages, deliveries and files."""
+
+    async def say(
+        self,
+        channel: str,
+        person: str,
+        text: str,
+        *,
+        thread: int | None,
+        files: Sequence[str],
+        client_id: str | None,
+    ) -> Message: ...
+
+    async def press(
+        self,
+        person: str,
+        action_id: str,
+        values: Mapping[str, tuple[str, ...]],
+        *,
+        message_id: int | None,
+        client_id: str | None,
+    ) -> Outcome: ...
+
+    async def after(
+        self, channel: str, reader: str, *, after_id: int, limit: int
+    ) -> Sequence[Message]: ...
+
+    async def before(
+        self, channel: str, reader: str, *, before_id: int | None, thread: int | None, limit: int
+    ) -> Sequence[Message]: ...
+
+    async def changes(self, channel: str, *, since: int, limit: int) -> Sequence[Message]:
+        """For all readers: whoever passes them on leaves out what is private to others."""
+        ...
+
+    async def last_change(self) -> int: ...
+
+    async def last_message(self, channel: str, *, since: int) -> int:
+        """The greatest id in a channel, of those that last changed at `since` or before."""
+        ...
+
+    async def channels(self) -> Sequence[ChannelLine]: ...
+
+    async def add_file(
+        self, channel: str, name: str, media_type: str, content: AsyncIterator[bytes], *, by: str
+    ) -> FileLine: ...
+
+    async def file(self, file_id: str) -> StoredFile: ...
+
+
+class Projects(Protocol):
+    """What the REST paths show and change. `name` is a project's name or slug."""
+
+    async def projects(self, *, after: int, limit: int) -> Page[ProjectData]: ...
+
+    async def project(self, name: str) -> ProjectData: ...
+
+    async def phases(self, name: str, *, after: int, limit: int) -> Page[PhaseData]: ...
+
+    async def phase(self, name: str, phase_id: int) -> PhaseData: ...
+
+    async def features(
+        self, name: str, *, phase_id: int | None, after: int, limit: int
+    ) -> Page[FeatureData]: ...
+
+    async def feature(self, name: str, feature_id: int) -> FeatureData: ...
+
+    async def tasks(
+        self,
+        name: str,
+        *,
+        feature_id: int | None,
+        status: str | None,
+        after: int,
+        limit: int,
+    ) -> Page[TaskData]: ...
+
+    async def task(self, name: str, number: int) -> TaskData: ...
+
+    async def journal(
+        self, name: str, *, event: str | None, level: str | None, after: int, limit: int
+    ) -> Page[JournalData]: ...
+
+    async def runs(self, name: str, *, after: int, limit: int) -> Page[RunData]: ...
+
+    async def approvals(self, name: str, *, after: int, limit: int) -> Page[ApprovalData]: ...
+
+    async def graph(self, name: str) -> GraphData: ...
+
+    async def usage(self, name: str | None) -> UsageData:
+        """Of one project, or of all."""
+        ...
+
+    async def history(self, name: str | None, *, after: int, limit: int) -> Page[HistoryData]: ...
+
+    async def usage_settings(self) -> Mapping[str, Any]: ...
+
+    async def command(self, name: str, verb: ProjectVerb, *, by: str) -> Outcome: ...
+
+    async def decide(
+        self, name: str, phase_id: int, verdict: Verdict, reason: str, *, by: str
+    ) -> Outcome: ...
+
+
+class Health(Protocol):
+    """How the service does."""
+
+    async def readiness(self) -> Readiness: ...
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """The page for Prometheus and its media type."""
+        ...
+
+    def acknowledged(self, seconds: float) -> None:
+        """A delivery of the web chat became durable so long after it came."""
+        ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """All of it."""
+
+    people: People
+    chat: Chat
+    projects: Projects
+    health: Health
+    version: str
+    practice: bool
