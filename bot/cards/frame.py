@@ -14,7 +14,6 @@ from core.domain.cards import (
     Button,
     Card,
     Form,
-    Input,
     Label,
     Press,
     Style,
@@ -22,7 +21,6 @@ from core.domain.cards import (
 )
 from core.ports.host import BoxLevel
 
-REASON_LIMIT = 4_000
 FALLBACK_LIMIT = 600
 _ROOM_FOR_MORE = 40
 
@@ -134,16 +132,6 @@ def button(
     form: Form | None = None,
 ) -> Button:
     return Button(text, Press(label, subject, number, more), style, form)
-
-
-def words_form(heading: str, name: str, label: str, *, limit: int = REASON_LIMIT) -> Form:
-    """One long text."""
-    return Form(title(heading), (Input(name, label, max_length=limit),))
-
-
-def confirm(heading: str) -> Form:
-    """Nothing to fill in: pressing once more is the confirmation."""
-    return Form(title(heading), ())
 
 
 def digest(card: Card) -> str:

@@ -10,14 +10,13 @@ from typing import assert_never
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import words
+from bot.cards import forms, words
 from bot.cards.frame import (
     Drawn,
     Scene,
     body,
     bold,
     button,
-    confirm,
     fallback,
     footnote,
     said,
@@ -300,10 +299,7 @@ def pace(passed_at: Sequence[datetime], waiting: int, now: datetime) -> timedelt
     """How long `waiting` more tasks take, by when the last ones passed."""
     if len(passed_at) < LEAST_PASSED:
         return None
-    gaps = [
-        (later - earlier).total_seconds()
-        for earlier, later in pairwise(passed_at)
-    ]
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(passed_at)]
     each = median(gaps)
     since = (now - passed_at[-1]).total_seconds()
     rest = each * waiting - min(since, each)
@@ -319,7 +315,7 @@ def buttons(project_id: int, status: ProjectStatus, name: str) -> tuple[Button, 
     pause, resume = press("Pause", Label.PAUSE), press("Resume", Label.RESUME)
     stop = button(
         "Stop", Label.STOP, Subject.PROJECT, project_id,
-        form=confirm(f"Stop {name}? Its agents stop at once; it can be started again."),
+        form=forms.confirm(f"Stop {name}? Its agents stop at once; it can be started again."),
     )  # fmt: skip
     rest = (press("Details", Label.DETAILS), press("Logs", Label.LOGS))
     match status:

@@ -15,7 +15,7 @@ from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
 from core.domain.notices import Wish
 from core.operations import outbox
 from core.ports.chat import Place
-from core.store.chat_tables import ProjectPlace, Told
+from core.store.chat_tables import Interview, ProjectPlace, Told
 from core.store.tables import (
     Approval,
     Feature,
@@ -120,7 +120,7 @@ class _Teller:
         match wish.kind:
             case CardKind.INTERVIEW:
                 if wish.post:
-                    self._want(home, wish.kind, home.root_key, home.project_id, in_thread=False)
+                    self._interview(home, entry)
                 else:
                     self._refresh(home, wish.kind)
             case CardKind.PROGRESS:
@@ -162,9 +162,19 @@ class _Teller:
         known = self._tx.get(Question, entry.data.get("question") or 0)
         return known.id if known else None
 
+    def _number(self, entry: JournalEntry) -> int:
+        """Which interview of its project an entry tells of; 0 is the project's own."""
+        interview = self._tx.get(Interview, entry.data.get("interview") or 0)
+        return interview.number if interview else 0
+
+    def _interview(self, home: _Home, entry: JournalEntry) -> None:
+        number = self._number(entry)
+        key = f"{home.root_key}:{number}" if number else home.root_key
+        self._want(home, CardKind.INTERVIEW, key, home.project_id, in_thread=number > 0)
+
     def _spec(self, home: _Home, entry: JournalEntry) -> None:
-        number = outbox.count(self._tx, home.project_id, CardKind.SPEC) + 1
-        tail = f":{number}" if number > 1 else ""
+        number = self._number(entry)
+        tail = f":{number}" if number else ""
         self._want(home, CardKind.SPEC, f"spec:{home.slug}{tail}", entry.id)
 
     def _plans(self, home: _Home) -> None:

@@ -1,0 +1,38 @@
+"""What must be filled in before a press counts: the same on a card and where it was left out."""
+
+from core.domain.cards import OPTION_BUTTONS, Form, Input, InputKind, Label, Option, Press, Subject
+
+ANSWER_LIMIT = 100_000
+
+REASON = Form("Reject", (Input("reason", "What is wrong, and what is wanted instead"),))
+HINT = Form("Guide", (Input("hint", "A hint for the agent"),))
+AMOUNT = Form("Raise budget", (Input("amount", "New budget in USD, in all", max_length=20),))
+
+
+def confirm(heading: str) -> Form:
+    """Nothing to fill in: sending it is the confirmation."""
+    return Form(heading, ())
+
+
+def chosen_name(question_id: int) -> str:
+    """The name of the input that holds chosen options; their values are the labels."""
+    return Press(Label.ANSWER, Subject.QUESTION, question_id).encode()
+
+
+def choice(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Input:
+    """A select of a question's options; own words may stand in its place."""
+    return Input(
+        chosen_name(question_id),
+        "Choose one or several" if multiple else "Choose one",
+        InputKind.MULTI_SELECT if multiple else InputKind.SELECT,
+        required=False,
+        options=tuple(Option(label, label) for label in options),
+    )
+
+
+def answer(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Form:
+    """What `Answer` opens: own words always, below a select where buttons would be too many."""
+    if not multiple and len(options) <= OPTION_BUTTONS:
+        return Form("Your answer", (Input("answer", "Your answer", max_length=ANSWER_LIMIT),))
+    own = Input("answer", "Or your own words", required=False, max_length=ANSWER_LIMIT)
+    return Form("Your answer", (choice(question_id, options, multiple=multiple), own))

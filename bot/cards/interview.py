@@ -1,0 +1,225 @@
+"""The root of a project's thread, an addition's card, and the spec an interview ends with."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from bot import wording
+from bot.cards import words
+from bot.cards.frame import (
+    Drawn,
+    Scene,
+    body,
+    bold,
+    code,
+    fallback,
+    footnote,
+    said,
+    spoken,
+    title,
+)
+from core.domain.cards import Card, CardKind, Tone
+from core.domain.lifecycle import InterviewKind, InterviewStatus, ProjectStatus
+from core.operations.boards import Board, load
+from core.store.chat_tables import Interview
+from core.store.tables import JournalEntry, Project, Question
+
+REQUEST = 600
+SPEC = 2_200
+SPEC_FILES = (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer_prompt.md")
+
+
+def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
+    project = tx.get_one(Project, project_id)
+    parts = key.split(":")
+    number = int(parts[2]) if len(parts) > 2 else 0
+    interview = tx.scalars(
+        select(Interview).where(Interview.project_id == project_id, Interview.number == number)
+    ).first()
+    if number and interview is not None:
+        return _addition(tx, key, project, interview, scene)
+    board = load(tx, project_id, upstream=scene.upstream, parallel=scene.parallel)
+    asking = interview if board.status is ProjectStatus.INTERVIEWING else None
+    mark, state = _state(tx, board, asking)
+    request = interview.request if interview else ""
+    by = f"Asked for by {said(interview.by, 128)}, " if interview else "Since "
+    card = Card(
+        key=key,
+        kind=CardKind.INTERVIEW,
+        title=title(project.name),
+        body=body(
+            [
+                f"{mark} {state}",
+                *([spoken(request, REQUEST)] if request else []),
+                *(_how(board.status) if interview else ()),
+            ],
+            [
+                f"{by}{scene.clock(project.created_at)}. Everything about it is in this thread.",
+                footnote(project.practice, scene.box),
+            ],
+        ),
+        fallback=fallback(project.name, state),
+        project=project.name,
+        tone=_tone(board.status),
+    )
+    return Drawn(card)
+
+
+def _how(status: ProjectStatus) -> Iterator[str]:
+    if status is ProjectStatus.INTERVIEWING:
+        yield (
+            "I ask a few short questions in the thread. Answer with a button or in your own words;"
+            " a file or a picture is material for me. **just decide** lets me choose."
+        )
+
+
+def _state(tx: Session, board: Board, interview: Interview | None) -> tuple[str, str]:
+    match board.status:
+        case ProjectStatus.INTERVIEWING:
+            return _asking(tx, interview) if interview else (words.PROGRESS, "Interview")
+        case ProjectStatus.PLANNING:
+            return words.PROGRESS, "The spec is written; the plan is being made"
+        case ProjectStatus.AWAITING_APPROVAL:
+            return words.WAITS, "The plan waits for an approver"
+        case ProjectStatus.RUNNING:
+            phase = board.open_phase
+            of = f"phase {phase.position} of {len(board.phases)}" if phase else "the report"
+            return words.PROGRESS, f"Being built: {of}"
+        case ProjectStatus.PAUSED:
+            return words.STOPPED, "Paused"
+        case ProjectStatus.BLOCKED:
+            return words.STOPPED, f"Blocked: {said(board.blocked_reason or '', 300)}"
+        case ProjectStatus.COMPLETED:
+            return words.DONE, "Complete"
+        case ProjectStatus.STOPPED:
+            return words.STOPPED, "Stopped"
+        case ProjectStatus.ARCHIVED:
+            return words.STOPPED, "Archived"
+        case _:
+            assert_never(board.status)
+
+
+def _asking(tx: Session, interview: Interview) -> tuple[str, str]:
+    waiting = tx.scalars(
+        select(func.count())
+        .select_from(Question)
+        .where(Question.interview_id == interview.id, Question.answer.is_(None))
+    ).one()
+    if interview.status is InterviewStatus.CHECKING:
+        return words.PROGRESS, "Interview: the spec is being checked"
+    if waiting:
+        return words.WAITS, f"Interview: question {interview.asked} waits for an answer"
+    if interview.asked:
+        answered = wording.count(interview.asked, "question")
+        return words.PROGRESS, f"Interview: {answered} answered, the interviewer is at work"
+    return words.PROGRESS, "Interview: the interviewer is at work"
+
+
+def _tone(status: ProjectStatus) -> Tone:
+    match status:
+        case ProjectStatus.COMPLETED:
+            return Tone.SUCCESS
+        case ProjectStatus.BLOCKED:
+            return Tone.DANGER
+        case ProjectStatus.PAUSED | ProjectStatus.STOPPED | ProjectStatus.AWAITING_APPROVAL:
+            return Tone.WARNING
+        case (
+            ProjectStatus.INTERVIEWING
+            | ProjectStatus.PLANNING
+            | ProjectStatus.RUNNING
+            | ProjectStatus.ARCHIVED
+        ):
+            return Tone.INFO
+        case _:
+            assert_never(status)
+
+
+def _addition(tx: Session, key: str, project: Project, interview: Interview, scene: Scene) -> Drawn:
+    mark, state, tone = _addition_state(tx, interview)
+    heading = title(f"{_ADDED[interview.kind]} for {project.name}")
+    card = Card(
+        key=key,
+        kind=CardKind.INTERVIEW,
+        title=heading,
+        body=body(
+            [f"{mark} {state}", spoken(interview.request, REQUEST)],
+            [
+                f"Asked for by {said(interview.by, 128)}, {scene.clock(interview.begun_at)}",
+                footnote(project.practice, scene.box),
+            ],
+        ),
+        fallback=fallback(heading, state),
+        project=project.name,
+        tone=tone,
+    )
+    return Drawn(card)
+
+
+_ADDED = {
+    InterviewKind.PROJECT: "A spec",
+    InterviewKind.FEATURE: "A new feature",
+    InterviewKind.PHASE: "A new phase",
+    InterviewKind.TASK: "A new task",
+    InterviewKind.JOB: "A job",
+}
+
+
+def _addition_state(tx: Session, interview: Interview) -> tuple[str, str, Tone]:
+    match interview.status:
+        case InterviewStatus.ASKING | InterviewStatus.CHECKING:
+            return *_asking(tx, interview), Tone.INFO
+        case InterviewStatus.PLANNING:
+            return words.PROGRESS, "What is new is being planned", Tone.INFO
+        case InterviewStatus.AWAITING_APPROVAL:
+            return words.WAITS, "The plan waits for an approver", Tone.WARNING
+        case InterviewStatus.DONE:
+            return words.DONE, "Taken into the plan", Tone.SUCCESS
+        case InterviewStatus.BLOCKED:
+            reason = said(interview.blocked_reason or "", 500)
+            return words.STOPPED, f"Blocked: {reason}", Tone.DANGER
+        case InterviewStatus.WITHDRAWN:
+            return words.STOPPED, "Withdrawn", Tone.INFO
+        case _:
+            assert_never(interview.status)
+
+
+def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
+    """The spec as far as a card takes it, and where it is whole."""
+    entry = tx.get_one(JournalEntry, entry_id)
+    project = tx.get_one(Project, entry.project_id)
+    heading = title(f"Spec of {project.name}")
+    first, second = (code(name) for name in SPEC_FILES)
+    commit = str(entry.data.get("commit") or project.first_commit or "")
+    at = f" at {code(wording.commit(commit))}" if commit else ""
+    text = str(entry.data.get("excerpt") or "")
+    state = f"{words.DONE} On main{at}: {first} and {second}"
+    whole = f"The whole text: {code(f'/autocoder spec {project.name}')}."
+    card = Card(
+        key=key,
+        kind=CardKind.SPEC,
+        title=heading,
+        body=body(
+            [*_excerpt(text), state, whole, "The planner makes the plan of it now."],
+            [footnote(project.practice, scene.box)],
+        ),
+        fallback=fallback(heading, f"On main at {wording.commit(commit)}"),
+        project=project.name,
+        tone=Tone.SUCCESS,
+    )
+    return Drawn(card)
+
+
+def _excerpt(text: str) -> Iterator[str]:
+    """Its lines; headings bold, as a body has none."""
+    for line in wording.cut(wording.clean(text).strip(), SPEC).split("\n") if text.strip() else ():
+        plain = line.lstrip("#").strip()
+        if line.startswith("#") and plain:
+            yield bold(plain)
+        elif line.startswith(("- ", "* ")):
+            yield f"- {said(line[2:], 400)}"
+        else:
+            yield spoken(line, 600)
+    if text.strip():
+        yield ""
