@@ -1,6 +1,6 @@
 # One word per task. ARGS is passed on: `make test ARGS=tests/unit`, `make demo ARGS="--home /tmp/x"`.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-slow bench check format docs lock
+.PHONY: help setup dev run demo test test-slow bench check format docs lock
 BIN := .venv/bin
 
 help: ## this list
@@ -11,6 +11,9 @@ setup: ## .venv from the lock, and on Debian as root the system packages
 
 dev: ## the same with the development tools
 	@.ci/setup dev
+
+run: setup ## the service: web chat and agents, until Ctrl-C
+	@exec $(BIN)/autocoder serve $(ARGS)
 
 demo: setup ## the whole story once, in the terminal, with the practice model
 	@exec $(BIN)/autocoder demo $(ARGS)

@@ -3,11 +3,12 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from typing import Any
 from uuid import uuid4
 
 from adapters import prices
@@ -17,6 +18,9 @@ from adapters.claude.judge import BashJudge
 from adapters.claude.runner import ClaudeRunner
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
+from adapters.web.app import build
+from adapters.web.platform import Poster, WebPlatform
+from adapters.web.stream import Hub
 from adapters.worktrees import WANTED_GIT, Worktrees, git_version
 from bot import report
 from bot.check import Probes
@@ -36,10 +40,13 @@ from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.tick import Orchestrator
 from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
+from core.ports.chat import ChatPlatform
 from core.ports.host import BoxLevel
+from core.ports.web import Service
 from core.store.session import Store
 from mcp_server.tools import Toolbox
 
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 ANTHROPIC = "https://api.anthropic.com"
 
 
@@ -56,6 +63,22 @@ class App:
     orchestrator: Orchestrator
     box: BoxLevel
     practice: bool
+
+
+@dataclass(frozen=True)
+class Web:
+    """The web chat: its HTTP application, and itself as a chat platform."""
+
+    application: Application
+    platform: ChatPlatform
+    changed: Callable[[str], None]  # something was written to this channel
+    close: Callable[[], None]  # every stream ends
+
+
+def open_web(service: Service, poster: Poster, *, token: str, host: str) -> Web:
+    hub = Hub(service.chat)
+    application = build(service, hub, token=token, host=host)
+    return Web(application, WebPlatform(poster, hub), hub.changed, hub.close)
 
 
 def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int) -> Rules:

@@ -3,27 +3,29 @@
 import asyncio
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from bot import check as host_check
 from bot import settings as settings_file
-from bot.app import host_probes
-from bot.journey import Errand, Exit, run
+from bot.exits import Exit
+from bot.home import need_free
 from bot.settings import ModelSource, Settings
-from bot.terminal import open_view
-from bot.terminal.view import View
 from core.domain.names import parse_name
 from core.domain.spec import SPEC_LIMIT, digest, name_from, read_spec
 from core.errors import AutocoderError, BadSpec, HostUnfit, InputError
+
+# What a command needs beside this is imported where it is needed: the whole takes seconds on a
+# busy host, and a second `serve` shall say at once who holds the home.
+if TYPE_CHECKING:
+    from bot.journey import Errand
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; wins over AUTOCODER_HOME.")]
 
@@ -59,6 +61,11 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say what is missing or wrong on this host, and how to mend it."""
+    from rich.console import Console
+
+    from bot import check as host_check
+    from bot.app import host_probes
+
     findings = host_check.check(os.environ, home, host_probes())
     if as_json:
         typer.echo(host_check.as_json(findings))
@@ -66,6 +73,30 @@ def check(
         host_check.show(findings, Console())
     if not host_check.is_fit(findings):
         raise typer.Exit(Exit.HOST_UNFIT)
+
+
+@app.command()
+def serve(home: Home = None) -> None:
+    """Start the service: the web chat, the agents; Slack and Discord where their tokens are set."""
+    trouble: AutocoderError | None = None
+    try:
+        settings = settings_file.load(os.environ, home)
+        need_free(settings.home)
+        from bot.serve import serve as run_service
+
+        asyncio.run(run_service(settings, _say))
+    except* AutocoderError as group:
+        trouble = _first(group)
+    status = _complain(trouble) if trouble else Exit.COMPLETED
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is closed. Taking the interpreter apart would cost seconds of the five to stop in.
+    os._exit(status)
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
 
 
 @app.command()
@@ -77,6 +108,7 @@ def build(
     yes: Annotated[bool, typer.Option("--yes", help="Approve the plan and every gate.")] = False,
 ) -> None:
     """Build what a spec says, into a repository whose checks pass. Again goes on where it was."""
+    from bot.journey import Errand
 
     def prepare() -> tuple[Settings, Errand]:
         text = read_spec(_content(spec))
@@ -96,6 +128,7 @@ def build(
 @app.command()
 def demo(home: Home = None) -> None:
     """The whole story once with the practice model: offline, scripted, free."""
+    from bot.journey import Errand
 
     def prepare() -> tuple[Settings, Errand]:
         place = home or Path(tempfile.mkdtemp(prefix="autocoder-demo-"))
@@ -140,7 +173,7 @@ def _money(text: str) -> Decimal:
     return amount
 
 
-def _travel(prepare: Callable[[], tuple[Settings, Errand]]) -> None:
+def _travel(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
     try:
         settings, errand = prepare()
     except AutocoderError as error:
@@ -148,7 +181,11 @@ def _travel(prepare: Callable[[], tuple[Settings, Errand]]) -> None:
     raise typer.Exit(asyncio.run(_journey(settings, errand)))
 
 
-async def _journey(settings: Settings, errand: Errand) -> int:
+async def _journey(settings: Settings, errand: "Errand") -> int:
+    from bot.journey import run
+    from bot.terminal import open_view
+    from bot.terminal.view import View
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -19,6 +19,13 @@ def home_hash(home: Path) -> str:
     return sha256(str(home.resolve()).encode()).hexdigest()[:8]
 
 
+def need_free(home: Path) -> None:
+    """Raise HomeHeld when somebody holds the home now; quick, and no promise for later."""
+    if (home / _LOCK).exists():
+        with held(home):
+            pass
+
+
 @contextmanager
 def held(home: Path) -> Iterator[None]:
     """Hold the home, made if it is missing. Raises HomeHeld with the holder's pid."""

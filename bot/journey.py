@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import IntEnum
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -14,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from bot import report as reporting
 from bot.app import App, open_app
+from bot.exits import Exit
 from bot.settings import Settings
 from bot.terminal.view import (
     GatePrompt,
@@ -42,16 +42,6 @@ INITIALIZER = (
     "autocoder plans it in phases, features and tasks, has agents do the tasks, proves each by its"
     " checks and lands each feature on `main`.\n"
 )
-
-
-class Exit(IntEnum):
-    """Exit statuses of `build` and `demo`."""
-
-    COMPLETED = 0
-    UNFINISHED = 1
-    BAD_INPUT = 2
-    HOST_UNFIT = 3
-    INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Defaults, then `autocoder.toml` in the home, then `AUTOCODER_SECTION__KEY` of th
 The environment is read once, by `load`; nothing else in autocoder looks at it.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,13 +49,16 @@ CREDENTIAL_VARIABLES: Final = (
     "CLAUDE_CODE_OAUTH_TOKEN",
 )
 
+_PERSON: Final = re.compile(r"(?:slack|discord|web):[A-Za-z0-9._-]{1,64}")
+CHAT_TOKENS: Final = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "DISCORD_TOKEN")
+
 VARIABLES: Final[dict[str, str]] = {
     "AUTOCODER_HOME": "Data folder: database, transcripts, projects, worktrees, logs (`~/.autocoder`).",
     "AUTOCODER_DATABASE_URL": "SQLAlchemy URL of the database (a SQLite file in the home).",
-    "AUTOCODER_HOST": "Address of the web chat (127.0.0.1). The service reads it.",
-    "AUTOCODER_PORT": "Its port (8710); 0 takes a free one. The service reads it.",
+    "AUTOCODER_HOST": "Address of the web chat (127.0.0.1).",
+    "AUTOCODER_PORT": "Its port (8710); 0 takes a free one.",
     "AUTOCODER_MODEL": "`claude` or `practice`. Without it: `claude` where a credential is found.",
-    "AUTOCODER_ADMINS": "Comma list of chat users who are admins. The service reads it.",
+    "AUTOCODER_ADMINS": "Comma list of chat users who are admins: `slack:U…`, `discord:…`.",
     "ANTHROPIC_AUTH_TOKEN": "A credential; sent as `Authorization`.",
     "ANTHROPIC_API_KEY": "A credential; sent as `x-api-key`.",
     "CLAUDE_CODE_OAUTH_TOKEN": "A credential, made by `claude setup-token`; sent as `Authorization`.",
@@ -118,7 +122,7 @@ class AgentModels(Section):
         ("haiku", "sonnet", "opus"),
         description="From small to large: after the same error three times the next one tries.",
     )
-    interviewer: Model = Field("sonnet", json_schema_extra={"later": True})
+    interviewer: Model = Field("sonnet")
     planner: Model = Field("opus")
     coder: Model = Field("sonnet")
     tester: Model = Field("sonnet", json_schema_extra={"later": True})
@@ -203,6 +207,8 @@ class Settings(BaseModel):
     database: Path
     host: str
     port: int
+    admins: tuple[str, ...]  # slack:U…, discord:…
+    chat_tokens: dict[str, SecretStr]  # by variable, those that are set
     model: ModelSource
     credential: Credential | None
     base_url: str | None
@@ -243,6 +249,7 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
     database = _database(environ, place, problems)
     credential = _credential(environ)
     source = _model_source(environ, credential, problems)
+    admins = _admins(environ, problems)
     if problems:
         raise BadSetting("\n".join(problems), hint="All keys stand in docs/reference/settings.md.")
     return Settings(
@@ -250,6 +257,12 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
         database=database,
         host=environ.get("AUTOCODER_HOST", "").strip() or "127.0.0.1",
         port=port,
+        admins=admins,
+        chat_tokens={
+            name: SecretStr(value)
+            for name in CHAT_TOKENS
+            if (value := environ.get(name, "").strip())
+        },
         model=source,
         credential=credential,
         base_url=base_url,
@@ -380,6 +393,16 @@ def _port(environ: Mapping[str, str], problems: list[str]) -> int:
         return int(text)
     problems.append(f"AUTOCODER_PORT is {shown(text)}: a number from 0 to 65535 is wanted.")
     return 0
+
+
+def _admins(environ: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
+    found = [each.strip() for each in environ.get("AUTOCODER_ADMINS", "").split(",")]
+    problems.extend(
+        f"AUTOCODER_ADMINS names {shown(person)}: slack:U…, discord:… or web:NAME is wanted."
+        for person in filter(None, found)
+        if not _PERSON.fullmatch(person)
+    )
+    return tuple(filter(None, found))
 
 
 def _database(environ: Mapping[str, str], home: Path, problems: list[str]) -> Path:

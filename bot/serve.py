@@ -1,0 +1,254 @@
+"""The running service: everything at work in one process, until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+
+import uvicorn
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot import news
+from bot.app import App, Web, open_app, open_web
+from bot.logs import logged
+from bot.metrics import Metrics
+from bot.settings import ModelSource, Settings
+from bot.web import CardPoster, web_service
+from bot.whereabouts import Whereabouts, announced, web_token
+from core.domain import light, shapes
+from core.domain.cards import BODY_LIMIT, Card, CardKind
+from core.domain.events import Event
+from core.domain.people import Role
+from core.domain.redaction import Redaction
+from core.errors import StateError
+from core.operations import inbox, journal, listing, members, outbox, web_chat
+from core.ports.chat import Inbound, Place
+from core.ports.host import BoxLevel
+from core.store.tables import JournalEntry
+
+log = logging.getLogger(__name__)
+
+_STOP_S = 2.0  # how long open requests may take once the service stops
+Say = Callable[[str], None]
+
+
+class _Unrouted:
+    """Stands where the router will."""
+
+    def __init__(self) -> None:
+        self.recovered = asyncio.Event()
+
+    async def press(self, inbound: Inbound) -> inbox.Outcome:
+        return inbox.Outcome(False, f"Nothing acts upon {inbound.delivery} yet.", "unknown")
+
+    def nudge(self) -> None: ...
+
+    async def run(self) -> None:
+        self.recovered.set()
+        await asyncio.Event().wait()
+
+
+class _Server(uvicorn.Server):
+    """Signals are the service's, not the web server's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True)
+class _Room:
+    """The parts of a running service."""
+
+    app: App
+    web: Web
+    router: _Unrouted
+    server: _Server
+    listening: socket.socket
+    where: Whereabouts
+    token: str
+
+
+async def serve(settings: Settings, say: Say) -> None:
+    """Run until SIGTERM or SIGINT. Raises HomeHeld, HostUnfit and StorageFailed."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with open_app(settings) as app:
+        token = web_token(settings.home)
+        with logged(settings.home, _redaction(settings, token)):
+            async with _room(app, token) as room:
+                await _run(room, stop, say)
+
+
+@asynccontextmanager
+async def _room(app: App, token: str) -> AsyncIterator[_Room]:
+    settings = app.settings
+    with contextlib.closing(_listen(settings.host, settings.port)) as listening:
+        port = listening.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
+        where = Whereabouts(
+            os.getpid(), port, f"http://{shown}:{port}", shapes.utc(app.parts.clock())
+        )
+        router = _Unrouted()
+        service = web_service(app, router, Metrics(), lambda: _recovered(app, router))
+        web = open_web(service, CardPoster(app), token=token, host=settings.host)
+        config = uvicorn.Config(
+            web.application,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=int(_STOP_S),
+            timeout_keep_alive=30,
+        )
+        yield _Room(app, web, router, _Server(config), listening, where, token)
+
+
+def _recovered(app: App, router: _Unrouted) -> bool:
+    return app.orchestrator.recovered.is_set() and router.recovered.is_set()
+
+
+async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
+    app = room.app
+    store, clock = app.parts.store, app.parts.clock
+    before = await store.read(_last_version)
+    await store.run(_started, app, room.where, now=clock())
+    for project_id in await store.read(listing.moving):
+        app.orchestrator.add(project_id)
+    with announced(app.settings.home, room.where):
+        try:
+            async with asyncio.TaskGroup() as group:
+                web = group.create_task(room.server.serve(sockets=[room.listening]))
+                loops = [
+                    group.create_task(app.orchestrator.run()),
+                    group.create_task(room.router.run()),
+                ]
+                for line in _lines(room):
+                    say(line)
+                for line in await _news(app, before):
+                    say(line)
+                log.info("started")
+                await stop.wait()
+                say("Stopping: agents are interrupted, everything goes on where it was.")
+                room.web.close()
+                room.server.should_exit = True
+                await app.orchestrator.stop()
+                await asyncio.wait((web,), timeout=_STOP_S)
+                room.server.force_exit = True
+                for task in loops:
+                    task.cancel()
+        finally:
+            await store.run(_stopped, now=clock())
+            log.info("stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise StateError(
+            f"The web chat cannot listen on {host} port {port}: {error.strerror}.",
+            hint="Set AUTOCODER_PORT to another port, or to 0 for a free one.",
+        ) from error
+
+
+def _redaction(settings: Settings, token: str) -> Redaction:
+    known = [token, *(secret.get_secret_value() for secret in settings.chat_tokens.values())]
+    if settings.credential is not None:
+        known.append(settings.credential.secret.get_secret_value())
+    return Redaction(known)
+
+
+def _lines(room: _Room) -> Iterator[str]:
+    """One line per thing that is on or off, and why; last the URL."""
+    app, settings = room.app, room.app.settings
+    yield f"autocoder {version('autocoder')} · home {settings.home} · pid {room.where.pid}"
+    yield from (f"  {name:<9} {'on' if on else 'off':<4} {why}" for name, on, why in _things(app))
+    yield f"✓ Web chat: {room.where.url}/?token={room.token}"
+
+
+def _things(app: App) -> Iterator[tuple[str, bool, str]]:
+    settings = app.settings
+    if app.practice:
+        why = "no Claude credential" if settings.credential is None else "AUTOCODER_MODEL"
+        yield "model", True, f"practice, scripted ({why}); `claude setup-token` connects Claude"
+    else:
+        found = settings.credential.variable if settings.credential else ModelSource.CLAUDE.value
+        yield "model", True, f"Claude, by {found}"
+    weaker = "" if app.box is BoxLevel.FULL else "; `autocoder check` says what is missing"
+    yield "sandbox", app.box is not BoxLevel.NONE, f"{app.box}{weaker}"
+    yield "database", True, str(settings.database)
+    yield "web chat", True, f"{settings.host}, loopback and with a token only"
+    for name, wanted in (
+        ("slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")),
+        ("discord", ("DISCORD_TOKEN",)),
+    ):
+        missing = [variable for variable in wanted if variable not in settings.chat_tokens]
+        if missing:
+            yield name, False, f"{' and '.join(missing)} not set"
+        else:
+            yield name, False, "its token is set, but this version does not speak it yet"
+
+
+def _started(tx: Session, app: App, where: Whereabouts, *, now: datetime) -> None:
+    for person in app.settings.admins:
+        members.set_role(tx, person, Role.ADMIN, by=journal.SERVICE, now=now)
+    journal.record(
+        tx,
+        Event.SERVICE_STARTED,
+        f"The service started, version {version('autocoder')}.",
+        now=now,
+        data={"version": version("autocoder"), "pid": where.pid},
+    )
+
+
+def _stopped(tx: Session, *, now: datetime) -> None:
+    journal.record(tx, Event.SERVICE_STOPPED, "The service stopped.", now=now)
+
+
+def _last_version(tx: Session) -> str | None:
+    """The version that worked in this home last."""
+    row = tx.scalars(
+        select(JournalEntry)
+        .where(JournalEntry.event == Event.SERVICE_STARTED)
+        .order_by(JournalEntry.id.desc())
+        .limit(1)
+    ).first()
+    found = row.data.get("version") if row else None
+    return str(found) if found is not None else None
+
+
+async def _news(app: App, before: str | None) -> list[str]:
+    """What is new since the last start, said here and once in every web channel."""
+    now = version("autocoder")
+    if before is None or before == now:
+        return []
+    text = news.changes_since(before, now, news.changelog())
+    card = Card(
+        key=f"news:{now}",
+        kind=CardKind.HELP,
+        title=f"autocoder {now} is at work, {before} was before",
+        body=light.escape(text)[:BODY_LIMIT],
+        fallback=f"autocoder {now} is at work, {before} was before.",
+    )
+    await app.parts.store.run(_tell_channels, card, now=app.parts.clock())
+    return [card.fallback, *text.splitlines()]
+
+
+def _tell_channels(tx: Session, card: Card, *, now: datetime) -> None:
+    for line in web_chat.channels(tx):
+        outbox.say(tx, Place(web_chat.PLATFORM, line.name), card, now=now)
