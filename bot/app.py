@@ -16,6 +16,7 @@ from adapters.box import detect, open_box, unseen_toolchains
 from adapters.claude.gateway import Credential, CredentialKind, Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.runner import ClaudeRunner
+from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
 from adapters.web.app import build
@@ -91,6 +92,7 @@ def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int
             batch=agents.batch,
             coder_model=models.coder,
             planner_model=models.planner,
+            interviewer_model=models.interviewer,
             skip_stuck=agents.on_stuck is OnStuck.SKIP,
         ),
         caps=Caps(settings.budget.run_usd, settings.budget.day_usd),
@@ -129,6 +131,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
             store=store,
             wake=wake,
             workspaces=Worktrees(settings.home, f"{marker}-0"),
+            desks=InterviewDesks(settings.home),
             box=box,
             rules=rules_from(
                 settings,
@@ -238,10 +241,7 @@ def _price(usage: MessageUsage) -> Price:
 
 def _prompts() -> dict[str, str]:
     folder = files("core") / "prompts"
-    return {
-        kind.value: (folder / f"{kind.value}.md").read_text("utf-8")
-        for kind in (AgentKind.CODER, AgentKind.PLANNER)
-    }
+    return {kind.value: (folder / f"{kind.value}.md").read_text("utf-8") for kind in AgentKind}
 
 
 def _credential(settings: Settings) -> Credential | None:

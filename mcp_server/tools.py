@@ -7,24 +7,30 @@ of JSON; what is refused is a tool error with words that say what to do.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from core.domain import failure
+from core.domain.agents import AgentKind
 from core.domain.plan import Plan
 from core.errors import AutocoderError, StateError
-from core.operations import plans, questions, runs, tasks
+from core.operations import additions, questions, runs, tasks
 from core.orchestrator.proving import Prover, load_work
 from core.orchestrator.rules import Parts
 from core.ports.agents import Tool, ToolCall, ToolReply
+from core.store.tables import Project, Run
 
 JudgeCommand = Callable[[str], Awaitable[str | None]]
 """The reason why the bash policy refuses a command, or None."""
 
 NOBODY_HERE = "Nobody is here: decide yourself, and say in your last words what you decided."
-ASKED = "The question was put to a person; end your turn now. The answer reaches you when it comes."
+ASKED = (
+    "The question was put to a person; end your turn now. The answer reaches you when it comes."
+    ' "just decide" as an answer means: choose yourself, and say what you chose.'
+)
 
 
 class _Arguments(BaseModel):
@@ -47,6 +53,8 @@ class _Ask(_Arguments):
     question: str = Field(description="one clear question")
     options: list[str] = Field(default_factory=list, description="choices, if there are any")
     multiple: bool = Field(default=False, description="whether several may be chosen")
+    topic: str = Field(default="", description="what it is about, in a word or two")
+    expected: int | None = Field(default=None, description="how many questions you expect in all")
 
 
 class _PlanSubmit(_Arguments):
@@ -187,22 +195,30 @@ class Toolbox:
             arguments.question,
             arguments.options,
             arguments.multiple,
+            topic=arguments.topic,
+            expected=arguments.expected,
             now=parts.clock(),
         )
         if parts.rules.nobody_here:
             await parts.store.run(
                 questions.answer, question, NOBODY_HERE, by="service", now=parts.clock()
             )
-        answer = await self._answer(question)
+        if await parts.store.read(_kind_of, run_id) is AgentKind.INTERVIEWER:
+            waits = timedelta(0)  # its answer is the next message, also if it comes at once
+        else:
+            waits = parts.rules.ask_wait
+        answer = await self._answer(question, waits)
         if answer is None:
             return _json({"asked": True, "note": ASKED})
         return ToolReply(answer)
 
-    async def _answer(self, question: int) -> str | None:
-        """The answer, if it comes within `ask_wait` (at most a minute)."""
+    async def _answer(self, question: int, waits: timedelta) -> str | None:
+        """The answer, if it comes within `waits` (at most a minute)."""
         parts = self._parts
+        if not waits:
+            return None
         try:
-            async with asyncio.timeout(parts.rules.ask_wait.total_seconds()):
+            async with asyncio.timeout(waits.total_seconds()):
                 while True:
                     seen = parts.wake.count
                     if await parts.store.read(questions.answered, question):
@@ -224,10 +240,11 @@ class Toolbox:
             if reason is not None:
                 refused[command] = reason
         submitted = await parts.store.run(
-            plans.submit,
+            additions.submit,
             run_id,
             plan,
             refused,
+            main=await parts.workspaces.head(await parts.store.read(_slug_of, run_id)),
             max_attempts=parts.rules.max_attempts,
             now=parts.clock(),
         )
@@ -330,6 +347,14 @@ def _task_of_run(tx: Session, run_id: int, number: int) -> tasks.TaskBrief:
     if work.task.number != number:
         raise StateError(f"Task {number} is not yours; you hold task {work.task.number}.")
     return work.task
+
+
+def _kind_of(tx: Session, run_id: int) -> AgentKind:
+    return tx.get_one(Run, run_id).kind
+
+
+def _slug_of(tx: Session, run_id: int) -> str:
+    return tx.get_one(Project, tx.get_one(Run, run_id).project_id).slug
 
 
 def _json(value: Mapping[str, object]) -> ToolReply:

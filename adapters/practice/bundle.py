@@ -7,13 +7,17 @@ takes them for code of ours.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from adapters.practice.recipe import Change, Recipe, Round, Task, edit
 
 _HERE = Path(__file__).parent / "demo"
+INTERVIEWED = "## Decided in the interview"  # what an interviewer puts below the bundled spec
+_QUESTION = "Under which licence shall the todo book stand?"
+_LICENCES = ("MIT", "Apache-2.0", "No licence")
+_ASK = f"Ask a person before you write: {_QUESTION} ({' | '.join(_LICENCES)})"
 ATTEMPTS_BEFORE_HELP = 5  # then the task is stuck and a person says what next
 
 
@@ -37,20 +41,29 @@ def spec() -> str:
     return (_HERE / "spec.md").read_text(encoding="utf-8")
 
 
-def plan() -> dict[str, object]:
-    """The plan as `plan_submit` takes it."""
+def plan(*, asks: bool = False) -> dict[str, object]:
+    """The plan as `plan_submit` takes it; with `asks` its last task needs a person's word."""
     value = json.loads((_HERE / "plan.json").read_text(encoding="utf-8"))
     assert isinstance(value, dict)
+    if asks:
+        task = value["phases"][-1]["features"][-1]["tasks"][-1]
+        task["description"] = f"{task['description']}\n\n{_ASK}"
     return value
 
 
 def is_bundled(text: str) -> bool:
-    """Whether a spec is the bundled one; white space does not count."""
-    return text.split() == spec().split()
+    """Whether a spec is the bundled one, as it is or with what an interview decided below it.
+
+    White space does not count.
+    """
+    return text.partition(INTERVIEWED)[0].split() == spec().split()
 
 
-def recipe(task: Task) -> Recipe | None:
-    """What to do for a task of the bundled plan; None for any other."""
+def recipe(task: Task, answer: str = "") -> Recipe | None:
+    """What to do for a task of the bundled plan; None for any other.
+
+    `answer` is what a person said to its question.
+    """
     known: dict[str, str] = {}
     for script in _scripts():
         if (
@@ -58,9 +71,21 @@ def recipe(task: Task) -> Recipe | None:
             and script.feature == task.feature
             and set(script.checks) == set(task.checks)
         ):
-            return _recipe(script, known, task)
+            return _recipe(_answered(script, answer), known, task)
         known.update(script.result)
     return None
+
+
+def _answered(script: _Script, answer: str) -> _Script:
+    """The same script with a person's word in its README."""
+    if not answer:
+        return script
+    said = f"\n## Licence\n\n{answer}\n"
+    rounds = {
+        name: {path: text + said if path == "README.md" else text for path, text in files.items()}
+        for name, files in script.rounds.items()
+    }
+    return replace(script, rounds=rounds)
 
 
 def _recipe(script: _Script, known: Mapping[str, str], task: Task) -> Recipe:

@@ -33,6 +33,7 @@ class Exchange:
     arguments: Mapping[str, object]
     result: str | None
     failed: bool
+    after: int = 0  # prompts before the call
 
     @property
     def path(self) -> str:
@@ -106,7 +107,7 @@ def parse(body: object) -> Conversation:
         if role == "system":
             continue  # reminders that the CLI puts between messages; nobody's prompt
         if role == "assistant":
-            calls.extend(_calls(blocks))
+            calls.extend(_calls(blocks, len(prompts)))
             continue
         results.update(_results(blocks))
         said = _REMINDER.sub("", "\n".join(_texts(blocks))).strip()
@@ -114,9 +115,11 @@ def parse(body: object) -> Conversation:
             prompts.append(said)
             since = len(calls)
     exchanges = tuple(
-        Exchange(call.tool, call.arguments, results[call.id].text, results[call.id].failed)
+        Exchange(
+            call.tool, call.arguments, results[call.id].text, results[call.id].failed, call.after
+        )
         if call.id in results
-        else Exchange(call.tool, call.arguments, None, False)
+        else Exchange(call.tool, call.arguments, None, False, call.after)
         for call in calls
     )
     return Conversation(
@@ -134,6 +137,7 @@ class _Call:
     id: str
     tool: str
     arguments: Mapping[str, object]
+    after: int
 
 
 @dataclass(frozen=True)
@@ -178,14 +182,16 @@ def _tools(offered: object) -> tuple[Tool, ...]:
     return tuple(tools)
 
 
-def _calls(blocks: list[Mapping[str, object]]) -> list[_Call]:
+def _calls(blocks: list[Mapping[str, object]], after: int) -> list[_Call]:
     calls = []
     for block in blocks:
         if block.get("type") == "tool_use":
             given = block.get("input")
             arguments = given if isinstance(given, dict) else {}
             calls.append(
-                _Call(str(block.get("id", "")), _short(str(block.get("name", ""))), arguments)
+                _Call(
+                    str(block.get("id", "")), _short(str(block.get("name", ""))), arguments, after
+                )
             )
     return calls
 

@@ -89,8 +89,14 @@ def plan(outline: Outline) -> dict[str, object]:
     }
 
 
-def review(reasons: Collection[str], *, again: int = 0) -> dict[str, object]:
-    """A feature that takes up why an earlier plan or phase was sent back."""
+def review(
+    reasons: Collection[str],
+    *,
+    again: int = 0,
+    title: str = "Answer to the review",
+    words: str = "A person sent this back",
+) -> dict[str, object]:
+    """A feature that takes up why an earlier plan or phase was sent back, or what was added."""
     tasks = []
     names: set[str] = set()
     for reason in reasons:
@@ -103,15 +109,16 @@ def review(reasons: Collection[str], *, again: int = 0) -> dict[str, object]:
             Drafted(
                 name=name,
                 category=REVIEW,
-                description=f"A person sent this back: {clean(reason, 2000)}",
+                description=f"{words}: {clean(reason, 2000)}",
                 steps=(clean(reason, 300) or "Look at it again",),
                 test=f"test_{module}",
                 files=(f"tests/test_{module}.py",),
             ).as_json()
         )
     title = _unique(
-        f"Answer to the review{f' {again + 1}' if again else ''}: "
-        f"{clean(next(iter(reasons), ''), 40)}".rstrip(": "),
+        f"{title}{f' {again + 1}' if again else ''}: {clean(next(iter(reasons), ''), 40)}".rstrip(
+            ": "
+        ),
         (),
     )
     return {

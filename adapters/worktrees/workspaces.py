@@ -102,6 +102,17 @@ class Worktrees:
             await self._checkout.reset(worktree, commit, ignored_too=True)
         return worktree
 
+    async def open_apart(self, slug: str, name: str, commit: str) -> Worktree:
+        self._repository(slug)
+        # No slug begins with an underscore, so no feature has this folder.
+        worktree = self._worktree(slug, f"_{linking.checked_name(name)}", None)
+        async with self._locks[slug]:
+            if not (worktree.path.is_dir() and (worktree.git_dir / "index").exists()):
+                with storage():
+                    linking.attach(worktree, commit)
+                await self._checkout.reset(worktree, commit, ignored_too=True)
+        return worktree
+
     async def commit(
         self, worktree: Worktree, message: str, *, ref: str, merging: str | None = None
     ) -> Commit:
@@ -112,6 +123,11 @@ class Worktrees:
         commit = await self._commit_tree(worktree.common_dir, tree, parents, message)
         await self._git.run(place, "update-ref", "--no-deref", ref, commit)
         return Commit(commit, tree, parent, changed)
+
+    async def stamp(self, slug: str, parent: str, message: str) -> str:
+        common = self._repository(slug)
+        tree = await self._git.run(Place(common), "rev-parse", "--verify", f"{parent}^{{tree}}")
+        return await self._commit_tree(common, tree.line, (parent,), message)
 
     async def tree(self, worktree: Worktree) -> str:
         _, tree = await self._stage(worktree, None)

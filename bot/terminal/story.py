@@ -166,6 +166,10 @@ class Story:
                 | Event.TASK_PASSED
                 | Event.TASK_REQUEUED
                 | Event.PRESS_REFUSED
+                | Event.INTERVIEW_BEGUN
+                | Event.INTERVIEW_SENT_BACK
+                | Event.INTERVIEW_BLOCKED
+                | Event.INTERVIEW_WITHDRAWN
                 | Event.GUIDANCE_GIVEN
                 | Event.GUIDANCE_TAKEN
                 | Event.BUDGET_CHANGED

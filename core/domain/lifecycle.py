@@ -64,6 +64,26 @@ class ApprovalKind(StrEnum):
     GATE = "gate"
 
 
+class InterviewKind(StrEnum):
+    """What a person wants: a project, or something added to one."""
+
+    PROJECT = "project"
+    FEATURE = "feature"
+    PHASE = "phase"
+    TASK = "task"  # no interview: a planner and an approval
+    JOB = "job"  # no interview and no approval: one small task
+
+
+class InterviewStatus(StrEnum):
+    ASKING = "asking"  # its interviewer works, or a person's answer is awaited
+    CHECKING = "checking"  # its interviewer ended: the spec files are looked at
+    PLANNING = "planning"  # a planner works out what is new
+    AWAITING_APPROVAL = "awaiting_approval"
+    DONE = "done"
+    BLOCKED = "blocked"
+    WITHDRAWN = "withdrawn"
+
+
 class Cause(StrEnum):
     """Who makes a thing move."""
 
@@ -97,6 +117,11 @@ _STOP: dict[StrEnum, frozenset[Cause]] = {
     ProjectStatus.STOPPED: _by(_P),
     ProjectStatus.ARCHIVED: _by(_P),
     ProjectStatus.BLOCKED: _by(_S),
+}
+
+_GIVE_UP: dict[StrEnum, frozenset[Cause]] = {
+    InterviewStatus.BLOCKED: _by(_S),
+    InterviewStatus.WITHDRAWN: _by(_P),
 }
 
 TRANSITIONS: dict[type[StrEnum], _Moves] = {
@@ -209,6 +234,32 @@ TRANSITIONS: dict[type[StrEnum], _Moves] = {
         },
         RunStatus.WAITING: {RunStatus.ENDED: _by(_S)},
         RunStatus.ENDED: {},
+    },
+    InterviewStatus: {
+        InterviewStatus.ASKING: {InterviewStatus.CHECKING: _by(_S), **_GIVE_UP},
+        InterviewStatus.CHECKING: {
+            InterviewStatus.ASKING: _by(_S),
+            InterviewStatus.PLANNING: _by(_S),
+            InterviewStatus.DONE: _by(_S),
+            **_GIVE_UP,
+        },
+        InterviewStatus.PLANNING: {
+            InterviewStatus.AWAITING_APPROVAL: _by(_A),
+            InterviewStatus.DONE: _by(_A),
+            **_GIVE_UP,
+        },
+        InterviewStatus.AWAITING_APPROVAL: {
+            InterviewStatus.DONE: _by(_P),
+            InterviewStatus.PLANNING: _by(_P),
+            InterviewStatus.WITHDRAWN: _by(_P),
+        },
+        InterviewStatus.BLOCKED: {
+            InterviewStatus.ASKING: _by(_P),
+            InterviewStatus.PLANNING: _by(_P),
+            InterviewStatus.WITHDRAWN: _by(_P),
+        },
+        InterviewStatus.DONE: {},
+        InterviewStatus.WITHDRAWN: {},
     },
     ApprovalStatus: {
         ApprovalStatus.OPEN: {

@@ -28,6 +28,10 @@ def wishes(event: Event) -> tuple[Wish, ...]:
     match event:
         case Event.PROJECT_CREATED:
             return (_post(CardKind.INTERVIEW),)
+        case Event.INTERVIEW_BEGUN:
+            return (_post(CardKind.INTERVIEW),)
+        case Event.INTERVIEW_SENT_BACK | Event.INTERVIEW_BLOCKED | Event.INTERVIEW_WITHDRAWN:
+            return (_ROOT, _fresh(CardKind.PLAN), _fresh(CardKind.QUESTION))
         case Event.SPEC_WRITTEN:
             return (_post(CardKind.SPEC), _ROOT)
         case Event.QUESTION_ASKED | Event.QUESTION_ANSWERED:

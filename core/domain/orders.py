@@ -11,99 +11,26 @@ from datetime import datetime
 from typing import assert_never
 
 from core.domain.agents import AgentKind
-from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
+from core.domain.lifecycle import (
+    FeatureStatus,
+    InterviewKind,
+    InterviewStatus,
+    PhaseStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+)
+from core.domain.snapshot import FeatureView as FeatureView
+from core.domain.snapshot import InterviewView as InterviewView
+from core.domain.snapshot import Limits as Limits
+from core.domain.snapshot import PhaseView as PhaseView
+from core.domain.snapshot import RunView as RunView
+from core.domain.snapshot import Snapshot as Snapshot
+from core.domain.snapshot import TaskView as TaskView
 
 SMALL = 2  # tasks up to this complexity may share a run
 SOLO_CATEGORY = "solo"  # work of this category runs with nothing beside it
 PLANNER_ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Settings that decide; counts, and models by name."""
-
-    max_parallel: int = 3
-    host_parallel: int = 8
-    batch: int = 3
-    coder_model: str = "sonnet"
-    planner_model: str = "opus"
-    skip_stuck: bool = False
-
-
-@dataclass(frozen=True)
-class TaskView:
-    """An open task of the open phase."""
-
-    id: int
-    number: int
-    feature_id: int
-    status: TaskStatus
-    priority: int
-    complexity: int
-    category: str
-    files: tuple[str, ...]
-    blockers: int  # tasks of its own feature that it still waits for
-    rank: int
-    position: int
-    attempts: int
-    restarts: int
-    deferred: bool
-    model: str | None
-    not_before: datetime | None
-
-
-@dataclass(frozen=True)
-class FeatureView:
-    """A feature of the open phase that is not completed."""
-
-    id: int
-    slug: str
-    status: FeatureStatus
-    priority: int
-    position: int
-    waits_for: int  # features that have not landed yet
-    passing: int  # its tasks that pass
-    resume_run_id: int | None
-
-
-@dataclass(frozen=True)
-class RunView:
-    """A run that has not ended."""
-
-    id: int
-    kind: AgentKind
-    status: RunStatus
-    feature_id: int | None
-    seat: int
-    ours: bool  # started in this life of the service
-    answered: bool  # parked, and every question of it has an answer
-
-
-@dataclass(frozen=True)
-class PhaseView:
-    id: int
-    position: int
-    status: PhaseStatus
-    rework: bool  # rejected, and not made into tasks yet
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One project, as far as a decision needs it: open work only."""
-
-    now: datetime
-    project_id: int
-    status: ProjectStatus
-    limits: Limits
-    phase: PhaseView | None  # the open one; None: every phase is completed, or none exists yet
-    features: tuple[FeatureView, ...] = ()
-    tasks: tuple[TaskView, ...] = ()
-    runs: tuple[RunView, ...] = ()
-    agents_elsewhere: int = 0  # at work for other projects of this host
-    window_until: datetime | None = None
-    budget_left: bool = True
-    planner_failures: int = 0
-    planner_not_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +45,7 @@ class StartRun:
     task_id: int | None = None
     seat: int = 1
     resumes: int | None = None  # an earlier run whose worktree and session go on
+    interview_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +55,14 @@ class ResumeRun:
     run_id: int
     kind: AgentKind
     feature_id: int | None
+    interview_id: int | None = None
+
+
+@dataclass(frozen=True)
+class WriteSpec:
+    """Look at the files an interviewer left, and put them on `main` or send them back."""
+
+    interview_id: int
 
 
 @dataclass(frozen=True)
@@ -181,6 +117,7 @@ class FinishProject:
 Order = (
     StartRun
     | ResumeRun
+    | WriteSpec
     | StopRun
     | Requeue
     | Land
@@ -208,29 +145,25 @@ def next_orders(snapshot: Snapshot) -> tuple[Order, ...]:
         case ProjectStatus.PLANNING:
             return tuple(_resumed(snapshot)) + tuple(_plan(snapshot))
         case ProjectStatus.RUNNING:
-            return tuple(_build(snapshot))
-        case (
-            ProjectStatus.PAUSED
-            | ProjectStatus.STOPPED
-            | ProjectStatus.BLOCKED
-            | ProjectStatus.ARCHIVED
-        ):
-            return tuple(
-                StopRun(run.id, f"the project is {snapshot.status!s}")
-                for run in snapshot.runs
-                if run.status in ACTIVE
-            )
+            return tuple(_build(snapshot)) + tuple(_talk(snapshot))
+        case ProjectStatus.PAUSED:
+            building = [run for run in snapshot.runs if run.interview_id is None]
+            return tuple(_stop(snapshot, building)) + tuple(_talk(snapshot))
+        case ProjectStatus.STOPPED | ProjectStatus.BLOCKED | ProjectStatus.ARCHIVED:
+            return tuple(_stop(snapshot, snapshot.runs))
         case ProjectStatus.INTERVIEWING | ProjectStatus.AWAITING_APPROVAL | ProjectStatus.COMPLETED:
-            return ()
+            return tuple(_talk(snapshot))
         case _:
             assert_never(snapshot.status)
 
 
 def next_due(snapshot: Snapshot) -> datetime | None:
     """The next moment at which time alone changes the answer."""
-    if snapshot.status not in _MOVING or not snapshot.budget_left:
+    moving = snapshot.status in _MOVING or snapshot.interviews
+    if not moving or not snapshot.budget_left:
         return None
     moments = [task.not_before for task in snapshot.tasks]
+    moments += [interview.not_before for interview in snapshot.interviews]
     moments += [snapshot.window_until, snapshot.planner_not_before]
     return min((m for m in moments if m is not None and m > snapshot.now), default=None)
 
@@ -239,6 +172,52 @@ def may_start(snapshot: Snapshot) -> bool:
     """Whether money and the account allow any new request."""
     window = snapshot.window_until
     return snapshot.budget_left and (window is None or window <= snapshot.now)
+
+
+def _stop(snapshot: Snapshot, runs: Iterable[RunView]) -> Iterable[Order]:
+    for run in runs:
+        if run.status in ACTIVE:
+            yield StopRun(run.id, f"the project is {snapshot.status!s}")
+
+
+def _talk(snapshot: Snapshot) -> Iterable[Order]:
+    """Interviews and additions. An interviewer takes no slot: a person waits for it."""
+    first = snapshot.status is ProjectStatus.INTERVIEWING
+    runs = {run.interview_id: run for run in snapshot.runs}
+    planning = any(run.kind is AgentKind.PLANNER for run in snapshot.runs) or _room(snapshot) < 1
+    undecided = any(i.status is InterviewStatus.AWAITING_APPROVAL for i in snapshot.interviews)
+    for interview in snapshot.interviews:
+        if (interview.kind is InterviewKind.PROJECT) is not first:
+            continue
+        run = runs.get(interview.id)
+        wait = interview.not_before
+        free = may_start(snapshot) and (wait is None or wait <= snapshot.now)
+        match interview.status:
+            case InterviewStatus.ASKING if free:
+                if run is None:
+                    yield StartRun(
+                        AgentKind.INTERVIEWER,
+                        snapshot.limits.interviewer_model,
+                        f"interview: a {interview.kind!s}",
+                        resumes=interview.last_run_id,
+                        interview_id=interview.id,
+                    )
+                elif run.status is RunStatus.WAITING and run.answered:
+                    yield ResumeRun(run.id, run.kind, None, interview.id)
+            case InterviewStatus.CHECKING if run is None:
+                yield WriteSpec(interview.id)
+            case InterviewStatus.PLANNING if free and not planning:
+                if undecided and interview.kind is not InterviewKind.JOB:
+                    continue  # one plan at a time waits for a decision
+                yield StartRun(
+                    AgentKind.PLANNER,
+                    snapshot.limits.planner_model,
+                    f"plan: a {interview.kind!s} is added",
+                    interview_id=interview.id,
+                )
+                planning = True
+            case _:
+                continue
 
 
 def _plan(snapshot: Snapshot, phase_id: int | None = None) -> Iterable[Order]:
@@ -261,6 +240,8 @@ def _plan(snapshot: Snapshot, phase_id: int | None = None) -> Iterable[Order]:
 def _resumed(snapshot: Snapshot) -> Iterable[Order]:
     room = _room(snapshot) if may_start(snapshot) else 0
     for run in sorted(snapshot.runs, key=lambda r: r.id):
+        if run.kind is AgentKind.INTERVIEWER:
+            continue
         if room > 0 and run.status is RunStatus.WAITING and run.answered:
             yield ResumeRun(run.id, run.kind, run.feature_id)
             room -= 1
@@ -268,7 +249,9 @@ def _resumed(snapshot: Snapshot) -> Iterable[Order]:
 
 def _room(snapshot: Snapshot) -> int:
     limits = snapshot.limits
-    active = sum(run.status in ACTIVE for run in snapshot.runs)
+    active = sum(
+        run.status in ACTIVE and run.kind is not AgentKind.INTERVIEWER for run in snapshot.runs
+    )
     return min(
         limits.max_parallel - active, limits.host_parallel - active - snapshot.agents_elsewhere
     )

@@ -11,15 +11,16 @@ from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
     Cause,
+    FeatureStatus,
     PhaseStatus,
     ProjectStatus,
     move,
 )
 from core.domain.proof import CheckResult
 from core.errors import InputError, StalePress, StateError
-from core.operations import evidence, journal, plans
+from core.operations import additions, evidence, journal, plans
 from core.ports.host import DiffStat
-from core.store.tables import Approval, Phase, Plan, Project
+from core.store.tables import Approval, Feature, Phase, Plan, Project
 
 
 def open_gate(
@@ -36,7 +37,12 @@ def open_gate(
     `diff` sums up what changed on `main` since the phase began.
     """
     phase = tx.get_one(Phase, phase_id)
-    if phase.status is not PhaseStatus.IN_PROGRESS:
+    added = tx.scalars(
+        select(Feature.id).where(
+            Feature.phase_id == phase_id, Feature.status != FeatureStatus.COMPLETED
+        )
+    ).first()  # while its checks ran
+    if phase.status is not PhaseStatus.IN_PROGRESS or added is not None:
         return
     move(phase, PhaseStatus.AWAITING_APPROVAL, by=Cause.SERVICE)
     approval = Approval(
@@ -93,17 +99,20 @@ def approve(
     tx: Session, approval_id: int, *, by: str, main: str | None, max_attempts: int, now: datetime
 ) -> None:
     """Approve what was shown. `main` is where it stands now: the next phase's beginning."""
-    approval = _open(tx, approval_id)
+    approval = undecided(tx, approval_id)
     project = _undecided_project(tx, approval)
     _decide(approval, ApprovalStatus.APPROVED, by, None, now)
     match approval.kind:
         case ApprovalKind.PLAN:
             row = tx.get_one(Plan, approval.subject_id)
-            plans.instantiate(tx, project, row, max_attempts=max_attempts)
-            move(project, ProjectStatus.RUNNING, by=Cause.PERSON)
+            if row.interview_id is not None:
+                additions.approved(tx, project, row, max_attempts=max_attempts, now=now)
+            else:
+                plans.instantiate(tx, project, row, max_attempts=max_attempts)
+                move(project, ProjectStatus.RUNNING, by=Cause.PERSON)
             journal.record(
                 tx, Event.PLAN_APPROVED, f"Plan {row.version} was approved.", now=now, actor=by,
-                project=project,
+                project=project, data={"plan": row.id, "interview": row.interview_id},
             )  # fmt: skip
         case ApprovalKind.GATE:
             phase = tx.get_one(Phase, approval.subject_id)
@@ -113,7 +122,7 @@ def approve(
                 tx, Event.PHASE_APPROVED, f"Phase {phase.name} was approved.", now=now, actor=by,
                 phase=phase,
             )  # fmt: skip
-    _start_next_phase(tx, project, main, now=now)
+    plans.start_next_phase(tx, project, main, now=now)
 
 
 def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime) -> None:
@@ -123,15 +132,22 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
         raise InputError(
             "A rejection needs a reason.", hint="Type `reject`, a space, and what is wrong."
         )
-    approval = _open(tx, approval_id)
+    approval = undecided(tx, approval_id)
     project = _undecided_project(tx, approval)
     _decide(approval, ApprovalStatus.REJECTED, by, reason, now)
     project.planner_failures = 0
     match approval.kind:
         case ApprovalKind.PLAN:
-            project.replan_reason = reason
-            move(project, ProjectStatus.PLANNING, by=Cause.PERSON)
-            journal.record(tx, Event.PLAN_REJECTED, reason, now=now, actor=by, project=project)
+            row = tx.get_one(Plan, approval.subject_id)
+            if row.interview_id is not None:
+                additions.rejected(tx, row.interview_id, reason)
+            else:
+                project.replan_reason = reason
+                move(project, ProjectStatus.PLANNING, by=Cause.PERSON)
+            journal.record(
+                tx, Event.PLAN_REJECTED, reason, now=now, actor=by, project=project,
+                data={"plan": row.id, "interview": row.interview_id},
+            )  # fmt: skip
         case ApprovalKind.GATE:
             phase = tx.get_one(Phase, approval.subject_id)
             phase.rework_reason = reason
@@ -139,7 +155,8 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
             journal.record(tx, Event.PHASE_REJECTED, reason, now=now, actor=by, phase=phase)
 
 
-def _open(tx: Session, approval_id: int) -> Approval:
+def undecided(tx: Session, approval_id: int) -> Approval:
+    """The decision, if it is still open; StalePress says who made it and when."""
     approval = tx.get(Approval, approval_id)
     if approval is None:
         raise StalePress("There is no such decision.")
@@ -155,7 +172,11 @@ def _open(tx: Session, approval_id: int) -> Approval:
 def _undecided_project(tx: Session, approval: Approval) -> Project:
     """The project, if a decision may move it now."""
     project = tx.get_one(Project, approval.project_id)
-    if approval.kind is ApprovalKind.PLAN and project.status is not ProjectStatus.AWAITING_APPROVAL:
+    wanted: tuple[ProjectStatus, ...] = (ProjectStatus.AWAITING_APPROVAL,)
+    plans_it = approval.kind is ApprovalKind.PLAN
+    if plans_it and tx.get_one(Plan, approval.subject_id).interview_id is not None:
+        wanted = additions.TAKES
+    if plans_it and project.status not in wanted:
         raise StateError(
             f"{project.name} is {project.status!s}: its plan cannot be decided now.",
             hint="Start it first.",
@@ -170,21 +191,3 @@ def _decide(
     approval.decided_at = now
     approval.decided_by = by
     approval.reason = reason
-
-
-def _start_next_phase(tx: Session, project: Project, main: str | None, *, now: datetime) -> None:
-    phase = tx.scalars(
-        select(Phase)
-        .where(Phase.project_id == project.id, Phase.status != PhaseStatus.COMPLETED)
-        .order_by(Phase.position)
-        .limit(1)
-    ).first()
-    if phase is None or phase.status is not PhaseStatus.PENDING:
-        return
-    move(phase, PhaseStatus.IN_PROGRESS, by=Cause.SERVICE)
-    phase.started_at = now
-    phase.base_commit = main
-    journal.record(
-        tx, Event.PHASE_STARTED, f"Phase {phase.position} {phase.name} begins.", now=now,
-        phase=phase,
-    )  # fmt: skip

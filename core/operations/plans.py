@@ -1,6 +1,6 @@
 """Plans: submitted, approved into phases, features and tasks, rejected, extended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -98,36 +98,27 @@ def submit(
             return Submitted(("Nothing new is wanted of this project now; end your turn.",))
         _extend(tx, project, phase, plan, max_attempts=max_attempts, now=now, run=run)
         return Submitted(())
-    _propose(tx, project, run, plan, now=now)
+    propose(tx, project, run, plan, now=now)
     return Submitted(())
 
 
-def _propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: datetime) -> None:
-    before = latest_plan(tx, project.id)
+def propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: datetime) -> None:
+    """Show a plan and ask for the decision."""
+    row = keep(tx, project, run, plan, now=now)
     opened = open_approval(tx, project.id, ApprovalKind.PLAN)
     if opened:  # the same planner thought again before anybody decided
         move(opened, ApprovalStatus.WITHDRAWN, by=Cause.SERVICE)
         opened.decided_at = now
-    row = Plan(
+    approval = Approval(
         project_id=project.id,
-        version=before.version + 1 if before else 1,
-        run_id=run.id,
-        payload=asdict(plan),
-        changes=list(plans.changes(PLAN.validate_python(before.payload), plan)) if before else [],
-        submitted_at=now,
+        kind=ApprovalKind.PLAN,
+        subject_id=row.id,
+        version=str(row.version),
+        status=ApprovalStatus.OPEN,
+        opened_at=now,
     )
-    tx.add(row)
+    tx.add(approval)
     tx.flush()
-    tx.add(
-        Approval(
-            project_id=project.id,
-            kind=ApprovalKind.PLAN,
-            subject_id=row.id,
-            version=str(row.version),
-            status=ApprovalStatus.OPEN,
-            opened_at=now,
-        )
-    )
     project.replan_reason = None
     project.planner_failures = 0
     if project.status is ProjectStatus.PLANNING:
@@ -141,7 +132,26 @@ def _propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: 
         actor=f"run:{run.id}",
         project=project,
         run=run,
+        data={"approval": approval.id, "plan": row.id, "interview": row.interview_id},
     )
+
+
+def keep(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: datetime) -> Plan:
+    """The plan as a row, with what changed since the last one of the same wish."""
+    before = latest_plan(tx, project.id, run.interview_id)
+    last = tx.scalar(select(func.max(Plan.version)).where(Plan.project_id == project.id))
+    row = Plan(
+        project_id=project.id,
+        version=(last or 0) + 1,
+        interview_id=run.interview_id,
+        run_id=run.id,
+        payload=asdict(plan),
+        changes=list(plans.changes(PLAN.validate_python(before.payload), plan)) if before else [],
+        submitted_at=now,
+    )
+    tx.add(row)
+    tx.flush()
+    return row
 
 
 def open_approval(tx: Session, project_id: int, kind: ApprovalKind) -> Approval | None:
@@ -163,7 +173,20 @@ def instantiate(tx: Session, project: Project, row: Plan, *, max_attempts: int) 
     project.setup = list(plan.setup)
     project.run_command = plan.run
     project.checks = list(plan.checks)
-    for position, planned in enumerate(plan.phases, start=1):
+    add_phases(tx, project, plan.phases, max_attempts=max_attempts)
+    add_dependencies(tx, project.id, plan)
+
+
+def add_phases(
+    tx: Session,
+    project: Project,
+    phases: Sequence[plans.PlannedPhase],
+    *,
+    max_attempts: int,
+) -> None:
+    """Phases with their features after those there are; their dependencies come later."""
+    last = tx.scalar(select(func.max(Phase.position)).where(Phase.project_id == project.id))
+    for position, planned in enumerate(phases, start=(last or 0) + 1):
         phase = Phase(
             project_id=project.id,
             position=position,
@@ -173,8 +196,7 @@ def instantiate(tx: Session, project: Project, row: Plan, *, max_attempts: int) 
         )
         tx.add(phase)
         tx.flush()
-        _add_features(tx, phase, planned.features, max_attempts=max_attempts)
-    _add_dependencies(tx, project.id, plan)
+        add_features(tx, phase, planned.features, max_attempts=max_attempts)
 
 
 def _extend(
@@ -188,8 +210,8 @@ def _extend(
     run: Run,
 ) -> None:
     """Everything submitted becomes new features of the rejected phase."""
-    _add_features(tx, phase, plan.features(), max_attempts=max_attempts)
-    _add_dependencies(tx, project.id, plan)
+    add_features(tx, phase, plan.features(), max_attempts=max_attempts)
+    add_dependencies(tx, project.id, plan)
     phase.rework_reason = None
     project.planner_failures = 0
     journal.record(
@@ -218,10 +240,29 @@ def add_rework(
         checks=tuple(checks),
     )
     feature = plans.PlannedFeature(name=name, description=reason, tasks=(task,))
-    _add_features(tx, phase, (feature,), max_attempts=max_attempts)
+    add_features(tx, phase, (feature,), max_attempts=max_attempts)
 
 
-def _add_features(
+def start_next_phase(tx: Session, project: Project, main: str | None, *, now: datetime) -> None:
+    """Begin the first phase that is not completed, if it waits. `main` is where it begins."""
+    phase = tx.scalars(
+        select(Phase)
+        .where(Phase.project_id == project.id, Phase.status != PhaseStatus.COMPLETED)
+        .order_by(Phase.position)
+        .limit(1)
+    ).first()
+    if phase is None or phase.status is not PhaseStatus.PENDING:
+        return
+    move(phase, PhaseStatus.IN_PROGRESS, by=Cause.SERVICE)
+    phase.started_at = now
+    phase.base_commit = main
+    journal.record(
+        tx, Event.PHASE_STARTED, f"Phase {phase.position} {phase.name} begins.", now=now,
+        phase=phase,
+    )  # fmt: skip
+
+
+def add_features(
     tx: Session,
     phase: Phase,
     features: tuple[plans.PlannedFeature, ...],
@@ -275,7 +316,7 @@ def _add_features(
     tx.flush()
 
 
-def _add_dependencies(tx: Session, project_id: int, plan: plans.Plan) -> None:
+def add_dependencies(tx: Session, project_id: int, plan: plans.Plan) -> None:
     features = {
         f.name: f for f in tx.scalars(select(Feature).where(Feature.project_id == project_id))
     }

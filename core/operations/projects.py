@@ -4,16 +4,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import select, union, update
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event, Level
-from core.domain.lifecycle import Cause, PhaseStatus, ProjectStatus, move
+from core.domain.lifecycle import (
+    Cause,
+    InterviewStatus,
+    PhaseStatus,
+    ProjectStatus,
+    RunStatus,
+    move,
+)
 from core.domain.money import to_micro
 from core.domain.names import slugify
 from core.errors import InputError, StateError
 from core.operations import journal
-from core.store.tables import AccountWindow, Phase, Plan, Project
+from core.store.chat_tables import Interview
+from core.store.tables import AccountWindow, Phase, Plan, Project, Run
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,11 @@ def set_budget(tx: Session, project_id: int, budget: Decimal) -> None:
 def block(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
     """Nothing more starts until a person goes on with it."""
     project = tx.get_one(Project, project_id)
-    if project.status not in (ProjectStatus.PLANNING, ProjectStatus.RUNNING):
+    if project.status not in (
+        ProjectStatus.INTERVIEWING,
+        ProjectStatus.PLANNING,
+        ProjectStatus.RUNNING,
+    ):
         return
     project.before_pause = project.status
     project.blocked_reason = reason
@@ -112,6 +124,11 @@ def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     project.planner_failures = 0
     project.planner_restarts = 0
     project.planner_not_before = None
+    tx.execute(
+        update(Interview)
+        .where(Interview.project_id == project_id)
+        .values(failures=0, restarts=0, not_before=None)
+    )
     for phase in tx.scalars(select(Phase).where(Phase.project_id == project_id)):
         phase.gate_failures = 0
     for window in tx.scalars(select(AccountWindow)):
@@ -170,7 +187,7 @@ def complete(tx: Session, project_id: int, report_commit: str, *, now: datetime)
         )
     ).first()
     if left is not None:
-        raise StateError(f"Phase {left} is not approved yet.")
+        return  # something was added while the report was written
     project.report_commit = report_commit
     project.completed_at = now
     move(project, ProjectStatus.COMPLETED, by=Cause.SERVICE)
@@ -179,7 +196,25 @@ def complete(tx: Session, project_id: int, report_commit: str, *, now: datetime)
     )
 
 
-def latest_plan(tx: Session, project_id: int) -> Plan | None:
+def at_work(tx: Session) -> tuple[int, ...]:
+    """Projects that something may have to be done for: all but those at rest.
+
+    A project at rest is one that no person's word and no run moves.
+    """
+    resting = (ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED, ProjectStatus.STOPPED)
+    moving = select(Project.id).where(Project.status.not_in(resting))
+    talking = select(Interview.project_id).where(
+        Interview.status.not_in((InterviewStatus.DONE, InterviewStatus.WITHDRAWN))
+    )
+    running = select(Run.project_id).where(Run.status != RunStatus.ENDED)
+    return tuple(tx.scalars(union(moving, talking, running)))
+
+
+def latest_plan(tx: Session, project_id: int, interview_id: int | None = None) -> Plan | None:
+    """The newest plan of the project itself, or of one addition to it."""
     return tx.scalars(
-        select(Plan).where(Plan.project_id == project_id).order_by(Plan.version.desc()).limit(1)
+        select(Plan)
+        .where(Plan.project_id == project_id, Plan.interview_id.is_not_distinct_from(interview_id))
+        .order_by(Plan.version.desc())
+        .limit(1)
     ).first()

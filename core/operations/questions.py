@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 
 from core.domain.events import Event
 from core.errors import InputError, StalePress
-from core.operations import journal
+from core.operations import interviews, journal
 from core.store.tables import Question, Run
 
 TEXT_LIMIT = 10_000
 OPTION_LIMIT = 200
 OPTIONS = 25
+JUST_DECIDE = "just decide"  # the agent chooses, and says what
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class OpenQuestion:
     text: str
     options: tuple[str, ...]
     multiple: bool
+    interview_id: int | None = None
+    number: int = 0  # within its interview, from 1
+    topic: str = ""
+    expected: int | None = None  # questions in all, as the interviewer sees it
 
 
 def ask(
@@ -34,6 +39,8 @@ def ask(
     options: Sequence[str],
     multiple: bool,
     *,
+    topic: str = "",
+    expected: int | None = None,
     now: datetime,
 ) -> int:
     """Write a question; the same one of the same run again is the same question."""
@@ -57,21 +64,31 @@ def ask(
         text=text,
         options=list(options),
         multiple=multiple,
+        topic=" ".join(topic.split())[:80],
+        expected=expected if expected is not None and 0 < expected < 100 else None,
         asked_at=now,
     )
+    if run.interview_id is not None:
+        interviews.asks(tx, run, question)
     tx.add(question)
     tx.flush()
     journal.record(
         tx, Event.QUESTION_ASKED, text[:500], now=now, actor=f"run:{run_id}", run=run,
-        data={"question": question.id},
+        data=_about(question),
     )  # fmt: skip
     return question.id
+
+
+def _about(question: Question) -> dict[str, object]:
+    return {"question": question.id, "interview": question.interview_id}
 
 
 def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) -> None:
     """Answer an open question; the first answer stays."""
     if not text.strip():
         raise InputError("An answer has words.")
+    if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in text):
+        raise InputError("An answer is text: it holds characters that are none.")
     question = tx.get_one(Question, question_id)
     if question.answer is not None:
         raise StalePress(
@@ -83,8 +100,17 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
     question.answered_at = now
     journal.record(
         tx, Event.QUESTION_ANSWERED, text[:500], now=now, actor=by,
-        run=tx.get_one(Run, question.run_id), data={"question": question.id},
+        run=tx.get_one(Run, question.run_id), data=_about(question),
     )  # fmt: skip
+
+
+def choose(tx: Session, question_id: int, places: Sequence[int], *, by: str, now: datetime) -> None:
+    """Answer by the places of options, from 0: their labels literally, joined by `, `."""
+    options = tx.get_one(Question, question_id).options
+    if not places or any(not 0 <= place < len(options) for place in places):
+        raise InputError("This question has no such option.", hint="Look at its card.")
+    text = ", ".join(options[place] for place in dict.fromkeys(places))
+    answer(tx, question_id, text, by=by, now=now)
 
 
 def answered(tx: Session, question_id: int) -> bool:
@@ -114,6 +140,10 @@ def open_questions(tx: Session, project_id: int) -> tuple[OpenQuestion, ...]:
             text=question.text,
             options=tuple(question.options),
             multiple=question.multiple,
+            interview_id=question.interview_id,
+            number=question.number,
+            topic=question.topic,
+            expected=question.expected,
         )
         for question, run in rows
     )

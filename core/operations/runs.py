@@ -20,7 +20,7 @@ from core.domain.lifecycle import (
     TaskStatus,
     move,
 )
-from core.operations import journal, plans, projects, spending, tasks
+from core.operations import journal, plans, projects, specs, spending, tasks
 from core.ports.agents import FailureKind, RunOutcome
 from core.store.tables import (
     AgentProcess,
@@ -52,6 +52,7 @@ class RunRef:
     good_commit: str | None
     prepared: bool
     seat: int
+    interview_id: int | None
 
 
 def begin(
@@ -79,6 +80,7 @@ def begin(
         status=RunStatus.STARTING,
         feature_id=order.feature_id,
         phase_id=order.phase_id,
+        interview_id=order.interview_id,
         seat=order.seat,
         model=order.model,
         session_id=earlier.session_id if earlier else str(session_id),
@@ -122,6 +124,7 @@ def begin(
         good_commit=feature.good_commit if feature else None,
         prepared=feature.prepared if feature else False,
         seat=run.seat,
+        interview_id=run.interview_id,
     )
 
 
@@ -129,7 +132,9 @@ def _resumable(tx: Session, order: orders.StartRun) -> Run | None:
     if order.resumes is None:
         return None
     earlier = tx.get(Run, order.resumes)
-    if earlier is None or earlier.model != order.model or earlier.kind is not order.kind:
+    if earlier is None or earlier.kind is not order.kind:
+        return None
+    if earlier.model != order.model and order.kind is not AgentKind.INTERVIEWER:
         return None
     if order.task_id and tx.get(RunTask, (earlier.id, order.task_id)) is None:
         return None
@@ -233,6 +238,8 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     run = tx.get_one(Run, run_id)
     if run.status is RunStatus.ENDED:
         return
+    if run.kind is AgentKind.INTERVIEWER and park(tx, run_id, now=now):
+        return  # it had asked: how it ended does not matter any more
     held = tasks.held_by(tx, run_id)
     move(run, RunStatus.ENDED, by=Cause.SERVICE)
     run.outcome = ended.outcome
@@ -264,6 +271,11 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
             )  # fmt: skip
             if settled.resume and run.feature_id:
                 tx.get_one(Feature, run.feature_id).resume_run_id = run.id
+    elif run.interview_id is not None:
+        specs.run_ended(
+            tx, run, ended.outcome, ended.how, ended.words, backoff_max=policy.backoff_max,
+            now=now,
+        )  # fmt: skip
     elif run.kind is AgentKind.PLANNER:
         _settle_planner(tx, run, ended, policy, now=now)
     if ended.how is EndedHow.CREDENTIALS:
@@ -372,6 +384,7 @@ def take_up(
         task_id=held[0].id if held else None,
         seat=parked.seat,
         resumes=parked.id,
+        interview_id=parked.interview_id,
     )
     return begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
+from core.domain.agents import AgentKind
 from core.domain.lifecycle import (
     FeatureStatus,
     PhaseStatus,
@@ -16,13 +17,15 @@ from core.domain.lifecycle import (
 from core.domain.orders import (
     ACTIVE,
     FeatureView,
+    InterviewView,
     Limits,
     PhaseView,
     RunView,
     Snapshot,
     TaskView,
 )
-from core.operations import spending
+from core.operations import interviews, spending
+from core.store.chat_tables import Interview
 from core.store.tables import (
     AccountWindow,
     Feature,
@@ -73,9 +76,13 @@ def load(
         features=_features(tx, phase.id) if phase and building else (),
         tasks=_tasks(tx, phase.id) if phase and building else (),
         runs=_runs(tx, project_id, life),
+        interviews=_interviews(tx, project_id),
         agents_elsewhere=tx.scalar(
             select(func.count()).where(
-                Run.project_id != project_id, Run.status.in_(ACTIVE), Run.life == life
+                Run.project_id != project_id,
+                Run.status.in_(ACTIVE),
+                Run.life == life,
+                Run.kind != AgentKind.INTERVIEWER,
             )
         )
         or 0,
@@ -182,6 +189,25 @@ def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
             seat=run.seat,
             ours=run.life == life,
             answered=run.id in answered,
+            interview_id=run.interview_id,
         )
         for run in rows
+    )
+
+
+def _interviews(tx: Session, project_id: int) -> tuple[InterviewView, ...]:
+    rows = tx.scalars(
+        select(Interview)
+        .where(Interview.project_id == project_id, Interview.status.not_in(interviews.OVER))
+        .order_by(Interview.id)
+    )
+    return tuple(
+        InterviewView(
+            id=row.id,
+            kind=row.kind,
+            status=row.status,
+            last_run_id=interviews.last_run(tx, row.id),
+            not_before=row.not_before,
+        )
+        for row in rows
     )

@@ -1,7 +1,14 @@
-"""The first words of a run. Coders get constants of ours; people's words reach planners only."""
+"""The first words of a run.
+
+Coders get constants of ours; people's words reach interviewers and planners only.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
+
+from core.domain.lifecycle import InterviewKind
+from core.operations.additions import Wish
+from core.operations.interviews import Sitting
 
 CODER_BEGIN = "Begin: call task_get_next."
 CODER_GO_ON = (
@@ -52,3 +59,71 @@ def for_planner(
             "Submit the whole plan again, changed as the reason asks."
         )
     return PLANNER_GO_ON if resumed else PLANNER_BEGIN
+
+
+INTERVIEWER_GO_ON = (
+    "You were interrupted. Go on where you were: ask your next question with ask_person and end"
+    " your turn; or, if you know enough, see that both spec files are written, then end your turn."
+)
+_BEGIN_PROJECT = "Interview a person about a new project. Its name is: {name}"
+_BEGIN_ADDITION = (
+    "The project {name} gets something new: a {kind}. Its spec is in"
+    " .autocoder/prompts/app_spec.txt. Ask about what is new, then change the spec."
+)
+
+
+def for_interviewer(sitting: Sitting, *, resumed: bool) -> str:
+    """A resumed session hears the answer verbatim; a new one, everything so far."""
+    parts = []
+    if resumed:
+        answers = sitting.fresh
+    else:
+        answers = sitting.answers
+        begin = _BEGIN_PROJECT if sitting.kind is InterviewKind.PROJECT else _BEGIN_ADDITION
+        parts.append(begin.format(name=sitting.name, kind=sitting.kind.value))
+        if sitting.request:
+            parts.append(f"In the person's words:\n\n{sitting.request}")
+        if answers:
+            parts.append("You asked some questions already; go on after them.")
+        known = [item.name for item in sitting.material]
+        if known and not sitting.notes:
+            names = ", ".join(f"`material/{name}`" for name in known)
+            parts.append(f"Files were dropped in as material: {names}. Read them.")
+    if resumed and len(answers) == 1:
+        parts.append(answers[0][1])
+    else:
+        parts += [f"You asked: {question}\nAnswer: {answer}" for question, answer in answers]
+    parts += sitting.notes
+    return "\n\n".join(parts) or INTERVIEWER_GO_ON
+
+
+_SHAPES = {
+    InterviewKind.PROJECT: "",
+    InterviewKind.FEATURE: "one phase with the new features",
+    InterviewKind.PHASE: "the new phase with its features",
+    InterviewKind.TASK: "one phase with one feature, which has as few tasks as will do, best one",
+    InterviewKind.JOB: (
+        "one phase with one feature with one small task with one check, and no setup and no"
+        " plan-wide checks"
+    ),
+}
+
+
+def for_addition(wish: Wish, spec_change: str) -> str:
+    """What the planner of an addition is to do."""
+    parts = [
+        f"This project has an approved plan. A person wants a new {wish.kind!s}:",
+        wish.request,
+    ]
+    if spec_change:
+        parts.append(f"It was talked over, and the spec changed by this:\n\n{spec_change}")
+    if wish.reason is not None and wish.plan is not None:
+        parts.append(f"Your last plan for it was rejected with this reason:\n\n{wish.reason}")
+        parts.append(f"That plan was:\n\n{json.dumps(wish.plan, ensure_ascii=False)}")
+    parts.append(
+        "Look at the repository, then call plan_submit with only what is new:"
+        f" {_SHAPES[wish.kind]}. Each task has a check of its own that fails today. Names must be"
+        " new; depends_on may name what exists already. State setup, run and plan-wide checks"
+        " only where they are new."
+    )
+    return "\n\n".join(parts)

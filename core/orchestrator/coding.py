@@ -14,13 +14,14 @@ from core.domain.failure import EndedHow
 from core.domain.orders import StartRun
 from core.domain.proof import CheckResult, judge, own_tests
 from core.errors import NestedRepository
-from core.operations import evidence, runs, spending, tasks
+from core.operations import additions, evidence, interviews, runs, spending, tasks
 from core.operations.evidence import Proof
 from core.operations.projects import latest_plan
 from core.orchestrator import briefing
 from core.orchestrator.landing import prepare
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
 from core.orchestrator.rules import Parts
+from core.orchestrator.speccing import open_desk, spec_change
 from core.ports.agents import (
     Activity,
     AgentRunner,
@@ -80,10 +81,15 @@ class Worker:
         """Drive a run that was begun to its end."""
         try:
             site = await self._parts.store.read(_site, project_id, run)
-            if run.kind is AgentKind.CODER:
-                await self._code(site, run)
-            else:
-                await self._plan(site, run)
+            match run.kind:
+                case AgentKind.CODER:
+                    await self._code(site, run)
+                case AgentKind.PLANNER:
+                    await self._plan(site, run)
+                case AgentKind.INTERVIEWER:
+                    await self._interview(run)
+                case _:
+                    assert_never(run.kind)
         finally:
             self.activity.pop(run.id, None)
             self._verdicts.pop(run.id, None)
@@ -96,14 +102,26 @@ class Worker:
     async def _plan(self, site: "_Site", run: runs.RunRef) -> None:
         work = self._parts.workspaces.project_path(site.slug)
         run, resume = await self._transcript(run, work)
-        prompt = briefing.for_planner(
-            resumed=run.takes_over,
-            replan_reason=site.replan_reason,
-            rework_reason=site.rework_reason,
-            phase=site.phase_name,
-            plan=site.plan_payload,
-        )
+        if site.wish is not None:
+            prompt = briefing.for_addition(
+                site.wish, await spec_change(self._parts, site.slug, site.wish)
+            )
+        else:
+            prompt = briefing.for_planner(
+                resumed=run.takes_over,
+                replan_reason=site.replan_reason,
+                rework_reason=site.rework_reason,
+                phase=site.phase_name,
+                plan=site.plan_payload,
+            )
         await self._drive(run, prompt, work, work / ".git", resume)
+
+    async def _interview(self, run: runs.RunRef) -> None:
+        sitting = await self._parts.store.run(interviews.sit, run.id)
+        desk = await open_desk(self._parts, sitting)
+        run, resume = await self._transcript(run, desk.work)
+        prompt = briefing.for_interviewer(sitting, resumed=resume)
+        await self._drive(run, prompt, desk.work, desk.git_dir, resume)
 
     async def _code(self, site: "_Site", run: runs.RunRef) -> None:
         parts = self._parts
@@ -156,7 +174,7 @@ class Worker:
         run: runs.RunRef,
         prompt: str,
         work: Path,
-        git_dir: Path,
+        git_dir: Path | None,
         resume: bool,
         worktree: Worktree | None = None,
     ) -> None:
@@ -325,6 +343,7 @@ class _Site:
     rework_reason: str | None
     phase_name: str | None
     plan_payload: Mapping[str, object] | None
+    wish: additions.Wish | None
 
 
 def _site(tx: Session, project_id: int, run: runs.RunRef) -> _Site:
@@ -339,6 +358,7 @@ def _site(tx: Session, project_id: int, run: runs.RunRef) -> _Site:
         rework_reason=phase.rework_reason if phase else None,
         phase_name=phase.name if phase else None,
         plan_payload=plan.payload if plan else None,
+        wish=additions.wish(tx, run.interview_id) if planner and run.interview_id else None,
     )
 
 

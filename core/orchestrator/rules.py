@@ -11,7 +11,7 @@ from core.domain.report import Report
 from core.operations.runs import Policy
 from core.operations.spending import Caps
 from core.orchestrator.wake import Wake
-from core.ports.host import Box, Workspaces
+from core.ports.host import Box, Desks, Workspaces
 from core.store.session import Store
 
 
@@ -42,6 +42,7 @@ class Parts:
     store: Store
     wake: Wake
     workspaces: Workspaces
+    desks: Desks
     box: Box
     rules: Rules
     clock: Callable[[], datetime]

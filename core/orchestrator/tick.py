@@ -10,16 +10,18 @@ from typing import Any, assert_never
 from sqlalchemy.orm import Session
 
 from core.domain import orders
+from core.domain.agents import AgentKind
 from core.domain.lifecycle import Cause
 from core.domain.orders import Limits, Order, Snapshot
 from core.errors import AutocoderError, StorageFailed
-from core.operations import features, projects, snapshots, spending, tasks
+from core.operations import features, projects, snapshots, specs, spending, tasks
 from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
 from core.operations.spending import Caps
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
 from core.orchestrator.rules import Parts
+from core.orchestrator.speccing import SpecWriter
 from core.orchestrator.wake import Wake
 from core.ports.agents import AgentRunner
 
@@ -37,6 +39,8 @@ class Orchestrator:
         self._runner = runner
         self._worker = worker
         self._lander = lander
+        self._specs = SpecWriter(parts)
+        self._everything = False
         self._projects: dict[int, datetime | None] = {}  # and when time alone changes something
         self._jobs: dict[tuple[object, ...], asyncio.Task[None]] = {}
         self._decided = -1  # the wake count the last decisions were made at
@@ -51,6 +55,12 @@ class Orchestrator:
         self._hurry.set()
         self._parts.wake.notify()
 
+    def take_all(self) -> None:
+        """Take up every project of the home that has work to do, now and later."""
+        self._everything = True
+        self._hurry.set()
+        self._parts.wake.notify()
+
     @property
     def activity(self) -> Mapping[int, str]:
         """What each run's agent is doing now."""
@@ -61,8 +71,11 @@ class Orchestrator:
         return (
             self._decided == self._parts.wake.count
             and self._idle.get(project_id, False)
-            and not any(key[0] == project_id for key in self._jobs)
+            and not self._works(project_id)
         )
+
+    def _works(self, project_id: int) -> bool:
+        return any(key[0] == project_id for key in self._jobs)
 
     def next_due(self, project_id: int) -> datetime | None:
         """When an idle project goes on by itself; None: never."""
@@ -75,12 +88,22 @@ class Orchestrator:
             while True:
                 seen, begun = self._parts.wake.count, loop.time()
                 self._hurry.clear()
+                if self._everything:
+                    await self._survey()
                 for project_id in tuple(self._projects):
                     await self._tick(project_id, group)
                 self._decided = seen
                 self.recovered.set()
                 self.looked.notify()
                 await self._pause(seen, loop.time() - begun)
+
+    async def _survey(self) -> None:
+        """Which projects may need something: what is complete or stopped costs no look."""
+        at_work = set(await self._parts.store.read(projects.at_work))
+        at_work |= {project_id for project_id in self._projects if self._works(project_id)}
+        self._projects = {
+            project_id: self._projects.get(project_id) for project_id in sorted(at_work)
+        }
 
     async def _pause(self, seen: int, took: float) -> None:
         """Wait for a change, then a little for more of them; not when work has ended.
@@ -129,20 +152,26 @@ class Orchestrator:
         parts = self._parts
         match order:
             case orders.StartRun():
-                place = order.feature_id or order.kind
+                place = _place(order)
                 if self._busy(project_id, place):
                     return
                 if strikes >= STRIKES_LIMIT:
                     words = f"The account was limited {strikes} times in a row without one answer."
-                    await parts.store.run(projects.block, project_id, words, now=parts.clock())
+                    await self._block(project_id, order.interview_id, words)
                     return
                 run = await self._worker.begin(project_id, order)
                 self._start_run(project_id, place, run, group)
             case orders.ResumeRun():
-                place = order.feature_id or order.kind
+                place = _place(order)
                 if not self._busy(project_id, place):  # the parked run may still be retiring
                     run = await self._worker.take_up(order.run_id)
                     self._start_run(project_id, place, run, group)
+            case orders.WriteSpec():
+                self._start(
+                    group,
+                    (project_id, "spec", order.interview_id),
+                    self._specs.write(order.interview_id),
+                )
             case orders.StopRun():
                 self._start(
                     group, (project_id, "stop", order.run_id), self._runner.stop(order.run_id)
@@ -173,6 +202,13 @@ class Orchestrator:
                 self._start(group, (project_id, "finish"), self._lander.finish(project_id))
             case _:
                 assert_never(order)
+
+    async def _block(self, project_id: int, interview_id: int | None, words: str) -> None:
+        now = self._parts.clock()
+        if interview_id is not None:
+            await self._parts.store.run(specs.block, interview_id, words, now=now)
+        else:
+            await self._parts.store.run(projects.block, project_id, words, now=now)
 
     def _busy(self, *key: object) -> bool:
         return key in self._jobs
@@ -225,6 +261,13 @@ class Orchestrator:
                 await self._parts.store.run(
                     projects.block, project_id, words, now=self._parts.clock()
                 )
+
+
+def _place(order: orders.StartRun | orders.ResumeRun) -> object:
+    """What one agent at a time works for."""
+    if order.kind is AgentKind.INTERVIEWER:
+        return ("interview", order.interview_id)
+    return order.feature_id or order.kind
 
 
 def _look(

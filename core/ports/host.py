@@ -130,6 +130,10 @@ class Workspaces(Protocol):
         """The one detached landing worktree: nothing in it but the files of `commit`."""
         ...
 
+    async def open_apart(self, slug: str, name: str, commit: str) -> Worktree:
+        """A detached worktree beside the features', made from `commit` if new, else as it is."""
+        ...
+
     async def commit(
         self, worktree: Worktree, message: str, *, ref: str, merging: str | None = None
     ) -> Commit:
@@ -137,6 +141,10 @@ class Workspaces(Protocol):
 
         `merging` becomes a second parent. Raises NestedRepository.
         """
+        ...
+
+    async def stamp(self, slug: str, parent: str, message: str) -> str:
+        """An empty commit on top of `parent`, on no branch yet."""
         ...
 
     async def tree(self, worktree: Worktree) -> str:
@@ -189,6 +197,27 @@ class Workspaces(Protocol):
 
     async def drop(self, worktree: Worktree) -> None:
         """Remove the worktree; its branch stays."""
+        ...
+
+
+class Desks(Protocol):
+    """Folders that interviewers write in, and what people dropped in for them.
+
+    What an agent left there is read without following a link.
+    """
+
+    async def open(self, name: str) -> Path:
+        """The folder of this name, made if it is new."""
+        ...
+
+    async def read(self, folder: Path, path: str, *, limit: int) -> bytes:
+        """A regular file below `folder`. Raises BadSpec, saying what is wrong with it."""
+        ...
+
+    async def write(self, folder: Path, path: str, content: bytes) -> None: ...
+
+    async def lay(self, folder: Path, path: str, file_id: str) -> None:
+        """Copy a dropped file to a path below `folder`, once; one that is gone is left out."""
         ...
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.domain.cards import CardKind
+from core.domain.lifecycle import InterviewKind, InterviewStatus
 from core.domain.people import Role
 from core.store.tables import Table
 
@@ -169,6 +170,38 @@ class ClaimCode(Table):
     used_by: Mapped[str | None] = mapped_column(String(128))
     used_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]  # a later one was printed
+
+
+class Interview(Table):
+    """What a person wants, from their words to a spec and a plan: a project, or an addition."""
+
+    __tablename__ = "interviews"
+    __table_args__ = (
+        UniqueConstraint("project_id", "number"),
+        Index("ix_interviews_open", "project_id",
+              sqlite_where=text("status NOT IN ('done', 'withdrawn')"),
+              postgresql_where=text("status NOT IN ('done', 'withdrawn')")),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    number: Mapped[int]  # 0: the project's own; additions from 1
+    kind: Mapped[InterviewKind]
+    status: Mapped[InterviewStatus]
+    request: Mapped[str] = mapped_column(Text, default="")
+    by: Mapped[str] = mapped_column(String(128))
+    base_commit: Mapped[str | None] = mapped_column(String(64))  # the `main` its files began from
+    spec_commit: Mapped[str | None] = mapped_column(String(64))
+    asked: Mapped[int] = mapped_column(default=0)  # questions so far
+    notes: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # text, run that carries it
+    material: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # file, name
+    failures: Mapped[int] = mapped_column(default=0)  # in a row; three and a person is needed
+    restarts: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[datetime | None]
+    blocked_reason: Mapped[str | None] = mapped_column(Text)
+    replan_reason: Mapped[str | None] = mapped_column(Text)  # why its plan was rejected
+    begun_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class Guidance(Table):

@@ -1,14 +1,11 @@
 """The tables (DESIGN.md §3). A row is a plain mapped object; money is integer micro-dollars."""
 
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     MetaData,
@@ -18,7 +15,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.domain.cards import CardKind
@@ -27,6 +23,8 @@ from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
     FeatureStatus,
+    InterviewKind,
+    InterviewStatus,
     PhaseStatus,
     ProjectStatus,
     RunStatus,
@@ -35,37 +33,7 @@ from core.domain.lifecycle import (
 from core.domain.money import Dimension
 from core.domain.people import Role
 from core.domain.proof import Verdict
-
-
-class Moment(TypeDecorator[datetime]):
-    """An instant: aware in Python, naive UTC in the database."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-class Word(TypeDecorator[StrEnum]):
-    """A StrEnum stored as its value."""
-
-    impl = String(32)
-    cache_ok = True
-
-    def __init__(self, words: type[StrEnum]) -> None:
-        super().__init__()
-        self.words = words
-
-    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
-        return None if value is None else str(self.words(value))
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        return None if value is None else self.words(value)
-
+from core.store.types import Moment, Word
 
 _TYPES: dict[Any, Any] = {
     datetime: Moment,
@@ -76,7 +44,7 @@ _TYPES: dict[Any, Any] = {
         words: Word(words)
         for words in (
             AgentKind, ApprovalKind, ApprovalStatus, CardKind, Dimension, Event, FailureKind, FeatureStatus,
-            Level, PhaseStatus, ProjectStatus, Role, RunOutcome, RunStatus, TaskStatus, Verdict,
+            InterviewKind, InterviewStatus, Level, PhaseStatus, ProjectStatus, Role, RunOutcome, RunStatus, TaskStatus, Verdict,
         )
     },
 }  # fmt: skip
@@ -130,6 +98,7 @@ class Plan(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     version: Mapped[int]
+    interview_id: Mapped[int | None] = mapped_column(ForeignKey("interviews.id"))  # an addition's
     run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
     payload: Mapped[dict[str, Any]]
     changes: Mapped[list[str]] = mapped_column(default=list)
@@ -264,6 +233,7 @@ class Run(Table):
     failure: Mapped[FailureKind | None]
     feature_id: Mapped[int | None] = mapped_column(ForeignKey("features.id"))
     phase_id: Mapped[int | None] = mapped_column(ForeignKey("phases.id"))
+    interview_id: Mapped[int | None] = mapped_column(ForeignKey("interviews.id"), index=True)
     seat: Mapped[int] = mapped_column(default=1)  # the number in "coder-1"
     model: Mapped[str] = mapped_column(String(64))
     session_id: Mapped[str] = mapped_column(String(64))
@@ -331,6 +301,10 @@ class Question(Table):
     text: Mapped[str] = mapped_column(Text)
     options: Mapped[list[str]] = mapped_column(default=list)
     multiple: Mapped[bool] = mapped_column(default=False)
+    interview_id: Mapped[int | None] = mapped_column(ForeignKey("interviews.id"), index=True)
+    number: Mapped[int] = mapped_column(default=0)  # within its interview, from 1
+    topic: Mapped[str] = mapped_column(String(80), default="")
+    expected: Mapped[int | None]  # questions in all, as the interviewer sees it
     asked_at: Mapped[datetime]
     answer: Mapped[str | None] = mapped_column(Text)
     answered_by: Mapped[str | None] = mapped_column(String(128))

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 
 from adapters.practice import bundle, crafting
 from adapters.practice.conversation import Call, Conversation, Exchange, Reply
+from adapters.practice.outline import clean
 from adapters.practice.recipe import Change, Recipe, Task
 
 _TRIES_PER_FILE = 3
+_ASK = re.compile(r"Ask a person before you write: (.+\?) \((.+)\)")
+_DECIDE = re.compile(r"\b(?:just decide|you (?:decide|choose)|nobody is here)\b", re.IGNORECASE)
 _ERROR_LINE = re.compile(r"[\w.]*(?:Error|Exception)\b")
 
 
@@ -37,7 +40,10 @@ def _work(talk: Conversation, task: Task, done: Sequence[Exchange]) -> Reply:
     released = _last(done, "task_release")
     if released is not None and done[released].result is not None:
         return Reply(f"I gave task {task.id} back unfinished and end here.")
-    recipe = bundle.recipe(task) or crafting.recipe(task)
+    asking, said = _question(talk, task)
+    if asking is not None:
+        return asking
+    recipe = bundle.recipe(task, said) or crafting.recipe(task)
     refusals = 0
     since = 0
     for number, exchange in enumerate(done):
@@ -49,6 +55,31 @@ def _work(talk: Conversation, task: Task, done: Sequence[Exchange]) -> Reply:
             refusals += 1
             since = number + 1
     return _round(talk, task, recipe, refusals, done[since:])
+
+
+def _question(talk: Conversation, task: Task) -> tuple[Reply | None, str]:
+    """What a task wants to have asked: the reply that asks or waits, or the answer."""
+    wanted = _ASK.search(task.description)
+    if wanted is None or talk.tool("ask_person") is None:
+        return None, ""
+    question, options = wanted[1], wanted[2].split(" | ")
+    for prompt in reversed(talk.prompts):
+        told = prompt.rpartition(f"You asked: {question}\nAnswer: ")
+        if told[1]:
+            return None, _decided(told[2].partition("\n\nYou asked: ")[0], options)
+    asked = [e for e in talk.recent if e.tool == "ask_person" and e.result is not None]
+    if not asked:
+        call = Call("ask_person", {"question": question, "options": options})
+        return Reply(f"Task {task.id} needs a person's word.", (call,)), ""
+    if asked[-1].failed:
+        return None, ""
+    if asked[-1].answer().get("asked"):
+        return Reply("I wait for the answer."), ""
+    return None, _decided(asked[-1].result or "", options)
+
+
+def _decided(said: str, options: Sequence[str]) -> str:
+    return options[0] if _DECIDE.search(said) else clean(said, 200)
 
 
 def _round(

@@ -33,6 +33,10 @@ _WORDS = re.compile(
 )
 _BEING_BUILT = re.compile(r"\brejected phase\b|\bat the gate\b|\bonly what is new\b", re.IGNORECASE)
 _KNOWN_ALREADY = re.compile(r"\bexists? already\b|\bonly what is new\b", re.IGNORECASE)
+_ADDED = re.compile(
+    r"A person wants a new (\w+):\n\n(.+?)\n\n(?:It was talked|Your last plan|Look at the)",
+    re.DOTALL,
+)
 _LEAVE_OUT = re.compile(r"\b(?:drop|remove|without|leave out|cut|skip)\b", re.IGNORECASE)
 _GREP_PREFIX = re.compile(r"^(?:[^\s:]*:)?\d+[:-]")
 
@@ -43,6 +47,11 @@ def answer(talk: Conversation) -> Reply:
         return Reply("The plan is submitted.")
     if len(submitted) >= _SUBMISSIONS:
         return Reply(f"My plan was not taken, and I know no better one: {_problems(submitted[-1])}")
+    added = _ADDED.search(talk.prompts[-1]) or _ADDED.search(talk.prompts[0])
+    if added:
+        reasons = _reasons(talk)
+        what = f"{added[2].strip()} ({reasons[-1]})" if reasons else added[2].strip()
+        return _submit(_addition(added[1], what, tries=len(submitted)), "I plan what is new.")
     readings = [e for e in talk.recent if e.tool in ("Read", "Grep") and e.result is not None]
     text = next((_shown(e) for e in readings if not e.failed and e.result), None)
     if text is None and len(readings) < len(_READINGS):
@@ -65,7 +74,9 @@ def _submit(plan: Mapping[str, object], words: str) -> Reply:
 
 
 def _plan(spec: str) -> dict[str, object]:
-    return bundle.plan() if bundle.is_bundled(spec) else drafting.plan(read_outline(spec))
+    if bundle.is_bundled(spec):
+        return bundle.plan(asks=bundle.INTERVIEWED in spec)
+    return drafting.plan(read_outline(spec))
 
 
 def _shown_plan(prompt: str) -> dict[str, object] | None:
@@ -97,6 +108,17 @@ def _names(plan: Mapping[str, object]) -> set[str]:
     features = [feature for phase in phases for feature in phase["features"]]
     tasks = [task for feature in features for task in feature["tasks"]]
     return {str(item["name"]) for item in (*features, *tasks)}
+
+
+def _addition(kind: str, wanted: str, *, tries: int) -> dict[str, object]:
+    """A plan of what is added: one feature with one task."""
+    feature = drafting.review(
+        [wanted], again=tries, title="Addition", words="A person asked for this"
+    )
+    name = f"Added: {clean(wanted, 60)}"
+    phase = {"name": name, "description": clean(wanted, 300), "features": [feature]}
+    summary = f"[practice] A {kind} is added: {clean(wanted, 300)}"
+    return {"summary": summary, "setup": [], "run": None, "checks": [], "phases": [phase]}
 
 
 def _rework(reason: str, *, tries: int) -> dict[str, object]:

@@ -133,7 +133,11 @@ def upgrade() -> None:
     sa.Column('version', sa.String(length=64), nullable=False),
     sa.Column('status', sa.String(32), nullable=False),
     sa.Column('checks', sa.JSON(), nullable=False),
+    sa.Column('diff_files', sa.Integer(), nullable=True),
+    sa.Column('diff_added', sa.Integer(), nullable=True),
+    sa.Column('diff_removed', sa.Integer(), nullable=True),
     sa.Column('opened_at', sa.DateTime(), nullable=False),
+    sa.Column('reminded_at', sa.DateTime(), nullable=True),
     sa.Column('decided_at', sa.DateTime(), nullable=True),
     sa.Column('decided_by', sa.String(length=128), nullable=True),
     sa.Column('reason', sa.Text(), nullable=True),
@@ -152,6 +156,33 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_channels_project_id')),
     sa.PrimaryKeyConstraint('platform', 'name', name=op.f('pk_channels'))
     )
+    op.create_table('interviews',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('project_id', sa.Integer(), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('kind', sa.String(32), nullable=False),
+    sa.Column('status', sa.String(32), nullable=False),
+    sa.Column('request', sa.Text(), nullable=False),
+    sa.Column('by', sa.String(length=128), nullable=False),
+    sa.Column('base_commit', sa.String(length=64), nullable=True),
+    sa.Column('spec_commit', sa.String(length=64), nullable=True),
+    sa.Column('asked', sa.Integer(), nullable=False),
+    sa.Column('notes', sa.JSON(), nullable=False),
+    sa.Column('material', sa.JSON(), nullable=False),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('restarts', sa.Integer(), nullable=False),
+    sa.Column('not_before', sa.DateTime(), nullable=True),
+    sa.Column('blocked_reason', sa.Text(), nullable=True),
+    sa.Column('replan_reason', sa.Text(), nullable=True),
+    sa.Column('begun_at', sa.DateTime(), nullable=False),
+    sa.Column('ended_at', sa.DateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_interviews_project_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_interviews')),
+    sa.UniqueConstraint('project_id', 'number', name=op.f('uq_interviews_project_id_number'))
+    )
+    with op.batch_alter_table('interviews', schema=None) as batch_op:
+        batch_op.create_index('ix_interviews_open', ['project_id'], unique=False, sqlite_where=sa.text("status NOT IN ('done', 'withdrawn')"), postgresql_where=sa.text("status NOT IN ('done', 'withdrawn')"))
+
     op.create_table('outbox',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('platform', sa.String(length=16), nullable=False),
@@ -169,6 +200,8 @@ def upgrade() -> None:
     sa.Column('message', sa.String(length=128), nullable=True),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('not_before', sa.DateTime(), nullable=True),
+    sa.Column('again_at', sa.DateTime(), nullable=True),
+    sa.Column('digest', sa.String(length=64), nullable=True),
     sa.Column('wanted_at', sa.DateTime(), nullable=False),
     sa.Column('delivered_at', sa.DateTime(), nullable=True),
     sa.Column('failed_at', sa.DateTime(), nullable=True),
@@ -178,6 +211,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('platform', 'channel', 'key', name=op.f('uq_outbox_platform_channel_key'))
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
+        batch_op.create_index('ix_outbox_again', ['again_at'], unique=False, sqlite_where=sa.text('again_at IS NOT NULL'), postgresql_where=sa.text('again_at IS NOT NULL'))
         batch_op.create_index('ix_outbox_open', ['id'], unique=False, sqlite_where=sa.text('wanted != built AND failed_at IS NULL'), postgresql_where=sa.text('wanted != built AND failed_at IS NULL'))
         batch_op.create_index(batch_op.f('ix_outbox_project_id'), ['project_id'], unique=False)
 
@@ -270,6 +304,7 @@ def upgrade() -> None:
     sa.Column('failure', sa.String(32), nullable=True),
     sa.Column('feature_id', sa.Integer(), nullable=True),
     sa.Column('phase_id', sa.Integer(), nullable=True),
+    sa.Column('interview_id', sa.Integer(), nullable=True),
     sa.Column('seat', sa.Integer(), nullable=False),
     sa.Column('model', sa.String(length=64), nullable=False),
     sa.Column('session_id', sa.String(length=64), nullable=False),
@@ -284,6 +319,7 @@ def upgrade() -> None:
     sa.Column('started_at', sa.DateTime(), nullable=False),
     sa.Column('ended_at', sa.DateTime(), nullable=True),
     sa.ForeignKeyConstraint(['feature_id'], ['features.id'], name=op.f('fk_runs_feature_id')),
+    sa.ForeignKeyConstraint(['interview_id'], ['interviews.id'], name=op.f('fk_runs_interview_id')),
     sa.ForeignKeyConstraint(['phase_id'], ['phases.id'], name=op.f('fk_runs_phase_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_runs_project_id')),
     sa.ForeignKeyConstraint(['resumes_id'], ['runs.id'], name=op.f('fk_runs_resumes_id')),
@@ -291,6 +327,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('runs', schema=None) as batch_op:
         batch_op.create_index('ix_runs_active', ['project_id'], unique=False, sqlite_where=sa.text("status != 'ended'"), postgresql_where=sa.text("status != 'ended'"))
+        batch_op.create_index(batch_op.f('ix_runs_interview_id'), ['interview_id'], unique=False)
 
     op.create_table('agent_processes',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -309,10 +346,12 @@ def upgrade() -> None:
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('interview_id', sa.Integer(), nullable=True),
     sa.Column('run_id', sa.Integer(), nullable=True),
     sa.Column('payload', sa.JSON(), nullable=False),
     sa.Column('changes', sa.JSON(), nullable=False),
     sa.Column('submitted_at', sa.DateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['interview_id'], ['interviews.id'], name=op.f('fk_plans_interview_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_plans_project_id')),
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], name=op.f('fk_plans_run_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_plans')),
@@ -325,16 +364,22 @@ def upgrade() -> None:
     sa.Column('text', sa.Text(), nullable=False),
     sa.Column('options', sa.JSON(), nullable=False),
     sa.Column('multiple', sa.Boolean(), nullable=False),
+    sa.Column('interview_id', sa.Integer(), nullable=True),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('topic', sa.String(length=80), nullable=False),
+    sa.Column('expected', sa.Integer(), nullable=True),
     sa.Column('asked_at', sa.DateTime(), nullable=False),
     sa.Column('answer', sa.Text(), nullable=True),
     sa.Column('answered_by', sa.String(length=128), nullable=True),
     sa.Column('answered_at', sa.DateTime(), nullable=True),
     sa.Column('delivered', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['interview_id'], ['interviews.id'], name=op.f('fk_questions_interview_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_questions_project_id')),
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], name=op.f('fk_questions_run_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_questions'))
     )
     with op.batch_alter_table('questions', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_questions_interview_id'), ['interview_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_questions_project_id'), ['project_id'], unique=False)
 
     op.create_table('tasks',
