@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from sqlalchemy.orm import Session
@@ -27,6 +27,7 @@ from core.ports.agents import AgentRunner
 
 log = logging.getLogger(__name__)
 
+_LOOK_AGAIN = timedelta(seconds=60)
 _GATHER_S = 0.05  # most commits change no decision, so those of this time make one
 STRIKES_LIMIT = 24  # account limits in a row without one answer between: a person is asked
 
@@ -111,7 +112,8 @@ class Orchestrator:
         The more a round costs (seconds: `took`), the rarer are those that nothing hurries.
         """
         dues = [due for due in self._projects.values() if due is not None]
-        due = min(dues) - self._parts.clock() if dues else None
+        # Clocks jump and hosts sleep, which a timer does not see: look again at least so often.
+        due = min(min(dues) - self._parts.clock(), _LOOK_AGAIN) if dues else None
         await self._parts.wake.wait(seen, due)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(_GATHER_S, 4 * took)):
