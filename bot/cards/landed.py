@@ -24,9 +24,7 @@ def draw(tx: Session, key: str, feature_id: int, scene: Scene) -> Drawn:
             select(Task.status, func.count())
             .where(Task.feature_id == feature.id)
             .group_by(Task.status)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     landing = tx.scalars(
         select(JournalEntry)

@@ -110,7 +110,7 @@ def load(tx: Session, project_id: int, *, upstream: str, parallel: int) -> Board
         select(Task.complexity, func.count())
         .where(Task.project_id == project_id)
         .group_by(Task.complexity)
-    ).tuples()
+    )
     complexities = [level for level, number in levels for _ in range(number)]
     cost, spent = spending_of(tx, project_id)
     return Board(
@@ -156,7 +156,7 @@ def _counts(tx: Session, project_id: int) -> dict[int, dict[TaskStatus, int]]:
         select(Task.phase_id, Task.status, func.count())
         .where(Task.project_id == project_id)
         .group_by(Task.phase_id, Task.status)
-    ).tuples()
+    )
     for phase_id, status, number in rows:
         found.setdefault(phase_id, {})[status] = number
     return found
@@ -269,7 +269,7 @@ def _waits(tx: Session, project_id: int) -> tuple[Wait, ...]:
         select(Question.asked_at, Run.kind, Run.seat)
         .join(Run, Run.id == Question.run_id)
         .where(Question.project_id == project_id, Question.answer.is_(None))
-    ).tuples()
+    )
     for at, kind, seat in asked:
         found.append(Wait(f"A question of {kind.value}-{seat}", at, approver=False))
     stuck = tx.execute(
@@ -277,7 +277,7 @@ def _waits(tx: Session, project_id: int) -> tuple[Wait, ...]:
         .where(Task.project_id == project_id, Task.status == TaskStatus.STUCK)
         .order_by(Task.number)
         .limit(MOST_STUCK)
-    ).tuples()
+    )
     for number, stuck_at in stuck:
         if stuck_at is not None:
             found.append(Wait(f"Task {number}", stuck_at, approver=False))

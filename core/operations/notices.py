@@ -178,29 +178,25 @@ class _Teller:
         self._want(home, CardKind.SPEC, f"spec:{home.slug}{tail}", entry.id)
 
     def _plans(self, home: _Home) -> None:
-        """The newest plan's card; an earlier one may have lost its buttons by it."""
-        self._refresh(home, CardKind.PLAN)
-        plan = self._tx.scalars(
-            select(Plan)
-            .where(Plan.project_id == home.project_id)
-            .order_by(Plan.version.desc())
-            .limit(1)
-        ).first()
-        if plan is not None:
+        """Every plan has its card, also one that was replaced before it was told of."""
+        rows = self._tx.scalars(
+            select(Plan).where(Plan.project_id == home.project_id).order_by(Plan.version)
+        )
+        for plan in rows.all():
+            self._refresh(home, CardKind.PLAN, plan.id)
             self._want(home, CardKind.PLAN, f"plan:{home.slug}:{plan.version}", plan.id)
 
     def _gate(self, home: _Home, entry: JournalEntry) -> None:
-        approval = self._tx.scalars(
+        approvals = self._tx.scalars(
             select(Approval)
             .where(
                 Approval.project_id == home.project_id,
                 Approval.kind == ApprovalKind.GATE,
                 Approval.subject_id == entry.phase_id,
             )
-            .order_by(Approval.id.desc())
-            .limit(1)
-        ).first()
-        if approval is not None:
+            .order_by(Approval.id)
+        )
+        for approval in approvals.all():
             self._refresh(home, CardKind.GATE, approval.id)
             self._want(home, CardKind.GATE, f"gate:{home.slug}:{approval.id}", approval.id)
 

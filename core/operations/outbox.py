@@ -81,11 +81,10 @@ def say(
     tx.flush()
 
 
-def resay(tx: Session, card: Card, *, now: datetime) -> None:
-    """New words for a card that was said, wherever it stands."""
-    for item in tx.scalars(
-        select(OutboxItem).where(OutboxItem.key == card.key, OutboxItem.card.is_not(None))
-    ):
+def resay(tx: Session, place: Place, card: Card, *, now: datetime) -> None:
+    """New words for a card that was said in this channel."""
+    item = _at(tx, place, card.key)
+    if item is not None:
         item.card = _CARD.dump_python(card, mode="json")
         _want_again(item, now)
 
@@ -146,10 +145,10 @@ def due(tx: Session, platform: str, *, now: datetime, limit: int = 50) -> tuple[
         .order_by(OutboxItem.id)
         .limit(limit)
     )
-    wanted = tx.execute(waiting.where(OutboxItem.wanted != OutboxItem.built)).tuples().all()
+    wanted = tx.execute(waiting.where(OutboxItem.wanted != OutboxItem.built)).all()
     stale = tx.execute(
         waiting.where(OutboxItem.again_at <= now, OutboxItem.wanted == OutboxItem.built)
-    ).tuples()
+    )
     return tuple(_due(row, message) for row, message in (*wanted, *stale))
 
 
@@ -203,7 +202,7 @@ def next_due(tx: Session, platform: str, *, now: datetime) -> datetime | None:
         open_items.with_only_columns(OutboxItem.again_at, OutboxItem.not_before).where(
             OutboxItem.again_at.is_not(None)
         )
-    ).tuples()
+    )
     stale = (max(at, free or at) for at, free in again if at is not None)
     moments = [moment for moment in (held, *stale) if moment is not None and moment > now]
     return min(moments, default=None)
@@ -291,6 +290,12 @@ def _want_again(item: OutboxItem, now: datetime) -> None:
 def root_key(slug: str) -> str:
     """The key of the card whose message is a project's thread."""
     return f"interview:{slug}"
+
+
+def message_of(tx: Session, place: Place, key: str) -> str | None:
+    """The message a card stands in, once it was posted in this channel."""
+    item = _at(tx, place, key)
+    return item.message if item else None
 
 
 def place_of(tx: Session, project_id: int) -> tuple[Place, str] | None:

@@ -1,0 +1,217 @@
+"""Delivery: cards that are wanted are built from the database and posted or edited (DESIGN.md §7).
+
+Nothing but this loop speaks to a chat platform. A post whose answer is uncertain is repeated with
+the same key and finds the old one, so a kill between the post and its record doubles nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot import cards
+from bot.cards import Drawn, Scene
+from core.domain.cards import CardKind
+from core.errors import AutocoderError, StorageFailed
+from core.operations import notices, outbox
+from core.operations.outbox import Due
+from core.orchestrator.wake import Wake
+from core.ports.chat import ChatPlatform, MessageRef
+from core.store.session import Store
+from core.store.tables import Run
+
+log = logging.getLogger(__name__)
+
+REST = timedelta(milliseconds=25)  # between two looks: a burst of commits is one look
+LONGEST = timedelta(seconds=30)  # of a sleep with an end: wall clocks jump, hosts sleep
+ANSWER_WITHIN = timedelta(seconds=20)  # a platform that says nothing for so long has failed
+BACKOFF = timedelta(seconds=1)  # doubled with each failure
+BACKOFF_MAX = timedelta(minutes=5)
+GIVE_UP = timedelta(days=1)
+
+Clock = Callable[[], datetime]
+
+
+class Teller:
+    """Turns the journal into cards that are wanted, and open decisions into reminders."""
+
+    def __init__(self, store: Store, wake: Wake, clock: Clock, remind_after: timedelta) -> None:
+        self._store = store
+        self._wake = wake
+        self._clock = clock
+        self._remind_after = remind_after
+
+    async def run(self) -> None:
+        """Until cancelled; it sleeps until something was committed or a reminder is due."""
+        while True:
+            seen = self._wake.count
+            if await self._store.read(notices.untold):
+                while await self._store.run(notices.tell, now=self._clock()):
+                    continue
+            at = await self._store.read(notices.next_reminder, self._remind_after)
+            now = self._clock()
+            if at is not None and at <= now:
+                await self._store.run(notices.remind, self._remind_after, now=now)
+                continue
+            await self._wake.wait(seen, None if at is None else min(at - now, LONGEST))
+            await asyncio.sleep(REST.total_seconds())
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a card may be edited, and what is told of each delivery."""
+
+    edit_interval: timedelta
+    observed: Callable[[float], None] = lambda _seconds: None  # event → card, in seconds
+
+
+class Delivery:
+    """The cards of one platform."""
+
+    def __init__(
+        self,
+        store: Store,
+        wake: Wake,
+        clock: Clock,
+        platform: ChatPlatform,
+        scene: Callable[[], Scene],
+        pace: Pace,
+    ) -> None:
+        """`scene` is what cards depend on beside the database, as it is now."""
+        self._store = store
+        self._wake = wake
+        self._clock = clock
+        self._platform = platform
+        self._scene = scene
+        self._pace = pace
+        self._busy: dict[str, asyncio.Task[None]] = {}  # by channel: its cards go out in order
+        self._shown: dict[int, str] = {}  # run → what the last cards said it does
+        self._project_of: Mapping[int, int] = {}  # run → project, of runs that moved on
+
+    async def run(self) -> None:
+        """Until cancelled; it sleeps until something is wanted or the clock asks for a card."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                seen = self._wake.count
+                now = self._clock()
+                due = await self._due(now)
+                for channel, items in _by_channel(due).items():
+                    if channel not in self._busy:
+                        task = group.create_task(self._channel(items))
+                        self._busy[channel] = task
+                        task.add_done_callback(partial(self._free, channel))
+                await self._sleep(seen, now)
+                await asyncio.sleep(REST.total_seconds())
+
+    async def deliver_due(self) -> int:
+        """Deliver what is due now, and return how much it was."""
+        due = await self._due(self._clock())
+        for items in _by_channel(due).values():
+            await self._channel(items)
+        return len(due)
+
+    def _free(self, channel: str, _task: asyncio.Task[None]) -> None:
+        del self._busy[channel]
+        self._wake.notify()
+
+    async def _due(self, now: datetime) -> tuple[Due, ...]:
+        name = self._platform.name
+        due = await self._store.read(outbox.due, name, now=now)
+        moved = self._moved()
+        if not moved:
+            return due
+        self._project_of, told = await self._store.read(_at_work, name, moved, now=now)
+        known = {item.id for item in due}
+        return due + tuple(item for item in told if item.id not in known)
+
+    def _moved(self) -> frozenset[int]:
+        """Runs whose agents do something else than the last cards said."""
+        now = self._scene().activity
+        self._shown = {run: doing for run, doing in self._shown.items() if run in now}
+        return frozenset(run for run, doing in now.items() if self._shown.get(run) != doing)
+
+    async def _sleep(self, seen: int, now: datetime) -> None:
+        at = await self._store.read(outbox.next_due, self._platform.name, now=now)
+        waits = [at - now] if at is not None else []
+        if self._scene().activity:  # what agents do is no commit
+            waits.append(self._pace.edit_interval)
+        await self._wake.wait(seen, min((*waits, LONGEST)) if waits else None)
+
+    async def _channel(self, items: Iterable[Due]) -> None:
+        for item in items:
+            await self._attempt(item)
+
+    async def _attempt(self, due: Due) -> None:
+        """The door: a card that cannot be built or shown is tried again later, others go on."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                await self._deliver(due)
+        except StorageFailed:
+            raise
+        except (AutocoderError, OSError) as error:  # TimeoutError is one: the platform is away
+            log.warning("a card was not delivered: %s: %s", due.key, error)
+            await self._failed(due, str(error) or type(error).__name__)
+        except Exception as error:
+            log.exception("a card failed inside autocoder: %s", due.key)
+            await self._failed(due, f"Inside autocoder: {type(error).__name__}: {error}")
+
+    async def _deliver(self, due: Due) -> None:
+        scene = replace(self._scene(), now=self._clock())
+        drawn = await self._store.read(cards.draw, due, scene)
+        digest = cards.digest(drawn.card)
+        message = due.message
+        if message is None:
+            ref = await self._platform.post(due.place, drawn.card, private_to=due.private_to)
+            message = ref.message
+        elif digest != due.digest:
+            ref = MessageRef(due.place.platform, due.place.channel, message)
+            await self._platform.edit(ref, drawn.card)
+        await self._record(due, drawn, digest, message)
+        self._shown.update(
+            (run, doing) for run, doing in scene.activity.items() if due.kind is CardKind.PROGRESS
+        )
+
+    async def _record(self, due: Due, drawn: Drawn, digest: str, message: str) -> None:
+        now = self._clock()
+        await self._store.run(
+            outbox.delivered,
+            due.id,
+            due.wanted,
+            message,
+            digest=digest,
+            not_before=now + self._pace.edit_interval,
+            again_at=drawn.again_at,
+            now=now,
+        )
+        if due.wanted != due.built:
+            self._pace.observed(max((now - due.wanted_at).total_seconds(), 0))
+
+    async def _failed(self, due: Due, words: str) -> None:
+        now = self._clock()
+        wait = min(BACKOFF * 2 ** min(due.attempts, 20), BACKOFF_MAX)
+        late = due.wanted != due.built and now - due.wanted_at > GIVE_UP
+        await self._store.run(
+            outbox.failed, due.id, words, retry_at=None if late else now + wait, now=now
+        )
+
+
+def _by_channel(due: Iterable[Due]) -> Mapping[str, list[Due]]:
+    found: dict[str, list[Due]] = {}
+    for item in due:
+        found.setdefault(item.place.channel, []).append(item)
+    return found
+
+
+def _at_work(
+    tx: Session, platform: str, runs: frozenset[int], *, now: datetime
+) -> tuple[dict[int, int], tuple[Due, ...]]:
+    """The project of each run, and the projects' progress cards that may be edited now."""
+    rows = tx.execute(select(Run.id, Run.project_id).where(Run.id.in_(runs)))
+    project_of = dict(rows.all())
+    projects = set(project_of.values())
+    return project_of, outbox.standing(tx, platform, CardKind.PROGRESS, projects, now=now)
