@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import report as reporting
+from bot.answers import chosen
 from bot.app import App, open_app
 from bot.exits import Exit
 from bot.settings import Settings
@@ -297,8 +298,8 @@ class Journey:
 
     async def _answer(self, question: OpenQuestion, line: str) -> bool:
         await self._parts.store.run(
-            questions.answer, question.id, chosen(question, line), by=PERSON,
-            now=self._parts.clock(),
+            questions.answer, question.id, chosen(question.options, question.multiple, line),
+            by=PERSON, now=self._parts.clock(),
         )  # fmt: skip
         return True
 
@@ -317,22 +318,6 @@ class Journey:
     async def interrupted(self) -> None:
         """Ctrl-C: say where it stands."""
         await self._unfinished("Stopped.")
-
-
-def chosen(question: OpenQuestion, line: str) -> str:
-    """The answer as the agent gets it: labels literally, joined by `, `, or own words."""
-    text = line.strip()
-    picks = [part.strip() for part in text.split(",")] if question.multiple else [text]
-    labels = {option.casefold(): option for option in question.options}
-    found = []
-    for pick in picks:
-        if pick.isdigit() and 1 <= int(pick) <= len(question.options):
-            found.append(question.options[int(pick) - 1])
-        elif pick.casefold() in labels:
-            found.append(labels[pick.casefold()])
-        else:
-            return text
-    return ", ".join(found)
 
 
 def _why_idle(board: Report) -> str:

@@ -226,6 +226,8 @@ def _of_task(task: TaskLine) -> Iterator[str]:
         words = [f"✓ Proved at {_commit(proof.commit)}, {_when(proof.at)}."]
         if proof.verdict is Verdict.GREEN_BEFORE:
             words.append("**Green before:** its checks passed before the work began.")
+        if proof.verdict is Verdict.VOUCHED:
+            words = [f"▲ Vouched for by a person at {_commit(proof.commit)}, {_when(proof.at)}."]
         if proof.verdict is Verdict.ALREADY_DONE:
             words.append("Work for another task had done it already; nothing was changed.")
         if proof.own_tests:
@@ -255,6 +257,7 @@ _VERDICT = {
     Verdict.ACCEPTED: "it was accepted",
     Verdict.ALREADY_DONE: "it was done already",
     Verdict.GREEN_BEFORE: "its checks were green before",
+    Verdict.VOUCHED: "a person vouches for it",
     Verdict.RED: "a check failed",
     Verdict.MOVED: "files changed while the checks ran",
     Verdict.NO_CHECKS: "it has no checks",
@@ -398,6 +401,8 @@ def _plainly(report: Report) -> Iterator[str]:
             lines.append(f"- {name}: {text(reason(report, task))}.")
         elif proof is None:
             lines.append(f"- {name}: passing without a proof of ours.")
+        elif proof.verdict is Verdict.VOUCHED:
+            lines.append(f"- {name}: a person vouches for it; no check proves it.")
         elif proof.verdict is Verdict.GREEN_BEFORE:
             lines.append(f"- {name}: its checks were green before the work; they prove little.")
     own = [

@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"  # red before, green after, something changed
     ALREADY_DONE = "already_done"  # red before, green after, a sibling did it: an empty commit
     GREEN_BEFORE = "green_before"  # accepted, but no check was red before
+    VOUCHED = "vouched"  # a person passed it; no check proves it
     RED = "red"  # a check failed
     MOVED = "moved"  # files changed while the checks ran
     NO_CHECKS = "no_checks"
@@ -34,7 +35,9 @@ class Verdict(StrEnum):
 
     @property
     def accepted(self) -> bool:
-        return self in (Verdict.ACCEPTED, Verdict.ALREADY_DONE, Verdict.GREEN_BEFORE)
+        return self in (
+            Verdict.ACCEPTED, Verdict.ALREADY_DONE, Verdict.GREEN_BEFORE, Verdict.VOUCHED,
+        )  # fmt: skip
 
 
 def judge(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, TaskStatus, move
 from core.domain.proof import CheckResult, Verdict
+from core.errors import InputError
 from core.operations import journal
 from core.store.tables import Evidence, Feature, Run, RunTask, Task, TaskDependency
 
@@ -105,10 +106,40 @@ def record_proof(
     return 0
 
 
+def vouch(tx: Session, task_id: int, commit: str, reason: str, *, by: str, now: datetime) -> None:
+    """A person vouches for a task that no check proves; it is marked so wherever it is shown."""
+    reason = reason.strip()
+    if not reason:
+        raise InputError("A person who vouches for a task says why.")
+    task = tx.get_one(Task, task_id)
+    tx.add(
+        Evidence(
+            task_id=task.id, run_id=None, verdict=Verdict.VOUCHED, accepted=True, commit=commit,
+            own_tests=[], checks=[], at=now,
+        )
+    )  # fmt: skip
+    move(task, TaskStatus.PASSING, by=Cause.PERSON)
+    task.stuck_at = None
+    _passed(tx, task, commit)
+    journal.record(
+        tx,
+        Event.TASK_PASSED,
+        f"Task {task.number} {task.name} passes: {by} vouches for it: {reason}"[:1000],
+        now=now,
+        actor=by,
+        task=task,
+        data={"verdict": Verdict.VOUCHED.value, "reason": reason, "own_tests": []},
+    )
+
+
 def _pass(tx: Session, task: Task, commit: str, *, now: datetime) -> None:
     if task.status is TaskStatus.PENDING:  # recovery proves a commit whose run is gone
         move(task, TaskStatus.IN_PROGRESS, by=Cause.SERVICE)
     move(task, TaskStatus.PASSING, by=Cause.SERVICE)
+    _passed(tx, task, commit)
+
+
+def _passed(tx: Session, task: Task, commit: str) -> None:
     task.refusals = 0
     task.restarts = 0
     task.not_before = None
@@ -156,5 +187,5 @@ def describe(proof: Proof) -> str:
             )
         case Verdict.NO_CHECKS:
             return "The task has no check that could prove it."
-        case Verdict.ACCEPTED | Verdict.ALREADY_DONE | Verdict.GREEN_BEFORE:
+        case Verdict.ACCEPTED | Verdict.ALREADY_DONE | Verdict.GREEN_BEFORE | Verdict.VOUCHED:
             return ""

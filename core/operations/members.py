@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from core.domain.events import Event
 from core.domain.people import LOCAL, Role
 from core.errors import InputError
-from core.store.chat_tables import Member
+from core.operations import journal
+from core.store.chat_tables import ClaimCode, Member
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ def role_of(tx: Session, person: str) -> Role:
 
 
 def set_role(tx: Session, person: str, role: Role, *, by: str, now: datetime) -> None:
+    """Make a person known with this role; `none` keeps them known and allows nothing."""
     if person == LOCAL:
         raise InputError(f"{LOCAL} is whoever holds the web token: always admin.")
     row = tx.get(Member, person)
@@ -38,6 +41,10 @@ def set_role(tx: Session, person: str, role: Role, *, by: str, now: datetime) ->
         tx.add(Member(person=person, role=role, added_by=by, added_at=now))
     else:
         row.role = role
+    journal.record(
+        tx, Event.MEMBER_CHANGED, f"{person} is {role!s} now.", now=now, actor=by,
+        data={"person": person, "role": role.value},
+    )  # fmt: skip
 
 
 def issue_token(tx: Session, person: str, role: Role, *, by: str, now: datetime) -> str:
@@ -52,6 +59,34 @@ def issue_token(tx: Session, person: str, role: Role, *, by: str, now: datetime)
 def holder(tx: Session, token: str) -> str | None:
     """Whose web token this is."""
     return tx.scalars(select(Member.person).where(Member.token_hash == _hash(token))).first()
+
+
+def has_admin(tx: Session) -> bool:
+    """Whether anybody but the holder of the web token is an admin."""
+    return tx.scalars(select(Member.person).where(Member.role == Role.ADMIN)).first() is not None
+
+
+def issue_claim(tx: Session, *, now: datetime) -> str:
+    """A new one-time code; those before it are withdrawn."""
+    tx.execute(
+        update(ClaimCode)
+        .where(ClaimCode.used_at.is_(None), ClaimCode.withdrawn_at.is_(None))
+        .values(withdrawn_at=now)
+    )
+    code = secrets.token_hex(8)
+    tx.add(ClaimCode(code_hash=_hash(code), issued_at=now))
+    return code
+
+
+def claim(tx: Session, person: str, code: str, *, now: datetime) -> bool:
+    """Make the person an admin, if this is the code; it is used up then."""
+    row = tx.get(ClaimCode, _hash(code.strip().lower()))
+    if row is None or row.used_at is not None or row.withdrawn_at is not None:
+        return False
+    row.used_by, row.used_at = person, now
+    if person != LOCAL:
+        set_role(tx, person, Role.ADMIN, by="claim", now=now)
+    return True
 
 
 def all_members(tx: Session) -> tuple[MemberLine, ...]:

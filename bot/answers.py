@@ -1,0 +1,22 @@
+"""What a person's words mean as an answer to a question (CONTRACT.md §2, Questions)."""
+
+from collections.abc import Sequence
+
+
+def chosen(options: Sequence[str], multiple: bool, line: str) -> str:
+    """The answer as the agent gets it: labels literally, joined by `, `, or the own words.
+
+    A number or a label picks its option, whatever its case; several are parted by commas.
+    """
+    text = line.strip()
+    picks = [part.strip() for part in text.split(",")] if multiple else [text]
+    labels = {option.strip().casefold(): option for option in options}
+    found = []
+    for pick in picks:
+        if pick.casefold() in labels:
+            found.append(labels[pick.casefold()])
+        elif pick.isascii() and pick.isdigit() and 1 <= int(pick[:9]) <= len(options):
+            found.append(options[int(pick) - 1])
+        else:
+            return line
+    return ", ".join(dict.fromkeys(found))

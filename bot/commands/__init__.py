@@ -1,0 +1,240 @@
+"""The whole vocabulary of `/autocoder`, on one page (CONTRACT.md §2).
+
+Another command is one function and one row here; every platform and `help` show it by themselves.
+"""
+
+from sqlalchemy.orm import Session
+
+from bot.commands import agents, house, money, plan, projects, tasks
+from bot.commands.parsing import COMMAND, nearest, shown
+from bot.commands.spec import Argument, Call, CommandSpec, Kind, Reply
+from core.domain.cards import CardKind
+from core.domain.lifecycle import TaskStatus
+from core.domain.people import Role
+from core.errors import InputError
+
+_TASK = Argument("n", "the number of a task", Kind.NUMBER)
+_TASKS = Argument("n", "the numbers of tasks", Kind.NUMBERS)
+_TEXT = Argument("text", "what it is, in words")
+_REASON = Argument("reason", "a reason, in words")
+_MODELS = ("opus", "sonnet", "haiku")
+
+
+def _help(_tx: Session, call: Call) -> Reply:
+    wanted = " ".join(call.values.get("sub", "").lower().split())
+    wanted = wanted.removeprefix(COMMAND).strip()
+    if not wanted:
+        return Reply(
+            title="autocoder: what can be said",
+            body=house.overview(COMMANDS, FAMILIES),
+            kind=CardKind.HELP,
+            private=True,
+        )
+    if wanted not in COMMANDS:
+        raise InputError(
+            f"There is no command {shown(wanted)}.",
+            hint=f"Did you mean `{COMMAND} help {nearest(wanted, list(COMMANDS))}`?",
+        )
+    return house.help_on(COMMANDS[wanted])
+
+
+_PROJECTS = (
+    CommandSpec(
+        "new", "new NAME", Role.OPERATOR, "Begin a project: an interview in a thread.",
+        (Argument("name", "a name for the project", Kind.NAME),), ("new todo-api",),
+        does=projects.new, project=False,
+    ),
+    CommandSpec(
+        "list", "list", Role.VIEWER, "All projects and how they stand.",
+        does=projects.list_all, project=False,
+    ),
+    CommandSpec(
+        "use", "use NAME", Role.OPERATOR, "Choose the project this channel is about.",
+        (Argument("name", "a project's name", Kind.PROJECT),), ("use todo-api",),
+        does=projects.use_it, project=False,
+    ),
+    CommandSpec(
+        "status", "status", Role.VIEWER, "How a project stands, and who is waited for.",
+        examples=("status", "status todo-api"), does=projects.status,
+    ),
+    CommandSpec("board", "board", Role.VIEWER, "Its tasks by status.", does=projects.board),
+    CommandSpec(
+        "graph", "graph", Role.VIEWER, "Its features, and what each waits for.",
+        does=projects.graph,
+    ),
+    CommandSpec(
+        "inbox", "inbox", Role.VIEWER, "What waits for you, in all projects.",
+        does=projects.inbox, project=False,
+    ),
+    CommandSpec(
+        "start", "start", Role.OPERATOR, "Go on with a stopped, paused or imported project.",
+        does=projects.start,
+    ),
+    CommandSpec(
+        "pause", "pause", Role.OPERATOR, "Stop its agents for now; what they hold is kept.",
+        does=projects.pause,
+    ),
+    CommandSpec("resume", "resume", Role.OPERATOR, "Go on after a pause.", does=projects.resume),
+    CommandSpec(
+        "stop", "stop", Role.OPERATOR, "Stop it until somebody starts it again.",
+        does=projects.stop,
+    ),
+    CommandSpec(
+        "archive", "archive", Role.ADMIN, "Take it out of the lists, for good; its files stay.",
+        does=projects.archive,
+    ),
+    CommandSpec(
+        "job", "job TEXT", Role.OPERATOR, "One small task with one check, done and landed.",
+        (_TEXT,), ("job add a --version flag",), does=plan.add_job,
+    ),
+    CommandSpec(
+        "preview", "preview", Role.VIEWER, "How to start what was built.", does=projects.preview
+    ),
+    CommandSpec(
+        "settings", "settings [KEY VALUE]", Role.VIEWER,
+        "A project's settings; an admin gives it values of its own, `default` takes one away.",
+        (
+            Argument("key", "a setting's name", Kind.ONE, required=False),
+            Argument("value", "its value", Kind.TEXT, required=False),
+        ),
+        ("settings", "settings max_parallel 3"), does=house.settings,
+    ),
+)  # fmt: skip
+
+_PLAN = (
+    CommandSpec("plan", "plan", Role.VIEWER, "The newest plan, whole.", does=plan.plan),
+    CommandSpec("spec", "spec", Role.VIEWER, "The spec on main.", looks=plan.spec, slow=True),
+    CommandSpec(
+        "diff", "diff [FEATURE|N]", Role.VIEWER,
+        "What changed: in the open phase, by a feature, or in phase N.",
+        (Argument("what", "a feature's name or a phase's number", Kind.NAME, required=False),),
+        ("diff", "diff 1"), looks=plan.diff, slow=True,
+    ),
+    CommandSpec(
+        "approve", "approve", Role.APPROVER, "Approve the plan or gate shown last in this channel.",
+        looks=plan.approve,
+    ),
+    CommandSpec(
+        "reject", "reject REASON", Role.APPROVER,
+        "Send it back: the planner, or rework of the phase, gets the reason.",
+        (_REASON,), ("reject sign-in belongs into phase 1",), does=plan.reject,
+    ),
+    CommandSpec(
+        "phase add", "phase add TEXT", Role.ADMIN, "Another phase: an interview, then its plan.",
+        (_TEXT,), ("phase add a web page for it",), does=plan.add_phase,
+    ),
+    CommandSpec(
+        "feature add", "feature add TEXT", Role.ADMIN,
+        "Another feature: an interview, then its tasks.",
+        (_TEXT,), ("feature add export as CSV",), does=plan.add_feature,
+    ),
+    CommandSpec(
+        "task add", "task add TEXT", Role.ADMIN, "Another task: a planner gives it a check.",
+        (_TEXT,), ("task add say the version in /health",), does=plan.add_task,
+    ),
+    CommandSpec(
+        "tasks", "tasks [STATUS]", Role.VIEWER, "Its tasks.",
+        (Argument("status", "a status", Kind.WORD, required=False,
+                  choices=tuple(status.value for status in TaskStatus)),),
+        ("tasks", "tasks stuck"), does=tasks.all_tasks,
+    ),
+    CommandSpec(
+        "task", "task N", Role.VIEWER, "One task: what it is, its checks, its last proof.",
+        (_TASK,), ("task 12",), does=tasks.task,
+    ),
+    CommandSpec(
+        "skip", "skip N…", Role.OPERATOR, "End tasks unproved.",
+        (_TASKS,), ("skip 12", "skip 12 13"), does=tasks.skip,
+    ),
+    CommandSpec(
+        "pass", "pass N REASON", Role.APPROVER, "Vouch for a task that no check can prove.",
+        (_TASK, _REASON), ("pass 12 looked at it: the page reads well",), looks=tasks.vouch,
+    ),
+)  # fmt: skip
+
+_AGENTS = (
+    CommandSpec("agents", "agents", Role.VIEWER, "Who works on what.", does=agents.agents),
+    CommandSpec(
+        "retry", "retry N [opus|sonnet|haiku]", Role.OPERATOR,
+        "Give a stuck or skipped task new attempts.",
+        (_TASK, Argument("model", "a model", Kind.WORD, required=False, choices=_MODELS)),
+        ("retry 12", "retry 12 opus"), does=agents.retry,
+    ),
+    CommandSpec(
+        "guide", "guide N TEXT", Role.OPERATOR, "A hint for a task's agent.",
+        (_TASK, _TEXT), ("guide 12 the port is 8080",), does=agents.guide,
+    ),
+    CommandSpec(
+        "logs", "logs [N] [LEVEL]", Role.VIEWER, "What happened, of a project or a task.",
+        (
+            Argument("n", "the number of a task", Kind.NUMBER, required=False),
+            Argument("level", "the least level", Kind.WORD, required=False,
+                     choices=("info", "warning", "error")),
+        ),
+        ("logs", "logs 12", "logs warning"), does=agents.logs,
+    ),
+    CommandSpec(
+        "why", "why N", Role.VIEWER, "What led to where a task stands.",
+        (_TASK,), ("why 12",), does=agents.why,
+    ),
+    CommandSpec(
+        "ask", "ask TEXT", Role.OPERATOR, "A question about a project.",
+        (_TEXT,), ("ask why did task 12 take three tries?",), does=agents.ask, slow=True,
+    ),
+)  # fmt: skip
+
+_MONEY = (
+    CommandSpec(
+        "cost", "cost [today|week|month]", Role.VIEWER, "What was spent, on what.",
+        (Argument("span", "a span of time", Kind.WORD, required=False,
+                  choices=tuple(money.SPANS)),),
+        ("cost", "cost week"), does=money.cost,
+    ),
+    CommandSpec(
+        "budget", "budget [SCOPE AMOUNT]", Role.VIEWER,
+        "What may be spent; an admin sets it, for project, run or day.",
+        (
+            Argument("scope", "what it limits", Kind.WORD, required=False,
+                     choices=("project", "run", "day")),
+            Argument("amount", "an amount in USD", Kind.ONE, required=False),
+        ),
+        ("budget", "budget project 20"), does=money.budget,
+    ),
+)  # fmt: skip
+
+_HOUSE = (
+    CommandSpec(
+        "help", "help [SUB]", Role.NONE, "What can be said, or one command in full.",
+        (Argument("sub", "a command", Kind.TEXT, required=False),), ("help", "help new"),
+        does=_help, project=False, private=True,
+    ),
+    CommandSpec(
+        "check", "check", Role.VIEWER, "What is missing or wrong on this host.",
+        looks=house.check, slow=True, project=False,
+    ),
+    CommandSpec(
+        "members", "members", Role.VIEWER, "Who may what.", does=house.people, project=False
+    ),
+    CommandSpec(
+        "role", "role USER ROLE", Role.ADMIN, "Give a person a role, or `none`.",
+        (
+            Argument("user", "a person's id", Kind.ONE),
+            Argument("role", "a role", Kind.WORD, choices=tuple(role.value for role in Role)),
+        ),
+        ("role slack:U012AB approver",), does=house.role, project=False, private=True,
+    ),
+    CommandSpec(
+        "claim", "claim CODE", Role.NONE, "Become admin with the code that `serve` printed.",
+        (Argument("code", "the code", Kind.ONE),), does=house.claim, project=False, private=True,
+    ),
+)  # fmt: skip
+
+_ALL = {
+    "Projects": _PROJECTS,
+    "Plan": _PLAN,
+    "Agents": _AGENTS,
+    "Money": _MONEY,
+    "House": _HOUSE,
+}
+COMMANDS = {spec.name: spec for family in _ALL.values() for spec in family}
+FAMILIES = {name: tuple(spec.name for spec in family) for name, family in _ALL.items()}

@@ -1,0 +1,170 @@
+"""Where somebody speaks: which project is meant there, and what was shown there last."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot.commands.spec import Call
+from core.domain.cards import CardKind
+from core.domain.events import Event
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
+from core.errors import StalePress, StateError
+from core.operations.projects import ProjectRef
+from core.ports.chat import Place
+from core.store.chat_tables import Channel, OutboxItem, ProjectPlace
+from core.store.tables import Approval, JournalEntry, Project
+
+
+def ref(project: Project) -> ProjectRef:
+    return ProjectRef(project.id, project.name, project.slug)
+
+
+def names(tx: Session) -> tuple[str, ...]:
+    """Every project's name, the newest first."""
+    return tuple(tx.scalars(select(Project.name).order_by(Project.id.desc())))
+
+
+def by_name(tx: Session, name: str) -> ProjectRef | None:
+    wanted = name.casefold()
+    rows = tx.execute(select(Project.id, Project.name)).all()
+    found = next((row.id for row in rows if row.name.casefold() == wanted), None)
+    return ref(tx.get_one(Project, found)) if found is not None else None
+
+
+def project_at(tx: Session, place: Place) -> ProjectRef | None:
+    """The project of a thread, else the channel's current one."""
+    return thread_project(tx, place) or _channel_project(tx, place)
+
+
+def thread_project(tx: Session, place: Place) -> ProjectRef | None:
+    """The project whose card is the root of this thread."""
+    if place.thread is None:
+        return None
+    found = tx.scalars(
+        select(OutboxItem.project_id).where(
+            OutboxItem.platform == place.platform,
+            OutboxItem.channel == place.channel,
+            OutboxItem.message == place.thread,
+            OutboxItem.project_id.is_not(None),
+        )
+    ).first()
+    return ref(tx.get_one(Project, found)) if found is not None else None
+
+
+def _channel_project(tx: Session, place: Place) -> ProjectRef | None:
+    channel = tx.get(Channel, (place.platform, place.channel))
+    if channel is not None and channel.project_id is not None:
+        return ref(tx.get_one(Project, channel.project_id))
+    newest = tx.scalars(
+        select(Project)
+        .join(ProjectPlace, ProjectPlace.project_id == Project.id)
+        .where(
+            ProjectPlace.platform == place.platform,
+            ProjectPlace.channel == place.channel,
+            Project.status != ProjectStatus.ARCHIVED,
+        )
+        .order_by(Project.id.desc())
+        .limit(1)
+    ).first()
+    return ref(newest) if newest else None
+
+
+def use(tx: Session, place: Place, project_id: int, *, now: datetime) -> None:
+    """From now on a command in this channel without a name is about this project."""
+    channel = tx.get(Channel, (place.platform, place.channel))
+    if channel is None:
+        channel = Channel(platform=place.platform, name=place.channel, created_at=now)
+        tx.add(channel)
+    channel.project_id = project_id
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a typed `approve` or `reject` is about."""
+
+    approval_id: int
+    kind: ApprovalKind
+
+
+def shown_decision(tx: Session, call: Call) -> Decision:
+    """The plan or gate whose card was posted last in this channel, if it still is to be decided.
+
+    A typed word binds to what its writer could see: a newer version that is not posted yet is
+    not meant by it (DESIGN.md §4, invariant 5).
+    """
+    project = call.here
+    waiting = tx.scalars(
+        select(Approval).where(
+            Approval.project_id == project.id, Approval.status == ApprovalStatus.OPEN
+        )
+    ).first()
+    card = tx.scalars(
+        select(OutboxItem)
+        .where(
+            OutboxItem.platform == call.place.platform,
+            OutboxItem.channel == call.place.channel,
+            OutboxItem.project_id == project.id,
+            OutboxItem.kind.in_((CardKind.PLAN, CardKind.GATE)),
+            OutboxItem.message.is_not(None),
+        )
+        .order_by(OutboxItem.id.desc())
+        .limit(1)
+    ).first()
+    if card is None:
+        if waiting is None:
+            raise StateError(f"Nothing of {project.name} waits for a decision.")
+        raise StateError(
+            f"The {waiting.kind!s} of {project.name} was not shown in this channel.",
+            hint="Decide where its card stands, or press its button.",
+        )
+    shown = _approval_of(tx, card)
+    if shown is None or shown.status is not ApprovalStatus.OPEN:
+        if waiting is None:
+            raise StalePress(_decided(tx, project.id, shown))
+        raise StalePress(
+            f"A newer {waiting.kind!s} of {project.name} waits than the one shown here.",
+            hint="Its card comes in a moment; look at it first.",
+        )
+    return Decision(shown.id, shown.kind)
+
+
+def _approval_of(tx: Session, card: OutboxItem) -> Approval | None:
+    """The decision a card asks for: a gate's card names it, a plan's names the plan."""
+    if card.kind is CardKind.GATE:
+        return tx.get(Approval, card.subject_id or 0)
+    return tx.scalars(
+        select(Approval).where(
+            Approval.kind == ApprovalKind.PLAN, Approval.subject_id == card.subject_id
+        )
+    ).first()
+
+
+def _decided(tx: Session, project_id: int, shown: Approval | None) -> str:
+    last = (
+        shown
+        or tx.scalars(
+            select(Approval).where(Approval.project_id == project_id).order_by(Approval.id.desc())
+        ).first()
+    )
+    if last is None or last.decided_at is None:
+        return "Nothing waits for a decision."
+    who = last.decided_by or "the service"
+    return (
+        f"This {last.kind!s} was {last.status!s} by {who} at {last.decided_at:%H:%M} UTC;"
+        " nothing was changed."
+    )
+
+
+def last_said(tx: Session, events: tuple[Event, ...], **about: int) -> JournalEntry | None:
+    """The newest entry of these events about a task or a project."""
+    query = select(JournalEntry).where(JournalEntry.event.in_(events))
+    for column, value in about.items():
+        query = query.where(getattr(JournalEntry, column) == value)
+    return tx.scalars(query.order_by(JournalEntry.id.desc()).limit(1)).first()
+
+
+def by_whom(entry: JournalEntry | None) -> str:
+    """` by NAME at 10:48 UTC`, for what was decided already."""
+    return f" by {entry.actor} at {entry.at:%H:%M} UTC" if entry is not None else ""

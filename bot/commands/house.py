@@ -1,0 +1,233 @@
+"""The house: help, people, the host, settings."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from bot import wording
+from bot.cards import words
+from bot.cards.frame import bold, code, said
+from bot.check import Finding, Level
+from bot.commands import parsing
+from bot.commands.replies import lines, own_words
+from bot.commands.spec import Call, CommandSpec, Kind, Operation, Reply
+from bot.setting_values import shown
+from bot.setting_values import words as problem_words
+from bot.settings import SECTIONS
+from core.domain.cards import CardKind, Tone
+from core.domain.people import LOCAL, Role
+from core.errors import BadSetting, InputError, NotAllowed
+from core.operations import members, own_settings
+from core.store.tables import Project
+
+# What a project may have of its own: key → section of the settings.
+PROJECT_SETTINGS = {
+    "max_parallel": "agents",
+    "batch": "agents",
+    "max_attempts": "agents",
+    "max_turns": "agents",
+    "max_minutes": "agents",
+    "silence_s": "agents",
+    "check_timeout_s": "agents",
+    "backoff_max_s": "agents",
+    "ask_wait_s": "agents",
+    "on_stuck": "agents",
+    "chain": "models",
+    "planner": "models",
+    "coder": "models",
+    "interviewer": "models",
+    "project_usd": "budget",
+    "run_usd": "budget",
+    "day_usd": "budget",
+    "strict": "proof",
+}
+
+
+def overview(commands: Mapping[str, CommandSpec], families: Mapping[str, Sequence[str]]) -> str:
+    """The whole vocabulary, a line per family."""
+    body = []
+    for family, names in families.items():
+        listed = " · ".join(f"`{commands[name].usage}`" for name in names)
+        body.append(f"{bold(family)}: {listed}")
+    body.append(
+        f"All begin with `{parsing.COMMAND}`. In a project's channel and threads its name may be"
+        " left out; elsewhere write it at the end. `@autocoder TEXT` asks."
+    )
+    body.append(f"More on one: `{parsing.COMMAND} help new`")
+    return "\n".join(body)
+
+
+def help_on(spec: CommandSpec) -> Reply:
+    """One command: what it does, its arguments, who may, examples."""
+    body = [spec.about]
+    for argument in spec.arguments:
+        choices = f": {', '.join(argument.choices)}" if argument.choices else ""
+        needed = "" if argument.required else ", may be left out"
+        body.append(f"- {bold(argument.name)} {own_words(argument.about)}{choices}{needed}")
+    if spec.project and not any(a.kind is Kind.PROJECT for a in spec.arguments):
+        body.append("- **project** its name, where the channel or thread does not say it")
+    body.append(
+        "Everybody may." if spec.role is Role.NONE else f"Needs the role {spec.role.value}."
+    )
+    body += [f"`{parsing.COMMAND} {example}`" for example in spec.examples]
+    return Reply(
+        title=f"{parsing.COMMAND} {spec.usage}",
+        body="\n".join(body),
+        kind=CardKind.HELP,
+        private=True,
+    )
+
+
+_MARKS = {Level.OK: words.DONE, Level.WARNING: words.WAITS, Level.ERROR: words.STOPPED}
+
+
+async def check(call: Call) -> Reply | Operation:
+    """What is missing or wrong on this host, and how to mend it."""
+    findings: Sequence[Finding] = await asyncio.to_thread(call.desk.check)
+    wrong = [finding for finding in findings if finding.level is not Level.OK]
+    worst = any(finding.level is Level.ERROR for finding in findings)
+    body = []
+    for finding in sorted(findings, key=lambda f: list(Level).index(f.level), reverse=True):
+        body.append(f"- {_MARKS[finding.level]} {bold(finding.name)} {own_words(finding.what)}")
+        if finding.mend:
+            body.append(f"  {own_words(finding.mend)}")
+    title = f"{wording.count(len(wrong), 'thing')} to look at" if wrong else "This host is fit"
+    tone = Tone.DANGER if worst else Tone.WARNING if wrong else Tone.SUCCESS
+    return Reply(title=title, body="\n".join(body), tone=tone)
+
+
+def people(tx: Session, call: Call) -> Reply:
+    found = members.all_members(tx)
+    return Reply(
+        title=wording.count(len(found) + 1, "member"),
+        body=lines(
+            f"- {bold(LOCAL)} admin · whoever holds the web token",
+            *(
+                f"- {bold(line.person)} {line.role.value} · by {said(line.added_by, 80)}"
+                for line in found
+            ),
+        ),
+    )
+
+
+def role(tx: Session, call: Call) -> Reply:
+    """Give a person a role; `none` takes it away."""
+    person = person_id(call.values["user"], call.place.platform)
+    wanted = Role(call.values["role"])
+    members.set_role(tx, person, wanted, by=call.person, now=call.now)
+    return Reply(
+        title=f"{person} is {wanted.value} now"
+        if wanted is not Role.NONE
+        else f"{person} may nothing any more",
+        private=True,
+    )
+
+
+def person_id(text: str, platform: str) -> str:
+    """`web:ada`, `slack:U1`, `<@U1>`: a platform's own id, never a name that is shown."""
+    given = text.strip()
+    if given.startswith("<@") and given.endswith(">"):
+        given = f"{platform}:{given[2:-1].lstrip('!').partition('|')[0]}"
+    where, _, who = given.partition(":")
+    fine = who and who.isascii() and all(c.isalnum() or c in "._-" for c in who)
+    if where not in ("web", "slack", "discord") or not fine or len(who) > 64:
+        raise InputError(
+            f"{text[:60]!r} is nobody's id.",
+            hint="People are `web:NAME`, `slack:U…` or `discord:…`, never the name that is shown.",
+        )
+    return given
+
+
+def claim(tx: Session, call: Call) -> Reply:
+    """Whoever has the code that `serve` printed is an admin."""
+    if not members.claim(tx, call.person, call.values["code"], now=call.now):
+        raise NotAllowed(
+            "This code is not valid: it is used, replaced by a later one, or mistyped.",
+            hint="`autocoder serve` prints one when there is no admin.",
+        )
+    return Reply(title=f"{call.person} is admin now", private=True)
+
+
+def settings(tx: Session, call: Call) -> Reply:
+    """Show a project's settings, or set one of its own."""
+    project = tx.get_one(Project, call.here.id)
+    key = call.values.get("key")
+    if key is None:
+        return _settings(call, project)
+    name = key.rpartition(".")[2].lower()
+    if name not in PROJECT_SETTINGS:
+        near = parsing.nearest(name, list(PROJECT_SETTINGS))
+        value = call.values.get("value", "")
+        raise BadSetting(
+            f"A project has no setting {parsing.shown(key)}.",
+            hint=f"Did you mean `{' '.join(f'{parsing.COMMAND} settings {near} {value}'.split())}`?",
+        )
+    if "value" not in call.values:
+        own = "its own" if name in project.settings else "the service's"
+        return Reply(
+            title=f"{name} is {_shown(_value(call, project, name))}, {own}", project=call.here
+        )
+    if not call.role.covers(Role.ADMIN):
+        raise NotAllowed(f"Changing settings wants the role admin; yours is {call.role!s}.")
+    change(tx, project, name, call.values["value"], by=call.person, call=call)
+    return Reply(
+        title=f"{name} is {_shown(_value(call, project, name))} for {project.name} now",
+        project=call.here,
+        begun=project.id,
+    )
+
+
+def change(tx: Session, project: Project, name: str, given: str, *, by: str, call: Call) -> None:
+    """Set a project's own value, checked as the service's own; `default` takes it away."""
+    if given.lower() == "default":
+        own_settings.set_one(tx, project.id, name, None, by=by, now=call.now)
+        return
+    value = checked(name, given)
+    own_settings.set_one(tx, project.id, name, value, by=by, now=call.now)
+    if name == "project_usd":
+        from bot.commands.money import dollars
+
+        own_settings.set_budget(tx, project.id, dollars(given), by=by, now=call.now)
+
+
+def checked(name: str, given: object) -> Any:
+    """A setting's value as it is stored; BadSetting says what is wrong with it."""
+    kind = SECTIONS[PROJECT_SETTINGS[name]]
+    try:
+        made = kind.model_validate({name: given})
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_context=True)[0]
+        raise BadSetting(f"`{name}` is {shown(given)}: {problem_words(detail)}.") from None
+    return made.model_dump(mode="json")[name]
+
+
+def _value(call: Call, project: Project, name: str) -> Any:
+    if name in project.settings:
+        return project.settings[name]
+    section = getattr(call.desk.settings, PROJECT_SETTINGS[name])
+    return section.model_dump(mode="json")[name]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value)
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def _settings(call: Call, project: Project) -> Reply:
+    body = []
+    for name, section in PROJECT_SETTINGS.items():
+        own = " (its own)" if name in project.settings else ""
+        about = SECTIONS[section].model_fields[name].description or ""
+        value = code(_shown(_value(call, project, name)))
+        body.append(f"- {bold(name)} {value}{own} {own_words(wording.cut(about, 70))}")
+    return Reply(
+        title=f"Settings of {project.name}",
+        body="\n".join([*body, "Set one: `/autocoder settings max_parallel 3`"]),
+        project=call.here,
+    )

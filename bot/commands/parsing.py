@@ -1,0 +1,270 @@
+"""A command line: which command, which arguments, which project; and the nearest if none fits."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.commands.spec import Argument, CommandSpec, Kind
+from core.domain.names import unquote
+from core.errors import InputError
+
+COMMAND = "/autocoder"
+_SHOWN = 60  # characters of a mistyped word that are repeated
+_COMPARED = 48
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
+_PROJECT = re.compile(
+    r"""(?:^|(?<=\s))project:\s*("[^"]*"|'[^']*'|“[^”]*”|\S+)""", re.I
+)  # at either end of the line
+
+
+@dataclass(frozen=True)
+class Parsed:
+    spec: CommandSpec
+    values: Mapping[str, str] = field(default_factory=dict)
+    project: str | None = None  # the name as it was typed
+
+
+def find(line: str, commands: Mapping[str, CommandSpec]) -> tuple[CommandSpec, str]:
+    """The command of a line and what follows it. Raises InputError with the nearest one."""
+    text = line.strip()
+    if text.split(maxsplit=1)[:1] == [COMMAND]:
+        text = text[len(COMMAND) :].strip()
+    if not text:
+        return commands["help"], ""
+    parts = text.split(maxsplit=2)
+    first = parts[0].lower().removeprefix("/")
+    two = f"{first} {parts[1].lower()}" if len(parts) > 1 else ""
+    if two in commands:
+        return commands[two], parts[2] if len(parts) > 2 else ""
+    if first in commands:
+        return commands[first], text[len(parts[0]) :].lstrip()
+    families = [name for name in commands if name.startswith(f"{first} ")]
+    known = families if families and two else list(commands)
+    meant = nearest(two or first, families) if families else nearest(first, known)
+    raise InputError(
+        f"There is no command {shown(two if families and two else first)}.",
+        hint=f"Did you mean `{COMMAND} {meant}`? `{COMMAND} help` lists them all.",
+    )
+
+
+def parse(spec: CommandSpec, rest: str, projects: Collection[str], *, here: bool) -> Parsed:
+    """Read the arguments of a command.
+
+    `projects` are the names that exist; `here`: the place has a project, so that a text may begin
+    with another one's name without meaning it.
+    """
+    named, rest = _named_project(rest) if spec.project else (None, rest)
+    reader = _Reader(spec, rest.strip(), projects)
+    if named is None and spec.project and spec.arguments:
+        free = any(a.kind in (Kind.TEXT, Kind.NAME) for a in spec.arguments)
+        if not (free and here):
+            named = reader.leading_project()
+    values = {}
+    for argument in spec.arguments:
+        value = reader.take(argument)
+        if value is not None:
+            values[argument.name] = value
+        elif argument.required:
+            raise InputError(
+                f"`{COMMAND} {spec.name}` wants {argument.about}.",
+                hint=_usage(spec),
+            )
+    left = reader.rest.strip()
+    if left:
+        if not spec.project or named is not None:
+            raise reader.unknown(left)
+        named = reader.project(left)
+    return Parsed(spec, values, named)
+
+
+class _Reader:
+    """Takes arguments off the front of a line."""
+
+    def __init__(self, spec: CommandSpec, rest: str, projects: Collection[str]) -> None:
+        self.rest = rest
+        self._whole = rest
+        self._spec = spec
+        self._projects = projects
+
+    def take(self, argument: Argument) -> str | None:
+        match argument.kind:
+            case Kind.TEXT:
+                text, self.rest = self.rest, ""
+                return text or None
+            case Kind.NAME:
+                text, self.rest = unquote(self.rest), ""
+                return text or None
+            case Kind.PROJECT:
+                text, self.rest = self.rest, ""
+                return self.project(text) if text else None
+            case Kind.ONE:
+                word, self.rest = _word(self.rest)
+                return word or None
+            case Kind.NUMBER:
+                return self._number(argument)
+            case Kind.NUMBERS:
+                return self._numbers(argument)
+            case Kind.WORD:
+                return self._choice(argument)
+
+    def _number(self, argument: Argument) -> str | None:
+        word, rest = _word(self.rest)
+        number = word.removeprefix("#")
+        if is_number(number):
+            self.rest = rest
+            return str(int(number))
+        if word and argument.required:
+            raise InputError(
+                f"{shown(word)} is no number: {argument.about} is wanted.", hint=_usage(self._spec)
+            )
+        return None
+
+    def _numbers(self, argument: Argument) -> str | None:
+        found: list[str] = []
+        while True:
+            word, rest = _word(self.rest)
+            numbers = [part.removeprefix("#") for part in word.split(",") if part]
+            if not numbers or not all(is_number(number) for number in numbers):
+                break
+            found += [str(int(number)) for number in numbers]
+            self.rest = rest
+        if not found and self.rest:
+            raise InputError(
+                f"{shown(self.rest)} is no number: {argument.about} is wanted.",
+                hint=_usage(self._spec),
+            )
+        return " ".join(dict.fromkeys(found)) or None
+
+    def _choice(self, argument: Argument) -> str | None:
+        word, rest = _word(self.rest)
+        if not word:
+            return None
+        choices = {choice.lower(): choice for choice in argument.choices}
+        if word.lower() in choices:
+            self.rest = rest
+            return choices[word.lower()]
+        if not argument.required and self._spec.project and self._known(self.rest):
+            return None
+        raise self.unknown(word, argument.choices)
+
+    def project(self, text: str) -> str:
+        """A project's name as it is spelt."""
+        known = self._known(text)
+        if known is not None:
+            return known
+        raise self.unknown(text)
+
+    def _known(self, text: str) -> str | None:
+        wanted = unquote(text).casefold()
+        return next((name for name in self._projects if name.casefold() == wanted), None)
+
+    def leading_project(self) -> str | None:
+        """A project's name that stands before the other arguments, taken off."""
+        quoted, rest = _quoted(self.rest)
+        if quoted and self._known(quoted):
+            self.rest = rest
+            return self._known(quoted)
+        lower = self.rest.casefold()
+        for name in sorted(self._projects, key=len, reverse=True):
+            start = name.casefold()
+            if lower.startswith(f"{start} ") and len(self.rest) > len(name):
+                self.rest = self.rest[len(name) :].lstrip()
+                return name
+        return None
+
+    def unknown(self, word: str, choices: Sequence[str] = ()) -> InputError:
+        """An argument that fits nothing, with the whole line as it was probably meant."""
+        spec = self._spec
+        known = list(choices) or (list(self._projects) if spec.project else [])
+        if spec.arguments and spec.arguments[0].kind is Kind.PROJECT:
+            known = list(self._projects)
+        if not choices:
+            known += [c for a in spec.arguments for c in a.choices]
+        bare = unquote(word)
+        if not known:
+            return InputError(
+                f"`{COMMAND} {spec.name}` has no argument {shown(bare)}.",
+                hint=f"Did you mean `{COMMAND} {spec.name}`?",
+            )
+        meant = nearest(bare, known)
+        before, found, after = self._whole.rpartition(word)
+        line = f"{before}{meant}{after}" if found else meant
+        line = " ".join(line.split())
+        what = "project" if meant in self._projects else "argument"
+        return InputError(
+            f"There is no {what} {shown(bare)}.",
+            hint=f"Did you mean `{COMMAND} {spec.name} {line[:200]}`?",
+        )
+
+
+def is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= 9
+
+
+def shown(word: str) -> str:
+    """A mistyped word as messages repeat it."""
+    return repr(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…")
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The known word that takes the fewest slips of a finger; the first of equals."""
+    typed = word.lower()[:_COMPARED]
+
+    def far(name: str) -> tuple[float, int]:
+        other = name.lower()[:_COMPARED]
+        slips = float(distance(typed, other))
+        if other.startswith(typed) or typed.startswith(other):
+            slips -= 0.5
+        return slips, abs(len(other) - len(typed))
+
+    return min(known, key=far)
+
+
+def distance(one: str, other: str) -> int:
+    """Insertions, deletions, substitutions and swaps of neighbours between two words."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        last, before, row = before, row, [i]
+        for j, b in enumerate(other, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
+def _named_project(rest: str) -> tuple[str | None, str]:
+    """`project:NAME` at the beginning or the end of the line."""
+    for match in _ends(rest):
+        return unquote(match[1]), f"{rest[: match.start()]} {rest[match.end() :]}".strip()
+    return None, rest
+
+
+def _ends(rest: str) -> Iterator[re.Match[str]]:
+    for match in _PROJECT.finditer(rest):
+        if not rest[: match.start()].strip() or not rest[match.end() :].strip():
+            yield match
+
+
+def _quoted(text: str) -> tuple[str, str]:
+    """A text in quotes at the front, and what follows it."""
+    close = _QUOTES.get(text[:1])
+    end = text.find(close, 1) if close else -1
+    return (text[1:end], text[end + 1 :].lstrip()) if end > 0 else ("", text)
+
+
+def _word(text: str) -> tuple[str, str]:
+    """The first word, a quoted one whole, and what follows it."""
+    quoted, rest = _quoted(text)
+    if quoted:
+        return quoted, rest
+    parts = text.split(maxsplit=1)
+    if not parts:
+        return "", ""
+    return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def _usage(spec: CommandSpec) -> str:
+    tail = f" For example `{COMMAND} {spec.examples[0]}`." if spec.examples else ""
+    return f"`{COMMAND} {spec.usage}`.{tail}"

@@ -1,0 +1,279 @@
+"""Presses: each resolved by its action_id alone, each with one effect (CONTRACT.md §2)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from sqlalchemy.orm import Session
+
+from bot.cards import forms
+from bot.commands import agents, money, plan, projects, tasks
+from bot.commands.context import ref
+from bot.commands.spec import Call, MissingValues, Operation, Reply
+from core.domain.cards import CardKind, Form, Label, Press, Subject
+from core.domain.people import Role
+from core.errors import NotAllowed, NotFound, StalePress
+from core.operations import outbox, questions
+from core.operations.projects import ProjectRef
+from core.ports.chat import Pressed
+from core.store.tables import Approval, Project, Question, Task
+
+Does = Callable[[Session, Call], Reply]
+Looks = Callable[[Call], Awaitable[Reply | Operation]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a press does; `looks` reads something before."""
+
+    does: Does
+    looks: Looks | None = None
+
+
+def resolve(pressed: Pressed) -> Found:
+    """What an action_id means. Raises NotFound for one that no card ever had."""
+    press = pressed.press
+    match press.label, press.subject:
+        case Label.APPROVE, Subject.PLAN | Subject.GATE:
+            return Found(_never, partial(_approve, press))
+        case Label.REJECT, Subject.PLAN | Subject.GATE:
+            return Found(partial(_reject, press, pressed.values))
+        case Label.START | Label.RESUME | Label.PAUSE | Label.STOP, Subject.PROJECT:
+            return Found(partial(_move, press))
+        case Label.RETRY | Label.RETRY_WITH_OPUS | Label.SKIP | Label.GUIDE, Subject.TASK:
+            return Found(partial(_task, press, pressed.values))
+        case Label.ANSWER | Label.JUST_DECIDE | Label.CHANGE_ANSWER, Subject.QUESTION:
+            return Found(partial(_answer, press, pressed.values))
+        case Label.RAISE_BUDGET, Subject.BUDGET:
+            return Found(partial(_raise_budget, press, pressed.values))
+        case Label.DETAILS | Label.LOGS, _:
+            return Found(partial(_look, press))
+        case _:
+            raise _unknown()
+
+
+def _unknown() -> NotFound:
+    return NotFound("This button is not known here.", hint="Look at the newest card.")
+
+
+def _never(_tx: Session, _call: Call) -> Reply:
+    raise _unknown()
+
+
+def need(call: Call, role: Role) -> None:
+    if not call.role.covers(role):
+        raise NotAllowed(
+            f"This wants the role {role!s}; yours is {call.role!s}. Nothing was changed."
+        )
+
+
+async def _approve(press: Press, call: Call) -> Reply | Operation:
+    need(call, Role.APPROVER)
+    store = call.desk.parts.store
+    approval = await store.read(_approval, press)
+    return await plan.approval(call, approval)
+
+
+def _reject(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
+    need(call, Role.APPROVER)
+    approval = _approval(tx, press)
+    plan.still_open(tx, approval)
+    reason = _filled(values, forms.REASON, "A rejection needs a reason.")
+    return plan.reject_it(tx, call, approval, reason)
+
+
+def _approval(tx: Session, press: Press) -> int:
+    approval = tx.get(Approval, press.id)
+    if approval is None or approval.kind.value != press.subject.value:
+        raise _unknown()
+    return approval.id
+
+
+def _move(press: Press, tx: Session, call: Call) -> Reply:
+    need(call, Role.OPERATOR)
+    project = tx.get(Project, press.id)
+    if project is None:
+        raise _unknown()
+    return projects.move_it(tx, call, project, press.label, pressed=True)
+
+
+def task_of(tx: Session, press: Press) -> Task:
+    """Task N of the project in `more`; without one the row."""
+    if press.more:
+        if not press.more.isdigit() or len(press.more) > 12:
+            raise _unknown()
+        query = tx.query(Task).filter(Task.project_id == int(press.more), Task.number == press.id)
+        task = query.first()
+    else:
+        task = tx.get(Task, press.id)
+    if task is None:
+        raise _unknown()
+    return task
+
+
+def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
+    need(call, Role.OPERATOR)
+    task = task_of(tx, press)
+    match press.label:
+        case Label.SKIP:
+            return tasks.skip_it(tx, call, task)
+        case Label.GUIDE:
+            agents.still_stuck(tx, task)
+            hint = _filled(values, forms.HINT, "A hint has words.")
+            return agents.guide_it(tx, call, task, hint)
+        case Label.RETRY_WITH_OPUS:
+            return agents.retry_it(tx, call, task, "opus")
+        case _:
+            return agents.retry_it(tx, call, task, None)
+
+
+def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
+    need(call, Role.OPERATOR)
+    question = tx.get(Question, press.id)
+    if question is None:
+        raise _unknown()
+    if press.label is Label.CHANGE_ANSWER:
+        return _change(tx, call, question, values)
+    if question.answer is not None:
+        raise StalePress(
+            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M} UTC;"
+            " nothing was changed."
+        )
+    text = (
+        questions.JUST_DECIDE
+        if press.label is Label.JUST_DECIDE
+        else chosen(press, question, values)
+    )
+    questions.answer(tx, question.id, text, by=call.person, now=call.now)
+    return Reply(said="Answered.")
+
+
+def _change(
+    tx: Session, call: Call, question: Question, values: Mapping[str, tuple[str, ...]]
+) -> Reply:
+    raise StalePress("This answer cannot be changed any more; say it in the thread.")
+
+
+def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...]]) -> str:
+    """The chosen labels literally, joined by `, `, or the own words unchanged."""
+    options = tuple(question.options)
+    if press.more:
+        if not press.more.isdigit() or len(press.more) > 3 or int(press.more) >= len(options):
+            raise _unknown()
+        return options[int(press.more)]
+    given = [value for chosen in values.values() for value in chosen if value.strip()]
+    if not given:
+        raise MissingValues(
+            "An answer has words.", forms.answer(question.id, options, multiple=question.multiple)
+        )
+    if not options:
+        return given[0]
+    if len(given) > 1 and not question.multiple:
+        raise MissingValues(
+            "One answer is wanted.", forms.answer(question.id, options, multiple=question.multiple)
+        )
+    return ", ".join(dict.fromkeys(_label(options, value) for value in given))
+
+
+def _label(options: tuple[str, ...], value: str) -> str:
+    """An option by its label, or by its place as buttons count; else own words."""
+    if value in options:
+        return value
+    if value.isascii() and value.isdigit() and len(value) <= 3 and int(value) < len(options):
+        return options[int(value)]
+    return value
+
+
+def _raise_budget(
+    press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call
+) -> Reply:
+    need(call, Role.ADMIN)
+    project = tx.get(Project, press.id)
+    if project is None:
+        raise _unknown()
+    amount = _filled(values, forms.AMOUNT, "How much may it spend in all?")
+    return money.raise_it(tx, call, project, amount)
+
+
+def _look(press: Press, tx: Session, call: Call) -> Reply:
+    """`Details` and `Logs`: for whoever pressed."""
+    need(call, Role.VIEWER)
+    if press.subject is Subject.TASK:
+        task = task_of(tx, press)
+        if press.label is Label.LOGS:
+            return agents.task_log(tx, call, task)
+        return tasks.task_details(tx, call, task)
+    project = project_of(tx, press)
+    if project is None:
+        raise _unknown()
+    if press.label is Label.LOGS:
+        return agents.project_log(tx, call, project)
+    if press.subject is Subject.PLAN:
+        return plan.plan_details(tx, call, project, approval=press.id)
+    if press.subject is Subject.GATE:
+        return plan.gate_details(tx, call, press.id)
+    return projects.details(tx, call, project)
+
+
+def project_of(tx: Session, press: Press) -> ProjectRef | None:
+    """The project a press is about."""
+    found: int | None
+    match press.subject:
+        case Subject.PROJECT | Subject.BUDGET:
+            found = press.id
+        case Subject.PLAN | Subject.GATE:
+            approval = tx.get(Approval, press.id)
+            found = approval.project_id if approval else None
+        case Subject.QUESTION:
+            question = tx.get(Question, press.id)
+            found = question.project_id if question else None
+        case Subject.TASK:
+            found = task_of(tx, press).project_id
+        case _:
+            assert_never(press.subject)
+    project = tx.get(Project, found) if found is not None else None
+    return ref(project) if project else None
+
+
+def refused_project(tx: Session, press: Press) -> ProjectRef | None:
+    """The same, for one that may be about nothing."""
+    try:
+        return project_of(tx, press)
+    except NotFound:
+        return None
+
+
+def refresh(tx: Session, press: Press, *, now: datetime) -> None:
+    """Bring the card of a refused press up to date: it showed what is no longer so."""
+    project = refused_project(tx, press)
+    if project is None:
+        return
+    match press.subject:
+        case Subject.PLAN:
+            kind, about = CardKind.PLAN, None
+        case Subject.GATE:
+            kind, about = CardKind.GATE, press.id
+        case Subject.TASK:
+            kind, about = CardKind.STUCK, task_of(tx, press).id
+        case Subject.QUESTION:
+            kind, about = CardKind.QUESTION, press.id
+        case Subject.BUDGET:
+            kind, about = CardKind.BUDGET, None
+        case Subject.PROJECT:
+            kind, about = CardKind.PROGRESS, None
+        case _:
+            assert_never(press.subject)
+    outbox.refresh(tx, project.id, kind, about, now=now)
+
+
+def _filled(values: Mapping[str, tuple[str, ...]], form: Form, missing: str) -> str:
+    """The one text of a form, whatever the platform called its field."""
+    given = [value for chosen in values.values() for value in chosen if value.strip()]
+    if not given:
+        raise MissingValues(missing, form)
+    limit = form.inputs[0].max_length
+    if len(given[0]) > limit:
+        raise MissingValues(f"At most {limit:,} characters are taken here.", form)
+    return given[0].strip()

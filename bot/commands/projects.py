@@ -1,0 +1,310 @@
+"""Projects: made, listed, watched, moved."""
+
+from dataclasses import replace
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from bot import wording
+from bot.cards import progress, words
+from bot.cards.frame import bold, code, said
+from bot.commands import parsing, waiting
+from bot.commands.context import by_whom, last_said, ref, use
+from bot.commands.replies import lines
+from bot.commands.spec import Call, Reply
+from core.domain.cards import CardKind, Label, Tone
+from core.domain.events import Event
+from core.domain.lifecycle import FeatureStatus, ProjectStatus, TaskStatus
+from core.domain.money import Dimension, to_usd
+from core.domain.names import is_name, mend, parse_name, unquote
+from core.errors import BadName, StalePress, StateError
+from core.operations import interviews, outbox, projects
+from core.operations.projects import ProjectRef
+from core.store.tables import Feature, FeatureDependency, Phase, Project, Task, UsageTotal
+
+_LISTED = 40
+_COLUMN = 12  # tasks that a board lists per status
+MARKS = {
+    ProjectStatus.INTERVIEWING: words.WAITS,
+    ProjectStatus.PLANNING: words.PROGRESS,
+    ProjectStatus.AWAITING_APPROVAL: words.WAITS,
+    ProjectStatus.RUNNING: words.PROGRESS,
+    ProjectStatus.PAUSED: words.STOPPED,
+    ProjectStatus.BLOCKED: words.STOPPED,
+    ProjectStatus.COMPLETED: words.DONE,
+    ProjectStatus.STOPPED: words.STOPPED,
+    ProjectStatus.ARCHIVED: words.STOPPED,
+}
+FEATURE_MARKS = {
+    FeatureStatus.PENDING: words.PENDING,
+    FeatureStatus.SPECCING: words.PENDING,
+    FeatureStatus.READY: words.PENDING,
+    FeatureStatus.IN_PROGRESS: words.PROGRESS,
+    FeatureStatus.LANDING: words.PROGRESS,
+    FeatureStatus.COMPLETED: words.DONE,
+}
+
+
+def status_words(status: ProjectStatus) -> str:
+    return status.value.replace("_", " ")
+
+
+def new(tx: Session, call: Call) -> Reply:
+    name = call.values["name"]
+    if not is_name(unquote(name)):
+        raise BadName(
+            f"{parsing.shown(name)} cannot be a project's name.",
+            hint="Names have 1-64 of A-Z a-z 0-9 space . _ - and begin with a letter or digit."
+            f" Did you mean `{parsing.COMMAND} new {mend(name)}`?",
+        )
+    begun = interviews.begin(
+        tx,
+        parse_name(name),
+        call.place,
+        by=call.person,
+        practice=call.desk.practice,
+        budget=call.desk.settings.budget.project_usd,
+        now=call.now,
+    )
+    use(tx, call.place, begun.id, now=call.now)
+    project = ProjectRef(begun.id, begun.name, begun.slug)
+    if begun.new:
+        return Reply(project=project, begun=begun.id, said=f"{begun.name}: the interview begins.")
+    status = tx.get_one(Project, begun.id).status
+    outbox.refresh(tx, begun.id, CardKind.INTERVIEW, now=call.now)
+    thread = outbox.message_of(tx, call.place, begun.card_key)
+    where = f"Its thread is message {thread} of this channel." if thread else ""
+    return Reply(
+        title=f"{begun.name} exists already",
+        body=lines(f"{MARKS[status]} {status_words(status)}", where),
+        project=project,
+    )
+
+
+def list_all(tx: Session, call: Call) -> Reply:
+    rows = tx.scalars(
+        select(Project)
+        .where(Project.status != ProjectStatus.ARCHIVED)
+        .order_by(Project.id.desc())
+        .limit(_LISTED + 1)
+    ).all()
+    if not rows:
+        return Reply(
+            title="No projects yet",
+            body=f"Begin one: `{parsing.COMMAND} new todo-api`",
+        )
+    count = tx.scalar(
+        select(func.count()).where(Project.status != ProjectStatus.ARCHIVED).select_from(Project)
+    )
+    return Reply(
+        title=wording.count(count or 0, "project"),
+        body=lines(*(_project_line(tx, row) for row in rows[:_LISTED])),
+    )
+
+
+def _project_line(tx: Session, row: Project) -> str:
+    grouped = tx.execute(
+        select(Task.status, func.count()).where(Task.project_id == row.id).group_by(Task.status)
+    )
+    tally: dict[TaskStatus, int] = dict(grouped.all())
+    spent = tx.get(UsageTotal, (row.id, Dimension.PROJECT, str(row.id)))
+    facts = [status_words(row.status)]
+    if tally:
+        facts.append(f"{tally.get(TaskStatus.PASSING, 0)} of {sum(tally.values())} passing")
+    if stuck := tally.get(TaskStatus.STUCK, 0):
+        facts.append(f"{stuck} stuck")
+    facts.append(wording.usd(to_usd(spent.micro_usd)) if spent else wording.UNKNOWN)
+    return f"- {MARKS[row.status]} {bold(row.name)} · {' · '.join(facts)}"
+
+
+def use_it(tx: Session, call: Call) -> Reply:
+    project = call.here
+    use(tx, call.place, project.id, now=call.now)
+    return Reply(
+        title=f"This channel is about {project.name} now",
+        body="Commands without a name mean it.",
+        project=project,
+    )
+
+
+def status(tx: Session, call: Call) -> Reply:
+    if call.project is None:
+        return list_all(tx, call)
+    project = call.here
+    drawn = progress.draw(tx, f"answer:{call.item_id}", project.id, call.desk.scene(call.now))
+    return Reply(card=replace(drawn.card, kind=CardKind.ANSWER), project=project,
+                 title=drawn.card.title)  # fmt: skip
+
+
+def details(tx: Session, call: Call, project: ProjectRef) -> Reply:
+    """What the button `Details` of a live card shows."""
+    reply = board(tx, replace(call, project=project))
+    return replace(reply, private=True)
+
+
+def inbox(tx: Session, call: Call) -> Reply:
+    """What waits for this person, over all projects."""
+    found = waiting.of(tx, call.role, call.desk.scene(call.now))
+    if not found:
+        return Reply(title="Nothing waits for you", body="", tone=Tone.SUCCESS)
+    return Reply(
+        title=f"{wording.count(len(found), 'thing')} waiting",
+        body=lines(*(f"- {line}" for line in found)),
+    )
+
+
+def board(tx: Session, call: Call) -> Reply:
+    """Tasks by status."""
+    project = call.here
+    rows = tx.execute(
+        select(Task.number, Task.name, Task.status, Task.attempts)
+        .where(Task.project_id == project.id)
+        .order_by(Task.number)
+    ).all()
+    if not rows:
+        return Reply(title=f"{project.name} has no tasks yet", project=project)
+    body: list[str] = []
+    order = (
+        TaskStatus.STUCK, TaskStatus.IN_PROGRESS, TaskStatus.PENDING, TaskStatus.PASSING,
+        TaskStatus.SKIPPED,
+    )  # fmt: skip
+    for status_ in order:
+        column = [row for row in rows if row.status is status_]
+        if not column:
+            continue
+        name = status_.value.replace("_", " ")
+        body.append(f"{words.TASK_MARKS[status_]} {bold(f'{len(column)} {name}')}")
+        body += [f"- {row.number} {said(row.name, 90)}" for row in column[:_COLUMN]]
+        if len(column) > _COLUMN:
+            body.append(
+                f"- and {len(column) - _COLUMN} more: `{parsing.COMMAND} tasks {name.split()[0]}`"
+            )
+    return Reply(title=f"Board of {project.name}", body=lines(*body), project=project)
+
+
+def graph(tx: Session, call: Call) -> Reply:
+    """Features by phase, and what each waits for."""
+    project = call.here
+    phases = tx.scalars(
+        select(Phase).where(Phase.project_id == project.id).order_by(Phase.position)
+    ).all()
+    if not phases:
+        return Reply(title=f"{project.name} has no features yet", project=project)
+    features = tx.scalars(
+        select(Feature).where(Feature.project_id == project.id).order_by(Feature.position)
+    ).all()
+    named = {feature.id: feature.name for feature in features}
+    waits: dict[int, list[int]] = {}
+    edges = select(FeatureDependency).join(Feature, Feature.id == FeatureDependency.feature_id)
+    for edge in tx.scalars(edges.where(Feature.project_id == project.id)):
+        waits.setdefault(edge.feature_id, []).append(edge.depends_on_id)
+    body: list[str] = []
+    for phase in phases:
+        mark = words.PHASE_MARKS[phase.status]
+        body.append(f"{mark} {bold(f'{phase.position} {phase.name}')}")
+        for feature in features:
+            if feature.phase_id != phase.id:
+                continue
+            after = [said(named[other], 60) for other in sorted(waits.get(feature.id, ()))]
+            behind = f" ← {', '.join(after)}" if after else ""
+            body.append(f"- {FEATURE_MARKS[feature.status]} {said(feature.name, 80)}{behind}")
+    return Reply(title=f"Graph of {project.name}", body=lines(*body), project=project)
+
+
+def start(tx: Session, call: Call) -> Reply:
+    return _moved(tx, call, Label.START)
+
+
+def pause(tx: Session, call: Call) -> Reply:
+    return _moved(tx, call, Label.PAUSE)
+
+
+def resume(tx: Session, call: Call) -> Reply:
+    return _moved(tx, call, Label.RESUME)
+
+
+def stop(tx: Session, call: Call) -> Reply:
+    return _moved(tx, call, Label.STOP)
+
+
+def _moved(tx: Session, call: Call, label: Label) -> Reply:
+    project = tx.get_one(Project, call.here.id)
+    return move_it(tx, call, project, label, pressed=False)
+
+
+_MOVES = (
+    Event.PROJECT_PAUSED, Event.PROJECT_STOPPED, Event.PROJECT_RESUMED, Event.PROJECT_BLOCKED,
+    Event.PROJECT_COMPLETED, Event.PROJECT_ARCHIVED, Event.PLAN_APPROVED,
+)  # fmt: skip
+_GOES = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RUNNING)
+_RESTS = (ProjectStatus.PAUSED, ProjectStatus.STOPPED, ProjectStatus.BLOCKED)
+
+
+def move_it(tx: Session, call: Call, project: Project, label: Label, *, pressed: bool) -> Reply:
+    """Start, pause, resume or stop. What is so already is said, and nothing is changed."""
+    now, by = call.now, call.person
+    match label:
+        case Label.PAUSE if project.status in (ProjectStatus.PLANNING, ProjectStatus.RUNNING):
+            projects.pause(tx, project.id, actor=by, now=now)
+            words_ = f"{project.name} is paused; its agents stop"
+        case Label.STOP if project.status in (
+            *_GOES,
+            ProjectStatus.AWAITING_APPROVAL,
+            *_RESTS,
+        ) and (project.status is not ProjectStatus.STOPPED):
+            projects.stop(tx, project.id, actor=by, now=now)
+            words_ = f"{project.name} is stopped; start takes it up again"
+        case Label.START | Label.RESUME if project.status in _RESTS:
+            projects.resume(tx, project.id, actor=by, now=now)
+            words_ = f"{project.name} goes on"
+        case _:
+            return _unmoved(tx, project, pressed=pressed)
+    return Reply(
+        title="" if pressed else words_,
+        said=words_,
+        project=ref(project),
+        begun=project.id,
+    )
+
+
+def _unmoved(tx: Session, project: Project, *, pressed: bool) -> Reply:
+    who = by_whom(last_said(tx, _MOVES, project_id=project.id))
+    words_ = (
+        f"{project.name} is {status_words(project.status)}{', last moved' + who if who else ''}"
+    )
+    if pressed:
+        raise StalePress(f"{words_}; nothing was changed.")
+    return Reply(title=words_, body="Nothing was changed.", project=ref(project))
+
+
+def archive(tx: Session, call: Call) -> Reply:
+    project = tx.get_one(Project, call.here.id)
+    if project.status is ProjectStatus.ARCHIVED:
+        return _unmoved(tx, project, pressed=False)
+    projects.archive(tx, project.id, actor=call.person, now=call.now)
+    return Reply(
+        title=f"{project.name} is archived",
+        body="Its repository, journal and costs stay.",
+        project=call.here,
+    )
+
+
+def preview(tx: Session, call: Call) -> Reply:
+    project = tx.get_one(Project, call.here.id)
+    if project.run_command is None:
+        raise StateError(
+            f"The plan of {project.name} says no command that starts it."
+            if project.first_commit
+            else f"Nothing of {project.name} is built yet."
+        )
+    folder = call.desk.parts.workspaces.project_path(project.slug)
+    return Reply(
+        title=f"How to start {project.name}",
+        body=lines(
+            "On this host:",
+            f"- {code(f'cd {folder}')}",
+            *(f"- {code(command)}" for command in project.setup),
+            f"- {code(project.run_command)}",
+        ),
+        project=call.here,
+    )

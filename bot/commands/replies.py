@@ -1,0 +1,103 @@
+"""Replies as cards: one look for every answer, error and help (WORDS.md)."""
+
+from collections.abc import Iterable
+
+from bot.commands.spec import Reply
+from bot.wording import clean, cut
+from core.domain import light
+from core.domain.cards import BODY_LIMIT, FIELDS, TITLE_LIMIT, Card, CardKind, Tone
+from core.errors import AutocoderError
+
+_FALLBACK_LIMIT = 8_000
+
+
+def card_of(reply: Reply, item_id: int) -> Card:
+    """The card of a reply; its key names the delivery it answers."""
+    if reply.card is not None:
+        return reply.card
+    body = shorten(reply.body)
+    return Card(
+        key=f"{reply.kind.value}:{item_id}",
+        kind=reply.kind,
+        title=cut(" ".join(clean(reply.title).split()), TITLE_LIMIT),
+        body=body,
+        fallback=fallback(reply.title, body, reply),
+        project=reply.project.name if reply.project else None,
+        fields=reply.fields[:FIELDS],
+        progress=reply.progress,
+        pictures=reply.pictures,
+        tone=reply.tone,
+        buttons=reply.buttons,
+    )
+
+
+def fallback(title: str, body: str, reply: Reply | None = None) -> str:
+    """The same as plain text, for screens without cards; commands keep their backticks."""
+    lines = [" ".join(clean(title).split())]
+    for line in light.parse(body):
+        words = "".join(
+            f"`{span.text}`" if span.look is light.Look.CODE else span.text for span in line.spans
+        )
+        lines.append(f"- {words}" if line.item else words)
+    if reply is not None:
+        lines += [f"{field.name}: {field.value}" for field in reply.fields]
+    return cut("\n".join(lines).strip(), _FALLBACK_LIMIT) or "–"
+
+
+def shorten(body: str, limit: int = BODY_LIMIT) -> str:
+    """At most `limit` characters, in whole lines, and how many lines were left out."""
+    if len(body) <= limit:
+        return body
+    kept: list[str] = []
+    length, lines = 0, body.split("\n")
+    for line in lines:
+        if length + len(line) + 1 > limit - 40:
+            break
+        kept.append(line)
+        length += len(line) + 1
+    if not kept:  # one line that is longer than a card
+        return light.escape(cut(light.plain(lines[0]), limit // 2))
+    return "\n".join([*kept, f"… {len(lines) - len(kept):,} more lines"])
+
+
+def error(problem: AutocoderError, *, reason: str = "") -> Reply:
+    """What happened, what to do; for this person only."""
+    message, hint = str(problem), problem.hint
+    first, _, rest = message.partition("\n")
+    return Reply(
+        title=_plain(first),
+        body="\n".join(part for part in (own_words(rest), own_words(hint)) if part),
+        tone=Tone.WARNING,
+        kind=CardKind.ERROR,
+        private=True,
+        said=" ".join(part for part in (_plain(message), hint) if part),
+        ok=False,
+        reason=reason,
+    )
+
+
+def own_words(text: str) -> str:
+    """Our own sentences, in which `this` is code; whatever else they repeat is shown as it is."""
+    parts = clean(text).split("`")
+    if len(parts) % 2 == 0:
+        return light.escape(clean(text))
+    return "".join(
+        light.code(part) if at % 2 else light.escape(part) for at, part in enumerate(parts)
+    )
+
+
+def lines(*found: str | Iterable[str]) -> str:
+    """Lines of a body; empty ones are left out."""
+    flat: list[str] = []
+    for part in found:
+        flat += [part] if isinstance(part, str) else part
+    return "\n".join(line for line in flat if line)
+
+
+def words(text: str, limit: int = 200) -> str:
+    """Somebody's words on one line, safe in a body."""
+    return light.escape(cut(" ".join(clean(text).split()), limit))
+
+
+def _plain(text: str) -> str:
+    return clean(text)

@@ -1,0 +1,150 @@
+"""What a command is, what it is told, and what it answers."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from bot.cards.frame import Scene
+from bot.check import Finding
+from bot.settings import Settings
+from core.domain.cards import Button, Card, CardKind, Field, Form, Picture, Progress, Tone
+from core.domain.people import Role
+from core.errors import InputError
+from core.operations.projects import ProjectRef
+from core.orchestrator.rules import Parts
+from core.ports.chat import Attachment, Place
+
+
+class Kind(StrEnum):
+    """What an argument is."""
+
+    NUMBER = "number"  # N, a task's
+    NUMBERS = "numbers"  # one or more of them
+    WORD = "word"  # one of its choices
+    ONE = "one"  # one word, whatever it is
+    TEXT = "text"  # all that follows, as it was typed
+    NAME = "name"  # all that follows, quotes taken off
+    PROJECT = "project"  # the same, a project that exists
+
+
+@dataclass(frozen=True)
+class Argument:
+    name: str  # as platforms with options call it
+    about: str
+    kind: Kind = Kind.TEXT
+    required: bool = True
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What commands may reach of the running service."""
+
+    parts: Parts
+    settings: Settings
+    practice: bool
+    activity: Callable[[], Mapping[int, str]]  # run → what its agent is doing now
+    check: Callable[[], Sequence[Finding]]  # about a second; in a thread
+    take_up: Callable[[int], None]  # a project begins: the orchestrator shall look at it
+
+    def scene(self, now: datetime) -> Scene:
+        """What cards depend on beside the database."""
+        rules = self.parts.rules
+        return Scene(
+            now=now,
+            upstream=self.parts.upstream,
+            parallel=rules.limits.max_parallel,
+            box=self.parts.box.level,
+            activity=self.activity(),
+            chain=rules.policy.chain,
+        )
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command of one person, with its arguments as they were typed."""
+
+    item_id: int
+    person: str
+    role: Role
+    place: Place
+    desk: Desk
+    now: datetime
+    values: Mapping[str, str] = field(default_factory=dict)
+    project: ProjectRef | None = None
+    files: tuple[Attachment, ...] = ()
+
+    @property
+    def here(self) -> ProjectRef:
+        """The project it is about."""
+        if self.project is None:
+            raise InputError(
+                "Which project is meant?",
+                hint="Name it at the end of the command, or choose one for this channel:"
+                " `/autocoder use NAME`. `/autocoder list` shows them.",
+            )
+        return self.project
+
+    def number(self, name: str) -> int:
+        return int(self.values[name])
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a person is told. Without a title nothing is said: cards that stand there change."""
+
+    title: str = ""
+    body: str = ""  # light Markdown (core/domain/light.py)
+    fields: tuple[Field, ...] = ()
+    progress: Progress | None = None
+    pictures: tuple[Picture, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    tone: Tone = Tone.INFO
+    kind: CardKind = CardKind.ANSWER
+    private: bool = False
+    project: ProjectRef | None = None
+    card: Card | None = None  # drawn already; title, body and so on are its own
+    said: str = ""  # the words of the outcome; else the title
+    begun: int | None = None  # a project the orchestrator shall take up
+    ok: bool = True
+    reason: str = ""
+
+
+Operation = Callable[[Session], Reply]
+"""Run in one transaction with the mark that the delivery is done, and with the reply."""
+
+Query = Callable[[], Awaitable["Reply | Operation"]]
+"""Reads first (git, a file, an agent); its reply, or what it decided to do, is one transaction."""
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """One command of the vocabulary. Exactly one of `does` and `looks` is given."""
+
+    name: str
+    usage: str
+    role: Role
+    about: str  # one sentence
+    arguments: tuple[Argument, ...] = ()
+    examples: tuple[str, ...] = ()
+    does: Callable[[Session, Call], Reply] | None = None
+    looks: Callable[[Call], Awaitable[Reply | Operation]] | None = None
+    slow: bool = False  # nobody waits behind it
+    project: bool = True  # whether it is about a project, whose name may be left out
+    private: bool = False  # its answer is for whoever asked
+
+    @property
+    def takes_names(self) -> bool:
+        """Whether a project's name may stand in its line."""
+        return self.project or any(a.kind is Kind.PROJECT for a in self.arguments)
+
+
+class MissingValues(InputError):
+    """Something must be filled in first."""
+
+    def __init__(self, message: str, form: Form | None) -> None:
+        super().__init__(message)
+        self.form = form

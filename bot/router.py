@@ -1,0 +1,341 @@
+"""The router: deliveries in, effects and replies out (DESIGN.md §2, §4 invariants 1, 2, 10).
+
+A delivery is inserted first, and that is its acknowledgement. Then it is acted upon: an effect,
+the reply to it and the mark that it is done are one transaction, so that a kill loses nothing and
+repeats nothing. What was said in one channel takes effect in its order; channels do not wait for
+each other, and nobody waits for a slow query.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import assert_never
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot.commands import COMMANDS, messages, parsing, presses, replies
+from bot.commands.context import by_name, names, project_at
+from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
+from core.domain.events import Event, Level
+from core.domain.people import Role
+from core.errors import (
+    AutocoderError,
+    InputError,
+    NotAllowed,
+    NotFound,
+    StateError,
+    StorageFailed,
+)
+from core.operations import inbox, journal, members, outbox
+from core.operations.inbox import Outcome, Received
+from core.ports.chat import Asked, Inbound, Pressed, Said
+from core.store.chat_tables import InboxItem
+from core.store.tables import Project
+
+log = logging.getLogger(__name__)
+
+_Lane = tuple[str, str]  # platform and channel
+UNEXPECTED = "Something went wrong inside autocoder; nothing was changed."
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A delivery that is to be acted upon."""
+
+    id: int
+    inbound: Inbound
+
+    @property
+    def lane(self) -> _Lane:
+        return self.inbound.place.platform, self.inbound.place.channel
+
+
+class Router:
+    """Acts upon what is in the inbox, once each."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._store = desk.parts.store
+        self._arrived = asyncio.Event()
+        self._taken = 0  # the last delivery that was put into its lane
+        self._lanes: dict[_Lane, deque[_Item]] = {}
+        self._waiting: dict[int, list[asyncio.Future[Outcome]]] = {}
+        self.recovered = asyncio.Event()  # what an earlier life left open is in its lanes
+
+    async def deliver(self, inbound: Inbound) -> Received:
+        """Insert a delivery; it is acknowledged when this returns, and acted upon soon after."""
+        received = await self._store.run(inbox.receive, inbound, now=self._desk.parts.clock())
+        self.nudge()
+        return received
+
+    async def press(self, inbound: Inbound) -> Outcome:
+        """Insert a press and wait for what comes of it; a repeated one is told the same."""
+        received = await self.deliver(inbound)
+        return received.outcome or await self.outcome(received.item_id)
+
+    async def outcome(self, item_id: int) -> Outcome:
+        """What came of a delivery, once it was acted upon."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(item_id, []).append(future)
+        try:
+            known = await self._store.read(inbox.outcome_of, item_id)
+            return known or await future
+        finally:
+            waiting = self._waiting[item_id]
+            waiting.remove(future)
+            if not waiting:
+                del self._waiting[item_id]
+
+    def nudge(self) -> None:
+        """Something may have come into the inbox."""
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Act until cancelled; a failing disk ends it with StorageFailed."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._arrived.clear()
+                for item in await self._store.read(_open_after, self._taken):
+                    self._taken = item.id
+                    self._put(item, group)
+                self.recovered.set()
+                await self._arrived.wait()
+
+    def _put(self, item: _Item, group: asyncio.TaskGroup) -> None:
+        lane = self._lanes.get(item.lane)
+        if lane is not None:
+            lane.append(item)
+            return
+        self._lanes[item.lane] = deque([item])
+        group.create_task(self._drive(item.lane, group))
+
+    async def _drive(self, lane: _Lane, group: asyncio.TaskGroup) -> None:
+        """One channel's deliveries, in their order; slow queries go on beside them."""
+        items = self._lanes[lane]
+        while items:
+            item = items.popleft()
+            command = _command_of(item.inbound)
+            if command is not None and command.slow:
+                group.create_task(self._act(item))
+            else:
+                await self._act(item)
+        del self._lanes[lane]
+
+    async def _act(self, item: _Item) -> None:
+        """The door: whatever a delivery leads to ends here, as an outcome and maybe a card."""
+        try:
+            outcome = await self._effect(item)
+        except StorageFailed:
+            raise
+        except AutocoderError as problem:
+            outcome = await self._refused(item, problem)
+        except Exception as problem:
+            log.exception("delivery %d failed inside autocoder", item.id)
+            words = f"{type(problem).__name__}: {problem}"[:200]
+            hint = f"The service's log has more: {words}"
+            outcome = await self._refused(item, AutocoderError(UNEXPECTED, hint=hint))
+        for future in self._waiting.get(item.id, ()):
+            if not future.done():
+                future.set_result(outcome)
+
+    async def _refused(self, item: _Item, problem: AutocoderError) -> Outcome:
+        try:
+            return await self._store.run(_refused, self._call(item), item.inbound, problem)
+        except StorageFailed:
+            raise
+        except Exception:
+            # It stays open, so that a mended service hears it; the others go on.
+            log.exception("delivery %d could not be refused", item.id)
+            return Outcome(False, UNEXPECTED, "failed")
+
+    async def _effect(self, item: _Item) -> Outcome:
+        inbound = item.inbound
+        match inbound.content:
+            case Asked():
+                operation = await self._command(item, inbound.content.line)
+            case Pressed():
+                operation = await self._press(item, inbound.content)
+            case Said():
+                operation = partial(messages.said, said=inbound.content)
+            case _:
+                assert_never(inbound.content)
+        return await self._commit(item, operation)
+
+    async def _command(self, item: _Item, line: str) -> "_Act":
+        messages.check_size(line, blank=True)
+        spec, rest = parsing.find(line, COMMANDS)
+        if spec.does is not None:
+            does = spec.does
+
+            def act(tx: Session, call: Call) -> Reply:
+                return does(tx, _with_arguments(tx, call, spec, rest))
+
+            return act
+        if spec.looks is None:
+            raise AutocoderError(f"{spec.name} does nothing.")
+        call = await self._store.read(_prepared, self._call(item), spec, rest)
+        return _fixed(await spec.looks(call))
+
+    async def _press(self, item: _Item, pressed: Pressed) -> "_Act":
+        call = await self._store.read(_known, self._call(item))
+        found = presses.resolve(pressed)
+        if callable(found.looks):
+            return _fixed(await found.looks(call))
+        return found.does
+
+    async def _commit(self, item: _Item, operation: "_Act") -> Outcome:
+        """The effect, its reply and the mark that it is done: one transaction."""
+        reply, outcome = await self._store.run(_perform, self._call(item), operation)
+        if reply is not None and reply.begun is not None:
+            self._desk.take_up(reply.begun)
+        return outcome
+
+    def _call(self, item: _Item) -> Call:
+        inbound = item.inbound
+        files = inbound.content.files if isinstance(inbound.content, Said) else ()
+        return Call(
+            item_id=item.id,
+            person=inbound.person,
+            role=Role.NONE,
+            place=inbound.place,
+            desk=self._desk,
+            now=self._desk.parts.clock(),
+            files=files,
+        )
+
+
+_Act = Callable[[Session, Call], Reply]
+
+
+def _fixed(found: Reply | Operation) -> _Act:
+    if isinstance(found, Reply):
+        reply = found
+        return lambda _tx, _call: reply
+    operation = found
+    return lambda tx, _call: operation(tx)
+
+
+def _command_of(inbound: Inbound) -> CommandSpec | None:
+    """The command of a delivery, if it is one."""
+    if not isinstance(inbound.content, Asked):
+        return None
+    try:
+        return parsing.find(inbound.content.line[:200], COMMANDS)[0]
+    except InputError:
+        return None
+
+
+def _open_after(tx: Session, taken: int) -> list[_Item]:
+    ids = tx.scalars(
+        select(InboxItem.id)
+        .where(InboxItem.done_at.is_(None), InboxItem.id > taken)
+        .order_by(InboxItem.id)
+    )
+    return [_Item(item_id, inbox.load(tx, item_id)) for item_id in ids.all()]
+
+
+def _known(tx: Session, call: Call) -> Call:
+    """The call with its person's role."""
+    return replace(call, role=members.role_of(tx, call.person))
+
+
+def _with_arguments(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Call:
+    """The call with its arguments and its project, if its person may make it."""
+    call = _known(tx, call)
+    if not call.role.covers(spec.role):
+        raise NotAllowed(
+            f"`/autocoder {spec.name}` wants the role {spec.role!s}; yours is {call.role!s}.",
+        )
+    standing = project_at(tx, call.place) if spec.project else None
+    parsed = parsing.parse(
+        spec, rest, names(tx) if spec.takes_names else (), here=standing is not None
+    )
+    named = by_name(tx, parsed.project) if parsed.project is not None else None
+    if parsed.project is not None and named is None:
+        known = names(tx)
+        near = f" Did you mean {parsing.nearest(parsed.project, known)!r}?" if known else ""
+        raise NotFound(
+            f"There is no project {parsing.shown(parsed.project)}.{near}",
+            hint="`/autocoder list` shows them all.",
+        )
+    return replace(call, values=parsed.values, project=named or standing)
+
+
+def _prepared(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Call:
+    return _with_arguments(tx, call, spec, rest)
+
+
+def _perform(tx: Session, call: Call, operation: _Act) -> tuple[Reply | None, Outcome]:
+    earlier = inbox.outcome_of(tx, call.item_id)
+    if earlier is not None:
+        return None, earlier
+    reply = operation(tx, _known(tx, call))
+    outcome = Outcome(reply.ok, reply.said or reply.title or "Done.", reply.reason)
+    _say(tx, call, reply)
+    inbox.done(tx, call.item_id, outcome, now=call.now)
+    return reply, outcome
+
+
+def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError) -> Outcome:
+    """Nothing was changed: say why, to this person only, and keep that it was tried."""
+    earlier = inbox.outcome_of(tx, call.item_id)
+    if earlier is not None:
+        return earlier
+    reason = reason_of(problem)
+    form = problem.form if isinstance(problem, MissingValues) else None
+    reply = replies.error(problem, reason=reason)
+    pressed = inbound.content if isinstance(inbound.content, Pressed) else None
+    project = presses.refused_project(tx, pressed.press) if pressed else None
+    if pressed is not None or isinstance(problem, NotAllowed):
+        what = pressed.press.encode() if pressed else "a command"
+        journal.record(
+            tx,
+            Event.PRESS_REFUSED,
+            f"{what} of {call.person} was refused: {problem}"[:500],
+            now=call.now,
+            actor=call.person,
+            level=Level.WARNING,
+            project=tx.get(Project, project.id) if project else None,
+            data={"what": what, "reason": reason},
+        )
+    if pressed is not None:
+        presses.refresh(tx, pressed.press, now=call.now)
+    if form is None:  # else the platform opens the form
+        _say(tx, call, replace(reply, project=project))
+    outcome = Outcome(False, reply.said, reason, form)
+    inbox.done(tx, call.item_id, outcome, now=call.now)
+    return outcome
+
+
+def _say(tx: Session, call: Call, reply: Reply) -> None:
+    if not reply.title:
+        return
+    outbox.say(
+        tx,
+        call.place,
+        replies.card_of(reply, call.item_id),
+        private_to=call.person if reply.private else None,
+        project_id=reply.project.id if reply.project else None,
+        now=call.now,
+    )
+
+
+def reason_of(problem: AutocoderError) -> str:
+    """The word a platform knows a refusal by (CONTRACT.md §3)."""
+    match problem:
+        case NotAllowed():
+            return "not_allowed"
+        case NotFound():
+            return "unknown"
+        case StateError():
+            return "stale"
+        case MissingValues():
+            return "missing_values"
+        case InputError():
+            return "wrong_value"
+        case _:
+            return "failed"

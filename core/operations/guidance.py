@@ -1,0 +1,129 @@
+"""Guidance: a person's words for agents at work, taken up by one at its next step."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session
+
+from core.domain import light
+from core.domain.cards import Card, CardKind
+from core.domain.events import Event
+from core.domain.lifecycle import TaskStatus
+from core.operations import journal, outbox
+from core.ports.chat import Place
+from core.store.chat_tables import Guidance, InboxItem
+from core.store.tables import Project, Run, Task
+
+WAITING = "Noted: the agents get it at their next step"
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What an agent is told."""
+
+    id: int
+    person: str
+    text: str
+
+
+def give(
+    tx: Session,
+    project_id: int,
+    text: str,
+    *,
+    person: str,
+    task_id: int | None = None,
+    inbox_id: int | None = None,
+    now: datetime,
+) -> int:
+    """Keep it until an agent at work on the project, or on this task, takes its next step."""
+    row = Guidance(
+        project_id=project_id,
+        task_id=task_id,
+        inbox_id=inbox_id,
+        text=text,
+        person=person,
+        said_at=now,
+    )
+    tx.add(row)
+    journal.record(
+        tx, Event.GUIDANCE_GIVEN, text[:500], now=now, actor=person,
+        project=tx.get_one(Project, project_id), task=tx.get(Task, task_id) if task_id else None,
+        data={"guidance": row.id},
+    )  # fmt: skip
+    return row.id
+
+
+def pending(tx: Session, run_id: int) -> bool:
+    """Whether something waits for the agent of this run."""
+    return (
+        tx.scalars(_waiting(tx, run_id).with_only_columns(Guidance.id).limit(1)).first() is not None
+    )
+
+
+def take(tx: Session, run_id: int, *, now: datetime) -> tuple[Hint, ...]:
+    """Everything that waits for this run's agent; nobody else gets it.
+
+    It is kept with the task at hand, so that a later attempt reads it too, and the line that
+    acknowledged it says who took it up.
+    """
+    run = tx.get_one(Run, run_id)
+    task = _held(tx, run_id)
+    taken = []
+    for row in tx.scalars(_waiting(tx, run_id).order_by(Guidance.id)).all():
+        row.taken_by = run_id
+        row.taken_at = now
+        if task is not None and row.task_id is None:
+            notes = f"{row.person} says: {row.text}"
+            task.recovery_notes = (
+                f"{task.recovery_notes}\n{notes}" if task.recovery_notes else notes
+            )
+        agent = f"{run.kind.value}-{run.seat}"
+        where = f"in task {task.number}" if task is not None else f"by {agent}"
+        journal.record(
+            tx, Event.GUIDANCE_TAKEN, f"Taken up {where}: {row.text[:200]}", now=now,
+            actor=f"run:{run_id}", task=task, run=run, data={"guidance": row.id},
+        )  # fmt: skip
+        if row.inbox_id is not None:
+            _acknowledge(tx, row, f"✓ taken up {where}", agent, task, now=now)
+        taken.append(Hint(row.id, row.person, row.text))
+    return tuple(taken)
+
+
+def _waiting(tx: Session, run_id: int) -> Select[Guidance]:
+    run = tx.get_one(Run, run_id)
+    task = _held(tx, run_id)
+    return select(Guidance).where(
+        Guidance.project_id == run.project_id,
+        Guidance.taken_by.is_(None),
+        or_(Guidance.task_id.is_(None), Guidance.task_id == (task.id if task else None)),
+    )
+
+
+def _held(tx: Session, run_id: int) -> Task | None:
+    return tx.scalars(
+        select(Task).where(Task.run_id == run_id, Task.status == TaskStatus.IN_PROGRESS)
+    ).first()
+
+
+def _acknowledge(
+    tx: Session, row: Guidance, title: str, agent: str, task: Task | None, *, now: datetime
+) -> None:
+    item = tx.get_one(InboxItem, row.inbox_id)
+    said = " ".join(row.text.split())
+    quoted = said if len(said) <= 120 else f"{said[:119].rstrip()}…"
+    about = f"{agent}, task {task.number} {task.name}" if task is not None else agent
+    outbox.resay(
+        tx,
+        Place(item.platform, item.channel, item.thread),
+        Card(
+            key=f"{CardKind.ANSWER.value}:{item.id}",
+            kind=CardKind.ANSWER,
+            title=title,
+            body=f"{light.escape(about)}\n{light.escape(quoted)}",
+            fallback=f"{title}: {quoted}",
+            project=tx.get_one(Project, row.project_id).name,
+        ),
+        now=now,
+    )

@@ -1,0 +1,36 @@
+"""What a project has of its own: its budget, and settings that win over the service's."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core.domain.events import Event
+from core.domain.money import to_micro
+from core.operations import journal
+from core.store.tables import Project
+
+
+def set_budget(tx: Session, project_id: int, budget: Decimal, *, by: str, now: datetime) -> None:
+    """What the project may cost in all, in USD."""
+    project = tx.get_one(Project, project_id)
+    project.budget_micro_usd = to_micro(budget)
+    journal.record(
+        tx, Event.BUDGET_CHANGED, f"The budget of {project.name} is ${budget:.2f} now.", now=now,
+        actor=by, project=project, data={"budget_usd": str(budget)},
+    )  # fmt: skip
+
+
+def set_one(tx: Session, project_id: int, key: str, value: Any, *, by: str, now: datetime) -> None:
+    """A setting of the project's own, checked by the caller; None: the service's again."""
+    project = tx.get_one(Project, project_id)
+    own = {name: kept for name, kept in project.settings.items() if name != key}
+    if value is not None:
+        own[key] = value
+    project.settings = own
+    words = f"is {value}" if value is not None else "is the service's again"
+    journal.record(
+        tx, Event.SETTINGS_CHANGED, f"{key} of {project.name} {words}.", now=now, actor=by,
+        project=project, data={"key": key, "value": value},
+    )  # fmt: skip

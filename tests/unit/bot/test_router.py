@@ -1,0 +1,326 @@
+"""The router: once each, in order, nothing lost, everybody told."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.commands import COMMANDS
+from bot.commands.spec import Call, Reply
+from core.domain.cards import CardKind, parse_press
+from core.domain.events import Event
+from core.domain.lifecycle import ProjectStatus, TaskStatus
+from core.domain.people import Role
+from core.operations import inbox
+from core.ports.chat import Asked, Pressed
+from core.store.chat_tables import Guidance, InboxItem, OutboxItem
+from core.store.tables import Approval, Project, Question, Task
+from tests.unit.bot.commands import stage as world
+from tests.unit.bot.commands.stage import MAIN, stage
+
+
+async def test_a_thousand_deliveries_of_one_press_have_one_effect(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        first = await it.press("pause:project:1", delivery="same")
+        others = await asyncio.gather(
+            *(it.press("pause:project:1", delivery="same") for _ in range(1_000))
+        )
+        assert first.ok
+        assert set(others) == {first}
+        assert len(await it.happened(Event.PROJECT_PAUSED)) == 1
+        assert len(await it.rows(InboxItem)) == 1
+
+
+async def test_the_same_press_delivered_at_once_many_times_has_one_effect(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        outcomes = await asyncio.gather(
+            *(it.press("stop:project:1", delivery="same") for _ in range(50))
+        )
+        assert len(set(outcomes)) == 1
+        assert outcomes[0].ok
+        assert len(await it.happened(Event.PROJECT_STOPPED)) == 1
+
+
+async def test_of_two_presses_at_once_one_counts_and_the_other_is_told_who_was_first(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        ada = await it.member("web:ada", Role.APPROVER)
+        bob = await it.member("web:bob", Role.APPROVER)
+        outcomes = await asyncio.gather(
+            it.press("approve:plan:1", by=ada),
+            it.press("reject:plan:1", by=bob, reason="no"),
+        )
+        won = [outcome for outcome in outcomes if outcome.ok]
+        lost = [outcome for outcome in outcomes if not outcome.ok]
+        assert len(won) == len(lost) == 1
+        assert lost[0].reason == "stale"
+        winner = "web:ada" if outcomes[0].ok else "web:bob"
+        assert winner in lost[0].text
+        assert "10:48" in lost[0].text
+        approval = await it.row(Approval, 1)
+        assert approval.decided_by == winner
+        refused = await it.happened(Event.PRESS_REFUSED)
+        assert [entry.actor for entry in refused] == [
+            "web:bob" if winner == "web:ada" else "web:ada"
+        ]
+
+
+async def test_what_an_earlier_life_left_open_is_done_once(tmp_path: Path) -> None:
+    async with stage(tmp_path, run=False) as it:
+        await it.change(lambda tx: world.project(tx))
+        press = it.inbound(Pressed(parse_press("pause:project:1"), {}), by="web:local", place=MAIN)
+        line = it.inbound(Asked("list"), by="web:local", place=MAIN)
+        await it.router.deliver(press)
+        await it.router.deliver(line)
+        assert not await it.happened(Event.PROJECT_PAUSED)
+    for _life in range(2):
+        async with stage(tmp_path) as it:
+            await it.router.recovered.wait()
+            assert (await it.router.press(press)).ok
+            assert (await it.router.outcome(2)).ok
+            assert len(await it.happened(Event.PROJECT_PAUSED)) == 1
+            assert len(await it.rows(OutboxItem, OutboxItem.key == "answer:2")) == 1
+
+
+async def test_a_crash_inside_an_effect_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_args: object, **_more: object) -> None:
+        raise RuntimeError("pulled the plug")
+
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        monkeypatch.setattr(inbox, "done", break_down)
+        received = await it.router.deliver(it.inbound(Asked("pause"), by="web:local", place=MAIN))
+        await asyncio.sleep(0.2)
+        assert not await it.happened(Event.PROJECT_PAUSED)
+        assert (await it.row(Project, 1)).status is ProjectStatus.RUNNING
+        assert not await it.rows(OutboxItem, OutboxItem.key.startswith("answer:"))
+        monkeypatch.undo()
+    async with stage(tmp_path) as it:
+        assert (await it.router.outcome(received.item_id)).ok
+        assert (await it.row(Project, 1)).status is ProjectStatus.PAUSED
+
+
+async def test_an_unexpected_failure_is_a_private_card_and_the_next_one_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_tx: object, _call: Call) -> Reply:
+        raise ZeroDivisionError("a defect")
+
+    broken = COMMANDS["list"].__class__(**{**COMMANDS["list"].__dict__, "does": fail})
+    monkeypatch.setitem(COMMANDS, "list", broken)
+    async with stage(tmp_path) as it:
+        card = await it.ask("list")
+        assert card.kind is CardKind.ERROR
+        assert "went wrong" in card.title
+        [item] = await it.rows(OutboxItem, OutboxItem.key == card.key)
+        assert item.private_to == "web:local"
+        assert (await it.ask("help")).kind is CardKind.HELP
+
+
+async def test_a_slow_query_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = asyncio.Event()
+
+    async def slow(_call: Call) -> Reply:
+        await release.wait()
+        return Reply(title="at last")
+
+    held = COMMANDS["check"].__class__(**{**COMMANDS["check"].__dict__, "looks": slow})
+    monkeypatch.setitem(COMMANDS, "check", held)
+    async with stage(tmp_path) as it:
+        waiting = await it.router.deliver(it.inbound(Asked("check"), by="web:local", place=MAIN))
+        assert (await it.ask("list")).title == "No projects yet"
+        assert await it.card(waiting.item_id) is None
+        release.set()
+        assert (await it.router.outcome(waiting.item_id)).text == "at last"
+
+
+async def test_one_channel_is_heard_in_order(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        lines = ["pause", "resume"] * 20
+        received = [
+            await it.router.deliver(it.inbound(Asked(line), by="web:local", place=MAIN))
+            for line in lines
+        ]
+        outcomes = [await it.router.outcome(one.item_id) for one in received]
+        paused, resumed = outcomes[0::2], outcomes[1::2]
+        assert all("paused" in outcome.text for outcome in paused)
+        assert all("goes on" in outcome.text for outcome in resumed)
+        assert len(await it.happened(Event.PROJECT_PAUSED)) == 20
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ("approve:plan:99", "unknown"),
+        ("approve:gate:1", "unknown"),  # 1 is a plan's
+        ("approve:project:1", "unknown"),
+        ("pause:project:99", "unknown"),
+        ("retry:task:99:1", "unknown"),
+        ("retry:task:1:99", "unknown"),
+        ("retry:task:1:x", "unknown"),
+        ("answer:question:99:0", "unknown"),
+        ("answer:question:1:7", "unknown"),
+        ("answer:question:1:-1", "unknown"),
+        ("reject:plan:1", "missing_values"),
+        ("guide:task:1:1", "missing_values"),
+        ("answer:question:1", "missing_values"),
+        ("raise_budget:budget:1", "missing_values"),
+        ("start:project:1", "stale"),
+        ("retry:task:2:1", "stale"),
+    ],
+)
+async def test_forged_and_stale_presses_change_nothing(
+    tmp_path: Path, action: str, reason: str
+) -> None:
+    def prepare(tx: object) -> None:
+        row = world.project(tx)  # type: ignore[arg-type]
+        world.tasks(tx, row, TaskStatus.STUCK, TaskStatus.PENDING)  # type: ignore[arg-type]
+        world.plan(tx, row)  # type: ignore[arg-type]
+        world.question(tx, row, "Which?", "a", "b")  # type: ignore[arg-type]
+        row.status = ProjectStatus.RUNNING
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        outcome = await it.press(action)
+        assert not outcome.ok
+        assert outcome.reason == reason
+        assert (outcome.form is not None) == (reason == "missing_values")
+        assert (await it.row(Task, 1)).status is TaskStatus.STUCK
+        assert (await it.row(Question, 1)).answer is None
+        assert (await it.row(Project, 1)).status is ProjectStatus.RUNNING
+        assert len(await it.happened(Event.PRESS_REFUSED)) == 1
+
+
+async def test_a_press_is_told_what_it_lacks_and_told_the_same_again(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        first = await it.press("reject:plan:1", delivery="once")
+        again = await it.press("reject:plan:1", delivery="once")
+        assert first == again
+        assert first.form is not None
+        assert first.form.inputs[0].name == "reason"
+
+
+async def test_a_role_that_does_not_reach_is_refused_privately_and_by_name(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        operator = await it.member("web:op", Role.OPERATOR)
+        outcome = await it.press("approve:plan:1", by=operator)
+        assert (outcome.ok, outcome.reason) == (False, "not_allowed")
+        received, typed = await it.command("approve", by=operator)
+        assert typed.reason == "not_allowed"
+        [item] = await it.rows(OutboxItem, OutboxItem.key == f"error:{received.item_id}")
+        assert item.private_to == operator
+        refused = await it.happened(Event.PRESS_REFUSED)
+        assert [entry.actor for entry in refused] == [operator, operator]
+        assert (await it.row(Project, 1)).status is ProjectStatus.AWAITING_APPROVAL
+        stranger = await it.ask("status", by="slack:U9")
+        assert stranger.kind is CardKind.ERROR
+        assert (await it.ask("help", by="slack:U9")).kind is CardKind.HELP
+
+
+async def test_retry_with_opus_guide_and_skip_by_press(tmp_path: Path) -> None:
+    def prepare(tx: object) -> None:
+        row = world.project(tx)  # type: ignore[arg-type]
+        world.tasks(tx, row, TaskStatus.STUCK, TaskStatus.STUCK, TaskStatus.STUCK)  # type: ignore[arg-type]
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        assert (await it.press("retry_with_opus:task:1:1")).ok
+        assert (await it.press("guide:task:2:1", hint="try port 8080")).ok
+        assert (await it.press("skip:task:3:1")).ok
+        first, second, third = [await it.row(Task, n) for n in (1, 2, 3)]
+        assert (first.status, first.model) == (TaskStatus.PENDING, "opus")
+        assert second.status is TaskStatus.PENDING
+        assert "8080" in second.recovery_notes
+        assert third.status is TaskStatus.SKIPPED
+        late = await it.press("retry:task:1:1", by="web:local")
+        assert late.reason == "stale"
+        assert "web:local" in late.text
+
+
+async def test_budget_is_raised_by_an_admin_only_and_upwards_only(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        approver = await it.member("web:ann", Role.APPROVER)
+        assert (
+            await it.press("raise_budget:budget:1", by=approver, amount="30")
+        ).reason == "not_allowed"
+        for amount in ("", "x", "-3", "20", "1e99", "NaN", "0.00000001"):
+            outcome = await it.press("raise_budget:budget:1", amount=amount)
+            assert (outcome.ok, outcome.reason) == (False, "missing_values"), amount
+        assert (await it.press("raise_budget:budget:1", amount="$30.50")).ok
+        assert (await it.row(Project, 1)).budget_micro_usd == 30_500_000
+
+
+async def test_answers_by_press_word_for_word(tmp_path: Path) -> None:
+    def prepare(tx: object) -> None:
+        row = world.project(tx)  # type: ignore[arg-type]
+        world.question(tx, row, "One?", "Fast, API", "Other")  # type: ignore[arg-type]
+        world.question(tx, row, "Several?", "a", "b, c", "d", multiple=True)  # type: ignore[arg-type]
+        world.question(tx, row, "Free?")  # type: ignore[arg-type]
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        assert (await it.press("answer:question:1:0")).ok
+        pressed = Pressed(parse_press("answer:question:2"), {"choice": ("b, c", "d")})
+        assert (await it.router.press(it.inbound(pressed, by="web:local", place=MAIN))).ok
+        assert (await it.press("answer:question:3", answer="<b>*own*</b>\nwords")).ok
+        answers = [(await it.row(Question, n)).answer for n in (1, 2, 3)]
+        assert answers == ["Fast, API", "b, c, d", "<b>*own*</b>\nwords"]
+        again = await it.press("just_decide:question:3")
+        assert again.reason == "stale"
+        assert "web:local" in again.text
+
+
+async def test_messages_in_a_thread_answer_its_newest_question(tmp_path: Path) -> None:
+    def prepare(tx: object) -> None:
+        row = world.project(tx)  # type: ignore[arg-type]
+        world.question(tx, row, "Old?", "x", "y")  # type: ignore[arg-type]
+        world.question(tx, row, "New?", "Alpha", "Beta")  # type: ignore[arg-type]
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        for text in ("", "   ", "a" * 100_001):
+            _item, outcome = await it.say(text, place=world.thread())
+            assert not outcome.ok
+        assert (await it.row(Question, 2)).answer is None
+        await it.say("2", place=world.thread())
+        assert (await it.row(Question, 2)).answer == "Beta"
+        await it.say("neither, because of *this*", place=world.thread())
+        assert (await it.row(Question, 1)).answer == "neither, because of *this*"
+        item, _outcome = await it.say("2", place=MAIN)
+        assert await it.card(item) is None
+
+
+async def test_a_viewer_may_not_answer(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.question(tx, world.project(tx)))
+        viewer = await it.member("web:vi", Role.VIEWER)
+        item, outcome = await it.say("yes", by=viewer, place=world.thread())
+        assert outcome.reason == "not_allowed"
+        card = await it.card(item)
+        assert card is not None
+        assert card.kind is CardKind.ERROR
+        assert (await it.row(Question, 1)).answer is None
+
+
+async def test_a_message_to_a_project_that_builds_waits_for_its_agents(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        item, outcome = await it.say("use port 8080", place=world.thread())
+        assert outcome.ok
+        card = await it.card(item)
+        assert card is not None
+        assert "next step" in card.title
+        [given] = await it.rows(Guidance)
+        assert (given.text, given.person, given.taken_by) == ("use port 8080", "web:local", None)
