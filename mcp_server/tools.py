@@ -17,7 +17,8 @@ from core.domain import failure
 from core.domain.agents import AgentKind
 from core.domain.plan import Plan
 from core.errors import AutocoderError, StateError
-from core.operations import additions, questions, runs, tasks
+from core.operations import additions, guidance, questions, runs, tasks
+from core.orchestrator.own_rules import rules_of
 from core.orchestrator.proving import Prover, load_work
 from core.orchestrator.rules import Parts
 from core.ports.agents import Tool, ToolCall, ToolReply
@@ -143,7 +144,18 @@ class Toolbox:
     async def task_get_next(self, call: ToolCall) -> ToolReply:
         claimed = await self._prover.next_task(call.process_id)
         task = _task_json(claimed.task) if claimed.task else None
-        return _json({"task": task, "left": claimed.left})
+        hints = await self._hints(call) if claimed.task else []
+        guided: dict[str, object] = {"guidance": hints} if hints else {}
+        return _json({"task": task, "left": claimed.left, **guided})
+
+    async def _hints(self, call: ToolCall) -> list[str]:
+        """What people said meanwhile to the agent that holds a task; it is told once."""
+        store, process = self._parts.store, self._parts.process_number(call.process_id)
+        run_id = await store.read(guidance.waits_for, process)
+        if run_id is None:
+            return []
+        taken = await store.run(guidance.take, run_id, now=self._parts.clock())
+        return [f"{hint.person} says: {hint.text}" for hint in taken]
 
     async def task_get(self, call: ToolCall) -> ToolReply:
         arguments = _TaskId.model_validate(call.arguments)
@@ -167,7 +179,9 @@ class Toolbox:
             if reply.over
             else f"Mend the cause, then call task_mark_passing again ({left} refusals are left)."
         )
-        return ToolReply(f"Not accepted.\n{reply.words}\n\n{after}", refused=True)
+        hints = [] if reply.over else await self._hints(call)
+        said = "\n\n".join((f"Not accepted.\n{reply.words}", *hints, after))
+        return ToolReply(said, refused=True)
 
     async def task_mark_failing(self, call: ToolCall) -> ToolReply:
         return await self._let_go(call, "it cannot be done as written")
@@ -206,7 +220,7 @@ class Toolbox:
         if await parts.store.read(_kind_of, run_id) is AgentKind.INTERVIEWER:
             waits = timedelta(0)  # its answer is the next message, also if it comes at once
         else:
-            waits = parts.rules.ask_wait
+            waits = (await rules_of(parts, run_id)).ask_wait
         answer = await self._answer(question, waits)
         if answer is None:
             return _json({"asked": True, "note": ASKED})
@@ -245,7 +259,7 @@ class Toolbox:
             plan,
             refused,
             main=await parts.workspaces.head(await parts.store.read(_slug_of, run_id)),
-            max_attempts=parts.rules.max_attempts,
+            max_attempts=(await rules_of(parts, run_id)).max_attempts,
             now=parts.clock(),
         )
         if submitted.problems:

@@ -88,7 +88,7 @@ def retry_it(tx: Session, call: Call, row: Task, model: str | None) -> Reply:
         row.id,
         model=model,
         by=call.person,
-        max_attempts=call.desk.parts.rules.max_attempts,
+        max_attempts=call.desk.rules(tx, row.project_id).max_attempts,
         now=call.now,
     )
     with_model = f" with {wording.model(model)}" if model else ""
@@ -117,7 +117,7 @@ def guide_it(tx: Session, call: Call, row: Task, hint: str) -> Reply:
         row.id,
         hint,
         by=call.person,
-        max_attempts=call.desk.parts.rules.max_attempts,
+        max_attempts=call.desk.rules(tx, row.project_id).max_attempts,
         now=call.now,
     )
     if working:

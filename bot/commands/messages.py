@@ -66,7 +66,7 @@ def _guide(tx: Session, call: Call, project: ProjectRef, text: str) -> Reply:
     guidance.give(tx, project.id, text, person=call.person, inbox_id=call.item_id, now=call.now)
     return Reply(
         title=guidance.WAITING,
-        body=words(text, 120),
+        body=words(text, guidance.QUOTED),
         project=project,
     )
 

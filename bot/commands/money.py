@@ -19,7 +19,6 @@ from core.domain.people import Role
 from core.errors import InputError, NotAllowed, StalePress
 from core.operations import own_settings, spending
 from core.operations.projects import ProjectRef
-from core.orchestrator.own_rules import own_rules
 from core.store.tables import Feature, Project, UsageTotal
 
 _LISTED = 8
@@ -140,7 +139,7 @@ def budget(tx: Session, call: Call) -> Reply:
 
 
 def _budgets(tx: Session, call: Call, project: Project) -> Reply:
-    rules = own_rules(call.desk.parts.rules, project.settings)
+    rules = call.desk.rules(tx, project.id)
     spent = to_usd(spending.total(tx, project.id, Dimension.PROJECT, str(project.id)))
     whole = to_usd(project.budget_micro_usd)
     today = to_usd(spending.day_total(tx, call.now))

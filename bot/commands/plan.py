@@ -245,7 +245,7 @@ async def approve(call: Call) -> Reply | Operation:
 async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Reply | Operation:
     """Approve exactly this; the next phase begins where `main` stands now."""
     parts = call.desk.parts
-    slug = await parts.store.read(_slug_of, approval_id)
+    project_id, slug = await parts.store.read(_project_of, approval_id)
     main = await parts.workspaces.head(slug)
 
     def act(tx: Session) -> Reply:
@@ -254,7 +254,7 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
             approval_id,
             by=call.person,
             main=main,
-            max_attempts=parts.rules.max_attempts,
+            max_attempts=call.desk.rules(tx, project_id).max_attempts,
             now=call.now,
         )
         return _decided(tx, approval_id, "approved", typed)
@@ -262,8 +262,9 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
     return act
 
 
-def _slug_of(tx: Session, approval_id: int) -> str:
-    return tx.get_one(Project, tx.get_one(Approval, approval_id).project_id).slug
+def _project_of(tx: Session, approval_id: int) -> tuple[int, str]:
+    project = tx.get_one(Project, tx.get_one(Approval, approval_id).project_id)
+    return project.id, project.slug
 
 
 def _decided(tx: Session, approval_id: int, what: str, typed: bool) -> Reply:

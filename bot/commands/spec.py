@@ -14,8 +14,10 @@ from core.domain.cards import Button, Card, CardKind, Field, Form, Picture, Prog
 from core.domain.people import Role
 from core.errors import InputError
 from core.operations.projects import ProjectRef
-from core.orchestrator.rules import Parts
+from core.orchestrator.own_rules import own_rules
+from core.orchestrator.rules import Parts, Rules
 from core.ports.chat import Attachment, Place
+from core.store.tables import Project
 
 
 class Kind(StrEnum):
@@ -49,6 +51,10 @@ class Desk:
     activity: Callable[[], Mapping[int, str]]  # run → what its agent is doing now
     check: Callable[[], Sequence[Finding]]  # about a second; in a thread
     take_up: Callable[[int], None]  # a project begins: the orchestrator shall look at it
+
+    def rules(self, tx: Session, project_id: int) -> Rules:
+        """The service's rules, less what the project has of its own."""
+        return own_rules(self.parts.rules, tx.get_one(Project, project_id).settings)
 
     def scene(self, now: datetime) -> Scene:
         """What cards depend on beside the database."""

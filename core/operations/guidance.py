@@ -10,12 +10,13 @@ from core.domain import light
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import TaskStatus
-from core.operations import journal, outbox
+from core.operations import journal, outbox, runs
 from core.ports.chat import Place
 from core.store.chat_tables import Guidance, InboxItem
 from core.store.tables import Project, Run, Task
 
 WAITING = "Noted: the agents get it at their next step"
+QUOTED = 120  # characters of it that its line repeats
 
 
 @dataclass(frozen=True)
@@ -55,49 +56,49 @@ def give(
     return row.id
 
 
-def pending(tx: Session, run_id: int) -> bool:
-    """Whether something waits for the agent of this run."""
-    return (
-        tx.scalars(_waiting(tx, run_id).with_only_columns(Guidance.id).limit(1)).first() is not None
-    )
+def waits_for(tx: Session, process: int) -> int | None:
+    """The run of a process, if something waits for its agent."""
+    run_id = runs.current_run(tx, process)
+    task = _held(tx, run_id) if run_id is not None else None
+    if task is None or tx.scalars(_waiting(task).limit(1)).first() is None:
+        return None
+    return run_id
 
 
 def take(tx: Session, run_id: int, *, now: datetime) -> tuple[Hint, ...]:
-    """Everything that waits for this run's agent; nobody else gets it.
+    """Everything that waits for the agent of a run that holds a task; nobody else gets it.
 
-    It is kept with the task at hand, so that a later attempt reads it too, and the line that
-    acknowledged it says who took it up.
+    It is kept with the task, so that a later attempt reads it too, and the line that acknowledged
+    it says who took it up.
     """
     run = tx.get_one(Run, run_id)
     task = _held(tx, run_id)
+    if task is None:
+        return ()
     taken = []
-    for row in tx.scalars(_waiting(tx, run_id).order_by(Guidance.id)).all():
+    for row in tx.scalars(_waiting(task).order_by(Guidance.id)).all():
         row.taken_by = run_id
         row.taken_at = now
-        if task is not None and row.task_id is None:
+        if row.task_id is None:  # a hint for a task is with it already
             notes = f"{row.person} says: {row.text}"
             task.recovery_notes = (
                 f"{task.recovery_notes}\n{notes}" if task.recovery_notes else notes
             )
-        agent = f"{run.kind.value}-{run.seat}"
-        where = f"in task {task.number}" if task is not None else f"by {agent}"
         journal.record(
-            tx, Event.GUIDANCE_TAKEN, f"Taken up {where}: {row.text[:200]}", now=now,
+            tx, Event.GUIDANCE_TAKEN, f"Taken up in task {task.number}: {row.text[:200]}", now=now,
             actor=f"run:{run_id}", task=task, run=run, data={"guidance": row.id},
         )  # fmt: skip
         if row.inbox_id is not None:
-            _acknowledge(tx, row, f"✓ taken up {where}", agent, task, now=now)
+            _acknowledge(tx, row, row.inbox_id, run, task, now=now)
         taken.append(Hint(row.id, row.person, row.text))
     return tuple(taken)
 
 
-def _waiting(tx: Session, run_id: int) -> Select[Guidance]:
-    run = tx.get_one(Run, run_id)
-    task = _held(tx, run_id)
+def _waiting(task: Task) -> Select[Guidance]:
     return select(Guidance).where(
-        Guidance.project_id == run.project_id,
+        Guidance.project_id == task.project_id,
         Guidance.taken_by.is_(None),
-        or_(Guidance.task_id.is_(None), Guidance.task_id == (task.id if task else None)),
+        or_(Guidance.task_id.is_(None), Guidance.task_id == task.id),
     )
 
 
@@ -108,12 +109,13 @@ def _held(tx: Session, run_id: int) -> Task | None:
 
 
 def _acknowledge(
-    tx: Session, row: Guidance, title: str, agent: str, task: Task | None, *, now: datetime
+    tx: Session, row: Guidance, inbox_id: int, run: Run, task: Task, *, now: datetime
 ) -> None:
-    item = tx.get_one(InboxItem, row.inbox_id)
+    item = tx.get_one(InboxItem, inbox_id)
     said = " ".join(row.text.split())
-    quoted = said if len(said) <= 120 else f"{said[:119].rstrip()}…"
-    about = f"{agent}, task {task.number} {task.name}" if task is not None else agent
+    quoted = said if len(said) <= QUOTED else f"{said[: QUOTED - 1].rstrip()}…"
+    title = f"✓ taken up in task {task.number}"
+    about = f"{run.kind.value}-{run.seat}, {task.number} {task.name}"
     outbox.resay(
         tx,
         Place(item.platform, item.channel, item.thread),
@@ -121,7 +123,7 @@ def _acknowledge(
             key=f"{CardKind.ANSWER.value}:{item.id}",
             kind=CardKind.ANSWER,
             title=title,
-            body=f"{light.escape(about)}\n{light.escape(quoted)}",
+            body=f"{light.escape(quoted)}\n{light.escape(about)}",
             fallback=f"{title}: {quoted}",
             project=tx.get_one(Project, row.project_id).name,
         ),

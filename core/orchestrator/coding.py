@@ -19,6 +19,7 @@ from core.operations.evidence import Proof
 from core.operations.projects import latest_plan
 from core.orchestrator import briefing
 from core.orchestrator.landing import prepare
+from core.orchestrator.own_rules import rules_of
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
 from core.orchestrator.rules import Parts
 from core.orchestrator.speccing import open_desk, spec_change
@@ -183,6 +184,7 @@ class Worker:
             await self._settle(run, RunEnded(RunOutcome.STOPPED, "Stopped."), work, worktree)
             return
         profile = PROFILES[run.kind]
+        rules = await rules_of(parts, run.id)
         request = RunRequest(
             run_id=run.id,
             kind=run.kind,
@@ -197,9 +199,9 @@ class Worker:
             own_tools=profile.own_tools,
             writes=profile.writes,
             warm=profile.warm,
-            max_turns=parts.rules.max_turns,
-            max_time=parts.rules.max_time,
-            silence=parts.rules.silence,
+            max_turns=rules.max_turns,
+            max_time=rules.max_time,
+            silence=rules.silence,
         )
         ended = RunEnded(RunOutcome.INTERRUPTED, "The agent ended without a word.")
         async for signal in self._runner.run(request):
@@ -248,7 +250,7 @@ class Worker:
                 return EndedHow.WINDOW
             case RunOutcome.OUT_OF_BUDGET:
                 own = await self._parts.store.read(
-                    spending.run_spent_out, run_id, self._parts.rules.caps
+                    spending.run_spent_out, run_id, (await rules_of(self._parts, run_id)).caps
                 )
                 return EndedHow.AGENT if own else EndedHow.BUDGET
             case RunOutcome.FAILED:
@@ -282,7 +284,7 @@ class Worker:
                 failure=ended.failure if ended else None,
                 session_id=ended.session_id if ended else None,
             ),
-            self._parts.rules.policy,
+            (await rules_of(self._parts, run_id)).policy,
             now=self._parts.clock(),
         )
 
@@ -306,7 +308,8 @@ class Worker:
             head = await parts.workspaces.head(lost.slug, branch)
             if head is not None and head != lost.good_commit:
                 await self._prove_again(lost, head)
-        await parts.store.run(runs.requeue, run_id, parts.rules.policy, now=parts.clock())
+        policy = (await rules_of(parts, run_id)).policy
+        await parts.store.run(runs.requeue, run_id, policy, now=parts.clock())
 
     async def _prove_again(self, lost: "_Lost", head: str) -> None:
         parts = self._parts
@@ -321,7 +324,7 @@ class Worker:
             stat = await parts.workspaces.diff_stat(lost.slug, lost.good_commit, head)
             verdict = judge(
                 lost.before, after, changed=stat.files > 0, moved=False,
-                strict=parts.rules.strict,
+                strict=(await rules_of(parts, lost.run_id)).strict,
             )  # fmt: skip
             if verdict.accepted:
                 changed = await parts.workspaces.changed(lost.slug, lost.good_commit, head)

@@ -3,11 +3,15 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from core.domain.agents import AgentKind
 from core.domain.money import MessageUsage
 from core.operations import runs, spending
-from core.orchestrator.rules import Parts
+from core.orchestrator.own_rules import own_rules
+from core.orchestrator.rules import Parts, Rules
 from core.ports.agents import LimitReport, Refusal
+from core.store.tables import AgentProcess, Project, Run
 
 
 class StoreLedger:
@@ -20,10 +24,10 @@ class StoreLedger:
     async def admit(self, process_id: str) -> Refusal | None:
         parts = self._parts
         return await parts.store.read(
-            spending.admit,
+            _admit,
             parts.process_number(process_id),
             parts.upstream,
-            parts.rules.caps,
+            parts.rules,
             now=parts.clock(),
         )
 
@@ -86,3 +90,12 @@ class StoreRegistry:
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _admit(
+    tx: Session, process: int, upstream: str, rules: Rules, *, now: datetime
+) -> Refusal | None:
+    row = tx.get(AgentProcess, process)
+    run = tx.get(Run, row.run_id) if row and row.run_id else None
+    own = tx.get_one(Project, run.project_id).settings if run else {}
+    return spending.admit(tx, process, upstream, own_rules(rules, own).caps, now=now)

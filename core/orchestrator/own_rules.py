@@ -6,7 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from core.orchestrator.rules import Rules
+from sqlalchemy.orm import Session
+
+from core.orchestrator.rules import Parts, Rules
+from core.store.tables import Project, Run
 
 _LIMITS = {
     "max_parallel": "max_parallel",
@@ -47,3 +50,12 @@ def own_rules(rules: Rules, own: Mapping[str, Any]) -> Rules:
         policy=replace(rules.policy, **policy),
         **plain,
     )
+
+
+async def rules_of(parts: Parts, run_id: int) -> Rules:
+    """The rules of the project a run works for."""
+    return own_rules(parts.rules, await parts.store.read(_own, run_id))
+
+
+def _own(tx: Session, run_id: int) -> dict[str, Any]:
+    return tx.get_one(Project, tx.get_one(Run, run_id).project_id).settings

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from core.domain import failure
+from core.domain.orders import Limits
 from core.domain.proof import CheckResult, Verdict, judge, own_tests
 from core.errors import InputError, NestedRepository, StateError
 from core.operations import evidence, runs, tasks
 from core.operations.evidence import Proof
-from core.orchestrator.rules import Parts
+from core.orchestrator.own_rules import own_rules, rules_of
+from core.orchestrator.rules import Parts, Rules
 from core.ports.host import BoxProfile, Commit, Worktree
 from core.store.tables import Evidence, Feature, Project, Run, Task
 
@@ -118,19 +120,15 @@ class Prover:
     async def next_task(self, process_id: str) -> tasks.Claimed:
         """Claim the run's next task; its checks run once before the first attempt."""
         parts = self._parts
-        run_id, claimed = await parts.store.read(
-            _standing,
-            parts.process_number(process_id),
-            batch=parts.rules.limits.batch,
-            coder_model=parts.rules.limits.coder_model,
-            now=parts.clock(),
+        run_id, claimed, limits = await parts.store.read(
+            _standing, parts.process_number(process_id), parts.rules, now=parts.clock()
         )
         if claimed is None:
             claimed = await parts.store.run(
                 tasks.claim_next,
                 run_id,
-                batch=parts.rules.limits.batch,
-                coder_model=parts.rules.limits.coder_model,
+                batch=limits.batch,
+                coder_model=limits.coder_model,
                 now=parts.clock(),
             )
         if claimed.task is not None and not claimed.task.measured:
@@ -197,8 +195,9 @@ class Prover:
                     ref=attempt_ref(number, work.attempt),
                 )
             await parts.workspaces.restore(worktree, work.good_commit)
+            policy = (await rules_of(parts, run_id)).policy
             await parts.store.run(
-                runs.let_go, run_id, work.task.id, words, parts.rules.policy, now=parts.clock()
+                runs.let_go, run_id, work.task.id, words, policy, now=parts.clock()
             )
 
     async def _prove(self, work: Work, process_id: str) -> Proof:
@@ -214,14 +213,17 @@ class Prover:
         marker = await self._conflict_marker(work, commit)
         if marker:
             return Proof(Verdict.RED, commit.id, (marker,))
-        after = await run_checks(parts, worktree, task.checks, process_id=process_id)
+        rules = await rules_of(parts, work.run_id)
+        after = await run_checks(
+            parts, worktree, task.checks, process_id=process_id, timeout=rules.check_timeout
+        )
         tree = await parts.workspaces.tree(worktree)
         verdict = judge(
             work.before or (),
             after,
             changed=bool(commit.changed) or task.merging is not None,
             moved=tree != commit.tree,
-            strict=parts.rules.strict,
+            strict=rules.strict,
         )
         return Proof(verdict, commit.id, after, own_tests(commit.changed, task.checks))
 
@@ -257,12 +259,14 @@ def _run_of(tx: Session, process: int) -> int:
 
 
 def _standing(
-    tx: Session, process: int, *, batch: int, coder_model: str, now: datetime
-) -> tuple[int, tasks.Claimed | None]:
-    """The run of a process, and the task it holds already."""
+    tx: Session, process: int, rules: Rules, *, now: datetime
+) -> tuple[int, tasks.Claimed | None, Limits]:
+    """The run of a process, the task it holds already, and what its project allows."""
     run_id = _run_of(tx, process)
-    held = tasks.held_claim(tx, run_id, batch=batch, coder_model=coder_model, now=now)
-    return run_id, held
+    project = tx.get_one(Project, tx.get_one(Run, run_id).project_id)
+    limits = own_rules(rules, project.settings).limits
+    held = tasks.held_claim(tx, run_id, batch=limits.batch, coder_model=limits.coder_model, now=now)
+    return run_id, held, limits
 
 
 def _work_of(tx: Session, process: int) -> Work:

@@ -12,18 +12,19 @@ from sqlalchemy.orm import Session
 from core.domain import orders
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import Cause
-from core.domain.orders import Limits, Order, Snapshot
+from core.domain.orders import Order, Snapshot
 from core.errors import AutocoderError, StorageFailed
 from core.operations import features, projects, snapshots, specs, spending, tasks
 from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
-from core.operations.spending import Caps
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
-from core.orchestrator.rules import Parts
+from core.orchestrator.own_rules import own_rules
+from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.speccing import SpecWriter
 from core.orchestrator.wake import Wake
 from core.ports.agents import AgentRunner
+from core.store.tables import Project
 
 log = logging.getLogger(__name__)
 
@@ -141,8 +142,7 @@ class Orchestrator:
         return await parts.store.read(
             _look,
             project_id,
-            limits=parts.rules.limits,
-            caps=parts.rules.caps,
+            rules=parts.rules,
             upstream=parts.upstream,
             life=parts.life,
             now=parts.clock(),
@@ -273,10 +273,10 @@ def _place(order: orders.StartRun | orders.ResumeRun) -> object:
 
 
 def _look(
-    tx: Session, project_id: int, *, limits: Limits, caps: Caps, upstream: str, life: str,
-    now: datetime,
-) -> tuple[Snapshot, int]:  # fmt: skip
+    tx: Session, project_id: int, *, rules: Rules, upstream: str, life: str, now: datetime
+) -> tuple[Snapshot, int]:
+    own = own_rules(rules, tx.get_one(Project, project_id).settings)
     snapshot = snapshots.load(
-        tx, project_id, limits=limits, caps=caps, upstream=upstream, life=life, now=now
+        tx, project_id, limits=own.limits, caps=own.caps, upstream=upstream, life=life, now=now
     )
     return snapshot, spending.strikes(tx, upstream)
