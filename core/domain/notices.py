@@ -65,10 +65,13 @@ def wishes(event: Event) -> tuple[Wish, ...]:
             return (_fresh(CardKind.ERROR), _fresh(CardKind.BUDGET), _PROGRESS, _ROOT)
         case Event.PROJECT_COMPLETED:
             return (_post(CardKind.REPORT), _PROGRESS, _ROOT)
-        case Event.RUN_STARTED | Event.RUN_PARKED | Event.RUN_RESUMED | Event.RUN_ENDED:
+        case Event.PROJECT_PAUSED:
             return (_PROGRESS, _ROOT)
         case (
-            Event.PROJECT_PAUSED
+            Event.RUN_STARTED
+            | Event.RUN_PARKED
+            | Event.RUN_RESUMED
+            | Event.RUN_ENDED
             | Event.PLAN_EXTENDED
             | Event.GATE_FAILED
             | Event.TASK_STARTED
@@ -77,7 +80,7 @@ def wishes(event: Event) -> tuple[Wish, ...]:
             | Event.LANDING_CONFLICT
             | Event.SETTINGS_CHANGED
         ):
-            return (_PROGRESS, _ROOT)
+            return (_PROGRESS,)
         case (
             Event.SERVICE_STARTED
             | Event.SERVICE_STOPPED

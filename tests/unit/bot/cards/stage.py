@@ -1,9 +1,11 @@
 """A project of 2 phases, 3 features and 5 tasks, taken along its way by the real operations."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
@@ -19,6 +21,7 @@ from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
 from core.operations import approvals, evidence, features, outbox, plans, projects, spending, tasks
 from core.operations.evidence import Proof
+from core.ports.agents import LimitReport
 from core.ports.chat import Place
 from core.ports.host import BoxLevel, DiffStat
 from core.store.chat_tables import OutboxItem, ProjectPlace
@@ -46,10 +49,25 @@ def scene(**changes: object) -> Scene:
     )
 
 
-@contextmanager
-def database() -> Iterator[Session]:
+@cache
+def _empty() -> sqlite3.Connection:
+    """All tables; making them takes longer than a test."""
     engine = create_engine("sqlite://")
     Table.metadata.create_all(engine)
+    connection = engine.raw_connection().driver_connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
+
+
+def _copy() -> sqlite3.Connection:
+    made = sqlite3.connect(":memory:")
+    _empty().backup(made)
+    return made
+
+
+@contextmanager
+def database() -> Iterator[Session]:
+    engine = create_engine("sqlite://", creator=_copy)
     with Session(engine, expire_on_commit=False) as tx, tx.begin():
         yield tx
     engine.dispose()
@@ -234,6 +252,20 @@ def spend(tx: Session, coder: Run, usd: str, *, message: str = "m1") -> None:
         tx, process.id, f"p-{process.id}", usage,
         lambda _usage: Price(Decimal(usd), Decimal(usd)), now=NOW,
     )  # fmt: skip
+
+
+def limit(tx: Session, project_id: int, *, seconds: int) -> datetime:
+    """The account is limited; when it no longer is."""
+    coder = claim(tx, project_id, 1)
+    process = AgentProcess(
+        kind=coder.kind, model=coder.model, work="/w", run_id=coder.id, registered_at=NOW
+    )
+    tx.add(process)
+    tx.flush()
+    report = LimitReport(429, {"retry-after": str(seconds)}, "slow down")
+    until = spending.limited(tx, UPSTREAM, process.id, report, now=NOW)
+    move(coder, RunStatus.ENDED, by=Cause.SERVICE)
+    return until
 
 
 def card(

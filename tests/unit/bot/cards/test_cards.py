@@ -13,11 +13,10 @@ from core.domain.cards import BODY_LIMIT, BUTTONS, FIELDS, TITLE_LIMIT, Card, Ca
 from core.domain.lifecycle import Cause, RunStatus, move
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
-from core.operations import approvals, notices, outbox, projects, questions, spending, tasks
-from core.ports.agents import LimitReport
+from core.operations import approvals, notices, outbox, projects, questions, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
-from core.store.tables import AgentProcess, Approval, Project, Run
+from core.store.tables import Approval, Project, Run
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, scene
 
@@ -322,17 +321,7 @@ def test_a_spent_budget_can_be_raised(tx: Session) -> None:
 def test_a_wait_for_the_account_says_until_when_and_that_it_was(tx: Session) -> None:
     project = stage.build(tx)
     other = stage.begin(tx, "other")
-    coder = stage.claim(tx, project, 1)
-    stage.spend(tx, coder, "0.10")
-    process = AgentProcess(
-        kind=coder.kind, model="m", work="/w", run_id=coder.id, registered_at=NOW
-    )
-    tx.add(process)
-    tx.flush()
-    until = spending.limited(
-        tx, stage.UPSTREAM, process.id, LimitReport(429, {"retry-after": "120"}, "slow down"),
-        now=NOW,
-    )  # fmt: skip
+    until = stage.limit(tx, project, seconds=120)
     tell(tx)
     keys = [key for key in stage.keys(tx) if key.startswith("limit")]
     assert keys == ["limit:todo-api:1", "limit:other:1"]  # it concerns every project at work

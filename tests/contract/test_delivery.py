@@ -1,0 +1,303 @@
+"""Cards reach their platform once, in their newest state, whatever the platform and kills do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from shutil import copy
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from adapters.practice.chat import PracticeChat
+from bot.delivery import GIVE_UP, Delivery, Pace, Teller
+from core.domain.cards import Card, CardKind
+from core.domain.events import Event
+from core.operations import notices, outbox, questions
+from core.orchestrator.wake import Wake
+from core.ports.chat import MessageRef, Place
+from core.store import migrations
+from core.store.chat_tables import OutboxItem
+from core.store.session import Store
+from core.store.tables import JournalEntry
+from tests.unit.bot.cards import stage
+from tests.unit.bot.cards.stage import NOW, PLACE, scene
+
+INTERVAL = timedelta(seconds=1)
+
+
+class House:
+    """A store, a chat and a clock that stands until it is moved."""
+
+    def __init__(self, path: Path) -> None:
+        self.wake = Wake()
+        self.store = Store(path, on_commit=self.wake.notify)
+        self.chat = PracticeChat()
+        self.now = NOW
+        self.activity: dict[int, str] = {}
+        self.delays: list[float] = []
+        self.delivery = self.start()
+
+    def start(self) -> Delivery:
+        """A delivery without a memory of what another did."""
+        return Delivery(
+            self.store,
+            self.wake,
+            lambda: self.now,
+            self.chat,
+            lambda: scene(now=self.now, activity=self.activity),
+            Pace(INTERVAL, self.delays.append),
+        )
+
+    async def do(self, operation: Callable[[Session], object]) -> None:
+        await self.store.run(operation)
+        while await self.store.run(notices.tell, now=self.now):
+            continue
+
+    async def all_out(self) -> None:
+        """Deliver as time passes, until nothing is due."""
+        while await self.delivery.deliver_due():
+            self.now += INTERVAL
+
+    def shown(self) -> list[str]:
+        return [posted.card.key for posted in self.chat.messages.values()]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database; migrating takes longer than a test."""
+    path = tmp_path_factory.mktemp("empty") / "autocoder.db"
+    migrations.upgrade(path)
+    return path
+
+
+@pytest.fixture
+async def house(tmp_path: Path, empty: Path) -> AsyncIterator[House]:
+    made = House(Path(copy(empty, tmp_path / "autocoder.db")))
+    yield made
+    await made.store.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(*loops: object) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]  # type: ignore[attr-defined]  # Teller or Delivery
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_a_thread_waits_for_its_root_and_hangs_on_it(house: House) -> None:
+    await house.do(stage.build)
+    await house.all_out()
+    assert house.shown()[0] == "interview:todo-api"
+    assert sorted(house.shown()) == sorted(
+        ["interview:todo-api", "spec:todo-api", "plan:todo-api:1", "progress:todo-api"]
+    )
+    assert house.chat.standing("interview:todo-api").place == PLACE
+    assert house.chat.standing("plan:todo-api:1").place.thread == "1"
+    assert house.chat.standing("progress:todo-api").place.thread is None
+
+
+async def test_ten_wishes_are_one_edit_of_the_newest_state(house: House) -> None:
+    await house.do(stage.build)
+    await house.all_out()
+    house.chat.calls.clear()
+    for number in (1, 2, 3, 4):
+        await house.do(lambda tx, n=number: stage.prove(tx, 1, n))  # type: ignore[misc]  # a loop's lambda
+    await house.all_out()
+    assert house.chat.calls == [("edit", "progress:todo-api")]
+    progress = house.chat.standing("progress:todo-api").card
+    assert progress.progress is not None
+    assert progress.progress.done == 4
+
+
+async def test_a_card_is_edited_once_per_interval(house: House) -> None:
+    await house.do(stage.build)
+    await house.all_out()
+    house.chat.calls.clear()
+    await house.do(lambda tx: stage.prove(tx, 1, 1))
+    assert await house.delivery.deliver_due() == 1
+    await house.do(lambda tx: stage.prove(tx, 1, 2))
+    assert await house.delivery.deliver_due() == 0  # the clock stands
+    due = await house.store.read(outbox.next_due, house.chat.name, now=house.now)
+    assert due == house.now + INTERVAL
+    house.now += INTERVAL
+    assert await house.delivery.deliver_due() == 1
+    assert len(house.chat.calls) == 2
+
+
+async def test_what_changes_nothing_is_no_edit(house: House) -> None:
+    await house.do(stage.build)
+    await house.all_out()
+    house.chat.calls.clear()
+    await house.store.run(outbox.refresh, 1, CardKind.PLAN, now=house.now)
+    await house.all_out()
+    assert house.chat.calls == []
+    assert await house.delivery.deliver_due() == 0
+
+
+async def test_a_lost_answer_does_not_double_a_card(house: House) -> None:
+    await house.do(stage.build)
+    house.chat.weather.lose = 3
+    for _ in range(10):
+        await house.delivery.deliver_due()
+        house.now += timedelta(seconds=10)
+    assert len(house.shown()) == len(set(house.shown())) == 4
+
+
+async def test_a_kill_between_post_and_record_does_not_double_a_card(house: House) -> None:
+    await house.do(stage.build)
+    posting = asyncio.Event()
+    post = house.chat.post
+
+    async def stuck(place: Place, card: Card, *, private_to: str | None) -> MessageRef:
+        ref = await post(place, card, private_to=private_to)
+        posting.set()
+        await asyncio.sleep(3600)  # the answer is under way when the service dies
+        return ref
+
+    house.chat.post = stuck  # type: ignore[method-assign]  # the moment of the kill
+    killed = asyncio.create_task(house.delivery.deliver_due())
+    await posting.wait()
+    killed.cancel()
+    with suppress(asyncio.CancelledError):
+        await killed
+    house.chat.post = post  # type: ignore[method-assign]  # the next life
+    house.delivery = house.start()
+    await house.all_out()
+    assert len(house.shown()) == len(set(house.shown())) == 4
+    assert house.chat.calls.count(("post", "interview:todo-api")) == 2
+
+
+async def test_one_failing_card_holds_up_no_other(house: House) -> None:
+    house.chat.weather.keys.add("plan:todo-api:1")
+    await house.do(stage.build)
+    await house.all_out()
+    assert sorted(house.shown()) == ["interview:todo-api", "progress:todo-api", "spec:todo-api"]
+    house.chat.weather.keys.clear()
+    house.now += timedelta(minutes=6)
+    await house.all_out()
+    assert "plan:todo-api:1" in house.shown()
+
+
+async def test_a_card_that_cannot_be_built_holds_up_no_other(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.do(stage.build)
+
+    def broken(tx: Session) -> None:
+        tx.scalars(select(OutboxItem).where(OutboxItem.kind == CardKind.PLAN)).one().subject_id = 99
+
+    await house.store.run(broken)
+    await house.all_out()
+    assert "progress:todo-api" in house.shown()
+    assert "plan:todo-api:1" in caplog.text
+
+
+async def test_failures_back_off_and_end_after_a_day_with_a_warning(house: House) -> None:
+    house.chat.weather.keys.add("plan:todo-api:1")
+    await house.do(stage.build)
+    await house.all_out()
+    house.chat.calls.clear()
+    waits = []
+    for _ in range(11):
+        await house.delivery.deliver_due()
+        due = await house.store.read(outbox.next_due, house.chat.name, now=house.now)
+        assert due is not None
+        waits.append((due - house.now).total_seconds())
+        house.now = due
+    assert waits[-9:] == [8, 16, 32, 64, 128, 256, 300, 300, 300]  # its first ones were before
+    house.now = NOW + GIVE_UP + timedelta(seconds=1)
+    await house.delivery.deliver_due()
+    assert await house.store.read(outbox.next_due, house.chat.name, now=house.now) is None
+
+    def warnings(tx: Session) -> list[str]:
+        return list(
+            tx.scalars(select(JournalEntry.text).where(JournalEntry.event == Event.CARD_GIVEN_UP))
+        )
+
+    said = await house.store.read(warnings)
+    assert len(said) == 1
+    assert "plan:todo-api:1 could not be shown in practice:main" in said[0]
+
+
+async def test_what_agents_do_reaches_the_card_without_a_commit(house: House) -> None:
+    await house.do(stage.build)
+    await house.do(lambda tx: stage.claim(tx, 1, 1))
+    await house.all_out()
+    run = 2  # the planner's was the first
+    house.chat.calls.clear()
+    house.activity = {run: "edits app.py"}
+    assert await house.delivery.deliver_due() == 1
+    assert "edits app.py" in house.chat.standing("progress:todo-api").card.body
+    assert await house.delivery.deliver_due() == 0
+    house.activity = {run: "runs pytest -q"}
+    assert await house.delivery.deliver_due() == 0  # not within the interval
+    house.now += INTERVAL
+    assert await house.delivery.deliver_due() == 1
+    assert house.chat.calls == [("edit", "progress:todo-api")] * 2
+
+
+async def test_a_waiting_limit_is_edited_when_it_is_over(house: House) -> None:
+    await house.do(stage.build)
+    await house.do(lambda tx: stage.limit(tx, 1, seconds=120))
+    await house.all_out()
+    assert "resume by themselves" in house.chat.standing("limit:todo-api:1").card.body
+    due = await house.store.read(outbox.next_due, house.chat.name, now=house.now)
+    assert due is not None
+    house.now = NOW + timedelta(seconds=121)
+    await house.all_out()
+    assert "✓ Over" in house.chat.standing("limit:todo-api:1").card.body
+    assert await house.store.read(outbox.next_due, house.chat.name, now=house.now) is None
+
+
+async def test_the_loops_tell_at_once_and_sleep_when_nothing_is_wanted(house: House) -> None:
+    begun = asyncio.get_running_loop().time()
+    teller = Teller(house.store, house.wake, lambda: house.now, timedelta(days=1))
+    async with running(teller, house.delivery):
+        await house.store.run(stage.build)
+        await until(lambda: len(house.shown()) == 4)
+        await house.store.run(ask)
+        await until(lambda: "question:todo-api:1" in house.shown())
+        assert asyncio.get_running_loop().time() - begun < 10
+        await asyncio.sleep(0.3)
+        quiet = house.wake.count
+        await asyncio.sleep(0.5)
+        assert house.wake.count == quiet  # nothing is written, so nobody is woken
+    assert len(house.delays) >= 5
+
+
+def ask(tx: Session) -> None:
+    coder = stage.claim(tx, 1, 1)
+    questions.ask(tx, coder.id, "Which?", ("a", "b"), False, now=NOW)
+
+
+async def test_a_reminder_goes_out_while_the_loop_sleeps(house: House) -> None:
+    def gated(tx: Session) -> datetime:
+        project = stage.build(tx)
+        return stage.to_gate(tx, project).opened_at
+
+    opened = await house.store.run(gated)
+    teller = Teller(house.store, house.wake, lambda: house.now, timedelta(hours=1))
+    async with running(teller):
+        await until(lambda: house.wake.count > 1)
+        house.now = opened + timedelta(hours=1)
+        house.wake.notify()
+        async with asyncio.timeout(20):
+            while not await house.store.read(reminders):
+                await asyncio.sleep(0.02)
+
+
+def reminders(tx: Session) -> list[str]:
+    return list(tx.scalars(select(OutboxItem.key).where(OutboxItem.key.contains("reminder"))))
