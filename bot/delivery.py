@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import cards
-from bot.cards import Drawn, Scene
+from bot.cards import Scene
 from core.domain.cards import CardKind
 from core.errors import AutocoderError, StorageFailed
 from core.operations import notices, outbox
@@ -63,10 +63,11 @@ class Teller:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How often a card may be edited, and what is told of each delivery."""
+class Terms:
+    """How cards go out."""
 
-    edit_interval: timedelta
+    edit_interval: timedelta  # between two edits of one card
+    redact: Callable[[str], str] = str  # every text of a card passes it
     observed: Callable[[float], None] = lambda _seconds: None  # event → card, in seconds
 
 
@@ -80,7 +81,7 @@ class Delivery:
         clock: Clock,
         platform: ChatPlatform,
         scene: Callable[[], Scene],
-        pace: Pace,
+        terms: Terms,
     ) -> None:
         """`scene` is what cards depend on beside the database, as it is now."""
         self._store = store
@@ -88,7 +89,7 @@ class Delivery:
         self._clock = clock
         self._platform = platform
         self._scene = scene
-        self._pace = pace
+        self._terms = terms
         self._busy: dict[str, asyncio.Task[None]] = {}  # by channel: its cards go out in order
         self._shown: dict[int, str] = {}  # run → what the last cards said it does
         self._project_of: Mapping[int, int] = {}  # run → project, of runs that moved on
@@ -139,7 +140,7 @@ class Delivery:
         at = await self._store.read(outbox.next_due, self._platform.name, now=now)
         waits = [at - now] if at is not None else []
         if self._scene().activity:  # what agents do is no commit
-            waits.append(self._pace.edit_interval)
+            waits.append(self._terms.edit_interval)
         await self._wake.wait(seen, min((*waits, LONGEST)) if waits else None)
 
     async def _channel(self, items: Iterable[Due]) -> None:
@@ -163,20 +164,21 @@ class Delivery:
     async def _deliver(self, due: Due) -> None:
         scene = replace(self._scene(), now=self._clock())
         drawn = await self._store.read(cards.draw, due, scene)
-        digest = cards.digest(drawn.card)
+        card = cards.redacted(drawn.card, self._terms.redact)
+        digest = cards.digest(card)
         message = due.message
         if message is None:
-            ref = await self._platform.post(due.place, drawn.card, private_to=due.private_to)
+            ref = await self._platform.post(due.place, card, private_to=due.private_to)
             message = ref.message
         elif digest != due.digest:
             ref = MessageRef(due.place.platform, due.place.channel, message)
-            await self._platform.edit(ref, drawn.card)
-        await self._record(due, drawn, digest, message)
+            await self._platform.edit(ref, card)
+        await self._record(due, digest, message, drawn.again_at)
         self._shown.update(
             (run, doing) for run, doing in scene.activity.items() if due.kind is CardKind.PROGRESS
         )
 
-    async def _record(self, due: Due, drawn: Drawn, digest: str, message: str) -> None:
+    async def _record(self, due: Due, digest: str, message: str, again_at: datetime | None) -> None:
         now = self._clock()
         await self._store.run(
             outbox.delivered,
@@ -184,12 +186,12 @@ class Delivery:
             due.wanted,
             message,
             digest=digest,
-            not_before=now + self._pace.edit_interval,
-            again_at=drawn.again_at,
+            not_before=now + self._terms.edit_interval,
+            again_at=again_at,
             now=now,
         )
         if due.wanted != due.built:
-            self._pace.observed(max((now - due.wanted_at).total_seconds(), 0))
+            self._terms.observed(max((now - due.wanted_at).total_seconds(), 0))
 
     async def _failed(self, due: Due, words: str) -> None:
         now = self._clock()

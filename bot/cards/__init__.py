@@ -5,12 +5,12 @@ from typing import assert_never
 from sqlalchemy.orm import Session
 
 from bot.cards import ending, gate, interview, landed, money, plan, progress, questions, stuck
-from bot.cards.frame import Drawn, Scene, digest
+from bot.cards.frame import Drawn, Scene, digest, redacted
 from core.domain.cards import Card, CardKind
 from core.errors import StateError
 from core.operations.outbox import Due
 
-__all__ = ["Drawn", "Scene", "build", "digest", "draw"]
+__all__ = ["Drawn", "Scene", "build", "digest", "draw", "redacted"]
 
 
 def build(tx: Session, due: Due, scene: Scene) -> Card:

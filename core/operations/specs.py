@@ -16,6 +16,7 @@ from core.store.chat_tables import Interview
 from core.store.tables import Project, Run
 
 SEND_BACKS = 3  # and as many failures of the agent's own; then a person is needed
+EXCERPT = 3_000  # characters of a spec that its journal entry keeps for the card
 
 
 def run_ended(
@@ -151,9 +152,9 @@ def draft(tx: Session, interview_id: int) -> Draft | None:
 
 
 def spec_written(
-    tx: Session, interview_id: int, commit: str, digest: str, *, now: datetime
+    tx: Session, interview_id: int, commit: str, digest: str, *, excerpt: str = "", now: datetime
 ) -> None:
-    """Both files are on `main` at this commit; a planner is next."""
+    """Both files are on `main` at this commit; a planner is next. A card shows `excerpt`."""
     interview = tx.get_one(Interview, interview_id)
     if interview.status is not InterviewStatus.CHECKING:
         return
@@ -171,5 +172,6 @@ def spec_written(
         move(interview, InterviewStatus.PLANNING, by=Cause.SERVICE)
     journal.record(
         tx, Event.SPEC_WRITTEN, f"The spec is on main at {commit[:7]}.", now=now,
-        project=project, data={"interview": interview_id, "commit": commit},
+        project=project,
+        data={"interview": interview_id, "commit": commit, "excerpt": excerpt[:EXCERPT]},
     )  # fmt: skip

@@ -125,20 +125,35 @@ class SpecWriter:
                 break
             except MainMoved:
                 continue  # something landed meanwhile
-        await self._written(interview_id, draft.slug, main, files)
+        await self._written(interview_id, draft.slug, main, files, before)
 
     async def _written(
-        self, interview_id: int, slug: str, commit: str, files: dict[str, bytes]
+        self,
+        interview_id: int,
+        slug: str,
+        commit: str,
+        files: dict[str, bytes],
+        before: bytes | None = None,
     ) -> None:
         parts = self._parts
         await parts.workspaces.sync(slug)
-        digest = spec.digest(files[APP_SPEC].decode())
-        await parts.store.run(specs.spec_written, interview_id, commit, digest, now=parts.clock())
+        text = files[APP_SPEC].decode()
+        await parts.store.run(
+            specs.spec_written, interview_id, commit, spec.digest(text),
+            excerpt=_news(text, (before or b"").decode("utf-8", "replace")), now=parts.clock(),
+        )  # fmt: skip
 
     async def _send_back(self, interview_id: int, problems: list[str]) -> None:
         await self._parts.store.run(
             specs.send_back, interview_id, problems, now=self._parts.clock()
         )
+
+
+def _news(text: str, before: str) -> str:
+    """What a changed spec says that it did not say before; all of a new one."""
+    said = set(before.splitlines())
+    fresh = [line for line in text.splitlines() if not line.strip() or line not in said]
+    return "\n".join(fresh).strip() if before else text.strip()
 
 
 async def _worktree(parts: Parts, slug: str, number: int, base: str) -> Worktree:

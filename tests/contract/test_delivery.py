@@ -12,9 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from adapters.practice.chat import PracticeChat
-from bot.delivery import GIVE_UP, Delivery, Pace, Teller
+from bot.delivery import GIVE_UP, Delivery, Teller, Terms
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event
+from core.domain.redaction import HIDDEN, Redaction
 from core.operations import notices, outbox, questions
 from core.orchestrator.wake import Wake
 from core.ports.chat import MessageRef, Place
@@ -26,6 +27,7 @@ from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, PLACE, scene
 
 INTERVAL = timedelta(seconds=1)
+SECRET = "a-web-token-that-nobody-may-see"
 
 
 class House:
@@ -48,7 +50,7 @@ class House:
             lambda: self.now,
             self.chat,
             lambda: scene(now=self.now, activity=self.activity),
-            Pace(INTERVAL, self.delays.append),
+            Terms(INTERVAL, Redaction([SECRET]), self.delays.append),
         )
 
     async def do(self, operation: Callable[[Session], object]) -> None:
@@ -301,3 +303,19 @@ async def test_a_reminder_goes_out_while_the_loop_sleeps(house: House) -> None:
 
 def reminders(tx: Session) -> list[str]:
     return list(tx.scalars(select(OutboxItem.key).where(OutboxItem.key.contains("reminder"))))
+
+
+async def test_no_secret_leaves(house: House) -> None:
+    def leaks(tx: Session) -> None:
+        project = stage.build(tx)
+        coder = stage.claim(tx, project, 1)
+        words = f"Is {SECRET} right, or sk-ant-api03-abcdefghij?"
+        questions.ask(tx, coder.id, words, (SECRET, "b"), False, now=NOW)
+
+    await house.do(leaks)
+    await house.all_out()
+    card = house.chat.standing("question:todo-api:1").card
+    assert HIDDEN in card.body
+    for posted in house.chat.messages.values():
+        assert SECRET not in repr(posted.card)
+        assert "sk-ant-api03" not in repr(posted.card)
