@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.app import App
+from bot.cards import plan
 from bot.metrics import MEDIA_TYPE, Metrics
 from core.domain import shapes
 from core.domain.cards import Card, Label, Press, Subject, parse_press
@@ -201,6 +202,12 @@ class _Chat:
             web_chat.add_file, channel, name, size, media_type, by=by, file_id=file_id,
             now=self._clock(),
         )  # fmt: skip
+
+    async def plan_picture(self, plan_id: int) -> str:
+        drawn = await self._store.read(plan.picture, plan_id)
+        if drawn is None:
+            raise NotFound("There is no such plan.")
+        return drawn
 
     async def file(self, file_id: str) -> StoredFile:
         line = await self._store.read(web_chat.known_file, file_id)

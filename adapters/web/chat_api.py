@@ -178,6 +178,21 @@ async def add_file(
     return {"id": line.id, "name": line.name, "size": line.size}
 
 
+@routes.get("/pictures/plan/{plan_id}.svg")
+async def plan_picture(
+    plan_id: Annotated[int, Path(ge=1, lt=2**62)], service: Inside, _person: Viewer
+) -> Response:
+    """A plan's features and what builds on what, as its card shows it."""
+    return Response(
+        await service.chat.plan_picture(plan_id),
+        media_type="image/svg+xml",
+        headers={
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "Cache-Control": "private, max-age=86400",
+        },
+    )
+
+
 @routes.get("/files/{file_id}", response_class=FileResponse)
 async def get_file(
     file_id: Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")], service: Inside, _person: Viewer

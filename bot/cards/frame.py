@@ -21,6 +21,7 @@ from core.domain.cards import (
     Subject,
 )
 from core.ports.host import BoxLevel
+from core.store.tables import Project
 
 FALLBACK_LIMIT = 600
 _ROOM_FOR_MORE = 40
@@ -94,6 +95,12 @@ def fallback(*parts: str) -> str:
     sentences = [light.plain(part).strip() for part in parts if part.strip()]
     text = " ".join(s if s[-1:] in ".!?:…" else f"{s}." for s in sentences if s)
     return wording.one_line(text, FALLBACK_LIMIT) or "autocoder"
+
+
+def parallel_of(project: Project, scene: Scene) -> int:
+    """How many agents may work on a project at once: its own setting wins."""
+    own = project.settings.get("max_parallel")
+    return own if isinstance(own, int) else scene.parallel
 
 
 def footnote(practice: bool, box: BoxLevel) -> str:

@@ -19,6 +19,7 @@ from bot.cards.frame import (
     code,
     fallback,
     footnote,
+    parallel_of,
     refused,
     said,
     title,
@@ -139,7 +140,9 @@ def _after(gate: _Gate) -> str:
 
 
 def _fields(gate: _Gate, scene: Scene) -> tuple[Field, ...]:
-    plan = estimate((task.complexity for task in gate.tasks), parallel=scene.parallel)
+    plan = estimate(
+        (task.complexity for task in gate.tasks), parallel=parallel_of(gate.project, scene)
+    )
     cost = f"{wording.usd(gate.cost)}, plan {wording.usd_range(*plan.cost_usd)}"
     took = wording.UNKNOWN
     if gate.phase.started_at is not None:

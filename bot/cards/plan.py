@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import forms, words
+from bot.cards import drawing, forms, words
 from bot.cards.frame import (
     Drawn,
     Scene,
@@ -18,6 +18,7 @@ from bot.cards.frame import (
     code,
     fallback,
     footnote,
+    parallel_of,
     refused,
     said,
     spoken,
@@ -51,7 +52,9 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     project = tx.get_one(tables.Project, row.project_id)
     plan = PLAN.validate_python(row.payload)
     decision = _decision(tx, row)
-    foretold = estimate((task.complexity for task in plan.tasks()), parallel=scene.parallel)
+    foretold = estimate(
+        (task.complexity for task in plan.tasks()), parallel=parallel_of(project, scene)
+    )
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
     heading = title(f"{number} for {project.name}{': what is new' if adds else ''}")
@@ -201,7 +204,7 @@ def _fields(
     time = wording.minutes_range(*foretold.minutes)
     found = [
         Field("Cost", f"{cost}, budget {budget}"),
-        Field("Time", f"about {time} with {wording.count(scene.parallel, 'agent')}"),
+        Field("Time", f"about {time} with {wording.count(parallel_of(project, scene), 'agent')}"),
         Field("Checks", words.plan_checks(plan)),
     ]
     riskiest = words.riskiest(plan)
@@ -211,8 +214,15 @@ def _fields(
 
 
 def _pictures(row: tables.Plan, plan: Plan) -> tuple[Picture, ...]:
-    """Worth a picture when something waits for something."""
-    if not any(lifted_dependencies(plan).values()):
+    """Worth a picture when something waits for something; the service draws it when asked."""
+    many = len(plan.features()) > drawing.MOST_FEATURES
+    if many or not any(lifted_dependencies(plan).values()):
         return ()
     alt = f"Dependencies of {words.plan_size(plan)}, phases from left to right"
-    return (Picture(f"/pictures/plan/{row.id}.svg", alt),)
+    return (Picture(f"/api/pictures/plan/{row.id}.svg", alt),)
+
+
+def picture(tx: Session, plan_id: int) -> str | None:
+    """The drawing behind a card's picture; None when there is no such plan."""
+    row = tx.get(tables.Plan, plan_id)
+    return drawing.plan_svg(PLAN.validate_python(row.payload)) if row else None

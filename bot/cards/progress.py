@@ -270,7 +270,7 @@ def _fields(board: Board, left: timedelta | None, scene: Scene) -> tuple[Field, 
             ready = f"about {scene.clock(scene.now + left)}, in {wording.forecast(left)}"
         found.append(Field("Ready", ready))
     working = sum(run.status is not RunStatus.WAITING for run in board.agents)
-    found.append(Field("Agents", f"{working} of {scene.parallel}"))
+    found.append(Field("Agents", f"{working} of {board.parallel}"))
     return tuple(found)
 
 

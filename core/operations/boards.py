@@ -88,6 +88,7 @@ class Board:
     counts: Counts
     phases: tuple[PhaseOnBoard, ...]
     agents: tuple[AgentOnBoard, ...]
+    parallel: int  # agents that may work at once
     landing: tuple[str, ...]  # features on their way to `main` without an agent
     planned: Estimate | None  # of every task that was planned
     passed_at: tuple[datetime, ...]  # the last proofs, oldest first
@@ -102,8 +103,13 @@ class Board:
 
 
 def load(tx: Session, project_id: int, *, upstream: str, parallel: int) -> Board:
-    """Read what the card shows; its queries count rather than list tasks."""
+    """Read what the card shows; its queries count rather than list tasks.
+
+    `parallel` is how many agents may work at once, unless the project has its own setting.
+    """
     project = tx.get_one(Project, project_id)
+    own = project.settings.get("max_parallel")
+    parallel = own if isinstance(own, int) else parallel
     window = tx.get(AccountWindow, upstream)
     by_phase = _counts(tx, project_id)
     levels = tx.execute(
@@ -126,6 +132,7 @@ def load(tx: Session, project_id: int, *, upstream: str, parallel: int) -> Board
         counts=_sum(by_phase),
         phases=_phases(tx, project_id, by_phase),
         agents=_agents(tx, project_id),
+        parallel=parallel,
         landing=_landing(tx, project_id),
         planned=estimate(complexities, parallel=parallel) if complexities else None,
         passed_at=_passed_at(tx, project_id),

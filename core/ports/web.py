@@ -141,6 +141,10 @@ class Chat(Protocol):
 
     async def file(self, file_id: str) -> StoredFile: ...
 
+    async def plan_picture(self, plan_id: int) -> str:
+        """The SVG that a plan's card shows."""
+        ...
+
 
 class Projects(Protocol):
     """What the REST paths show and change. `name` is a project's name or slug."""
