@@ -1,8 +1,8 @@
 """Interviews: from what a person wants to a spec on `main`.
 
 An interviewer never waits: it asks and its run parks. What its next run is told is kept here
-until a run has heard it, so that a kill neither loses nor repeats an answer. A run has heard
-its prompt once the model answered it, which a usage entry proves.
+until a run that was told it ended its turn by itself. Only then is it surely in the transcript:
+after a kill the session may lack its last question, its result, or the answer.
 """
 
 import re
@@ -14,7 +14,7 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.domain.agents import AgentKind
+from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import InterviewKind, InterviewStatus, ProjectStatus, RunStatus
@@ -235,8 +235,10 @@ class Sitting:
     base_commit: str | None
     replan_reason: str | None
     answers: tuple[tuple[str, str], ...]  # every question so far, and its answer
-    fresh: tuple[tuple[str, str], ...]  # those this session has not heard
-    notes: tuple[str, ...]  # other words it has not heard
+    fresh: tuple[tuple[str, str], ...]  # those its session may not have heard
+    notes: tuple[str, ...]  # other words it may not have heard
+    begun: bool  # its session surely holds its beginning
+    interrupted: bool  # its session may lack what came last
     material: tuple[Material, ...]
 
 
@@ -252,7 +254,7 @@ def sit(tx: Session, run_id: int) -> Sitting:
         .where(Question.interview_id == interview.id, Question.answer.is_not(None))
         .order_by(Question.id)
     ).all()
-    asker = _last_thatheard(tx, run)
+    clean, unsure = _before(tx, run)
     return Sitting(
         interview_id=interview.id,
         kind=interview.kind,
@@ -263,25 +265,31 @@ def sit(tx: Session, run_id: int) -> Sitting:
         base_commit=interview.base_commit,
         replan_reason=interview.replan_reason,
         answers=tuple((q.text, q.answer or "") for q in answered),
-        fresh=tuple((q.text, q.answer or "") for q in answered if q.run_id == asker),
+        fresh=tuple((q.text, q.answer or "") for q in answered if q.run_id in (clean, *unsure)),
         notes=tuple(note["text"] for note in notes),
         material=tuple(Material(row["file"], row["name"]) for row in interview.material),
+        begun=clean is not None,
+        interrupted=bool(unsure),
     )
 
 
-def _last_thatheard(tx: Session, run: Run) -> int | None:
-    """The run before this one that the model answered: its questions are what was last asked."""
+def _before(tx: Session, run: Run) -> tuple[int | None, list[int]]:
+    """The last run before this one that ended its turn, and those since that reached the model.
+
+    A run that never did is as if it had not been: this one is told the same again.
+    """
+    unsure: list[int] = []
     earlier = run.resumes_id
     while earlier is not None and not heard(tx, earlier):
+        if tx.scalars(select(UsageEntry.id).where(UsageEntry.run_id == earlier)).first():
+            unsure.append(earlier)
         earlier = tx.get_one(Run, earlier).resumes_id
-    return earlier
+    return earlier, unsure
 
 
 def heard(tx: Session, run_id: int | None) -> bool:
-    """Whether the model answered this run, which proves that it has its prompt."""
-    if run_id is None:
-        return False
-    return tx.scalars(select(UsageEntry.id).where(UsageEntry.run_id == run_id)).first() is not None
+    """Whether a run ended its turn by itself, so that its session surely holds its prompt."""
+    return run_id is not None and tx.get_one(Run, run_id).outcome is RunOutcome.FINISHED
 
 
 def of(tx: Session, run: Run) -> Interview:

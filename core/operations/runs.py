@@ -239,6 +239,7 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     if run.status is RunStatus.ENDED:
         return
     if run.kind is AgentKind.INTERVIEWER and park(tx, run_id, now=now):
+        run.outcome = ended.outcome
         return  # it had asked: how it ended does not matter any more
     held = tasks.held_by(tx, run_id)
     move(run, RunStatus.ENDED, by=Cause.SERVICE)
@@ -369,7 +370,7 @@ def take_up(
         question.delivered = True
     held = tasks.held_by(tx, run_id)
     move(parked, RunStatus.ENDED, by=Cause.SERVICE)
-    parked.outcome = RunOutcome.FINISHED
+    parked.outcome = parked.outcome or RunOutcome.FINISHED
     parked.ended_at = now
     for task in held:
         task.run_id = None

@@ -73,10 +73,16 @@ _BEGIN_ADDITION = (
 
 
 def for_interviewer(sitting: Sitting, *, resumed: bool) -> str:
-    """A resumed session hears the answer verbatim; a new one, everything so far."""
+    """A resumed session hears the answer verbatim; one that may lack its question, both.
+
+    A new session hears everything so far.
+    """
     parts = []
-    if resumed:
+    goes_on = resumed and sitting.begun
+    if goes_on:
         answers = sitting.fresh
+        if sitting.interrupted:
+            parts.append(INTERVIEWER_GO_ON)
     else:
         answers = sitting.answers
         begin = _BEGIN_PROJECT if sitting.kind is InterviewKind.PROJECT else _BEGIN_ADDITION
@@ -89,7 +95,7 @@ def for_interviewer(sitting: Sitting, *, resumed: bool) -> str:
         if known and not sitting.notes:
             names = ", ".join(f"`material/{name}`" for name in known)
             parts.append(f"Files were dropped in as material: {names}. Read them.")
-    if resumed and len(answers) == 1:
+    if goes_on and len(answers) == 1 and not sitting.interrupted:
         parts.append(answers[0][1])
     else:
         parts += [f"You asked: {question}\nAnswer: {answer}" for question, answer in answers]

@@ -16,7 +16,7 @@ from bot.app import App, open_app
 from bot.settings import load
 from core.domain.lifecycle import InterviewKind
 from core.errors import AutocoderError
-from core.operations import additions, approvals, interviews, projects, questions
+from core.operations import additions, approvals, interviews, projects, questions, tasks
 from core.ports.chat import Attachment, Place
 
 WHO = "web:local"
@@ -55,6 +55,8 @@ async def doing(app: App, name: str, arguments: list[Any]) -> object:
             )
         case "reject", [approval, reason]:
             return await store.run(approvals.reject, approval, reason, by=WHO, now=now)
+        case "retry", [task]:
+            return await store.run(tasks.retry, task, model=None, by=WHO, max_attempts=5, now=now)
         case "resume", [project]:
             return await store.run(projects.resume, project, actor=WHO, now=now)
         case _:

@@ -65,6 +65,13 @@ _PARTS = _Question(
     ("Add and list", "Find by words and tags", "Repeating entries", "A command line"),
     multiple=True,
 )
+_OTHER_PARTS = _Question(
+    "features",
+    "What must it have in its first version?",
+    "Its core with tests, A command line",
+    ("Its core with tests", "Saving to a file", "A command line", "A page of help"),
+    multiple=True,
+)
 _WHERE = _Question(
     "technical details",
     "Where shall it keep its data?",
@@ -93,7 +100,8 @@ def answer(talk: Conversation) -> Reply:
     found = _NAME.search(first)
     name = clean(found[1], 70) if found else "The project"
     answers = _answers(talk)
-    questions = [_ABOUT, _DEPTH, _WITH, _PARTS, _DONE]
+    parts = _PARTS if _is_story(_said(answers, _ABOUT, name)) else _OTHER_PARTS
+    questions = [_ABOUT, _DEPTH, _WITH, parts, _DONE]
     if _said(answers, _DEPTH, name).casefold().startswith("detailed"):
         questions.insert(4, _WHERE)
     asking = _ask_next(talk, questions, answers, name)
@@ -188,6 +196,11 @@ def _answers(talk: Conversation) -> dict[str, str]:
     return found
 
 
+def _is_story(about: str) -> bool:
+    """Whether the bundled story is meant, which "just decide" also means."""
+    return bool(re.search(r"\bto-?dos?\b|\btodo", about, re.I) or _DECIDE.search(about))
+
+
 def _spec(
     name: str,
     questions: Sequence[_Question],
@@ -197,14 +210,15 @@ def _spec(
     said = {question: clean(_said(answers, question, name), 2000) for question in questions}
     decided = [question for question in questions if _DECIDE.search(said[question])]
     taken = {q: q.choice if q in decided else said[q] for q in questions}
-    story = bool(re.search(r"\bto-?dos?\b|\btodo", taken[_ABOUT], re.I))
+    parts = taken.get(_PARTS) or taken.get(_OTHER_PARTS, "")
+    story = _is_story(taken[_ABOUT])
     fits = taken[_WITH] == _LANGUAGE and taken.get(_WHERE, _FILE) == _FILE
     lines: list[str] = []
     if story and fits:
         lines += [bundle.spec().rstrip(), "", bundle.INTERVIEWED, ""]
     else:
         lines += [f"# {name}", "", taken[_ABOUT], "", "## Features", ""]
-        lines += [f"- {part.strip()}" for part in taken[_PARTS].split(",") if part.strip()]
+        lines += [f"- {part.strip()}" for part in parts.split(",") if part.strip()]
         lines += ["", "## Technology and success", ""]
     lines += [f"- {question.topic.capitalize()}: {taken[question]}" for question in questions]
     lines += [f"- Decided for you: {q.topic}, {q.choice}" for q in decided]
