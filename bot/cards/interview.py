@@ -21,10 +21,9 @@ from bot.cards.frame import (
     title,
 )
 from core.domain.cards import Card, CardKind, Tone
-from core.domain.lifecycle import InterviewKind, InterviewStatus, ProjectStatus
-from core.operations.boards import Board, load
+from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
 from core.store.chat_tables import Interview
-from core.store.tables import JournalEntry, Project, Question
+from core.store.tables import JournalEntry, Phase, Project, Question
 
 REQUEST = 600
 SPEC = 2_200
@@ -40,9 +39,7 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
     ).first()
     if number and interview is not None:
         return _addition(tx, key, project, interview, scene)
-    board = load(tx, project_id, upstream=scene.upstream, parallel=scene.parallel)
-    asking = interview if board.status is ProjectStatus.INTERVIEWING else None
-    mark, state = _state(tx, board, asking)
+    mark, state = _state(tx, project, interview)
     request = interview.request if interview else ""
     by = f"Asked for by {said(interview.by, 128)}, " if interview else "Since "
     card = Card(
@@ -53,7 +50,7 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
             [
                 f"{mark} {state}",
                 *([spoken(request, REQUEST)] if request else []),
-                *(_how(board.status) if interview else ()),
+                *(_how(project.status) if interview else ()),
             ],
             [
                 f"{by}{scene.clock(project.created_at)}. Everything about it is in this thread.",
@@ -62,7 +59,7 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
         ),
         fallback=fallback(project.name, state),
         project=project.name,
-        tone=_tone(board.status),
+        tone=_tone(project.status),
     )
     return Drawn(card)
 
@@ -75,8 +72,8 @@ def _how(status: ProjectStatus) -> Iterator[str]:
         )
 
 
-def _state(tx: Session, board: Board, interview: Interview | None) -> tuple[str, str]:
-    match board.status:
+def _state(tx: Session, project: Project, interview: Interview | None) -> tuple[str, str]:
+    match project.status:
         case ProjectStatus.INTERVIEWING:
             return _asking(tx, interview) if interview else (words.PROGRESS, "Interview")
         case ProjectStatus.PLANNING:
@@ -84,13 +81,11 @@ def _state(tx: Session, board: Board, interview: Interview | None) -> tuple[str,
         case ProjectStatus.AWAITING_APPROVAL:
             return words.WAITS, "The plan waits for an approver"
         case ProjectStatus.RUNNING:
-            phase = board.open_phase
-            of = f"phase {phase.position} of {len(board.phases)}" if phase else "the report"
-            return words.PROGRESS, f"Being built: {of}"
+            return words.PROGRESS, f"Being built: {_how_far(tx, project)}"
         case ProjectStatus.PAUSED:
             return words.STOPPED, "Paused"
         case ProjectStatus.BLOCKED:
-            return words.STOPPED, f"Blocked: {said(board.blocked_reason or '', 300)}"
+            return words.STOPPED, f"Blocked: {said(project.blocked_reason or '', 300)}"
         case ProjectStatus.COMPLETED:
             return words.DONE, "Complete"
         case ProjectStatus.STOPPED:
@@ -98,7 +93,16 @@ def _state(tx: Session, board: Board, interview: Interview | None) -> tuple[str,
         case ProjectStatus.ARCHIVED:
             return words.STOPPED, "Archived"
         case _:
-            assert_never(board.status)
+            assert_never(project.status)
+
+
+def _how_far(tx: Session, project: Project) -> str:
+    """`phase 1 of 2`."""
+    statuses = tx.scalars(
+        select(Phase.status).where(Phase.project_id == project.id).order_by(Phase.position)
+    ).all()
+    done = sum(status is PhaseStatus.COMPLETED for status in statuses)
+    return f"phase {done + 1} of {len(statuses)}" if done < len(statuses) else "the report"
 
 
 def _asking(tx: Session, interview: Interview) -> tuple[str, str]:

@@ -111,13 +111,7 @@ def load(tx: Session, project_id: int, *, upstream: str, parallel: int) -> Board
     own = project.settings.get("max_parallel")
     parallel = own if isinstance(own, int) else parallel
     window = tx.get(AccountWindow, upstream)
-    by_phase = _counts(tx, project_id)
-    levels = tx.execute(
-        select(Task.complexity, func.count())
-        .where(Task.project_id == project_id)
-        .group_by(Task.complexity)
-    )
-    complexities = [level for level, number in levels for _ in range(number)]
+    by_phase, complexities = _counts(tx, project_id)
     cost, spent = spending_of(tx, project_id)
     return Board(
         id=project.id,
@@ -157,16 +151,20 @@ def cost_of(tx: Session, project_id: int, dimension: Dimension, key: int) -> Dec
     return to_usd(total.micro_usd) if total else Decimal(0)
 
 
-def _counts(tx: Session, project_id: int) -> dict[int, dict[TaskStatus, int]]:
+def _counts(tx: Session, project_id: int) -> tuple[dict[int, dict[TaskStatus, int]], list[int]]:
+    """Tasks by phase and status, and every task's complexity; one scan of them."""
     found: dict[int, dict[TaskStatus, int]] = {}
+    complexities: list[int] = []
     rows = tx.execute(
-        select(Task.phase_id, Task.status, func.count())
+        select(Task.phase_id, Task.status, Task.complexity, func.count())
         .where(Task.project_id == project_id)
-        .group_by(Task.phase_id, Task.status)
+        .group_by(Task.phase_id, Task.status, Task.complexity)
     )
-    for phase_id, status, number in rows:
-        found.setdefault(phase_id, {})[status] = number
-    return found
+    for phase_id, status, complexity, number in rows:
+        tally = found.setdefault(phase_id, {})
+        tally[status] = tally.get(status, 0) + number
+        complexities += [complexity] * number
+    return found, complexities
 
 
 def _as_counts(tally: Mapping[TaskStatus, int]) -> Counts:

@@ -45,10 +45,13 @@ class OutboxItem(Table):
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("platform", "channel", "key"),
-        Index("ix_outbox_open", "id", sqlite_where=text("wanted != built AND failed_at IS NULL"),
+        Index("ix_outbox_open", "platform", "id",
+              sqlite_where=text("wanted != built AND failed_at IS NULL"),
               postgresql_where=text("wanted != built AND failed_at IS NULL")),
-        Index("ix_outbox_again", "again_at", sqlite_where=text("again_at IS NOT NULL"),
+        Index("ix_outbox_again", "platform", "again_at",
+              sqlite_where=text("again_at IS NOT NULL"),
               postgresql_where=text("again_at IS NOT NULL")),
+        Index("ix_outbox_about", "project_id", "kind", "subject_id"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -58,7 +61,7 @@ class OutboxItem(Table):
     thread: Mapped[str | None] = mapped_column(String(128))  # root message, where it is known
     key: Mapped[str] = mapped_column(String(200))
     kind: Mapped[CardKind]
-    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"), index=True)
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
     subject_id: Mapped[int | None]
     card: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # words fixed when they were said
     private_to: Mapped[str | None] = mapped_column(String(128))
