@@ -87,7 +87,9 @@ def body(lines: Iterable[str], tail: Iterable[str] = ()) -> str:
         shown += 1
     left = len(kept) - shown
     more = [f"and {wording.count(left, 'more line')}: see details"] if left else []
-    return "\n".join([*kept[:shown], *more, *end]).strip("\n")
+    above = [*kept[:shown], *more]
+    between = [""] if above and end and above[-1] else []
+    return "\n".join([*above, *between, *end]).strip("\n")
 
 
 def fallback(*parts: str) -> str:
@@ -105,13 +107,17 @@ def parallel_of(project: Project, scene: Scene) -> int:
 
 def footnote(practice: bool, box: BoxLevel) -> str:
     """What every card says of a build that is not what it seems, or not held back whole."""
-    notes = []
-    if practice:
-        notes.append("practice model: scripted, offline, costs nothing")
+    notes = [words.PRACTICE] if practice else []
     if box is not BoxLevel.FULL:
-        notes.append(f"{words.sandbox(box)}: agents could reach more of this host")
-    text = "; ".join(notes)
-    return f"{words.WAITS} {text[0].upper()}{text[1:]}" if text else ""
+        level = words.sandbox(box)
+        weak = f"{level[0].upper()}{level[1:]}: agents could reach more of this host"
+        notes.append(f"{words.WAITS} {weak}")
+    return "\n".join(notes)
+
+
+def reason(text: str, limit: int = 500) -> str:
+    """Why somebody refused, as the end of a sentence."""
+    return said(text, limit).rstrip(".")
 
 
 def approved(by: str | None, at: datetime | None, scene: Scene, done: str = "Approved") -> str:

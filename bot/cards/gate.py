@@ -20,6 +20,7 @@ from bot.cards.frame import (
     fallback,
     footnote,
     parallel_of,
+    reason,
     refused,
     said,
     title,
@@ -120,7 +121,7 @@ def _state(gate: _Gate, scene: Scene) -> str:
             return approved(approval.decided_by, approval.decided_at, scene)
         case ApprovalStatus.REJECTED:
             line = refused(approval.decided_by, approval.decided_at, scene)
-            return f"{line}: {said(approval.reason or '', 500)}. It becomes rework."
+            return f"{line}: {reason(approval.reason or '')}. It becomes rework."
         case ApprovalStatus.EXPIRED:
             return f"{words.STOPPED} Expired: it is asked again"
         case ApprovalStatus.WITHDRAWN:

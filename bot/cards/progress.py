@@ -228,6 +228,14 @@ def _service(board: Board) -> Iterator[str]:
     clean = "setup and checks in a clean checkout"
     for name in board.landing[:NEAR]:
         yield f"{words.PROGRESS} {bold('landing')} {said(name, 100)}: {clean}"
+    phase = board.open_phase
+    if phase is None or phase.status is not PhaseStatus.IN_PROGRESS or board.agents:
+        return
+    counts = phase.counts
+    if phase.rework:
+        yield f"{words.PROGRESS} {bold('rework')} of phase {phase.position} is being planned"
+    elif not board.landing and counts.total == counts.passing + counts.skipped:
+        yield f"{words.PROGRESS} {bold('gate')} of phase {phase.position}: every check on main"
 
 
 def waits_of(board: Board, scene: Scene) -> Iterator[str]:

@@ -10,6 +10,7 @@ from core.domain.proof import CheckResult
 from core.ports.host import BoxLevel
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
+PRACTICE = "Practice model: scripted, offline, costs nothing"
 MOST_CHECKS = 8
 
 PHASE_MARKS = {

@@ -25,7 +25,6 @@ from core.domain.report import Report
 from core.ports.host import BoxLevel
 
 MOST_CHECKS = 4  # at the end
-PRACTICE = "Practice model: scripted, offline, costs nothing"
 
 
 class Story:
@@ -47,7 +46,7 @@ class Story:
         self.agents = header.agents
         yield Row(header.title, strong=True)
         if header.practice:
-            yield Row(PRACTICE, mark=Mark.WAITS)
+            yield Row(words.PRACTICE, mark=Mark.WAITS)
         yield Words(
             f"home {header.home} · SQLite · {words.sandbox(header.box)} ·"
             f" {wording.count(header.agents, 'agent')} at most ·"

@@ -43,6 +43,7 @@ class PhaseOnBoard:
     position: int
     name: str
     status: PhaseStatus
+    rework: bool  # rejected, and not made into tasks yet
     counts: Counts
     approved_by: str | None
     approved_at: datetime | None
@@ -206,6 +207,7 @@ def _phases(
             position=row.position,
             name=row.name,
             status=row.status,
+            rework=row.rework_reason is not None,
             counts=_as_counts(by_phase.get(row.id, {})),
             approved_by=approved[row.id].decided_by if row.id in approved else None,
             approved_at=approved[row.id].decided_at if row.id in approved else None,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from core.domain import light
 from core.domain.agents import AgentKind
 from core.domain.cards import BODY_LIMIT, BUTTONS, FIELDS, TITLE_LIMIT, Card, CardKind, Tone
-from core.domain.lifecycle import Cause, RunStatus, move
+from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
 from core.operations import approvals, notices, outbox, projects, questions, tasks
@@ -193,6 +193,34 @@ def test_a_gate_shows_what_was_built_and_what_it_took(tx: Session) -> None:
     after = stage.card(tx, CardKind.GATE)
     assert after.buttons == ()
     assert "✓ Approved by slack:U1, 10:48" in after.body
+
+
+def test_a_rejected_gate_says_why_and_what_comes_of_it(tx: Session) -> None:
+    project = stage.build(tx)
+    approval = stage.to_gate(tx, project)
+    approvals.reject(tx, approval.id, "Paging is missing.", by="web:ann", now=NOW)
+    tell(tx)
+    card = stage.card(tx, CardKind.GATE)
+    assert card.buttons == ()
+    assert "■ Rejected by web:ann, 10:48: Paging is missing. It becomes rework." in card.body
+    progress = stage.card(tx, CardKind.PROGRESS)
+    assert "◐ **rework** of phase 1 is being planned" in progress.body
+
+
+def test_progress_says_what_the_service_does_itself(tx: Session) -> None:
+    project = stage.build(tx)
+    for number in (1, 2, 3, 4):
+        stage.prove(tx, project, number)
+    row = stage.feature(tx, project, "Storage")
+    move(row, FeatureStatus.LANDING, by=Cause.SERVICE)
+    tell(tx)
+    clean = "setup and checks in a clean checkout"
+    assert f"◐ **landing** Storage: {clean}" in stage.card(tx, CardKind.PROGRESS).body
+    move(row, FeatureStatus.COMPLETED, by=Cause.SERVICE)
+    stage.land(tx, project, "Endpoints")
+    tell(tx)
+    body = stage.card(tx, CardKind.PROGRESS).body
+    assert "◐ **gate** of phase 1: every check on main" in body
 
 
 def test_a_gate_names_what_proves_less_than_it_seems(tx: Session) -> None:

@@ -44,7 +44,7 @@ def test_the_root_says_what_is_wanted_and_how_to_answer(tx: Session, project: in
     assert card.body.startswith("◐ Interview: the interviewer is at work\nA \\*\\*to-do\\*\\* API.")
     assert "**just decide** lets me choose." in card.body
     assert "Asked for by web:ann, 10:48." in card.body
-    assert "▲ Practice model" in card.body
+    assert card.body.endswith("\nPractice model: scripted, offline, costs nothing")
     assert card.fallback == "todo-api. Interview: the interviewer is at work."
 
 
@@ -76,7 +76,7 @@ def test_a_spec_is_shown_with_both_its_files(tx: Session, project: int) -> None:
     for name in (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer_prompt.md"):
         assert f"`{name}`" in card.body
     assert "at `4f2c9e1`" in card.body
-    assert card.body.splitlines()[-1].startswith("▲ Practice model")
+    assert card.body.splitlines()[-1].startswith("Practice model")
 
 
 @pytest.mark.parametrize(
