@@ -82,9 +82,14 @@ def serve(home: Home = None) -> None:
     try:
         settings = settings_file.load(os.environ, home)
         need_free(settings.home)
+        from bot import check as host_check
+        from bot.app import host_probes
         from bot.serve import serve as run_service
 
-        asyncio.run(run_service(settings, _say))
+        def look() -> list[host_check.Finding]:
+            return host_check.check(os.environ, home, host_probes())
+
+        asyncio.run(run_service(settings, _say, look))
     except* AutocoderError as group:
         trouble = _first(group)
     status = _complain(trouble) if trouble else Exit.COMPLETED

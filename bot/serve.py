@@ -6,11 +6,12 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from importlib.metadata import version
+from typing import Any
 
 import uvicorn
 from sqlalchemy import select
@@ -18,8 +19,12 @@ from sqlalchemy.orm import Session
 
 from bot import news
 from bot.app import App, Web, open_app, open_web
+from bot.check import Finding
+from bot.commands.spec import Desk
+from bot.delivery import Delivery, Teller, Terms
 from bot.logs import logged
 from bot.metrics import Metrics
+from bot.router import Router
 from bot.settings import ModelSource, Settings
 from bot.web import CardPoster, web_service
 from bot.whereabouts import Whereabouts, announced, web_token
@@ -29,8 +34,8 @@ from core.domain.events import Event
 from core.domain.people import Role
 from core.domain.redaction import Redaction
 from core.errors import StateError
-from core.operations import inbox, journal, listing, members, outbox, web_chat
-from core.ports.chat import Inbound, Place
+from core.operations import journal, listing, members, outbox, web_chat
+from core.ports.chat import Place
 from core.ports.host import BoxLevel
 from core.store.tables import JournalEntry
 
@@ -38,22 +43,7 @@ log = logging.getLogger(__name__)
 
 _STOP_S = 2.0  # how long open requests may take once the service stops
 Say = Callable[[str], None]
-
-
-class _Unrouted:
-    """Stands where the router will."""
-
-    def __init__(self) -> None:
-        self.recovered = asyncio.Event()
-
-    async def press(self, inbound: Inbound) -> inbox.Outcome:
-        return inbox.Outcome(False, f"Nothing acts upon {inbound.delivery} yet.", "unknown")
-
-    def nudge(self) -> None: ...
-
-    async def run(self) -> None:
-        self.recovered.set()
-        await asyncio.Event().wait()
+Check = Callable[[], Sequence[Finding]]
 
 
 class _Server(uvicorn.Server):
@@ -70,14 +60,15 @@ class _Room:
 
     app: App
     web: Web
-    router: _Unrouted
+    router: Router
+    loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
     server: _Server
     listening: socket.socket
     where: Whereabouts
     token: str
 
 
-async def serve(settings: Settings, say: Say) -> None:
+async def serve(settings: Settings, say: Say, check: Check) -> None:
     """Run until SIGTERM or SIGINT. Raises HomeHeld, HostUnfit and StorageFailed."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -85,14 +76,15 @@ async def serve(settings: Settings, say: Say) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_app(settings) as app:
         token = web_token(settings.home)
-        with logged(settings.home, _redaction(settings, token)):
-            async with _room(app, token) as room:
+        redaction = _redaction(settings, token)
+        with logged(settings.home, redaction):
+            async with _room(app, token, redaction, check) as room:
                 await _run(room, stop, say)
 
 
 @asynccontextmanager
-async def _room(app: App, token: str) -> AsyncIterator[_Room]:
-    settings = app.settings
+async def _room(app: App, token: str, redaction: Redaction, check: Check) -> AsyncIterator[_Room]:
+    settings, parts, metrics = app.settings, app.parts, Metrics()
     with contextlib.closing(_listen(settings.host, settings.port)) as listening:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -100,9 +92,32 @@ async def _room(app: App, token: str) -> AsyncIterator[_Room]:
         where = Whereabouts(
             os.getpid(), port, f"http://{shown}:{port}", shapes.utc(app.parts.clock())
         )
-        router = _Unrouted()
-        service = web_service(app, router, Metrics(), lambda: _recovered(app, router))
+        desk = Desk(
+            parts=parts,
+            settings=settings,
+            practice=app.practice,
+            activity=lambda: app.orchestrator.activity,
+            check=check,
+            take_up=app.orchestrator.add,
+        )
+        router = Router(desk)
+        service = web_service(app, router, metrics, lambda: _recovered(app, router))
         web = open_web(service, CardPoster(app), token=token, host=settings.host)
+        remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
+        teller = Teller(parts.store, parts.wake, parts.clock, remind_after)
+        delivery = Delivery(
+            parts.store,
+            parts.wake,
+            parts.clock,
+            web.platform,
+            lambda: replace(desk.scene(parts.clock()), remind_after=remind_after),
+            Terms(
+                edit_interval=timedelta(seconds=float(settings.chat.edit_interval_s)),
+                redact=redaction,
+                observed=metrics.delivered,
+            ),
+        )
+        loops = (app.orchestrator.run, router.run, teller.run, delivery.run)
         config = uvicorn.Config(
             web.application,
             lifespan="off",
@@ -114,10 +129,10 @@ async def _room(app: App, token: str) -> AsyncIterator[_Room]:
             timeout_graceful_shutdown=int(_STOP_S),
             timeout_keep_alive=30,
         )
-        yield _Room(app, web, router, _Server(config), listening, where, token)
+        yield _Room(app, web, router, loops, _Server(config), listening, where, token)
 
 
-def _recovered(app: App, router: _Unrouted) -> bool:
+def _recovered(app: App, router: Router) -> bool:
     return app.orchestrator.recovered.is_set() and router.recovered.is_set()
 
 
@@ -128,15 +143,13 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
     await store.run(_started, app, room.where, now=clock())
     for project_id in await store.read(listing.moving):
         app.orchestrator.add(project_id)
+    code = await store.run(_claim_code, now=clock())
     with announced(app.settings.home, room.where):
         try:
             async with asyncio.TaskGroup() as group:
                 web = group.create_task(room.server.serve(sockets=[room.listening]))
-                loops = [
-                    group.create_task(app.orchestrator.run()),
-                    group.create_task(room.router.run()),
-                ]
-                for line in _lines(room):
+                loops = [group.create_task(loop()) for loop in room.loops]
+                for line in _lines(room, code):
                     say(line)
                 for line in await _news(app, before):
                     say(line)
@@ -173,11 +186,13 @@ def _redaction(settings: Settings, token: str) -> Redaction:
     return Redaction(known)
 
 
-def _lines(room: _Room) -> Iterator[str]:
+def _lines(room: _Room, code: str | None) -> Iterator[str]:
     """One line per thing that is on or off, and why; last the URL."""
     app, settings = room.app, room.app.settings
     yield f"autocoder {version('autocoder')} · home {settings.home} · pid {room.where.pid}"
     yield from (f"  {name:<9} {'on' if on else 'off':<4} {why}" for name, on, why in _things(app))
+    if code is not None:
+        yield f"  admins    {'–':<4} beside you here nobody: `/autocoder claim {code}` makes one, once"
     yield f"✓ Web chat: {room.where.url}/?token={room.token}"
 
 
@@ -214,6 +229,11 @@ def _started(tx: Session, app: App, where: Whereabouts, *, now: datetime) -> Non
         now=now,
         data={"version": version("autocoder"), "pid": where.pid},
     )
+
+
+def _claim_code(tx: Session, *, now: datetime) -> str | None:
+    """A new one-time code, while nobody but the holder of the web token is an admin."""
+    return None if members.has_admin(tx) else members.issue_claim(tx, now=now)
 
 
 def _stopped(tx: Session, *, now: datetime) -> None:

@@ -30,6 +30,7 @@ _BY_STATUS = {
     413: ("too_large", "That is too much for this path."),
     422: ("wrong_value", "A value cannot be used."),
 }
+_PLAIN: dict[type[AutocoderError], str] = {InputError: "wrong_value", StateError: "conflict"}
 _DOCUMENTED = (400, 401, 403, 404, 409, 413, 422)
 
 
@@ -71,7 +72,8 @@ async def _autocoder_error(_request: Request, error: Exception) -> Response:
             status = 503
         case _:
             status = 500
-    return trouble(status, _snake(type(error).__name__), str(error), error.hint)
+    code = _PLAIN.get(type(error)) or _snake(type(error).__name__)
+    return trouble(status, code, str(error), error.hint)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

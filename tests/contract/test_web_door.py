@@ -1,0 +1,189 @@
+"""Who may come in (CONTRACT.md §3): tokens, roles, Host, Origin; and one shape for every error."""
+
+import stat
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stories.service import Client, House, Running
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with House(tmp_path_factory.mktemp("door") / "home").running() as running:
+        yield running
+
+
+def test_the_token_is_for_its_owner(service: Running) -> None:
+    token = service.home / "web-token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert len(token.read_text().splitlines()) == 1
+    assert f"?token={token.read_text().strip()}" in service.out.read_text()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_health_needs_no_token(service: Running, path: str) -> None:
+    assert service.stranger.get(path).status == 200
+
+
+def test_health_says_what_the_contract_says(service: Running) -> None:
+    assert service.stranger.get("/healthz").json == {"status": "ok"}
+    ready = service.stranger.get("/readyz").json
+    assert (ready["ready"], ready["model"]) == (True, "practice")
+    assert {"database", "orchestrator", "slack", "discord"} <= set(ready["parts"])
+    assert (ready["parts"]["database"], ready["parts"]["slack"]) == ("ok", "off")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/projects", "/api/chat/main/messages", "/api/openapi.json", "/", "/nothing"]
+)
+def test_all_else_needs_one(service: Running, path: str) -> None:
+    for client in (service.stranger, Client(service.stranger.url, "wrong")):
+        answer = client.get(path)
+        assert answer.status == 401
+        assert set(answer.json) == {"error", "message", "hint"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "evil.example:8710", "Origin": "http://evil.example:8710"}, 403),
+        ({"Host": "localhost:1"}, 200),
+        ({}, 200),
+    ],
+)
+def test_foreign_pages_and_names_are_kept_out(
+    service: Running, headers: dict[str, str], status: int
+) -> None:
+    assert service.admin.get("/api/projects", headers=headers).status == status
+
+
+def test_our_own_page_may_ask(service: Running) -> None:
+    assert service.admin.get("/api/projects", headers={"Origin": service.admin.url}).status == 200
+
+
+def test_the_printed_url_makes_a_cookie_that_counts_for_changes_with_an_origin_only(
+    service: Running,
+) -> None:
+    token = service.admin.token
+    welcome = service.stranger.get(f"/?token={token}")
+    assert (welcome.status, welcome.headers["location"]) == (303, "/")
+    cookie = welcome.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    held = {"Cookie": cookie.partition(";")[0]}
+    assert service.stranger.get("/api/projects", headers=held).status == 200
+    body = {"text": "x"}
+    path = "/api/chat/main/messages"
+    assert service.stranger.post(path, body, headers=held).status == 401
+    with_origin = {**held, "Origin": service.admin.url}
+    assert service.stranger.post(path, body, headers=with_origin).status == 201
+    assert service.stranger.get("/?token=wrong").status == 401
+
+
+def test_members_have_tokens_and_roles_of_their_own(service: Running) -> None:
+    viewer = service.member("ann", "viewer")
+    assert viewer.get("/api/projects").status == 200
+    assert viewer.post("/api/members", {"user": "web:eve", "role": "admin"}).status == 403
+    assert viewer.say("hello").json["author"] == "web:ann"
+    anew = service.member("ann", "operator")
+    assert viewer.get("/api/projects").status == 401
+    assert anew.get("/api/projects").status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"user": "web:local", "role": "admin"},
+        {"user": "slack:U1", "role": "admin"},
+        {"user": "web:", "role": "admin"},
+        {"user": "web:ann", "role": "owner"},
+        {"user": "web:ann", "role": "none"},
+        {"user": "web:ann"},
+    ],
+)
+def test_only_people_of_the_web_are_made_here(service: Running, body: dict[str, str]) -> None:
+    assert service.admin.post("/api/members", body).status == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/api/nothing", 404),
+        ("DELETE", "/api/projects", 405),
+        ("POST", "/api/usage", 405),
+        ("GET", "/api/projects/nobody", 404),
+        ("GET", "/api/projects/nobody/tasks", 404),
+        ("GET", "/api/projects/../../etc/passwd", 404),
+        ("POST", "/api/projects/nobody/pause", 404),
+        ("POST", "/api/projects/nobody/phases/1/approve", 404),
+        ("GET", "/api/usage/projects/nobody", 404),
+        ("GET", "/api/usage/history?project=nobody", 404),
+        ("GET", "/api/projects?limit=-1", 422),
+        ("GET", "/api/projects?cursor=%00", 400),
+    ],
+)
+def test_every_error_has_one_shape(service: Running, method: str, path: str, status: int) -> None:
+    answer = service.admin.ask(method, path)
+    assert answer.status == status
+    assert set(answer.json) == {"error", "message", "hint"}
+    assert answer.json["error"].replace("_", "").isalpha()
+
+
+def test_openapi_names_every_path_of_the_contract(service: Running) -> None:
+    document = service.admin.get("/api/openapi.json").json
+    assert document["openapi"].startswith("3.")
+    assert {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/chat/{channel}/messages",
+        "/api/chat/{channel}/stream",
+        "/api/chat/{channel}/files",
+        "/api/chat/presses",
+        "/api/members",
+        "/api/projects",
+        "/api/projects/{name}",
+        "/api/projects/{name}/start",
+        "/api/projects/{name}/pause",
+        "/api/projects/{name}/resume",
+        "/api/projects/{name}/stop",
+        "/api/projects/{name}/phases",
+        "/api/projects/{name}/phases/{phase_id}",
+        "/api/projects/{name}/phases/{phase_id}/approve",
+        "/api/projects/{name}/phases/{phase_id}/reject",
+        "/api/projects/{name}/phases/{phase_id}/features",
+        "/api/projects/{name}/features",
+        "/api/projects/{name}/features/{feature_id}",
+        "/api/projects/{name}/features/{feature_id}/tasks",
+        "/api/projects/{name}/tasks",
+        "/api/projects/{name}/tasks/{number}",
+        "/api/projects/{name}/journal",
+        "/api/projects/{name}/runs",
+        "/api/projects/{name}/approvals",
+        "/api/projects/{name}/graph",
+        "/api/usage",
+        "/api/usage/projects/{name}",
+        "/api/usage/history",
+        "/api/usage/settings",
+    } <= set(document["paths"])
+
+
+def test_metrics_have_their_names(service: Running) -> None:
+    service.admin.say("counted")
+    page = service.stranger.get("/metrics").body.decode()
+    for name in (
+        "autocoder_tasks",
+        "autocoder_agents",
+        "autocoder_messages_total",
+        "autocoder_tokens_total",
+        "autocoder_cost_usd_total",
+        'autocoder_ack_seconds_count{platform="web"}',
+        "autocoder_card_delay_seconds_bucket",
+        "autocoder_outbox_pending",
+    ):
+        assert name in page, name

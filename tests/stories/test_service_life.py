@@ -1,0 +1,138 @@
+"""The life of the service (issue: health, signals, one per home, restarts, logs, upgrades)."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.scripted.process import ROOT
+from tests.stories.service import House, Listener, wait_until
+from tests.stories.world import marked_processes
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path / "home")
+
+
+def _events(home: Path) -> list[str]:
+    with closing(sqlite3.connect(f"file:{home / 'autocoder.db'}?mode=ro", uri=True)) as rows:
+        return [row[0] for row in rows.execute("SELECT event FROM journal ORDER BY id")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_time_and_leaves_nothing(house: House, number: signal.Signals) -> None:
+    with house.running() as service:
+        assert service.where["pid"] == service.pid
+        tab = Listener(service.admin)
+        took = service.stop(number)
+        assert service.process.returncode == 0, service.out.read_text()
+    assert took < 5
+    assert tab.ended.wait(5)
+    assert not (house.home / "service.json").exists()
+    assert _events(house.home) == ["service_started", "service_stopped"]
+    assert list(marked_processes(b"AUTOCODER_PROCESS=" + _marker(house.home))) == []
+
+
+def _marker(home: Path) -> bytes:
+    from bot.home import home_hash
+
+    return home_hash(home).encode()
+
+
+def test_a_second_one_refuses_with_the_pid_of_the_first(house: House) -> None:
+    with house.running() as service:
+        begun = time.monotonic()
+        second = subprocess.run(
+            [sys.executable, "-m", "bot", "serve", "--home", str(house.home)],
+            cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert time.monotonic() - begun < 5
+        assert second.returncode == 1
+        assert second.stdout == ""
+        assert str(service.pid) in second.stderr
+        assert len(second.stderr.splitlines()) == 1
+        assert service.stranger.get("/healthz").status == 200
+
+
+def test_a_killed_one_is_followed_by_another_that_knows_it_all(house: House) -> None:
+    with house.running() as service:
+        first = service.admin.say("hello", client_id="kept").body
+        tab = Listener(service.admin, last=0)
+        wait_until(lambda: bool(tab.events))
+        last = tab.events[0].id
+        token = service.admin.token
+        service.process.kill()
+        service.process.wait()
+    with house.running() as service:
+        assert service.admin.token == token
+        assert service.admin.say("hello", client_id="kept").body == first
+        service.admin.say("after")
+        tab = Listener(service.admin, last=last)
+        wait_until(lambda: any(event.data["text"] == "after" for event in tab.events))
+        assert all(event.id > last for event in tab.events)
+        assert service.stop() < 5
+
+
+def test_a_port_that_is_taken_is_said(house: House, tmp_path: Path) -> None:
+    other = House(tmp_path / "other")
+    with house.running() as service:
+        second = other.start(AUTOCODER_PORT=str(service.where["port"]))
+        assert second.process.wait(30) == 1
+        assert "AUTOCODER_PORT" in second.out.read_text()
+
+
+def test_it_says_what_is_on_and_off_and_why(house: House) -> None:
+    with house.running(SLACK_BOT_TOKEN="xoxb-1234567890") as service:
+        text = service.out.read_text()
+    assert "practice" in text
+    assert "SLACK_APP_TOKEN not set" in text
+    assert "DISCORD_TOKEN not set" in text
+    assert "xoxb" not in text
+
+
+def test_the_log_is_json_without_secrets(house: House) -> None:
+    with house.running() as service:
+        token = service.admin.token
+        service.admin.get("/nothing")
+        service.stop()
+    lines = (house.home / "logs" / "service.log").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert {"started", "stopped"} <= {entry["event"] for entry in entries}
+    assert token is not None
+    assert token not in "\n".join(lines)
+
+
+def test_what_is_new_is_said_once_after_an_upgrade(house: House) -> None:
+    with house.running() as service:
+        service.admin.say("hello")
+        service.stop()
+    with closing(sqlite3.connect(house.home / "autocoder.db")) as rows:
+        rows.execute("""UPDATE journal SET data = '{"version": "0.0.1"}'""")
+        rows.commit()
+    with house.running() as service:
+        assert "0.0.1 was before" in service.out.read_text()
+        service.stop()
+    with house.running() as service:
+        assert "was before" not in service.out.read_text()
+
+
+def test_a_home_that_moved_goes_on(house: House, tmp_path: Path) -> None:
+    with house.running() as service:
+        service.admin.say("before")
+        token = service.admin.token
+        service.stop()
+    moved = tmp_path / "moved" / "here"
+    moved.parent.mkdir()
+    house.home.rename(moved)
+    with House(moved).running() as service:
+        assert service.admin.token == token
+        assert [m["text"] for m in service.admin.messages() if m["author"] != "autocoder"] == [
+            "before"
+        ]
