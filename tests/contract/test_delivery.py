@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from adapters.practice.chat import PracticeChat
+from adapters.practice.chat import ChatAway, PracticeChat
 from bot.delivery import GIVE_UP, Delivery, Teller, Terms
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event
 from core.domain.redaction import HIDDEN, Redaction
-from core.operations import notices, outbox, questions
+from core.operations import notices, outbox, questions, web_chat
 from core.orchestrator.wake import Wake
-from core.ports.chat import MessageRef, Place
+from core.ports.chat import Inbound, MessageRef, Place
 from core.store import migrations
-from core.store.chat_tables import OutboxItem
+from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
 from core.store.tables import JournalEntry
 from tests.unit.bot.cards import stage
@@ -319,3 +319,59 @@ async def test_no_secret_leaves(house: House) -> None:
     for posted in house.chat.messages.values():
         assert SECRET not in repr(posted.card)
         assert "sk-ant-api03" not in repr(posted.card)
+
+
+class OverTheWeb:
+    """The web chat's own messages as a platform whose answers get lost."""
+
+    name = PLACE.platform
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.lose = 0
+
+    async def listen(self) -> AsyncIterator[Inbound]:
+        return
+        yield
+
+    async def post(self, place: Place, card: Card, *, private_to: str | None) -> MessageRef:
+        message = await self._store.run(web_chat.post, place, card, private_to=private_to, now=NOW)
+        self._answer()
+        return MessageRef(self.name, place.channel, message)
+
+    async def edit(self, ref: MessageRef, card: Card) -> None:
+        await self._store.run(web_chat.edit, int(ref.message), card, now=NOW)
+        self._answer()
+
+    def _answer(self) -> None:
+        if self.lose:
+            self.lose -= 1
+            raise ChatAway("The answer was lost.")
+
+
+async def test_the_web_chat_holds_one_message_of_a_card_whatever_gets_lost(house: House) -> None:
+    web = OverTheWeb(house.store)
+    house.chat = web  # type: ignore[assignment]  # another platform of the same name
+    house.delivery = house.start()
+    await house.do(stage.build)
+    web.lose = 4
+    for _ in range(8):
+        await house.delivery.deliver_due()
+        house.now += timedelta(seconds=30)
+    await house.do(lambda tx: stage.prove(tx, 1, 1))
+    web.lose = 1
+    for _ in range(3):
+        await house.delivery.deliver_due()
+        house.now += timedelta(seconds=30)
+
+    def standing(tx: Session) -> list[tuple[str | None, int | None, int]]:
+        rows = tx.scalars(select(WebMessage).order_by(WebMessage.id))
+        return [(row.key, row.thread, row.revision) for row in rows]
+
+    found = await house.store.read(standing)
+    assert found[0] == ("interview:todo-api", None, 0)
+    assert sorted(found[1:], key=str) == [
+        ("plan:todo-api:1", 1, 0),
+        ("progress:todo-api", None, 1),
+        ("spec:todo-api", 1, 0),
+    ]
