@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from core.errors import BadSpec, StorageFailed
+from core.errors import BadSpec, StorageFailed, WorkspaceError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINKS = (errno.ELOOP, errno.ENOTDIR)
@@ -46,6 +46,8 @@ def _storage() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _LINKS:  # the repository's doing, not the disk's
+            raise WorkspaceError("A link or a file stands where a folder is wanted.") from error
         raise StorageFailed(f"An interview's folder cannot be written: {error}") from error
 
 

@@ -11,6 +11,7 @@ from core.domain.lifecycle import (
     ApprovalStatus,
     Cause,
     FeatureStatus,
+    InterviewStatus,
     PhaseStatus,
     ProjectStatus,
     RunStatus,
@@ -27,6 +28,7 @@ BEGINS: dict[type[StrEnum], tuple[StrEnum, ...]] = {
     FeatureStatus: (FeatureStatus.PENDING,),
     TaskStatus: (TaskStatus.PENDING,),
     RunStatus: (RunStatus.QUEUED,),
+    InterviewStatus: (InterviewStatus.ASKING, InterviewStatus.PLANNING),
     ApprovalStatus: (ApprovalStatus.OPEN,),
 }
 ENDS: dict[type[StrEnum], set[StrEnum]] = {
@@ -35,6 +37,7 @@ ENDS: dict[type[StrEnum], set[StrEnum]] = {
     FeatureStatus: {FeatureStatus.COMPLETED},
     TaskStatus: {TaskStatus.PASSING},
     RunStatus: {RunStatus.ENDED},
+    InterviewStatus: {InterviewStatus.DONE, InterviewStatus.WITHDRAWN},
     ApprovalStatus: {s for s in ApprovalStatus if s is not ApprovalStatus.OPEN},
 }
 KINDS = list(TRANSITIONS)
