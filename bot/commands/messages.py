@@ -10,13 +10,12 @@ from bot.commands.spec import Call, Reply
 from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed
-from core.operations import guidance, questions
+from core.operations import guidance, interviews, questions
 from core.operations.projects import ProjectRef
 from core.ports.chat import Said
 from core.store.tables import Project, Question
 
 TEXT_LIMIT = 100_000
-JUST_DECIDE = "just decide"
 _BUILDS = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.BLOCKED)
 
 
@@ -37,12 +36,34 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
     project = thread_project(tx, call.place)
     if project is None:
         return Reply()
+    if said.files:
+        return _material(tx, call, project, said)
     question = _newest_question(tx, project.id)
     if question is not None and said.text.strip():
         return _answer(tx, call, question, said.text)
     if tx.get_one(Project, project.id).status in _BUILDS and said.text.strip():
         return _guide(tx, call, project, said.text)
     return Reply()
+
+
+def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply:
+    """Files for an interview; words that came with them are heard as without them."""
+    _need_operator(call, "Dropping in files")
+    paths = interviews.add_material(tx, project.id, said.files)
+    question = _newest_question(tx, project.id)
+    if question is not None and said.text.strip():
+        _answer(tx, call, question, said.text)
+    if not paths:
+        return Reply(
+            title="No interview asks here now: the file is kept and has no effect",
+            project=project,
+            private=True,
+        )
+    return Reply(
+        title=f"Taken as material: {', '.join(file.name for file in said.files)}",
+        body="The interviewer reads it before its next question.",
+        project=project,
+    )
 
 
 def _newest_question(tx: Session, project_id: int) -> Question | None:

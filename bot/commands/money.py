@@ -191,4 +191,4 @@ def dollars(text: str) -> Decimal:
     cents = amount.quantize(Decimal("0.000001"))
     if to_micro(cents) <= 0:
         raise InputError(f"{text[:40]!r} is less than can be counted.")
-    return cents
+    return Decimal(f"{cents.normalize():f}")

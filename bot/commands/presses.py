@@ -15,7 +15,7 @@ from bot.commands.spec import Call, MissingValues, Operation, Reply
 from core.domain.cards import CardKind, Form, Label, Press, Subject
 from core.domain.people import Role
 from core.errors import NotAllowed, NotFound, StalePress
-from core.operations import outbox, questions
+from core.operations import interviews, outbox, questions
 from core.operations.projects import ProjectRef
 from core.ports.chat import Pressed
 from core.store.tables import Approval, Project, Question, Task
@@ -153,7 +153,16 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
 def _change(
     tx: Session, call: Call, question: Question, values: Mapping[str, tuple[str, ...]]
 ) -> Reply:
-    raise StalePress("This answer cannot be changed any more; say it in the thread.")
+    options = tuple(question.options)
+    given = [value for chosen in values.values() for value in chosen if value.strip()]
+    if not given:
+        raise MissingValues(
+            "What shall it be instead?",
+            forms.answer(question.id, options, multiple=question.multiple),
+        )
+    text = ", ".join(dict.fromkeys(_label(options, value) for value in given))
+    interviews.change_answer(tx, question.id, text, by=call.person, now=call.now)
+    return Reply(said="The answer is changed; the interviewer hears it next.")
 
 
 def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...]]) -> str:

@@ -9,7 +9,7 @@ from bot import wording
 from bot.cards import progress, words
 from bot.cards.frame import bold, code, said
 from bot.commands import parsing, waiting
-from bot.commands.context import by_whom, last_said, ref, use
+from bot.commands.context import by_name, by_whom, last_said, ref, use
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from core.domain.cards import CardKind, Label, Tone
@@ -17,7 +17,7 @@ from core.domain.events import Event
 from core.domain.lifecycle import FeatureStatus, ProjectStatus, TaskStatus
 from core.domain.money import Dimension, to_usd
 from core.domain.names import is_name, mend, parse_name, unquote
-from core.errors import BadName, StalePress, StateError
+from core.errors import BadName, NotFound, StalePress, StateError
 from core.operations import interviews, outbox, projects
 from core.operations.projects import ProjectRef
 from core.store.tables import Feature, FeatureDependency, Phase, Project, Task, UsageTotal
@@ -118,7 +118,9 @@ def _project_line(tx: Session, row: Project) -> str:
 
 
 def use_it(tx: Session, call: Call) -> Reply:
-    project = call.here
+    project = by_name(tx, call.values["name"])
+    if project is None:
+        raise NotFound(f"There is no project {parsing.shown(call.values['name'])}.")
     use(tx, call.place, project.id, now=call.now)
     return Reply(
         title=f"This channel is about {project.name} now",

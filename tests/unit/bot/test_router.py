@@ -1,9 +1,11 @@
 """The router: once each, in order, nothing lost, everybody told."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
 from bot.commands import COMMANDS
 from bot.commands.spec import Call, Reply
@@ -112,7 +114,7 @@ async def test_an_unexpected_failure_is_a_private_card_and_the_next_one_is_heard
     def fail(_tx: object, _call: Call) -> Reply:
         raise ZeroDivisionError("a defect")
 
-    broken = COMMANDS["list"].__class__(**{**COMMANDS["list"].__dict__, "does": fail})
+    broken = replace(COMMANDS["list"], does=fail)
     monkeypatch.setitem(COMMANDS, "list", broken)
     async with stage(tmp_path) as it:
         card = await it.ask("list")
@@ -132,7 +134,7 @@ async def test_a_slow_query_holds_up_nobody(
         await release.wait()
         return Reply(title="at last")
 
-    held = COMMANDS["check"].__class__(**{**COMMANDS["check"].__dict__, "looks": slow})
+    held = replace(COMMANDS["check"], looks=slow)
     monkeypatch.setitem(COMMANDS, "check", held)
     async with stage(tmp_path) as it:
         waiting = await it.router.deliver(it.inbound(Asked("check"), by="web:local", place=MAIN))
@@ -181,11 +183,11 @@ async def test_one_channel_is_heard_in_order(tmp_path: Path) -> None:
 async def test_forged_and_stale_presses_change_nothing(
     tmp_path: Path, action: str, reason: str
 ) -> None:
-    def prepare(tx: object) -> None:
-        row = world.project(tx)  # type: ignore[arg-type]
-        world.tasks(tx, row, TaskStatus.STUCK, TaskStatus.PENDING)  # type: ignore[arg-type]
-        world.plan(tx, row)  # type: ignore[arg-type]
-        world.question(tx, row, "Which?", "a", "b")  # type: ignore[arg-type]
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.tasks(tx, row, TaskStatus.STUCK, TaskStatus.PENDING)
+        world.plan(tx, row)
+        world.question(tx, row, "Which?", "a", "b")
         row.status = ProjectStatus.RUNNING
 
     async with stage(tmp_path) as it:
@@ -229,9 +231,9 @@ async def test_a_role_that_does_not_reach_is_refused_privately_and_by_name(tmp_p
 
 
 async def test_retry_with_opus_guide_and_skip_by_press(tmp_path: Path) -> None:
-    def prepare(tx: object) -> None:
-        row = world.project(tx)  # type: ignore[arg-type]
-        world.tasks(tx, row, TaskStatus.STUCK, TaskStatus.STUCK, TaskStatus.STUCK)  # type: ignore[arg-type]
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.tasks(tx, row, TaskStatus.STUCK, TaskStatus.STUCK, TaskStatus.STUCK)
 
     async with stage(tmp_path) as it:
         await it.change(prepare)
@@ -263,11 +265,11 @@ async def test_budget_is_raised_by_an_admin_only_and_upwards_only(tmp_path: Path
 
 
 async def test_answers_by_press_word_for_word(tmp_path: Path) -> None:
-    def prepare(tx: object) -> None:
-        row = world.project(tx)  # type: ignore[arg-type]
-        world.question(tx, row, "One?", "Fast, API", "Other")  # type: ignore[arg-type]
-        world.question(tx, row, "Several?", "a", "b, c", "d", multiple=True)  # type: ignore[arg-type]
-        world.question(tx, row, "Free?")  # type: ignore[arg-type]
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.question(tx, row, "One?", "Fast, API", "Other")
+        world.question(tx, row, "Several?", "a", "b, c", "d", multiple=True)
+        world.question(tx, row, "Free?")
 
     async with stage(tmp_path) as it:
         await it.change(prepare)
@@ -283,10 +285,10 @@ async def test_answers_by_press_word_for_word(tmp_path: Path) -> None:
 
 
 async def test_messages_in_a_thread_answer_its_newest_question(tmp_path: Path) -> None:
-    def prepare(tx: object) -> None:
-        row = world.project(tx)  # type: ignore[arg-type]
-        world.question(tx, row, "Old?", "x", "y")  # type: ignore[arg-type]
-        world.question(tx, row, "New?", "Alpha", "Beta")  # type: ignore[arg-type]
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.question(tx, row, "Old?", "x", "y")
+        world.question(tx, row, "New?", "Alpha", "Beta")
 
     async with stage(tmp_path) as it:
         await it.change(prepare)

@@ -127,7 +127,7 @@ class Stage:
     async def press(
         self, action_id: str, *, by: str = LOCAL, delivery: str = "", **values: str
     ) -> Outcome:
-        given = {name: (value,) for name, value in values.items()}
+        given: dict[str, tuple[str, ...]] = {name: (value,) for name, value in values.items()}
         pressed = Pressed(parse_press(action_id), given)
         return await self.router.press(self.inbound(pressed, by=by, place=MAIN, delivery=delivery))
 

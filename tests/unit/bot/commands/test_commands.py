@@ -1,0 +1,380 @@
+"""What each command does, and what it says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from bot.commands import COMMANDS, FAMILIES
+from core.domain import light
+from core.domain.cards import BODY_LIMIT, CardKind
+from core.domain.events import Event
+from core.domain.lifecycle import ApprovalStatus, ProjectStatus, TaskStatus
+from core.domain.people import Role
+from core.operations import guidance, members
+from core.ports.chat import Place
+from core.store.chat_tables import Channel, Guidance, Member, OutboxItem
+from core.store.tables import Approval, Evidence, Feature, Project, Task
+from tests.unit.bot.commands import stage as world
+from tests.unit.bot.commands.stage import NOW, stage
+
+# CONTRACT.md §2 and the issue.
+WANTED = [
+    "new",
+    "list",
+    "use",
+    "status",
+    "inbox",
+    "board",
+    "tasks",
+    "task",
+    "graph",
+    "start",
+    "pause",
+    "resume",
+    "stop",
+    "plan",
+    "spec",
+    "diff",
+    "approve",
+    "reject",
+    "agents",
+    "logs",
+    "why",
+    "retry",
+    "skip",
+    "pass",
+    "guide",
+    "ask",
+    "job",
+    "preview",
+    "cost",
+    "budget",
+    "settings",
+    "help",
+    "check",
+    "claim",
+    "members",
+    "role",
+    "archive",
+]
+# Who may, where the contract says so.
+ROLES = {
+    Role.NONE: "help claim",
+    Role.VIEWER: "list status inbox board tasks task graph plan spec diff agents logs why cost",
+    Role.OPERATOR: "new ask job start pause resume stop retry skip guide",
+    Role.APPROVER: "approve reject pass",
+    Role.ADMIN: "role archive",
+}
+
+
+def _building(*statuses: TaskStatus) -> Any:
+    def make(tx: Session) -> None:
+        world.tasks(tx, world.project(tx), *statuses)
+
+    return make
+
+
+def test_the_vocabulary_is_whole() -> None:
+    assert {*WANTED, "feature add", "phase add", "task add"} <= set(COMMANDS)
+    assert sorted(name for family in FAMILIES.values() for name in family) == sorted(COMMANDS)
+    for role, names in ROLES.items():
+        assert {COMMANDS[name].role for name in names.split()} == {role}
+    for name, spec in COMMANDS.items():
+        assert spec.usage.startswith(name)
+        assert (spec.does is None) != (spec.looks is None)
+        assert spec.about.endswith(".")
+        assert all(example.startswith(name) for example in spec.examples)
+
+
+async def test_help_for_everybody_and_on_everything(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        whole = await it.ask("help", by="slack:U1")
+        assert whole.kind is CardKind.HELP
+        assert len(whole.body) <= BODY_LIMIT
+        for name, spec in COMMANDS.items():
+            assert f"`{spec.usage}`" in whole.body
+            card = await it.ask(f"help {name}", by="slack:U1")
+            assert spec.usage in card.title
+        wrong = await it.ask("help statsu", by="slack:U1")
+        assert "Did you mean `/autocoder help status`?" in wrong.body
+        assert "Did you mean `/autocoder status`?" in (await it.ask("statsu")).body
+
+
+async def test_new_begins_an_interview_once(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        _received, outcome = await it.command('new "todo-api"')
+        assert outcome.ok
+        assert it.begun == [1]
+        assert (await it.row(Project, 1)).status is ProjectStatus.INTERVIEWING
+        again = await it.ask("new todo-api")
+        assert again.title == "todo-api exists already"
+        assert len(await it.rows(Project)) == 1
+        assert len(await it.rows(OutboxItem, OutboxItem.key == "interview:todo-api")) == 1
+        elsewhere = await it.ask("new todo-api", place=Place("web", "other"))
+        assert elsewhere.kind is CardKind.ERROR
+
+
+@pytest.mark.parametrize(
+    ("name", "mended"),
+    [
+        ("../etc", "etc"),
+        ("-rf", "rf"),
+        ("a\nb", "a b"),
+        ("caf\u00e9 \U0001f600", "cafe"),
+        ("x" * 65, "x" * 64),
+    ],
+)
+async def test_a_name_that_is_none_is_mended_and_nothing_is_made(
+    tmp_path: Path, name: str, mended: str
+) -> None:
+    async with stage(tmp_path) as it:
+        card = await it.ask(f"new {name}")
+        assert card.kind is CardKind.ERROR
+        assert f"`/autocoder new {mended}`" in card.body
+        assert not await it.rows(Project)
+
+
+async def test_a_channel_knows_its_project(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        world.project(tx, "one")
+        world.project(tx, "two")
+
+    other = Place("web", "other")
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        assert (await it.ask("status")).title.startswith("two")
+        assert (await it.ask("status", place=world.thread(1))).title.startswith("one")
+        assert (await it.ask("status one")).title.startswith("one")
+        assert (await it.ask("board", place=other)).kind is CardKind.ERROR
+        await it.ask("use one", place=other)
+        assert (await it.ask("status", place=other)).title.startswith("one")
+        assert (await it.row(Channel, ("web", "other"))).project_id == 1
+        missing = await it.ask("status thre")
+        assert "Did you mean `/autocoder status " in missing.body
+        assert "2 projects" in (await it.ask("list")).title
+
+
+async def test_every_reading_command_reads_an_empty_and_a_full_project(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        world.project(tx, "empty", status=ProjectStatus.INTERVIEWING)
+        full = world.project(tx, "full")
+        world.plan(tx, full)
+        full.status = ProjectStatus.RUNNING
+        made = world.tasks(tx, full, *TaskStatus)
+        world.run(tx, full, made[0])
+        world.question(tx, full, "Which `one`?", "a", "b")
+
+    lines = (
+        "list", "status", "inbox", "board", "graph", "tasks", "tasks stuck", "task 4", "plan",
+        "agents", "logs", "logs 1 warning", "why 1", "why 4", "why 3", "cost", "cost today", "cost week",
+        "budget", "settings", "settings max_parallel", "members", "check", "preview",
+        "ask why is task 4 stuck?", "ask how is it going?",
+    )  # fmt: skip
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        for line in lines:
+            card = await it.ask(line, place=world.thread(2))
+            assert card.kind is CardKind.ANSWER, (line, card)
+            assert card.title
+            assert card.fallback
+            assert len(card.body) <= BODY_LIMIT
+            received, _outcome = await it.command(line, place=world.thread(1))
+            assert await it.card(received.item_id) is not None
+
+
+async def test_start_pause_resume_stop(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        running = await it.ask("start")
+        assert (running.kind, running.body) == (CardKind.ANSWER, "Nothing was changed.")
+        for line, status in (
+            ("pause", ProjectStatus.PAUSED),
+            ("pause", ProjectStatus.PAUSED),
+            ("resume", ProjectStatus.RUNNING),
+            ("stop", ProjectStatus.STOPPED),
+            ("start", ProjectStatus.RUNNING),
+        ):
+            await it.ask(line)
+            assert (await it.row(Project, 1)).status is status
+        assert len(await it.happened(Event.PROJECT_PAUSED)) == 1
+
+
+async def test_stopping_before_approval_goes_back_there(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        await it.ask("stop")
+        refused = await it.press("approve:plan:1")
+        assert not refused.ok
+        assert (await it.row(Approval, 1)).status is ApprovalStatus.OPEN
+        await it.ask("start")
+        assert (await it.row(Project, 1)).status is ProjectStatus.AWAITING_APPROVAL
+
+
+async def test_a_typed_approve_binds_to_what_was_posted_last(tmp_path: Path) -> None:
+    def second(tx: Session) -> None:
+        row = tx.get_one(Project, 1)
+        tx.get_one(Approval, 1).status = ApprovalStatus.WITHDRAWN
+        world.plan(tx, row, version=2, posted=False)
+
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        elsewhere = await it.ask("approve todo-api", place=Place("web", "other"))
+        assert "not shown in this channel" in elsewhere.title
+        await it.change(second)
+        early = await it.ask("approve")
+        assert "newer plan" in early.title
+        assert (await it.row(Approval, 2)).status is ApprovalStatus.OPEN
+        await it.change(
+            lambda tx: setattr(
+                tx.query(OutboxItem).filter_by(key="plan:todo-api:2").one(), "message", "102"
+            )
+        )
+        card = await it.ask("approve")
+        assert card.title == "✓ Plan 2 of todo-api was approved"
+        assert (await it.row(Approval, 2)).decided_by == "web:local"
+        late = await it.ask("reject too late")
+        assert "approved by web:local at 10:48" in late.title
+
+
+async def test_a_rejection_wants_a_reason_and_goes_back_to_the_planner(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        assert (await it.ask("reject")).kind is CardKind.ERROR
+        assert (await it.row(Approval, 1)).status is ApprovalStatus.OPEN
+        await it.ask("reject sign-in <b>first</b>")
+        assert (await it.row(Project, 1)).replan_reason == "sign-in <b>first</b>"
+
+
+async def test_stuck_tasks_by_command(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_building(*[TaskStatus.STUCK] * 4, TaskStatus.PASSING))
+        assert "is tried again with Opus" in (await it.ask("retry 1 opus")).title
+        assert "is tried again" in (await it.ask("guide 2 look at `this`")).title
+        assert "are skipped" in (await it.ask("skip 3 4")).title
+        statuses = [(await it.row(Task, n)).status for n in (1, 2, 3, 4)]
+        pending, skipped = TaskStatus.PENDING, TaskStatus.SKIPPED
+        assert statuses == [pending, pending, skipped, skipped]
+        assert "passing" in (await it.ask("retry 5")).title
+        assert "go from 1 to 5" in (await it.ask("task 99")).title
+
+
+async def test_of_several_tasks_all_are_skipped_or_none(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_building(TaskStatus.STUCK, TaskStatus.PASSING))
+        assert (await it.ask("skip 1 2")).kind is CardKind.ERROR
+        assert (await it.row(Task, 1)).status is TaskStatus.STUCK
+
+
+async def test_a_person_vouches(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_building(TaskStatus.STUCK, TaskStatus.PENDING))
+        begin = await it.worktrees.create("todo-api", {"a.txt": b"a"}, "Begin\n")
+        approver = await it.member("web:ann", Role.APPROVER)
+        assert (await it.ask("pass 1", by=approver)).kind is CardKind.ERROR
+        card = await it.ask("pass 1 it reads well", by=approver)
+        assert card.title == "✓ Task 1 passes: web:ann vouches for it"
+        task, feature = await it.row(Task, 1), await it.row(Feature, 1)
+        assert task.status is TaskStatus.PASSING
+        [proof] = await it.rows(Evidence)
+        assert (proof.accepted, proof.verdict.value) == (True, "vouched")
+        history = await it.worktrees.history("todo-api", begin, "refs/heads/feature/storage")
+        assert [(entry.id, entry.task, entry.feature) for entry in history] == [
+            (feature.good_commit, 1, "storage")
+        ]
+        again = await it.ask("pass 1 twice", by=approver)
+        assert "web:ann" in again.title
+        [passed] = await it.happened(Event.TASK_PASSED)
+        assert passed.actor == "web:ann"
+
+
+async def test_guidance_is_taken_up_by_one_agent(tmp_path: Path) -> None:
+    def take(tx: Session) -> None:
+        row = tx.get_one(Project, 1)
+        run = world.run(tx, row, tx.get_one(Task, 2))
+        assert [hint.text for hint in guidance.take(tx, run.id, now=NOW)] == ["use port 8080"]
+        other = world.run(tx, row, tx.get_one(Task, 1))
+        assert guidance.take(tx, other.id, now=NOW) == ()
+
+    async with stage(tmp_path) as it:
+        await it.change(_building(TaskStatus.PENDING, TaskStatus.PENDING))
+        item, _outcome = await it.say("use port 8080", place=world.thread())
+        await it.change(take)
+        card = await it.card(item)
+        assert card is not None
+        assert card.title == "✓ taken up in task 2"
+        assert "use port 8080" in (await it.row(Task, 2)).recovery_notes
+        [taken] = await it.happened(Event.GUIDANCE_TAKEN)
+        assert taken.task_id == 2
+        assert (await it.rows(Guidance))[0].taken_by is not None
+
+
+async def test_settings_of_a_project(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        assert "is 2 for todo-api" in (await it.ask("settings max_parallel 2")).title
+        assert (await it.row(Project, 1)).settings == {"max_parallel": 2}
+        for line in ("settings max_parallel 0", "settings on_stuck maybe", "settings strict 7"):
+            assert (await it.ask(line)).kind is CardKind.ERROR
+        near = await it.ask("settings max_paralel 3")
+        assert "Did you mean `/autocoder settings max_parallel 3`?" in near.body
+        viewer = await it.member("web:vi", Role.VIEWER)
+        assert "max_parallel" in (await it.ask("settings", by=viewer)).body
+        refused = await it.ask("settings max_parallel 9", by=viewer)
+        assert refused.kind is CardKind.ERROR
+        await it.ask("settings max_parallel default")
+        assert (await it.row(Project, 1)).settings == {}
+
+
+async def test_budgets(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        await it.ask("budget project 12.50")
+        await it.ask("budget run 2")
+        row = await it.row(Project, 1)
+        assert row.budget_micro_usd == 12_500_000
+        assert row.settings == {"run_usd": "2"}
+        card = await it.ask("budget")
+        assert "$12.50" in card.title
+        assert "$2.00" in card.body
+        operator = await it.member("web:op", Role.OPERATOR)
+        assert (await it.ask("budget project 99", by=operator)).kind is CardKind.ERROR
+
+
+async def test_people_and_the_one_time_code(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        code = await it.change(lambda tx: members.issue_claim(tx, now=NOW))
+        later = await it.change(lambda tx: members.issue_claim(tx, now=NOW))
+        for wrong in (code, "x", later[:-1]):
+            assert (await it.ask(f"claim {wrong}", by="slack:U1")).kind is CardKind.ERROR
+        assert "admin now" in (await it.ask(f"claim {later}", by="slack:U1")).title
+        assert (await it.row(Member, "slack:U1")).role is Role.ADMIN
+        assert (await it.ask(f"claim {later}", by="slack:U2")).kind is CardKind.ERROR
+        await it.ask("role slack:U2 approver", by="slack:U1")
+        assert (await it.row(Member, "slack:U2")).role is Role.APPROVER
+        assert (await it.ask("role Ada admin")).kind is CardKind.ERROR
+        assert (await it.ask("role web:local viewer")).kind is CardKind.ERROR
+        listed = await it.ask("members", by="slack:U2")
+        assert "slack:U1" in listed.body
+        assert not any(code in str(row) for row in await it.rows(OutboxItem))
+
+
+async def test_words_from_outside_are_words(tmp_path: Path) -> None:
+    evil = "**bold** `code` [x](/evil) <script>alert(1)</script>\x1b[31m"
+
+    def prepare(tx: Session) -> None:
+        for task in world.tasks(tx, world.project(tx), TaskStatus.STUCK):
+            task.name = evil
+            task.last_error = evil
+            task.description = evil
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        for line in ("task 1", "board", "tasks", "why 1", "inbox"):
+            card = await it.ask(line)
+            assert "\x1b" not in card.body + card.title + card.fallback
+            spans = [span for line_ in light.parse(card.body) for span in line_.spans]
+            assert any("<script>" in span.text for span in spans)
+            assert all(span.look is light.Look.PLAIN for span in spans if "bold" in span.text)
+            assert not [span for span in spans if span.look is light.Look.LINK]
