@@ -174,6 +174,7 @@ class Story:
                 | Event.BUDGET_CHANGED
                 | Event.SETTINGS_CHANGED
                 | Event.MEMBER_CHANGED
+                | Event.CARD_GIVEN_UP
             ):
                 pass
             case _:
