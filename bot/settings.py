@@ -147,7 +147,6 @@ class Chat(Section):
     edit_interval_s: Seconds = Field(
         1,
         description="Least seconds between two edits of one card.",
-        json_schema_extra={"later": True},
     )
 
 
@@ -176,8 +175,7 @@ class Gates(Section):
 
     remind_after_s: Seconds = Field(
         86_400,
-        description="Seconds after which an open gate is called to mind.",
-        json_schema_extra={"later": True},
+        description="Seconds after which an open plan or gate is called to mind.",
     )
 
 
