@@ -19,6 +19,7 @@ from bot.cards.frame import (
     code,
     fallback,
     footnote,
+    is_reminder,
     parallel_of,
     reason,
     refused,
@@ -57,7 +58,7 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
     open_now = gate.approval.status is ApprovalStatus.OPEN
     heading = f"Gate: phase {phase.position} {phase.name}"
     heading = title(f"{heading} is ready for your decision" if open_now else heading)
-    reminder = "reminder" in key
+    reminder = is_reminder(key)
     if reminder:
         since = scene.clock(gate.approval.opened_at)
         heading = title(f"Reminder: the gate of phase {phase.position} waits since {since}")

@@ -18,6 +18,7 @@ from bot.cards.frame import (
     code,
     fallback,
     footnote,
+    is_reminder,
     parallel_of,
     refused,
     said,
@@ -58,17 +59,18 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
     heading = title(f"{number} for {project.name}{': what is new' if adds else ''}")
-    reminder = "reminder" in key
+    reminder = is_reminder(key)
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
     state = _state(decision, scene)
     size = f"{words.plan_size(plan)}. A gate after each phase."
-    lines = [] if reminder else [*_about(plan, size), *_changes(row), *tree(plan), *_setup(plan)]
+    lines = [] if reminder else [*_about(plan, size), *_changes(row), *tree(plan)]
+    allows = [] if reminder else _setup(plan)
     card = Card(
         key=key,
         kind=CardKind.PLAN,
         title=heading,
-        body=body(lines, [state, footnote(project.practice, scene.box)]),
+        body=body(lines, [*allows, state, footnote(project.practice, scene.box)]),
         fallback=fallback(heading, size, state),
         project=project.name,
         fields=() if reminder else _fields(plan, foretold, project, scene),
@@ -183,9 +185,9 @@ def _features(phase: PlannedPhase, lifted: dict[str, set[str]], most: int) -> It
 
 
 def _setup(plan: Plan) -> Iterator[str]:
+    """What approving allows; it stays on the card however long the plan is."""
     if not plan.setup:
         return
-    yield ""
     yield (
         f"{words.WAITS} Setup runs with the network, the rest never does; by approving you allow"
         " these commands:"

@@ -477,6 +477,32 @@ def test_reminders_go_out_once_per_interval_and_end_with_the_decision(tx: Sessio
     assert notices.next_reminder(tx, day) is None
 
 
+def test_a_project_may_be_called_reminder(tx: Session) -> None:
+    stage.submit(tx, stage.begin(tx, "reminder-1"))
+    tell(tx)
+    card = stage.card(tx, CardKind.PLAN)
+    assert card.key == "plan:reminder-1:1"
+    assert card.title == "Plan for reminder-1"
+    assert "2 phases, 3 features" in card.body
+
+
+def test_a_long_plan_still_shows_what_approving_allows(tx: Session) -> None:
+    project = stage.begin(tx)
+    features = tuple(
+        PlannedFeature(f"{n} {'very ' * 15}long", (PlannedTask(f"{n}", checks=("true",)),))
+        for n in range(60)
+    )
+    setup = tuple(f"pip install {'x' * 150}{n}" for n in range(9))
+    stage.submit(tx, project, Plan((PlannedPhase("All", features),), setup=setup))
+    tell(tx)
+    card = stage.card(tx, CardKind.PLAN)
+    assert len(card.body) <= BODY_LIMIT
+    assert "more lines: see details" in card.body
+    assert card.body.count("`pip install") == 6
+    assert "- and 3 more: see details\n▲ Waits for an approver." in card.body
+    assert card.pictures == ()
+
+
 def test_an_entry_is_told_once_and_many_entries_are_one_wish(tx: Session) -> None:
     project = stage.build(tx)
     tell(tx)
