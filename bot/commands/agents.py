@@ -214,7 +214,8 @@ def why_it(tx: Session, call: Call, row: Task, project: ProjectRef) -> Reply:
         ).all()
         outcome = run.outcome.value.replace("_", " ") if run.outcome else run.status.value
         proved = any(proof.accepted for proof in failed)
-        state = f"{words.DONE} passed" if proved else f"{words.STOPPED} {outcome}"
+        mark = words.STOPPED if run.status is RunStatus.ENDED else words.PROGRESS
+        state = f"{words.DONE} passed" if proved else f"{mark} {outcome}"
         refusals = [proof for proof in failed if not proof.accepted]
         tries = f", {wording.count(len(refusals), 'refusal')}" if refusals else ""
         agent = bold(f"{run.kind.value}-{run.seat}")

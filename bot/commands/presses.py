@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from bot.cards import forms
 from bot.commands import agents, money, plan, projects, tasks
 from bot.commands.context import ref
+from bot.commands.messages import TEXT_LIMIT
 from bot.commands.spec import Call, MissingValues, Operation, Reply
 from core.domain.cards import CardKind, Form, Label, Press, Subject
 from core.domain.people import Role
-from core.errors import NotAllowed, NotFound, StalePress
+from core.errors import InputError, NotAllowed, NotFound, StalePress
 from core.operations import interviews, outbox, questions
 from core.operations.projects import ProjectRef
 from core.ports.chat import Pressed
@@ -173,6 +174,8 @@ def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...
             raise _unknown()
         return options[int(press.more)]
     given = [value for chosen in values.values() for value in chosen if value.strip()]
+    if sum(map(len, given)) > TEXT_LIMIT:
+        raise InputError(f"An answer has at most {TEXT_LIMIT:,} characters.")
     if not given:
         raise MissingValues(
             "An answer has words.", forms.answer(question.id, options, multiple=question.multiple)

@@ -7,19 +7,20 @@ from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import progress, words
+from bot.cards.drawing import MOST_FEATURES
 from bot.cards.frame import bold, code, said
 from bot.commands import parsing, waiting
 from bot.commands.context import by_name, by_whom, last_said, ref, use
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
-from core.domain.cards import CardKind, Label, Tone
+from core.domain.cards import CardKind, Label, Picture, Tone
 from core.domain.events import Event
 from core.domain.lifecycle import FeatureStatus, ProjectStatus, TaskStatus
 from core.domain.money import Dimension, to_usd
 from core.domain.names import is_name, mend, parse_name, unquote
 from core.errors import BadName, NotFound, StalePress, StateError
 from core.operations import interviews, outbox, projects
-from core.operations.projects import ProjectRef
+from core.operations.projects import ProjectRef, latest_plan
 from core.store.tables import Feature, FeatureDependency, Phase, Project, Task, UsageTotal
 
 _LISTED = 40
@@ -210,7 +211,15 @@ def graph(tx: Session, call: Call) -> Reply:
             after = [said(named[other], 60) for other in sorted(waits.get(feature.id, ()))]
             behind = f" ← {', '.join(after)}" if after else ""
             body.append(f"- {FEATURE_MARKS[feature.status]} {said(feature.name, 80)}{behind}")
-    return Reply(title=f"Graph of {project.name}", body=lines(*body), project=project)
+    row = latest_plan(tx, project.id)
+    drawn = row is not None and len(features) <= MOST_FEATURES
+    alt = f"Features of {project.name}, with arrows from what each builds on"
+    return Reply(
+        title=f"Graph of {project.name}",
+        body=lines(*body),
+        pictures=(Picture(f"/api/pictures/plan/{row.id}.svg", alt),) if row and drawn else (),
+        project=project,
+    )
 
 
 def start(tx: Session, call: Call) -> Reply:

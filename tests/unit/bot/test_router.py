@@ -273,6 +273,9 @@ async def test_answers_by_press_word_for_word(tmp_path: Path) -> None:
 
     async with stage(tmp_path) as it:
         await it.change(prepare)
+        for far_too_long in ("x" * 100_001, " ", ""):
+            assert not (await it.press("answer:question:3", answer=far_too_long)).ok
+        assert (await it.row(Question, 3)).answer is None
         assert (await it.press("answer:question:1:0")).ok
         pressed = Pressed(parse_press("answer:question:2"), {"choice": ("b, c", "d")})
         assert (await it.router.press(it.inbound(pressed, by="web:local", place=MAIN))).ok
