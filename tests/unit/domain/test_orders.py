@@ -99,7 +99,8 @@ def snapshots(draw: st.DrawFn, status: ProjectStatus | None = None) -> Snapshot:
         )
         for n in range(1, draw(st.integers(0, 5)) + 1)
     )
-    runs, tasks = [], []
+    runs: list[RunView] = []
+    tasks: list[TaskView] = []
     for feature in features:
         held = draw(st.sampled_from([None, None, *ACTIVE, RunStatus.WAITING]))
         if held is not None:
@@ -301,7 +302,12 @@ def test_who_does_not_run_begins_nothing(snapshot: Snapshot) -> None:
     match snapshot.status:
         case ProjectStatus.COMPLETED | ProjectStatus.AWAITING_APPROVAL | ProjectStatus.INTERVIEWING:
             assert orders == ()
-        case ProjectStatus.PAUSED | ProjectStatus.STOPPED | ProjectStatus.BLOCKED:
+        case (
+            ProjectStatus.PAUSED
+            | ProjectStatus.STOPPED
+            | ProjectStatus.BLOCKED
+            | ProjectStatus.ARCHIVED
+        ):
             assert all(isinstance(o, StopRun) for o in orders)
             assert [o.run_id for o in orders if isinstance(o, StopRun)] == active
         case _:
