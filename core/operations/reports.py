@@ -20,6 +20,7 @@ from core.domain.report import (
     PlanLine,
     Report,
     RunLine,
+    Spent,
     TaskLine,
     UsageLine,
     count,
@@ -62,7 +63,7 @@ def load(
         tasks=tasks,
         approvals=_approvals(tx, project_id),
         runs=runs,
-        usage=_usage(tx, project_id, costs),
+        usage=_usage(tx, project_id, tasks),
         window_until=window.until if window else None,
     )
 
@@ -285,21 +286,25 @@ def _runs(tx: Session, project_id: int) -> tuple[RunLine, ...]:
     )
 
 
-def _usage(tx: Session, project_id: int, costs: Costs) -> UsageLine:
-    rows = {
-        (row.dimension, row.key): row
-        for row in tx.scalars(
-            select(tables.UsageTotal).where(
-                tables.UsageTotal.project_id == project_id,
-                tables.UsageTotal.dimension.in_((Dimension.PROJECT, Dimension.MODEL)),
-            )
+def _usage(tx: Session, project_id: int, tasks: Sequence[TaskLine]) -> UsageLine:
+    rows = tx.scalars(
+        select(tables.UsageTotal)
+        .where(
+            tables.UsageTotal.project_id == project_id,
+            tables.UsageTotal.dimension != Dimension.RUN,
         )
-    }
-    whole = rows.get((Dimension.PROJECT, str(project_id)))
+        .order_by(tables.UsageTotal.key)
+    ).all()
+    whole = next((row for row in rows if row.dimension is Dimension.PROJECT), None)
 
-    def by(dimension: Dimension) -> dict[str, Decimal]:
-        return {key: usd for (kind, key), usd in sorted(costs.items()) if kind is dimension}
+    def by(dimension: Dimension) -> dict[str, Spent]:
+        return {
+            row.key: Spent(row.messages, _tokens(row), to_usd(row.micro_usd))
+            for row in rows
+            if row.dimension is dimension
+        }
 
+    by_task = by(Dimension.TASK)
     return UsageLine(
         messages=whole.messages if whole else 0,
         unpriced_messages=whole.unpriced_messages if whole else 0,
@@ -308,13 +313,15 @@ def _usage(tx: Session, project_id: int, costs: Costs) -> UsageLine:
         assumed_usd=to_usd(whole.assumed_micro_usd) if whole else Decimal(0),
         by_model=tuple(
             ModelUsage(row.key, row.messages, _tokens(row), to_usd(row.micro_usd))
-            for (dimension, _key), row in sorted(rows.items())
-            if dimension is Dimension.MODEL
+            for row in rows
+            if row.dimension is Dimension.MODEL
         ),
         by_kind=by(Dimension.KIND),
         by_phase=by(Dimension.PHASE),
         by_feature=by(Dimension.FEATURE),
-        by_task=by(Dimension.TASK),
+        by_task={
+            str(task.number): by_task[str(task.id)] for task in tasks if str(task.id) in by_task
+        },
         by_day=by(Dimension.DAY),
     )
 
