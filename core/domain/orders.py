@@ -62,7 +62,7 @@ class FeatureView:
     priority: int
     position: int
     waits_for: int  # features that have not landed yet
-    passing: int  # its tasks that pass
+    passing: int  # its tasks that pass; 0 where a person left its landing out
     resume_run_id: int | None
 
 

@@ -100,6 +100,9 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
             )
         )
     )
+    left_out = select(Task.feature_id).where(
+        Task.phase_id == phase_id, Task.merging.is_not(None), Task.status == TaskStatus.SKIPPED
+    )
     passing = dict(
         tx.execute(
             select(Task.feature_id, func.count())
@@ -108,6 +111,7 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
                 Feature.phase_id == phase_id,
                 Feature.status != FeatureStatus.COMPLETED,
                 Task.status == TaskStatus.PASSING,
+                Feature.id.not_in(left_out),
             )
             .group_by(Task.feature_id)
         )

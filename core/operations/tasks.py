@@ -12,7 +12,7 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.errors import InputError, StateError
 from core.operations import journal
-from core.store.tables import Feature, Run, RunTask, Task, TaskDependency
+from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
 
 
 @dataclass(frozen=True)
@@ -340,6 +340,19 @@ def skip(tx: Session, task_id: int, *, cause: Cause, by: str, now: datetime) -> 
     )
     for dependent in dependents.all():
         stick(tx, dependent.id, f"It builds on task {task.number}, which was skipped.", now=now)
+    if task.merging is not None:
+        _leave_out(tx, tx.get_one(Feature, task.feature_id), now=now)
+
+
+def _leave_out(tx: Session, feature: Feature, *, now: datetime) -> None:
+    """A feature whose landing was skipped stays off `main`: what builds on it waits for a person."""
+    dependents = tx.scalars(
+        select(Task)
+        .join(FeatureDependency, FeatureDependency.feature_id == Task.feature_id)
+        .where(FeatureDependency.depends_on_id == feature.id, Task.status == TaskStatus.PENDING)
+    )
+    for dependent in dependents.all():
+        stick(tx, dependent.id, f"It builds on {feature.name}, which was left out.", now=now)
 
 
 def _skipped_dependencies(tx: Session, task: Task) -> list[int]:
