@@ -97,7 +97,7 @@ class Journey:
                 if board.status is ProjectStatus.COMPLETED:
                     self._finish(board)
                     return Exit.COMPLETED
-                ended = await self._step(board)
+                ended = await self._step(board, seen)
                 if ended is not None:
                     return ended
                 await self._wait(seen)
@@ -111,8 +111,8 @@ class Journey:
             if self._answering is not None:
                 self._answering[1].cancel()
 
-    async def _step(self, board: Report) -> Exit | None:
-        """Ask, decide, or see that nothing can go on."""
+    async def _step(self, board: Report, seen: int) -> Exit | None:
+        """Ask, decide, or see that nothing can go on; the board is of the wake count `seen`."""
         if self._answering is not None:
             put, answer = self._answering
             if not answer.done():
@@ -137,7 +137,11 @@ class Journey:
             asked.add_done_callback(lambda _task: self._parts.wake.notify())
             return None
         orchestrator = self._app.orchestrator
-        if orchestrator.idle(self._project.id) and orchestrator.next_due(self._project.id) is None:
+        if (
+            self._parts.wake.count == seen  # else the board may not show what is asked since
+            and orchestrator.idle(self._project.id)
+            and orchestrator.next_due(self._project.id) is None
+        ):
             await self._unfinished(_why_idle(board))
             return Exit.UNFINISHED
         return None
