@@ -154,13 +154,21 @@ def test_left_over_markers_are_refused(world: MakeWorld) -> None:
 
 
 def test_a_conflict_is_left_out(world: MakeWorld) -> None:
-    """Skipping a landing leaves its feature off `main`; its proven tasks stay on its branch."""
-    story = world(play(CONFLICT))
-    ending = story.build(answer=on_stuck("skip", "skip", "skip"))
+    """Skipping a landing leaves its feature off `main`, with all that builds on it."""
+    tops = tuple(
+        Piece(f"On {name}", (honest(f"on{name}"),), after=(name,)) for name in ("Left", "Right")
+    )
+    story = world(play((*CONFLICT, *tops)))
+    ending = story.build(answer=on_stuck("skip", "skip"))
     assert ending.code == 0, ending.words
     assert story.events().count("landing_conflict") == 1
-    assert story.events().count("feature_landed") == 1
-    assert len(story.git("show", "main:shared.txt").split()) == 1
+    assert story.events().count("feature_landed") == 2
+    (landed,) = story.git("show", "main:shared.txt").split()
+    out = {"left": "Right", "right": "Left"}[landed]
+    statuses = story.statuses()
+    assert statuses[f"Bring {out} up to main"] == statuses[f"on{out}"] == "skipped"
+    proofs.report_is_last(story)
+    proofs.green_all_along(story)
 
 
 @pytest.mark.slow
