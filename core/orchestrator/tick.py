@@ -25,7 +25,7 @@ from core.ports.agents import AgentRunner
 
 log = logging.getLogger(__name__)
 
-_GATHER_S = 0.05  # most commits change no decision, so those of this time make one
+_GATHER_S = 0.25  # most commits change no decision, so those of this time make one
 STRIKES_LIMIT = 24  # account limits in a row without one answer between: a person is asked
 
 
@@ -41,13 +41,17 @@ class Orchestrator:
         self._jobs: dict[tuple[object, ...], asyncio.Task[None]] = {}
         self._decided = -1  # the wake count the last decisions were made at
         self._idle: dict[int, bool] = {}
-        self._hurry = asyncio.Event()  # a piece of work ended: there is room for the next
+        self._hurry = asyncio.Event()
         self.looked = Wake()  # notified after each round of decisions
         self.recovered = asyncio.Event()  # the first decision was made
 
     def add(self, project_id: int) -> None:
         """Take a project up."""
         self._projects.setdefault(project_id, None)
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Decide at once: something ended, or a person decided."""
         self._hurry.set()
         self._parts.wake.notify()
 
@@ -201,8 +205,7 @@ class Orchestrator:
 
         def done(_job: asyncio.Task[None]) -> None:
             self._jobs.pop(key, None)
-            self._hurry.set()
-            self._parts.wake.notify()
+            self.hurry()
 
         job.add_done_callback(done)
 
