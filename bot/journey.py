@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bot import report as reporting
 from bot.app import App, open_app
+from bot.decisions import PERSON, Decisions
 from bot.settings import Settings
 from bot.terminal.view import (
     GatePrompt,
@@ -25,17 +26,15 @@ from bot.terminal.view import (
     StuckPrompt,
     View,
 )
-from core.domain.lifecycle import ApprovalKind, Cause, ProjectStatus, TaskStatus
+from core.domain.lifecycle import ApprovalKind, ProjectStatus, TaskStatus
 from core.domain.report import ApprovalLine, Report
-from core.errors import AutocoderError, InputError, StateError
-from core.operations import approvals, projects, questions, reports, tasks
+from core.errors import AutocoderError
+from core.operations import projects, questions, reports
 from core.operations.projects import ProjectRef
-from core.operations.questions import OpenQuestion
 from core.store.tables import JournalEntry
 
 SCRIPTED_ANSWERS = 2  # how often a demo answers at one stuck task
 
-PERSON = "web:local"
 _LOOK_S = 0.1  # between two looks at the whole project
 INITIALIZER = (
     "Build what `app_spec.txt` beside this file says.\n\n"
@@ -78,6 +77,7 @@ class Journey:
         self._errand = errand
         self._project = project
         self._view = view
+        self._decisions = Decisions(app.parts, view)
         self._stop = stop
         self._seen_entry = 0
         self._answering: tuple[Prompt, asyncio.Task[str | None]] | None = None
@@ -122,14 +122,14 @@ class Journey:
             if line is None:
                 await self._unfinished("The input ended.")
                 return Exit.UNFINISHED
-            await self._apply(put, line, board)
-            self._parts.wake.notify()
+            await self._decisions.apply(put, line, board)
+            self._app.orchestrator.hurry()
             return None
         prompt = await self._next_prompt(board)
         line = self._by_itself(prompt) if prompt is not None else None
         if prompt is not None and line is not None:
-            await self._apply(prompt, line, board)
-            self._parts.wake.notify()
+            await self._decisions.apply(prompt, line, board)
+            self._app.orchestrator.hurry()
             return None
         if prompt is not None and not self._errand.approve_all:
             asked = asyncio.create_task(self._view.ask(prompt, board))
@@ -230,92 +230,6 @@ class Journey:
             case _:
                 assert_never(approval.kind)
 
-    async def _apply(self, prompt: Prompt, line: str, board: Report) -> None:
-        word, _, rest = line.strip().partition(" ")
-        try:
-            match prompt:
-                case PlanPrompt() | GatePrompt():
-                    done = await self._decide(prompt, word.lower(), rest, board)
-                case StuckPrompt():
-                    done = await self._unstick(prompt, word.lower(), rest)
-                case QuestionPrompt():
-                    done = await self._answer(prompt.question, line)
-                case _:
-                    assert_never(prompt)
-            if done:
-                self._view.decided(prompt, line.strip())
-        except (InputError, StateError) as error:
-            self._view.complain(str(error), error.hint)
-
-    async def _decide(
-        self, prompt: PlanPrompt | GatePrompt, word: str, rest: str, board: Report
-    ) -> bool:
-        store, now = self._parts.store, self._parts.clock()
-        match word:
-            case "approve":
-                main = await self._parts.workspaces.head(self._project.slug)
-                await store.run(
-                    approvals.approve,
-                    prompt.approval.id,
-                    by=PERSON,
-                    main=main,
-                    max_attempts=self._parts.rules.max_attempts,
-                    now=now,
-                )
-                return True
-            case "reject":
-                await store.run(approvals.reject, prompt.approval.id, rest, by=PERSON, now=now)
-                return True
-            case "details":
-                self._view.details(prompt, board, await self._patch(prompt, board))
-                return False
-            case _:
-                raise InputError(
-                    f"{word[:40]!r} is no answer here.",
-                    hint="Type `approve`, `reject REASON` or `details`.",
-                )
-
-    async def _patch(self, prompt: PlanPrompt | GatePrompt, board: Report) -> str:
-        if isinstance(prompt, PlanPrompt):
-            return ""
-        base = prompt.phase.base_commit or board.first_commit or prompt.approval.version
-        return await self._parts.workspaces.diff(board.slug, base, prompt.approval.version)
-
-    async def _unstick(self, prompt: StuckPrompt, word: str, rest: str) -> bool:
-        store, rules, now = self._parts.store, self._parts.rules, self._parts.clock()
-        task = prompt.task.id
-        match word:
-            case "retry":
-                model = rest.strip().lower() or None
-                if model is not None and model not in rules.policy.chain:
-                    names = ", ".join(rules.policy.chain)
-                    raise InputError(
-                        f"{model[:40]!r} is no model of the chain.", hint=f"There are: {names}."
-                    )
-                await store.run(
-                    tasks.retry, task, model=model, by=PERSON,
-                    max_attempts=rules.max_attempts, now=now,
-                )  # fmt: skip
-            case "skip":
-                await store.run(tasks.skip, task, cause=Cause.PERSON, by=PERSON, now=now)
-            case "guide":
-                await store.run(
-                    tasks.guide, task, rest, by=PERSON, max_attempts=rules.max_attempts, now=now
-                )
-            case _:
-                raise InputError(
-                    f"{word[:40]!r} is no answer here.",
-                    hint="Type `retry`, `retry opus`, `skip` or `guide TEXT`.",
-                )
-        return True
-
-    async def _answer(self, question: OpenQuestion, line: str) -> bool:
-        await self._parts.store.run(
-            questions.answer, question.id, chosen(question, line), by=PERSON,
-            now=self._parts.clock(),
-        )  # fmt: skip
-        return True
-
     def _finish(self, board: Report) -> None:
         repository = self._parts.workspaces.project_path(board.slug)
         report_file = repository / ".autocoder" / "report.md"
@@ -331,22 +245,6 @@ class Journey:
     async def interrupted(self) -> None:
         """Ctrl-C: say where it stands."""
         await self._unfinished("Stopped.")
-
-
-def chosen(question: OpenQuestion, line: str) -> str:
-    """The answer as the agent gets it: labels literally, joined by `, `, or own words."""
-    text = line.strip()
-    picks = [part.strip() for part in text.split(",")] if question.multiple else [text]
-    labels = {option.casefold(): option for option in question.options}
-    found = []
-    for pick in picks:
-        if pick.isdigit() and 1 <= int(pick) <= len(question.options):
-            found.append(question.options[int(pick) - 1])
-        elif pick.casefold() in labels:
-            found.append(labels[pick.casefold()])
-        else:
-            return text
-    return ", ".join(found)
 
 
 def _why_idle(board: Report) -> str:
