@@ -11,6 +11,7 @@ from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
     Cause,
+    FeatureStatus,
     PhaseStatus,
     ProjectStatus,
     move,
@@ -18,7 +19,7 @@ from core.domain.lifecycle import (
 from core.domain.proof import CheckResult
 from core.errors import InputError, StalePress
 from core.operations import evidence, journal, plans
-from core.store.tables import Approval, Phase, Plan, Project
+from core.store.tables import Approval, Feature, Phase, Plan, Project
 
 
 def open_gate(
@@ -31,7 +32,7 @@ def open_gate(
 ) -> None:
     """Ask at the gate of a phase whose features have all landed, with the proof on `main`."""
     phase = tx.get_one(Phase, phase_id)
-    if phase.status is not PhaseStatus.IN_PROGRESS:
+    if not _is_built(tx, phase):
         return
     move(phase, PhaseStatus.AWAITING_APPROVAL, by=Cause.SERVICE)
     tx.add(
@@ -61,7 +62,7 @@ def fail_gate(
 ) -> None:
     """A check of landed work fails on `main`: what broke becomes a task of this phase."""
     phase = tx.get_one(Phase, phase_id)
-    if phase.status is not PhaseStatus.IN_PROGRESS:
+    if not _is_built(tx, phase):
         return
     phase.gate_failures += 1
     red = [check for check in checks if not check.green]
@@ -78,6 +79,18 @@ def fail_gate(
         level=Level.WARNING,
         phase=phase,
         data={"commands": [check.command for check in red]},
+    )
+
+
+def _is_built(tx: Session, phase: Phase) -> bool:
+    """Whether the phase still is what was proved: another proof may have ended before."""
+    unfinished = select(Feature.id).where(
+        Feature.phase_id == phase.id, Feature.status != FeatureStatus.COMPLETED
+    )
+    return (
+        phase.status is PhaseStatus.IN_PROGRESS
+        and phase.rework_reason is None
+        and tx.scalar(unfinished.limit(1)) is None
     )
 
 

@@ -31,7 +31,15 @@ class Landing:
 def begin_landing(tx: Session, feature_id: int) -> Landing | None:
     """Take a finished feature into the queue; None when it is not finished any more."""
     feature = tx.get_one(Feature, feature_id)
-    if feature.status is FeatureStatus.COMPLETED or feature.good_commit is None:
+    unfinished = select(Task.id).where(
+        Task.feature_id == feature_id,
+        Task.status.not_in((TaskStatus.PASSING, TaskStatus.SKIPPED)),
+    )
+    if (
+        feature.status is FeatureStatus.COMPLETED
+        or feature.good_commit is None
+        or tx.scalar(unfinished.limit(1)) is not None
+    ):
         return None
     if feature.status is not FeatureStatus.LANDING:
         move(feature, FeatureStatus.LANDING, by=Cause.SERVICE)
