@@ -62,7 +62,7 @@ class FeatureView:
     priority: int
     position: int
     waits_for: int  # features that have not landed yet
-    passing: int  # its tasks that pass; 0 where a person left its landing out
+    passing: int  # above 0: tasks of it pass, and no person left its landing out
     resume_run_id: int | None
 
 
@@ -192,6 +192,7 @@ Order = (
 )
 
 ACTIVE = (RunStatus.QUEUED, RunStatus.STARTING, RunStatus.WORKING)
+NOT_ENDED = (*ACTIVE, RunStatus.WAITING)
 _MOVING = (ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 
 

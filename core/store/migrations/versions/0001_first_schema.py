@@ -101,6 +101,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_usage_totals_project_id')),
     sa.PrimaryKeyConstraint('project_id', 'dimension', 'key', name=op.f('pk_usage_totals'))
     )
+    with op.batch_alter_table('usage_totals', schema=None) as batch_op:
+        batch_op.create_index('ix_usage_totals_dimension_key', ['dimension', 'key'], unique=False)
+
     op.create_table('features',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -167,7 +170,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_runs'))
     )
     with op.batch_alter_table('runs', schema=None) as batch_op:
-        batch_op.create_index('ix_runs_active', ['project_id'], unique=False, sqlite_where=sa.text("status != 'ended'"), postgresql_where=sa.text("status != 'ended'"))
+        batch_op.create_index(batch_op.f('ix_runs_feature_id'), ['feature_id'], unique=False)
+        batch_op.create_index('ix_runs_status_project_kind', ['status', 'project_id', 'kind'], unique=False)
 
     op.create_table('agent_processes',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -182,6 +186,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], name=op.f('fk_agent_processes_run_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_agent_processes'))
     )
+    with op.batch_alter_table('agent_processes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_agent_processes_run_id'), ['run_id'], unique=False)
+
     op.create_table('plans',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -212,7 +219,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_questions'))
     )
     with op.batch_alter_table('questions', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_questions_project_id'), ['project_id'], unique=False)
+        batch_op.create_index('ix_questions_project_delivered', ['project_id', 'delivered'], unique=False)
+        batch_op.create_index(batch_op.f('ix_questions_run_id'), ['run_id'], unique=False)
 
     op.create_table('tasks',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -256,7 +264,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tasks', schema=None) as batch_op:
         batch_op.create_index('ix_tasks_feature_status', ['feature_id', 'status'], unique=False)
-        batch_op.create_index('ix_tasks_open', ['phase_id', 'status'], unique=False, sqlite_where=sa.text("status IN ('pending', 'in_progress', 'stuck')"), postgresql_where=sa.text("status IN ('pending', 'in_progress', 'stuck')"))
+        batch_op.create_index('ix_tasks_phase_status', ['phase_id', 'status'], unique=False)
+        batch_op.create_index(batch_op.f('ix_tasks_run_id'), ['run_id'], unique=False)
 
     op.create_table('evidence',
     sa.Column('id', sa.Integer(), nullable=False),
