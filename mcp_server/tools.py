@@ -203,13 +203,12 @@ class Toolbox:
         parts = self._parts
         try:
             async with asyncio.timeout(parts.rules.ask_wait.total_seconds()):
-                while True:
-                    seen = parts.wake.count
-                    if await parts.store.read(questions.answered, question):
-                        return await parts.store.run(questions.take_answer, question)
-                    await parts.wake.wait(seen)
+                seen = parts.wake.count
+                while not await parts.store.read(questions.answered, question):
+                    seen = await parts.wake.wait(seen)
         except TimeoutError:
             return None
+        return await parts.store.run(questions.take_answer, question)  # taken is delivered
 
     async def plan_submit(self, call: ToolCall) -> ToolReply:
         run_id = await self._run_of(call)

@@ -132,9 +132,10 @@ def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: d
     had, waiting = _had(tx, run_id), _waiting(tx, run)
     if not had:
         return Claimed(None, 0)
+    beside = _at_work_beside(tx, run)
     taken = orders.batch_with(
         view(had[0]),
-        orders.ready_tasks(waiting, now),
+        [t for t in orders.ready_tasks(waiting, now) if not orders.clashes(t, beside)],
         taken=len(had),
         batch=batch,
         model=run.model,
@@ -155,6 +156,18 @@ def _had(tx: Session, run_id: int) -> list[Task]:
             select(Task).join(RunTask, RunTask.task_id == Task.id).where(RunTask.run_id == run_id)
         )
     )
+
+
+def _at_work_beside(tx: Session, run: Run) -> list[orders.TaskView]:
+    """Tasks that other agents of the phase work on."""
+    at_work = tx.scalars(
+        select(Task).where(
+            Task.phase_id == run.phase_id,
+            Task.status == TaskStatus.IN_PROGRESS,
+            Task.feature_id != run.feature_id,
+        )
+    )
+    return [view(task) for task in at_work]
 
 
 def _waiting(tx: Session, run: Run) -> list[orders.TaskView]:
