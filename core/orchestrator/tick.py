@@ -149,7 +149,7 @@ class Orchestrator:
                     self._start_run(project_id, place, run, group)
             case orders.StopRun():
                 self._start(
-                    group, (project_id, "stop", order.run_id), self._runner.stop(order.run_id)
+                    group, (project_id, "stop", order.run_id), self._worker.stop(order.run_id)
                 )
             case orders.Requeue():
                 self._start(
