@@ -263,10 +263,15 @@ def _plan_argument(arguments: Mapping[str, object]) -> object:
     plan = arguments.get("plan", arguments)
     if isinstance(plan, str):
         try:
-            return json.loads(plan)
-        except json.JSONDecodeError:
+            return _storable(json.loads(plan))
+        except (json.JSONDecodeError, RecursionError):
             return plan
     return plan
+
+
+def _storable(value: Any) -> Any:
+    """The same without lone surrogates, which JSON can say and no file or table can hold."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def validation_problems(error: ValidationError) -> tuple[str, ...]:
@@ -280,7 +285,7 @@ def validation_problems(error: ValidationError) -> tuple[str, ...]:
 def _checked(arguments: type[_Arguments], handler: Handler) -> Handler:
     async def checked(call: ToolCall) -> ToolReply:
         try:
-            return await handler(call)
+            return await handler(ToolCall(call.process_id, _storable(call.arguments)))
         except ValidationError as error:
             return ToolReply("; ".join(validation_problems(error)), refused=True)
         except AutocoderError as error:

@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 
 @cache
-def _migrated() -> bytes:
+def migrated() -> bytes:
+    """The content of a migrated, empty database file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.sqlite"
         migrations.upgrade(path)
@@ -31,7 +32,7 @@ class Database:
     def __init__(self) -> None:
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(":memory:", check_same_thread=False)
-            connection.deserialize(_migrated())
+            connection.deserialize(migrated())
             connection.isolation_level = None
             connection.execute("PRAGMA foreign_keys=ON")
             return connection

@@ -18,10 +18,12 @@ from core.operations import journal
 from core.store.session import Store
 from core.store.tables import AccountWindow, JournalEntry
 from tests.unit.operations.build import NOW
+from tests.unit.operations.database import migrated
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    (tmp_path / "autocoder.sqlite").write_bytes(migrated())
     made = Store(tmp_path / "autocoder.sqlite")
     yield made
     await made.close()
