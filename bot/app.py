@@ -194,10 +194,16 @@ async def _practice(gateway: Gateway, marker: str) -> AsyncIterator[None]:
 def _need_git() -> None:
     found = git_version()
     if found is None:
-        raise MissingProgram("git is not installed.", hint="Install it: apt-get install git.")
+        raise MissingProgram(
+            "git is not installed, or does not tell its version.",
+            hint="Install it: apt-get install git.",
+        )
     if found < WANTED_GIT:
         have, want = (".".join(map(str, version)) for version in (found, WANTED_GIT))
-        raise HostUnfit(f"git {have} is too old; {want} or newer is wanted.")
+        raise HostUnfit(
+            f"git {have} is too old; {want} or newer is wanted.",
+            hint="Install a newer one, on Debian 12 or later: apt-get install git.",
+        )
 
 
 def _need_credential(settings: Settings) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import select
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
 from importlib.resources import files
+from io import FileIO
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +27,8 @@ from bot.terminal.view import View
 from core.domain.names import parse_name
 from core.domain.spec import SPEC_LIMIT, digest, name_from, read_spec
 from core.errors import AutocoderError, BadSpec, HostUnfit, InputError
+
+_SPEC_SECONDS = 10  # a spec may come through a pipe
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; wins over AUTOCODER_HOME.")]
 
@@ -120,14 +125,30 @@ def _practice_only(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _content(path: Path) -> bytes:
+    """At most a byte more than a spec may have; a pipe that gives nothing is not waited for."""
     try:
-        with path.open("rb") as file:
-            return file.read(SPEC_LIMIT + 1)
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0) as file:
+            return _read_all(file, path)
     except OSError as error:
         raise BadSpec(
             f"The spec {path} cannot be read: {error.strerror}.",
             hint="Give the path of a Markdown file.",
         ) from error
+
+
+def _read_all(file: FileIO, path: Path) -> bytes:
+    content = b""
+    until = time.monotonic() + _SPEC_SECONDS
+    while len(content) <= SPEC_LIMIT:
+        piece = file.read(SPEC_LIMIT + 1 - len(content))
+        if piece == b"":
+            break
+        content += piece or b""
+        if time.monotonic() > until:
+            raise BadSpec(f"The spec {path} did not end within {_SPEC_SECONDS} seconds.")
+        if piece is None:
+            select.select([file], [], [], 0.2)
+    return content
 
 
 def _money(text: str) -> Decimal:
@@ -151,7 +172,10 @@ def _travel(prepare: Callable[[], tuple[Settings, Errand]]) -> None:
 async def _journey(settings: Settings, errand: Errand) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signals.append(signal.SIGHUP)
+    for number in signals:
         loop.add_signal_handler(number, stop.set)
     view: View = open_view(stop.set, os.environ)
     trouble: AutocoderError | None = None
@@ -162,6 +186,9 @@ async def _journey(settings: Settings, errand: Errand) -> int:
         trouble = _first(group)
     finally:
         await view.close()
+        for number in signals:  # all is tidied up: a late one would only spoil the exit status
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
     return _complain(trouble) if trouble else result
 
 
