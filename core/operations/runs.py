@@ -324,6 +324,18 @@ def _settle_planner(tx: Session, run: Run, ended: RunEnd, policy: Policy, *, now
         _rework_without_planner(tx, project, phase)
 
 
+def block_at_planner(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
+    """Block a project whose planner gives up, with what its last run ended with."""
+    words = tx.scalars(
+        select(Run.words)
+        .where(Run.project_id == project_id, Run.kind == AgentKind.PLANNER)
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).first()
+    last = " ".join((words or "").split())[:300]
+    projects.block(tx, project_id, f"{reason} The last: {last}" if last else reason, now=now)
+
+
 def _rework_without_planner(tx: Session, project: Project, phase: Phase) -> None:
     reason = phase.rework_reason or ""
     checks = project.checks or list(

@@ -13,7 +13,7 @@ from core.domain import orders
 from core.domain.lifecycle import Cause
 from core.domain.orders import Limits, Order, Snapshot
 from core.errors import AutocoderError, StorageFailed
-from core.operations import features, projects, snapshots, spending, tasks
+from core.operations import features, projects, runs, snapshots, spending, tasks
 from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
 from core.operations.spending import Caps
@@ -172,7 +172,9 @@ class Orchestrator:
                     now=parts.clock(),
                 )  # fmt: skip
             case orders.Block():
-                await parts.store.run(projects.block, project_id, order.reason, now=parts.clock())
+                await parts.store.run(
+                    runs.block_at_planner, project_id, order.reason, now=parts.clock()
+                )
             case orders.FinishProject():
                 self._start(group, (project_id, "finish"), self._lander.finish(project_id))
             case _:
