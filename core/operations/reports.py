@@ -34,14 +34,18 @@ from core.store import tables
 def load(
     tx: Session, project_id: int, *, upstream: str, parallel: int, with_evidence: bool
 ) -> Report:
-    """Read a project whole; `with_evidence` for the report, without for the board."""
+    """Read a project whole; `with_evidence` for the report, without for the board.
+
+    The board holds the plan only while it waits for its approval.
+    """
     project = tx.get_one(tables.Project, project_id)
     window = tx.get(tables.AccountWindow, upstream)
     costs = _costs(tx, project_id)
     tasks = _tasks(tx, project_id, costs, with_evidence)
     runs = _runs(tx, project_id)
     agents = {run.feature_id: run.agent for run in runs if run.feature_id}
-    plan = latest_plan(tx, project_id)
+    wanted = with_evidence or project.status is ProjectStatus.AWAITING_APPROVAL
+    plan = latest_plan(tx, project_id) if wanted else None  # large, and read again at each look
     return Report(
         id=project.id,
         name=project.name,
@@ -165,6 +169,9 @@ def _phases(
         .tuples()
         .all()
     )
+    statuses: dict[int, list[TaskStatus]] = {}
+    for task in tasks:
+        statuses.setdefault(phase_of[task.feature_id], []).append(task.status)
     approved = {
         row.subject_id: row
         for row in tx.scalars(
@@ -188,7 +195,7 @@ def _phases(
             description=row.description,
             status=row.status,
             base_commit=row.base_commit,
-            counts=count(t.status for t in tasks if phase_of[t.feature_id] == row.id),
+            counts=count(statuses.get(row.id, ())),
             cost_usd=costs.get((Dimension.PHASE, str(row.id)), Decimal(0)),
             approved_by=approved[row.id].decided_by if row.id in approved else None,
             approved_at=approved[row.id].decided_at if row.id in approved else None,
@@ -204,6 +211,9 @@ def _features(
     costs: Costs,
     agents: dict[int, str],
 ) -> tuple[FeatureLine, ...]:
+    statuses: dict[int, list[TaskStatus]] = {}
+    for task in tasks:
+        statuses.setdefault(task.feature_id, []).append(task.status)
     waits: dict[int, list[int]] = {}
     edges = select(tables.FeatureDependency).join(
         tables.Feature, tables.Feature.id == tables.FeatureDependency.feature_id
@@ -229,7 +239,7 @@ def _features(
             branch=row.branch,
             depends_on=tuple(sorted(waits.get(row.id, ()))),
             landed_commit=row.landed_commit,
-            counts=count(t.status for t in tasks if t.feature_id == row.id),
+            counts=count(statuses.get(row.id, ())),
             cost_usd=costs.get((Dimension.FEATURE, str(row.id)), Decimal(0)),
             agent=agents.get(row.id),
         )
