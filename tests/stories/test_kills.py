@@ -190,7 +190,7 @@ def test_killed_program_with_practice_model(tmp_path: Path, after: float) -> Non
     proofs.stranger_can_use_it(story)
 
 
-@pytest.mark.parametrize("requests", [2, 8])
+@pytest.mark.parametrize("requests", [pytest.param(2, marks=pytest.mark.slow), 8])
 def test_ctrl_c(world: MakeWorld, requests: int, undisturbed: dict[str, str]) -> None:
     story = world(house())
     program = story.start()

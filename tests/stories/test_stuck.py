@@ -38,6 +38,7 @@ def test_retry_with_another_model(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_guide(world: MakeWorld) -> None:
     hint = "The answer is: «right», not 'wrong'; $(echo) `it`"
     work = Work("answer", (), CHECKS, (Case(RIGHT, notes=hint), Case(LOST)))
@@ -63,6 +64,7 @@ def test_skip_leaves_out_what_builds_on_it(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_skipping_by_itself(world: MakeWorld) -> None:
     pieces = (Piece("Answers", (Work("answer", LOST, CHECKS), honest("other"))),)
     story = world(play(pieces))
@@ -72,6 +74,7 @@ def test_skipping_by_itself(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_end_of_input_at_a_stuck_task(world: MakeWorld) -> None:
     work = Work("answer", (), CHECKS, (Case(RIGHT, attempts=1), Case(LOST)))
     story = world(play(alone(work)))
@@ -143,6 +146,7 @@ def test_a_conflict_is_resolved(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_left_over_markers_are_refused(world: MakeWorld) -> None:
     scenario = play(CONFLICT)
     scenario.tasks.update(bring_up(Case((passing(), *BOTH.steps))))
