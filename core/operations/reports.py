@@ -165,9 +165,7 @@ def _phases(
             select(tables.Feature.id, tables.Feature.phase_id).where(
                 tables.Feature.project_id == project_id
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     statuses: dict[int, list[TaskStatus]] = {}
     for task in tasks:
