@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from core.store.session import Store
 from mcp_server.tools import Toolbox
 
 ANTHROPIC = "https://api.anthropic.com"
+_SWITCH_S = 0.0005  # a thread that reads the database holds up the event loop by this, not 5 ms
 
 
 def host_probes() -> Probes:
@@ -87,6 +89,7 @@ def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int
 async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIterator[App]:
     """Everything wired and running but the orchestrator's loop; all of it ends with the block."""
     practice = settings.model is ModelSource.PRACTICE
+    sys.setswitchinterval(_SWITCH_S)
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.home))
         _need_git()

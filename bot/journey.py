@@ -35,7 +35,8 @@ from core.store.tables import JournalEntry
 
 SCRIPTED_ANSWERS = 2  # how often a demo answers at one stuck task
 
-_LOOK_S = 0.1  # between two looks at the whole project
+_GLANCE_S = 0.1  # between two looks at whether something happened
+_LOOK_S = 0.5  # between two looks at the whole project when nothing did
 INITIALIZER = (
     "Build what `app_spec.txt` beside this file says.\n\n"
     "autocoder plans it in phases, features and tasks, has agents do the tasks, proves each by its"
@@ -100,13 +101,11 @@ class Journey:
                 ended = await self._step(board, seen)
                 if ended is not None:
                     return ended
-                await self._wait(seen)
-                # A board costs milliseconds, a large project's more: many changes make one.
-                rest = min(max(_LOOK_S, 4 * took), 1) - (loop.time() - begun)
-                if rest > 0:
-                    await self._first(rest, self._stop.wait())
-                if self._stop.is_set():
-                    return Exit.INTERRUPTED
+                while not await self._worth_a_look(seen, begun, took):
+                    if self._stop.is_set():
+                        return Exit.INTERRUPTED
+                    seen = wake.count
+                    self._view.update(board, self._app.orchestrator.activity)
         finally:
             if self._answering is not None:
                 self._answering[1].cancel()
@@ -165,6 +164,28 @@ class Journey:
             return None
         self._scripted_at[number] += 1
         return answer
+
+    async def _worth_a_look(self, seen: int, begun: float, took: float) -> bool:
+        """Wait for a change; whether it asks for a whole board, the last one having been `begun`.
+
+        A board costs milliseconds (`took` seconds), a large project's more. All that a person
+        must know soon is in the journal; what only counts up, such as money, may wait a little.
+        """
+        loop = asyncio.get_running_loop()
+        glanced = loop.time()
+        await self._wait(seen)
+        rest = min(max(_GLANCE_S, 4 * took), 1) - (loop.time() - glanced)
+        if rest > 0:
+            await self._first(rest, self._stop.wait())
+        if self._stop.is_set():
+            return False
+        answered = self._answering is not None and self._answering[1].done()
+        return (
+            answered
+            or loop.time() - begun >= _LOOK_S
+            or self._app.orchestrator.idle(self._project.id)
+            or await self._parts.store.read(_last_entry) != self._seen_entry
+        )
 
     async def _wait(self, seen: int) -> None:
         """Until something changes, the person stops or nothing is left; at most a second."""
