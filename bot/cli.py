@@ -28,6 +28,7 @@ from core.domain.names import parse_name
 from core.domain.spec import SPEC_LIMIT, digest, name_from, read_spec
 from core.errors import AutocoderError, BadSpec, HostUnfit, InputError
 
+_LEAST_BUDGET = Decimal("0.000001")  # USD; less is not counted
 _SPEC_SECONDS = 10  # a spec may come through a pipe
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; wins over AUTOCODER_HOME.")]
@@ -156,8 +157,11 @@ def _money(text: str) -> Decimal:
         amount = Decimal(text.strip().removeprefix("$"))
     except InvalidOperation:
         amount = Decimal(0)
-    if not amount.is_finite() or not 0 < amount <= 1_000_000:
-        raise InputError(f"--budget {text[:40]!r} is no amount.", hint="Give USD above 0: 12.50.")
+    if not amount.is_finite() or not _LEAST_BUDGET <= amount <= 1_000_000:
+        raise InputError(
+            f"--budget {text[:40]!r} is no amount.",
+            hint="Give USD above 0, at most 1,000,000: 12.50.",
+        )
     return amount
 
 
