@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from random import Random
 
 from sqlalchemy import select
@@ -327,9 +328,8 @@ class Person:
         )
         for question in found if world.calm else found[:1]:
             world.db.do(questions.answer, question, "yes", by="p", now=world.now)
-            assert not world.allowed(
-                lambda q=question: world.db.do(questions.answer, q, "no", by="e", now=world.now)  # type: ignore[misc]
-            )
+            again = partial(questions.answer, question_id=question, text="no", by="e")
+            assert not world.allowed(partial(world.db.do, again, now=world.now))
 
     def _go_on(self) -> None:
         """Money, and what is blocked or paused goes on."""
@@ -361,11 +361,8 @@ class Person:
                 self._retry(task)
         else:
             for task in dice.sample(found := self._tasks(*TaskStatus), min(1, len(found))):
-                world.allowed(
-                    lambda t=task: world.db.do(  # type: ignore[misc]
-                        tasks.guide, t, "hint", by="p", max_attempts=MAX_ATTEMPTS, now=world.now
-                    )
-                )
+                guide = partial(tasks.guide, task_id=task, text="hint", by="p", now=world.now)
+                world.allowed(partial(world.db.do, guide, max_attempts=MAX_ATTEMPTS))
 
 
 def pass_time(world: World) -> None:

@@ -227,11 +227,15 @@ def _ranks_are_right(tx: Session, project: int) -> None:
 @pytest.mark.parametrize("first", range(0, 10, 2))
 def test_small_worlds(first: int) -> None:
     for seed in range(first, first + 2):
-        live(seed, 50).db.close()
+        world = live(seed, 50)
+        assert world.status() is ProjectStatus.COMPLETED
+        world.db.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1000, 1400, 20))
 def test_larger_worlds(first: int) -> None:
     for seed in range(first, first + 20):
-        live(seed, 150).db.close()
+        world = live(seed, 150)
+        assert world.status() is ProjectStatus.COMPLETED
+        world.db.close()

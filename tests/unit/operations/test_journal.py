@@ -31,11 +31,13 @@ def told(site: Site) -> Site:
     site.done(1)
     for n, words in enumerate(["plain", "“quotes” 🙂", "a\nb\0c", ""]):
         site.db.do(
-            lambda tx, n=n, words=words: journal.record(  # type: ignore[misc]
-                tx, Event.CHECK_FAILED, words, now=NOW + timedelta(microseconds=n),
-                project=tx.get_one(Project, site.project), data={"n": n, "deep": {"ü": [1, None]}},
-            )
-        )  # fmt: skip
+            journal.record,
+            Event.CHECK_FAILED,
+            words,
+            now=NOW + timedelta(microseconds=n),
+            project=site.db.ask(lambda tx: tx.get_one(Project, site.project)),
+            data={"n": n, "deep": {"ü": [1, None]}},
+        )
     return site
 
 

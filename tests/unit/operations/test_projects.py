@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
-from core.domain.orders import Block, next_orders
+from core.domain.orders import Block, StartRun, next_orders
 from core.errors import InputError, StateError
 from core.operations import features, projects, spending
 from core.operations.projects import ProjectRef
@@ -79,7 +79,9 @@ def test_going_on_counts_anew_what_led_to_the_block(site: Site) -> None:
 def test_three_runs_without_a_plan_block_and_three_more_after_going_on(site: Site) -> None:
     for _round in range(2):
         for _ in range(3):
-            site.end(site.begin(next_orders(site.look())[0].kind), GIVEN_UP)  # type: ignore[union-attr]
+            (order,) = next_orders(site.look())
+            assert isinstance(order, StartRun)
+            site.end(site.begin(order.kind), GIVEN_UP)
         (order,) = next_orders(site.look())
         assert isinstance(order, Block)
         site.db.do(projects.block, site.project, order.reason, now=NOW)

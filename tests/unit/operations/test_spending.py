@@ -1,12 +1,15 @@
 """Money: counted once, summed right, refused at the door (DESIGN.md §8)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
 
 from core.domain.money import Dimension, MessageUsage, Price, Tokens, to_micro
 from core.operations import projects, spending
@@ -50,6 +53,23 @@ def test_a_message_counts_once_per_process(site: Site) -> None:
     assert (whole.messages, whole.micro_usd) == (2, 20_000)
 
 
+COLUMNS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+
+
+def _sums(tx: Session, column: Any) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The rows summed by the database itself."""
+    return tx.execute(
+        select(
+            column,
+            func.count(),
+            func.sum(UsageEntry.assumed_micro_usd),
+            func.coalesce(func.sum(UsageEntry.micro_usd), 0),
+            func.count() - func.count(UsageEntry.micro_usd),
+            *(func.sum(getattr(UsageEntry, name)) for name in COLUMNS),
+        ).group_by(column)
+    ).all()
+
+
 def test_the_sums_are_the_sums_of_the_rows(site: Site) -> None:
     dice = Random(5)
     site.build({"a": (task("1"), task("2")), "b": (task("3"),)})
@@ -61,36 +81,21 @@ def test_the_sums_are_the_sums_of_the_rows(site: Site) -> None:
                 usd = dice.choice(["0.0000013", "0.01", None])
                 book(site, process, message(f"m{n}", dice.randint(0, 99), dice.choice("ab")), usd)
             site.end(run, GIVEN_UP)
-    columns = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
     for dimension, column in (
         (Dimension.PROJECT, UsageEntry.project_id), (Dimension.RUN, UsageEntry.run_id),
         (Dimension.TASK, UsageEntry.task_id), (Dimension.FEATURE, UsageEntry.feature_id),
         (Dimension.PHASE, UsageEntry.phase_id), (Dimension.MODEL, UsageEntry.model),
         (Dimension.KIND, UsageEntry.kind), (Dimension.DAY, func.date(UsageEntry.at)),
     ):  # fmt: skip
-        sums = site.db.ask(
-            lambda tx, column=column: tx.execute(  # type: ignore[misc]
-                select(
-                    column,
-                    func.count(),
-                    func.sum(UsageEntry.assumed_micro_usd),
-                    func.coalesce(func.sum(UsageEntry.micro_usd), 0),
-                    func.count() - func.count(UsageEntry.micro_usd),
-                    *(func.sum(getattr(UsageEntry, name)) for name in columns),
-                ).group_by(column)
-            ).all()
-        )
+        sums = site.db.do(_sums, column)
         assert sums
         for key, *wanted in sums:
             row = total(site, dimension, key)
             assert row is not None, (dimension, key)
             assert [row.messages, row.assumed_micro_usd, row.micro_usd, row.unpriced_messages,
-                    *(getattr(row, name) for name in columns)] == wanted  # fmt: skip
-        rows = site.db.ask(
-            lambda tx, d=dimension: tx.scalar(  # type: ignore[misc]
-                select(func.count()).where(UsageTotal.dimension == d)
-            )
-        )
+                    *(getattr(row, name) for name in COLUMNS)] == wanted  # fmt: skip
+        counting = select(func.count()).where(UsageTotal.dimension == dimension)
+        rows = site.db.do(Session.scalar, counting)
         assert rows == len(sums)
 
 

@@ -1,5 +1,7 @@
 """First words: constants for coders, the reasons of people for planners."""
 
+from typing import Any
+
 import pytest
 
 from core.orchestrator import briefing
@@ -18,11 +20,11 @@ def test_answers_reach_a_coder_word_by_word(takes_over: bool) -> None:
     assert "task_get_next" in words
 
 
-def planner(**given: object) -> str:
-    plain: dict[str, object] = {
+def planner(**given: Any) -> str:
+    plain: dict[str, Any] = {
         "resumed": False, "replan_reason": None, "rework_reason": None, "phase": None, "plan": None,
     }  # fmt: skip
-    return briefing.for_planner(**{**plain, **given})  # type: ignore[arg-type]
+    return briefing.for_planner(**{**plain, **given})
 
 
 def test_a_planner_hears_what_is_wanted() -> None:
