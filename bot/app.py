@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ from mcp_server.tools import Toolbox
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 ANTHROPIC = "https://api.anthropic.com"
+_SWITCH_S = 0.0005  # a thread that reads the database holds up the event loop by this, not 5 ms
 
 
 def host_probes() -> Probes:
@@ -112,6 +114,7 @@ def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int
 async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIterator[App]:
     """Everything wired and running but the orchestrator's loop; all of it ends with the block."""
     practice = settings.model is ModelSource.PRACTICE
+    sys.setswitchinterval(_SWITCH_S)
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.home))
         _need_git()
@@ -220,10 +223,16 @@ async def _practice(gateway: Gateway, marker: str) -> AsyncIterator[None]:
 def _need_git() -> None:
     found = git_version()
     if found is None:
-        raise MissingProgram("git is not installed.", hint="Install it: apt-get install git.")
+        raise MissingProgram(
+            "git is not installed, or does not tell its version.",
+            hint="Install it: apt-get install git.",
+        )
     if found < WANTED_GIT:
         have, want = (".".join(map(str, version)) for version in (found, WANTED_GIT))
-        raise HostUnfit(f"git {have} is too old; {want} or newer is wanted.")
+        raise HostUnfit(
+            f"git {have} is too old; {want} or newer is wanted.",
+            hint="Install a newer one, on Debian 12 or later: apt-get install git.",
+        )
 
 
 def _need_credential(settings: Settings) -> None:

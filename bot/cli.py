@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import select
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
 from importlib.resources import files
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +29,9 @@ from core.errors import AutocoderError, BadSpec, HostUnfit, InputError
 # busy host, and a second `serve` shall say at once who holds the home.
 if TYPE_CHECKING:
     from bot.journey import Errand
+
+_LEAST_BUDGET = Decimal("0.000001")  # USD; less is not counted
+_SPEC_SECONDS = 10  # a spec may come through a pipe
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; wins over AUTOCODER_HOME.")]
 
@@ -158,9 +164,10 @@ def _practice_only(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _content(path: Path) -> bytes:
+    """At most a byte more than a spec may have; a pipe that gives nothing is not waited for."""
     try:
-        with path.open("rb") as file:
-            return file.read(SPEC_LIMIT + 1)
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0) as file:
+            return _read_all(file, path)
     except OSError as error:
         raise BadSpec(
             f"The spec {path} cannot be read: {error.strerror}.",
@@ -168,13 +175,31 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
+def _read_all(file: FileIO, path: Path) -> bytes:
+    content = b""
+    until = time.monotonic() + _SPEC_SECONDS
+    while len(content) <= SPEC_LIMIT:
+        piece = file.read(SPEC_LIMIT + 1 - len(content))
+        if piece == b"":
+            break
+        content += piece or b""
+        if time.monotonic() > until:
+            raise BadSpec(f"The spec {path} did not end within {_SPEC_SECONDS} seconds.")
+        if piece is None:
+            select.select([file], [], [], 0.2)
+    return content
+
+
 def _money(text: str) -> Decimal:
     try:
         amount = Decimal(text.strip().removeprefix("$"))
     except InvalidOperation:
         amount = Decimal(0)
-    if not amount.is_finite() or not 0 < amount <= 1_000_000:
-        raise InputError(f"--budget {text[:40]!r} is no amount.", hint="Give USD above 0: 12.50.")
+    if not amount.is_finite() or not _LEAST_BUDGET <= amount <= 1_000_000:
+        raise InputError(
+            f"--budget {text[:40]!r} is no amount.",
+            hint="Give USD above 0, at most 1,000,000: 12.50.",
+        )
     return amount
 
 
@@ -193,7 +218,10 @@ async def _journey(settings: Settings, errand: "Errand") -> int:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signals.append(signal.SIGHUP)
+    for number in signals:
         loop.add_signal_handler(number, stop.set)
     view: View = open_view(stop.set, os.environ)
     trouble: AutocoderError | None = None
@@ -204,6 +232,9 @@ async def _journey(settings: Settings, errand: "Errand") -> int:
         trouble = _first(group)
     finally:
         await view.close()
+        for number in signals:  # all is tidied up: a late one would only spoil the exit status
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
     return _complain(trouble) if trouble else result
 
 

@@ -1,5 +1,6 @@
 """The data folder: exactly one autocoder works in it."""
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from core.errors import HomeHeld, InputError
+from core.errors import AutocoderError, HomeHeld, InputError, StorageFailed
 
 _LOCK = "lock"
 _SOCKET_ROOM = 40  # bytes left of a unix socket's 107 for its own name
@@ -33,10 +34,7 @@ def held(home: Path) -> Iterator[None]:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise InputError(
-            f"The folder {home} cannot be used: {error.strerror}.",
-            hint="Give another one with --home, or make this one writable.",
-        ) from error
+        raise _unusable(home, error) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,8 +44,11 @@ def held(home: Path) -> Iterator[None]:
             raise HomeHeld(
                 f"Another autocoder (pid {holder or 'unknown'}) works in {home}.", pid=pid
             ) from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise _unusable(home, error) from error
         yield
     finally:
         os.close(lock)
@@ -58,10 +59,22 @@ def runtime_folder(home: Path) -> Iterator[Path]:
     """A private folder whose path is short enough for unix sockets."""
     inside = home / "run"
     if len(os.fsencode(inside)) + _SOCKET_ROOM <= 107:
-        inside.mkdir(mode=0o700, exist_ok=True)
-        for old in inside.iterdir():
-            old.unlink(missing_ok=True)
+        try:
+            inside.mkdir(mode=0o700, exist_ok=True)
+            for old in inside.iterdir():
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unusable(home, error) from error
         yield inside
     else:
         with tempfile.TemporaryDirectory(prefix="autocoder-") as folder:
             yield Path(folder)
+
+
+def _unusable(home: Path, error: OSError) -> AutocoderError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFailed(f"The disk of {home} is full.")
+    return InputError(
+        f"The folder {home} cannot be used: {error.strerror}.",
+        hint="Give another one with --home, or make this one writable.",
+    )

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import report as reporting
-from bot.answers import chosen
 from bot.app import App, open_app
+from bot.decisions import PERSON, Decisions
 from bot.exits import Exit
 from bot.settings import Settings
 from bot.terminal.view import (
@@ -26,18 +26,17 @@ from bot.terminal.view import (
     StuckPrompt,
     View,
 )
-from core.domain.lifecycle import ApprovalKind, Cause, ProjectStatus, TaskStatus
+from core.domain.lifecycle import ApprovalKind, ProjectStatus, TaskStatus
 from core.domain.report import ApprovalLine, Report
-from core.errors import AutocoderError, InputError, StateError
-from core.operations import approvals, projects, questions, reports, tasks
+from core.errors import AutocoderError
+from core.operations import projects, questions, reports
 from core.operations.projects import ProjectRef
-from core.operations.questions import OpenQuestion
 from core.store.tables import JournalEntry
 
 SCRIPTED_ANSWERS = 2  # how often a demo answers at one stuck task
 
-PERSON = "web:local"
-_LOOK_S = 0.1  # between two looks at the whole project
+_GLANCE_S = 0.1  # between two looks at whether something happened
+_LOOK_S = 0.5  # between two looks at the whole project when nothing did
 INITIALIZER = (
     "Build what `app_spec.txt` beside this file says.\n\n"
     "autocoder plans it in phases, features and tasks, has agents do the tasks, proves each by its"
@@ -69,6 +68,7 @@ class Journey:
         self._errand = errand
         self._project = project
         self._view = view
+        self._decisions = Decisions(app.parts, view)
         self._stop = stop
         self._seen_entry = 0
         self._answering: tuple[Prompt, asyncio.Task[str | None]] | None = None
@@ -88,22 +88,20 @@ class Journey:
                 if board.status is ProjectStatus.COMPLETED:
                     self._finish(board)
                     return Exit.COMPLETED
-                ended = await self._step(board)
+                ended = await self._step(board, seen)
                 if ended is not None:
                     return ended
-                await self._wait(seen)
-                # A board costs milliseconds, a large project's more: many changes make one.
-                rest = min(max(_LOOK_S, 4 * took), 1) - (loop.time() - begun)
-                if rest > 0:
-                    await self._first(rest, self._stop.wait())
-                if self._stop.is_set():
-                    return Exit.INTERRUPTED
+                while not await self._worth_a_look(seen, begun, took):
+                    if self._stop.is_set():
+                        return Exit.INTERRUPTED
+                    seen = wake.count
+                    self._view.update(board, self._app.orchestrator.activity)
         finally:
             if self._answering is not None:
                 self._answering[1].cancel()
 
-    async def _step(self, board: Report) -> Exit | None:
-        """Ask, decide, or see that nothing can go on."""
+    async def _step(self, board: Report, seen: int) -> Exit | None:
+        """Ask, decide, or see that nothing can go on; the board is of the wake count `seen`."""
         if self._answering is not None:
             put, answer = self._answering
             if not answer.done():
@@ -113,14 +111,14 @@ class Journey:
             if line is None:
                 await self._unfinished("The input ended.")
                 return Exit.UNFINISHED
-            await self._apply(put, line, board)
-            self._parts.wake.notify()
+            await self._decisions.apply(put, line, board)
+            self._app.orchestrator.hurry()
             return None
         prompt = await self._next_prompt(board)
         line = self._by_itself(prompt) if prompt is not None else None
         if prompt is not None and line is not None:
-            await self._apply(prompt, line, board)
-            self._parts.wake.notify()
+            await self._decisions.apply(prompt, line, board)
+            self._app.orchestrator.hurry()
             return None
         if prompt is not None and not self._errand.approve_all:
             asked = asyncio.create_task(self._view.ask(prompt, board))
@@ -128,7 +126,11 @@ class Journey:
             asked.add_done_callback(lambda _task: self._parts.wake.notify())
             return None
         orchestrator = self._app.orchestrator
-        if orchestrator.idle(self._project.id) and orchestrator.next_due(self._project.id) is None:
+        if (
+            self._parts.wake.count == seen  # else the board may not show what is asked since
+            and orchestrator.idle(self._project.id)
+            and orchestrator.next_due(self._project.id) is None
+        ):
             await self._unfinished(_why_idle(board))
             return Exit.UNFINISHED
         return None
@@ -152,6 +154,28 @@ class Journey:
             return None
         self._scripted_at[number] += 1
         return answer
+
+    async def _worth_a_look(self, seen: int, begun: float, took: float) -> bool:
+        """Wait for a change; whether it asks for a whole board, the last one having been `begun`.
+
+        A board costs milliseconds (`took` seconds), a large project's more. All that a person
+        must know soon is in the journal; what only counts up, such as money, may wait a little.
+        """
+        loop = asyncio.get_running_loop()
+        glanced = loop.time()
+        await self._wait(seen)
+        rest = min(max(_GLANCE_S, 4 * took), 1) - (loop.time() - glanced)
+        if rest > 0:
+            await self._first(rest, self._stop.wait())
+        if self._stop.is_set():
+            return False
+        answered = self._answering is not None and self._answering[1].done()
+        return (
+            answered
+            or loop.time() - begun >= _LOOK_S
+            or self._app.orchestrator.idle(self._project.id)
+            or await self._parts.store.read(_last_entry) != self._seen_entry
+        )
 
     async def _wait(self, seen: int) -> None:
         """Until something changes, the person stops or nothing is left; at most a second."""
@@ -216,92 +240,6 @@ class Journey:
                 return GatePrompt(approval, phase, diff)
             case _:
                 assert_never(approval.kind)
-
-    async def _apply(self, prompt: Prompt, line: str, board: Report) -> None:
-        word, _, rest = line.strip().partition(" ")
-        try:
-            match prompt:
-                case PlanPrompt() | GatePrompt():
-                    done = await self._decide(prompt, word.lower(), rest, board)
-                case StuckPrompt():
-                    done = await self._unstick(prompt, word.lower(), rest)
-                case QuestionPrompt():
-                    done = await self._answer(prompt.question, line)
-                case _:
-                    assert_never(prompt)
-            if done:
-                self._view.decided(prompt, line.strip())
-        except (InputError, StateError) as error:
-            self._view.complain(str(error), error.hint)
-
-    async def _decide(
-        self, prompt: PlanPrompt | GatePrompt, word: str, rest: str, board: Report
-    ) -> bool:
-        store, now = self._parts.store, self._parts.clock()
-        match word:
-            case "approve":
-                main = await self._parts.workspaces.head(self._project.slug)
-                await store.run(
-                    approvals.approve,
-                    prompt.approval.id,
-                    by=PERSON,
-                    main=main,
-                    max_attempts=self._parts.rules.max_attempts,
-                    now=now,
-                )
-                return True
-            case "reject":
-                await store.run(approvals.reject, prompt.approval.id, rest, by=PERSON, now=now)
-                return True
-            case "details":
-                self._view.details(prompt, board, await self._patch(prompt, board))
-                return False
-            case _:
-                raise InputError(
-                    f"{word[:40]!r} is no answer here.",
-                    hint="Type `approve`, `reject REASON` or `details`.",
-                )
-
-    async def _patch(self, prompt: PlanPrompt | GatePrompt, board: Report) -> str:
-        if isinstance(prompt, PlanPrompt):
-            return ""
-        base = prompt.phase.base_commit or board.first_commit or prompt.approval.version
-        return await self._parts.workspaces.diff(board.slug, base, prompt.approval.version)
-
-    async def _unstick(self, prompt: StuckPrompt, word: str, rest: str) -> bool:
-        store, rules, now = self._parts.store, self._parts.rules, self._parts.clock()
-        task = prompt.task.id
-        match word:
-            case "retry":
-                model = rest.strip().lower() or None
-                if model is not None and model not in rules.policy.chain:
-                    names = ", ".join(rules.policy.chain)
-                    raise InputError(
-                        f"{model[:40]!r} is no model of the chain.", hint=f"There are: {names}."
-                    )
-                await store.run(
-                    tasks.retry, task, model=model, by=PERSON,
-                    max_attempts=rules.max_attempts, now=now,
-                )  # fmt: skip
-            case "skip":
-                await store.run(tasks.skip, task, cause=Cause.PERSON, by=PERSON, now=now)
-            case "guide":
-                await store.run(
-                    tasks.guide, task, rest, by=PERSON, max_attempts=rules.max_attempts, now=now
-                )
-            case _:
-                raise InputError(
-                    f"{word[:40]!r} is no answer here.",
-                    hint="Type `retry`, `retry opus`, `skip` or `guide TEXT`.",
-                )
-        return True
-
-    async def _answer(self, question: OpenQuestion, line: str) -> bool:
-        await self._parts.store.run(
-            questions.answer, question.id, chosen(question.options, question.multiple, line),
-            by=PERSON, now=self._parts.clock(),
-        )  # fmt: skip
-        return True
 
     def _finish(self, board: Report) -> None:
         repository = self._parts.workspaces.project_path(board.slug)

@@ -4,6 +4,7 @@ Defaults, then `autocoder.toml` in the home, then `AUTOCODER_SECTION__KEY` of th
 The environment is read once, by `load`; nothing else in autocoder looks at it.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ from core.errors import BadSetting
 PREFIX: Final = "AUTOCODER_"
 FILE_NAME: Final = "autocoder.toml"
 GIB: Final = 1 << 30
+HOME_LENGTH: Final = 400  # bytes; SQLite opens no path of more than 511
 
 # In the order in which the Claude CLI itself prefers them.
 CREDENTIAL_VARIABLES: Final = (
@@ -238,6 +240,11 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
     """
     person = environ.get("HOME") or str(Path.home())
     place = _home(home, environ.get("AUTOCODER_HOME", ""), person)
+    if len(os.fsencode(place)) > HOME_LENGTH:
+        raise BadSetting(
+            f"The path of the home has more than {HOME_LENGTH} bytes: {str(place)[:60]}…",
+            hint="Give a shorter one with --home or AUTOCODER_HOME.",
+        )
     problems: list[str] = []
     given = _from_file(place / FILE_NAME, problems)
     given |= _from_environment(environ, problems)

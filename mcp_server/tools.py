@@ -233,13 +233,12 @@ class Toolbox:
             return None
         try:
             async with asyncio.timeout(waits.total_seconds()):
-                while True:
-                    seen = parts.wake.count
-                    if await parts.store.read(questions.answered, question):
-                        return await parts.store.run(questions.take_answer, question)
-                    await parts.wake.wait(seen)
+                seen = parts.wake.count
+                while not await parts.store.read(questions.answered, question):
+                    seen = await parts.wake.wait(seen)
         except TimeoutError:
             return None
+        return await parts.store.run(questions.take_answer, question)  # taken is delivered
 
     async def plan_submit(self, call: ToolCall) -> ToolReply:
         run_id = await self._run_of(call)
@@ -295,10 +294,15 @@ def _plan_argument(arguments: Mapping[str, object]) -> object:
     plan = arguments.get("plan", arguments)
     if isinstance(plan, str):
         try:
-            return json.loads(plan)
-        except json.JSONDecodeError:
+            return _storable(json.loads(plan))
+        except (json.JSONDecodeError, RecursionError):
             return plan
     return plan
+
+
+def _storable(value: Any) -> Any:
+    """The same without lone surrogates, which JSON can say and no file or table can hold."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def validation_problems(error: ValidationError) -> tuple[str, ...]:
@@ -312,7 +316,7 @@ def validation_problems(error: ValidationError) -> tuple[str, ...]:
 def _checked(arguments: type[_Arguments], handler: Handler) -> Handler:
     async def checked(call: ToolCall) -> ToolReply:
         try:
-            return await handler(call)
+            return await handler(ToolCall(call.process_id, _storable(call.arguments)))
         except ValidationError as error:
             return ToolReply("; ".join(validation_problems(error)), refused=True)
         except AutocoderError as error:

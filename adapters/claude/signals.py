@@ -16,6 +16,9 @@ from core.ports.agents import (
 )
 
 _MOST_WORDS = 80
+# A conversation that does not fit, however often the CLI (2.1.327) compacts it: what was read or
+# written is too large, and the same session would end there again.
+_OWN_DOING = {"prompt_too_long", "rapid_refill_breaker"}
 _VERBS = {
     "Read": ("reads", "file_path"),
     "Write": ("writes", "file_path"),
@@ -48,7 +51,8 @@ def ended(result: ResultMessage, door: Door) -> RunEnded:
         words = f"The agent used up its {result.num_turns} turns."
         return RunEnded(RunOutcome.FAILED, words, FailureKind.AGENT, result.session_id)
     words = text or "; ".join(result.errors or ()) or result.terminal_reason or result.subtype
-    failure = failure_of(result.api_error_status)
+    own = result.terminal_reason in _OWN_DOING
+    failure = FailureKind.AGENT if own else failure_of(result.api_error_status)
     return RunEnded(RunOutcome.FAILED, words, failure, result.session_id)
 
 

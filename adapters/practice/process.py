@@ -10,12 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from core.errors import AutocoderError
+
 _ROOT = Path(__file__).parents[2]
-_START_TIMEOUT = 15.0  # seconds; ten times what a busy machine needs
+_START_TIMEOUT = 60.0  # seconds; 15 were too few on two cores at a load of 50
 
 
-class PracticeModelFailed(RuntimeError):
+class PracticeModelFailed(AutocoderError):
     """The practice model did not start."""
+
+    hint = "Run the same command again when this host is less busy."
 
 
 class PracticeModel:
@@ -101,7 +105,7 @@ class PracticeModel:
             self._url = f"http://127.0.0.1:{json.loads(line)['port']}"
         except (TimeoutError, ValueError) as error:
             await self._stop()
-            raise PracticeModelFailed("The practice model did not start.") from error
+            raise PracticeModelFailed from error
 
     def _stderr(self) -> BinaryIO:
         return (self._log or Path(os.devnull)).open("ab")

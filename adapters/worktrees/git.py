@@ -165,10 +165,15 @@ class Git:
 
 
 def git_version() -> tuple[int, ...] | None:
-    """The installed git's version, (2, 39, 5); None if there is none."""
+    """The installed git's version, (2, 39, 5); None if there is none that tells it."""
     if shutil.which("git") is None:
         return None
-    said = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10)
+    try:
+        said = subprocess.run(
+            ["git", "--version"], capture_output=True, text=True, errors="replace", timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
     match = re.search(r"\d+(\.\d+)+", said.stdout)
     return tuple(int(part) for part in match.group().split(".")) if match else None
 

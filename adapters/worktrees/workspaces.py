@@ -38,6 +38,7 @@ class Worktrees:
         self._git = Git(process_id)
         self._checkout = Checkout(self._git)
         self._prepared: set[str] = set()
+        self._written: dict[Path, str] = {}  # git folder → the tree its index holds
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def project_path(self, slug: str) -> Path:
@@ -90,7 +91,7 @@ class Worktrees:
             with storage():
                 linking.attach(worktree, f"ref: {ref}")
             if half_made:  # git writes the index last
-                await self._checkout.reset(worktree, ref, ignored_too=True)
+                await self._reset(worktree, ref, ignored_too=True)
         return worktree
 
     async def open_clean(self, slug: str, commit: str) -> Worktree:
@@ -99,7 +100,7 @@ class Worktrees:
         async with self._locks[slug]:
             with storage():
                 linking.attach(worktree, commit)
-            await self._checkout.reset(worktree, commit, ignored_too=True)
+            await self._reset(worktree, commit, ignored_too=True)
         return worktree
 
     async def open_apart(self, slug: str, name: str, commit: str) -> Worktree:
@@ -149,7 +150,7 @@ class Worktrees:
         with storage():
             linking.attach(worktree, f"ref: {ref}" if ref else commit)
             linking.forget_unfinished(worktree.git_dir)
-        await self._checkout.reset(worktree, tree or commit, ignored_too=False)
+        await self._reset(worktree, tree or commit, ignored_too=False)
 
     async def merge(self, slug: str, ours: str, theirs: str, message: str) -> Merged | Conflict:
         common = self._repository(slug)
@@ -295,6 +296,10 @@ class Worktrees:
             raise WorkspaceError(f"the branch of {worktree.path.name} is gone")
         return found
 
+    async def _reset(self, worktree: Worktree, treeish: str, *, ignored_too: bool) -> None:
+        self._written.pop(worktree.git_dir, None)
+        await self._checkout.reset(worktree, treeish, ignored_too=ignored_too)
+
     async def _stage(self, worktree: Worktree, parent: str | None) -> tuple[tuple[str, ...], str]:
         """Put all files into the index: the paths changed against `parent`, and the tree."""
         self._prepare(worktree.common_dir)
@@ -302,7 +307,13 @@ class Worktrees:
             linking.mend_link(worktree)
         place = self._place(worktree)
         await self._refuse(place, await asyncio.to_thread(look_through, worktree.path))
-        await self._git.run(place, "add", "--all")
+        written = self._written.pop(worktree.git_dir, None)
+        added = await self._git.run(place, "add", "--all", *(["--verbose"] if written else []))
+        if parent is None:
+            if written is None or added.output:  # it names what the index had not yet
+                written = (await self._git.run(place, "write-tree")).line
+            self._written[worktree.git_dir] = written
+            return (), written
         compare = (
             "diff-index",
             "--cached",
@@ -311,8 +322,6 @@ class Worktrees:
             "--no-renames",
             "--ignore-submodules=none",
         )
-        if parent is None:
-            return (), (await self._git.run(place, "write-tree")).line
         difference, tree = await asyncio.gather(
             self._git.run(place, *compare, parent, "--"), self._git.run(place, "write-tree")
         )
@@ -320,6 +329,7 @@ class Worktrees:
         if links:  # made between our look and git's: never leave it in an index
             await self._git.run(place, "read-tree", "--reset", parent)
             raise _nested(links)
+        self._written[worktree.git_dir] = tree.line
         return changed, tree.line
 
     async def _refuse(self, place: Place, findings: Findings) -> None:

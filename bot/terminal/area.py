@@ -67,7 +67,7 @@ def _begun(board: Report) -> Text:
 
 
 def _name(board: Report, room: int) -> Text:
-    name = Text(fit(wording.one_line(board.name, 64), room), "bold")
+    name = Text.assemble((fit(wording.one_line(board.name, 64), room), "bold"))
     if board.practice:
         name.append(" practice", STYLE[Mark.WAITS])
     return name
@@ -83,7 +83,7 @@ def bar(done: int, begun: int, total: int, columns: int) -> Text:
     """Done, in progress, left; what is begun shows at least one column."""
     full = columns * done // total if total else 0
     half = min(max(columns * begun // total, 1), columns - full) if begun and total else 0
-    line = Text("█" * full, STYLE[Mark.DONE])
+    line = Text.assemble(("█" * full, STYLE[Mark.DONE]))
     line.append("▓" * half, STYLE[Mark.PROGRESS])
     line.append("░" * (columns - full - half), FAINT)
     return line
@@ -94,7 +94,7 @@ def _sums(board: Report, left: timedelta | None, width: int) -> list[Text]:
     done = counts.passing + counts.skipped
     name = Text("  ")
     name.append_text(_name(board, max(width // 3, 12)))
-    passing = Text(f"{counts.passing} of {counts.total}", "bold")
+    passing = Text.assemble((f"{counts.passing} of {counts.total}", "bold"))
     time = f"about {wording.forecast(left)} left" if left else "– left"
     facts = [
         passing,
@@ -122,7 +122,7 @@ def _phases(board: Report, width: int) -> list[Text]:
     parts = []
     for phase in _near(board):
         mark = _PHASE[phase.status]
-        part = Text(f"{mark} ", STYLE[mark])
+        part = Text.assemble((f"{mark} ", STYLE[mark]))
         part.append(f"{phase.position} {wording.one_line(phase.name, 40)} ")
         part.append(f"{phase.counts.passing}/{phase.counts.total}", FAINT)
         parts.append(part)
@@ -186,26 +186,13 @@ def _doing(run: RunLine, activity: Mapping[int, str]) -> tuple[Mark, str]:
         case RunStatus.QUEUED | RunStatus.STARTING:
             return Mark.PENDING, "starting"
         case RunStatus.WORKING:
-            doing = activity.get(run.id, "")
-            return Mark.PROGRESS, _OWN_TOOLS.get(doing, doing) or "thinking"
+            return Mark.PROGRESS, activity.get(run.id, "") or "thinking"
         case RunStatus.WAITING:
             return Mark.WAITS, "waits for an answer"
         case RunStatus.ENDED:
             return Mark.DONE, "ended"
         case _:
             assert_never(run.status)
-
-
-_OWN_TOOLS = {  # what an agent tells us, in words for people
-    "calls task_get_next": "takes its next task",
-    "calls task_get": "reads its task",
-    "calls task_mark_passing": "its checks are run",
-    "calls task_mark_failing": "gives up for now",
-    "calls task_release": "gives its task back",
-    "calls task_skip": "puts its task behind the others",
-    "calls ask_person": "asks a person",
-    "calls plan_submit": "submits the plan",
-}
 
 
 def _columns(mark: Mark, who: str, task: str, doing: str, right: str, width: int) -> Iterator[Text]:
@@ -273,7 +260,7 @@ def _tasks(board: Report) -> Iterator[Text]:
     for feature in board.features:
         if phase is None or feature.phase_id != phase.id:
             continue
-        yield Text(f"    {wording.one_line(feature.name, 80)}", "bold")
+        yield Text.assemble((f"    {wording.one_line(feature.name, 80)}", "bold"))
         for task in board.tasks:
             if task.feature_id == feature.id:
                 mark = _TASK[task.status]
@@ -305,9 +292,7 @@ def _waits(board: Report, now: datetime, width: int) -> Iterator[Text]:
 
 
 def _wait(words: str, width: int, mark: Mark = Mark.WAITS) -> list[Text]:
-    line = Text(f"{mark} ", STYLE[mark])
-    line.append(words, "default")
-    return wrapped(line, width, 2, 4)
+    return wrapped(Text.assemble((f"{mark} ", STYLE[mark]), words), width, 2, 4)
 
 
 def _trimmed(line: Text, width: int) -> Text:

@@ -137,7 +137,10 @@ def drawn(item: Item, width: int) -> list[Text]:
     item = mended(item)
     match item:
         case Heading(title, right):
-            return [Text(), ends(Text(title, "bold"), Text(right, FAINT), width)]
+            return [
+                Text(),
+                ends(Text.assemble((title, "bold")), Text.assemble((right, FAINT)), width),
+            ]
         case Row():
             return _row(item, width)
         case Labelled(facts):
@@ -159,11 +162,11 @@ def _row(row: Row, width: int) -> list[Text]:
         left.append(f"{row.mark} ", STYLE[row.mark])
     hang = left.cell_len
     left.append(row.what, "bold" if row.strong else "")
-    rest = Text(row.facts, FAINT)
+    rest = Text.assemble((row.facts, FAINT))
     if row.answer:
         rest.append("   › " if row.facts else "› ", FAINT)
         rest.append(row.answer, "bold")
-    right = Text(row.right, FAINT)
+    right = Text.assemble((row.right, FAINT))
     if width >= NARROW:
         whole = left.copy()
         if rest:
@@ -180,11 +183,7 @@ def _row(row: Row, width: int) -> list[Text]:
 
 
 def _labelled(facts: tuple[tuple[str, str], ...], width: int) -> list[Text]:
-    parts = []
-    for name, value in facts:
-        part = Text(f"{name} ", FAINT)
-        part.append(value)
-        parts.append(part)
+    parts = [Text.assemble((f"{name} ", FAINT), value) for name, value in facts]
     return flowed(parts, width, INDENT)
 
 

@@ -28,6 +28,7 @@ from bot.terminal.layout import FAINT, STYLE, Item, Mark, drawn, wrapped
 from bot.terminal.pace import Pace
 from bot.terminal.story import Story
 from bot.terminal.view import Happening, Header, Prompt
+from bot.wording import one_line
 from core.domain.lifecycle import ProjectStatus
 from core.domain.report import Report
 
@@ -116,7 +117,7 @@ class LiveView:
         limited = board.window_until is not None and board.window_until > now
         self._pace.saw(board, now, waiting=limited)
         self._board = board
-        self._activity = self._story.with_mending(activity, board)
+        self._activity = self._story.doing(activity, board)
         self._app.invalidate()
 
     def happened(self, happening: Happening, board: Report) -> None:
@@ -263,8 +264,8 @@ class LiveView:
         if self._prompt is None:
             lines += wrapped(Text(KEYS, FAINT), width, 2)
             return lines
-        waits = Text(f"{Mark.WAITS} ", STYLE[Mark.WAITS])
-        waits.append(cards.waits_for(self._prompt), "default")
+        mark = (f"{Mark.WAITS} ", STYLE[Mark.WAITS])
+        waits = Text.assemble(mark, one_line(cards.waits_for(self._prompt)))
         lines += wrapped(waits, width, 2, 4)
         lines += wrapped(Text(cards.may_type(self._prompt), FAINT), width, 2)
         return lines

@@ -36,5 +36,5 @@ class Pace:
         waits = counts.pending + counts.in_progress
         if passed < LEAST or not waits:
             return None
-        each = (self._worked - self._since_pass) / passed
-        return max(each * waits - self._since_pass, each / 2)
+        rest = (self._worked - self._since_pass) / passed * waits - self._since_pass
+        return rest if rest > timedelta() else None  # it takes longer than all before it

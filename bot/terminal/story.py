@@ -27,6 +27,18 @@ from core.ports.host import BoxLevel
 MOST_CHECKS = 4  # at the end
 
 
+_OWN_TOOLS = {  # what an agent tells us, in words for people
+    "calls task_get_next": "takes its next task",
+    "calls task_get": "reads its task",
+    "calls task_mark_passing": "its checks are run",
+    "calls task_mark_failing": "gives up for now",
+    "calls task_release": "gives its task back",
+    "calls task_skip": "puts its task behind the others",
+    "calls ask_person": "asks a person",
+    "calls plan_submit": "submits the plan",
+}
+
+
 class Story:
     """Turns what happens into items, each once: numbers sections, remembers what was shown."""
 
@@ -84,14 +96,17 @@ class Story:
         elif happening.event in (Event.TASK_PASSED, Event.TASK_STUCK, Event.TASK_SKIPPED):
             self._failed.discard(happening.task_id)
 
-    def with_mending(self, activity: Mapping[int, str], board: Report) -> dict[int, str]:
-        """The same by run; where a check has failed, the agent is mending."""
+    def doing(self, activity: Mapping[int, str], board: Report) -> dict[int, str]:
+        """What the agent of each run does, in words for people, and whether it is mending."""
         mends = {task.number for task in board.tasks if task.id in self._failed}
-        now = dict(activity)
+        told = {}
         for run in board.runs:
+            words = activity.get(run.id, "")
+            words = _OWN_TOOLS.get(words, words)
             if run.task_number in mends and run.status is RunStatus.WORKING:
-                now[run.id] = f"a check failed, mends it · {now.get(run.id, '')}".rstrip(" ·")
-        return now
+                words = f"a check failed, mends it · {words}".rstrip(" ·")
+            told[run.id] = words
+        return told
 
     def _lines(self, happening: Happening, board: Report) -> Iterator[Row]:
         """The lines that an event is worth: few events are worth one."""

@@ -27,6 +27,11 @@ git python python3"""
 
 ALLOWED = frozenset(f"{_SHELL} {_TEXT} {_FILES} {_HOST} {_BUILD}".split()) - {"alias-free"}
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _NO_NETWORK = "there is no network here. Use what is installed and the standard library"
 _OFFLINE = (
     "apt apt-get aptitude brew conda curl dig dnf ftp gem ncat nc netcat nmap nslookup pip pip3 ping "
@@ -53,90 +58,19 @@ _BECAUSE = (
     | dict.fromkeys(("vi", "vim", "nano", "emacs", "ed"), "there is no terminal. Use Edit or Write")
 )
 
-_GIT_READS = frozenset(
-    [
-        "blame",
-        "cat-file",
-        "check-ignore",
-        "count-objects",
-        "describe",
-        "diff",
-        "diff-tree",
-        "for-each-ref",
-        "grep",
-        "help",
-        "log",
-        "ls-files",
-        "ls-tree",
-        "merge-base",
-        "name-rev",
-        "rev-list",
-        "rev-parse",
-        "shortlog",
-        "show",
-        "show-ref",
-        "status",
-        "version",
-        "whatchanged",
-    ]
+_GIT_READS = _words(
+    "blame cat-file check-ignore count-objects describe diff diff-tree for-each-ref grep help log ls-files ls-tree merge-base name-rev rev-list rev-parse shortlog show show-ref status version whatchanged"
 )
 _GIT_WORDS = (
     "the service commits your work itself. Use git status, diff, log, show, ls-files or blame"
 )
-_NPM = {
-    "test",
-    "t",
-    "tst",
-    "run",
-    "run-script",
-    "start",
-    "exec",
-    "x",
-    "ls",
-    "list",
-    "pkg",
-    "version",
-}
-_CARGO = {
-    "bench",
-    "build",
-    "b",
-    "check",
-    "c",
-    "clean",
-    "clippy",
-    "doc",
-    "d",
-    "fmt",
-    "init",
-    "metadata",
-    "new",
-    "r",
-    "run",
-    "t",
-    "test",
-    "tree",
-    "version",
-}
-_GO = {
-    "build",
-    "clean",
-    "doc",
-    "env",
-    "fix",
-    "fmt",
-    "generate",
-    "list",
-    "mod",
-    "run",
-    "test",
-    "tool",
-    "version",
-    "vet",
-    "work",
-}
-_MODULES_WITH_NETWORK = {"pip", "ensurepip", "pipx", "uv", "easy_install"}
-_WRITERS = {"chmod", "ln", "mkdir", "mv", "rm", "rmdir", "tee", "touch", "truncate"}
+_NPM = _words("test t tst run run-script start exec x ls list pkg version")
+_CARGO = _words(
+    "bench build b check c clean clippy doc d fmt init metadata new r run t test tree version"
+)
+_GO = _words("build clean doc env fix fmt generate list mod run test tool version vet work")
+_MODULES_WITH_NETWORK = _words("pip ensurepip pipx uv easy_install")
+_WRITERS = _words("chmod ln mkdir mv rm rmdir tee touch truncate")
 _LAST_WRITTEN = {"cp", "install"}
 
 
@@ -416,7 +350,7 @@ def _python(words: Sequence[Word], folder: Folder) -> list[Finding]:
     return []
 
 
-def _only(subcommands: set[str]) -> _Rule:
+def _only(subcommands: frozenset[str]) -> _Rule:
     def rule(words: Sequence[Word], folder: Folder) -> list[Finding]:
         named = _operands(words)
         if not named:

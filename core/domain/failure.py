@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 SAME_ERROR_LIMIT = 3  # the same signature so often in a row: the next model of the chain
 RESTART_LIMIT = 5  # ends in a row that are nobody's fault; after that each is an attempt
 REFUSAL_LIMIT = 5  # refusals of one task in one run
+WINDOW_LIMIT = 24  # runs in a row that the account's limit ended: a person is asked
 WINDOW_STEP = timedelta(seconds=15)
 WINDOW_UNKNOWN_MAX = timedelta(hours=1)
 WINDOW_MAX = timedelta(hours=24)

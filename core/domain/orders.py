@@ -129,6 +129,7 @@ Order = (
 )
 
 ACTIVE = (RunStatus.QUEUED, RunStatus.STARTING, RunStatus.WORKING)
+NOT_ENDED = (*ACTIVE, RunStatus.WAITING)
 _MOVING = (ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import assert_never
 
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -135,6 +136,15 @@ class ModelUsage:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """A part of the usage, at list price."""
+
+    messages: int
+    tokens: Tokens
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True)
 class UsageLine:
     messages: int
     unpriced_messages: int
@@ -142,11 +152,11 @@ class UsageLine:
     cost_usd: Decimal
     assumed_usd: Decimal  # what the budget counts
     by_model: tuple[ModelUsage, ...]
-    by_kind: dict[str, Decimal]
-    by_phase: dict[str, Decimal]
-    by_feature: dict[str, Decimal]
-    by_task: dict[str, Decimal]
-    by_day: dict[str, Decimal]
+    by_kind: dict[str, Spent]
+    by_phase: dict[str, Spent]  # by the phase's id
+    by_feature: dict[str, Spent]  # by the feature's id
+    by_task: dict[str, Spent]  # by the task's number
+    by_day: dict[str, Spent]  # by the UTC date
 
 
 @dataclass(frozen=True)
@@ -208,3 +218,45 @@ def count(statuses: Iterable[TaskStatus]) -> Counts:
         stuck=tally[TaskStatus.STUCK],
         skipped=tally[TaskStatus.SKIPPED],
     )
+
+
+def reason(report: Report, task: TaskLine) -> str:
+    """Why a task is next, waits, or stands where it does; a few words without a full stop."""
+    feature = next(f for f in report.features if f.id == task.feature_id)
+    match task.status:
+        case TaskStatus.PASSING:
+            return "proved"
+        case TaskStatus.SKIPPED:
+            return "skipped, nothing proves it"
+        case TaskStatus.STUCK:
+            return "stuck, a person decides"
+        case TaskStatus.IN_PROGRESS:
+            return f"{feature.agent} works on it" if feature.agent else "begun"
+        case TaskStatus.PENDING:
+            return _why_pending(report, feature, task)
+        case _:
+            assert_never(task.status)
+
+
+def _why_pending(report: Report, feature: FeatureLine, task: TaskLine) -> str:
+    phase = next(p for p in report.phases if p.id == feature.phase_id)
+    if phase.status is PhaseStatus.PENDING:
+        before = next((p for p in report.phases if p.position == phase.position - 1), None)
+        return f"begins after the gate of phase {before.position}" if before else "not begun"
+    unlanded = [
+        other.name
+        for other in report.features
+        if other.id in feature.depends_on and other.status is not FeatureStatus.COMPLETED
+    ]
+    if unlanded:
+        return f"waits for {', '.join(unlanded)} to land"
+    unproved = [
+        str(other.number)
+        for other in report.tasks
+        if other.number in task.depends_on and other.status is not TaskStatus.PASSING
+    ]
+    if unproved:
+        return f"waits for task {', '.join(unproved)}"
+    if feature.agent:
+        return f"waits for {feature.agent}, which is at work in {feature.name}"
+    return f"try {task.attempts + 1}" if task.attempts else "ready, waits for a free agent"

@@ -60,7 +60,7 @@ class FeatureView:
     priority: int
     position: int
     waits_for: int  # features that have not landed yet
-    passing: int  # its tasks that pass
+    passing: int  # above 0: tasks of it pass, and no person left its landing out
     resume_run_id: int | None
 
 

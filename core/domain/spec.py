@@ -13,7 +13,7 @@ _HEADING = re.compile(r"#{1,6}[ \t]")
 def read_spec(data: bytes) -> str:
     """The text of a spec, or BadSpec that says what is wrong with it."""
     if len(data) > SPEC_LIMIT:
-        raise BadSpec(f"The spec has {len(data):,} bytes; at most {SPEC_LIMIT:,} are taken.")
+        raise BadSpec(f"The spec has more than {SPEC_LIMIT:,} bytes, which is too much.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -37,12 +37,7 @@ def open_gate(
     `diff` sums up what changed on `main` since the phase began.
     """
     phase = tx.get_one(Phase, phase_id)
-    added = tx.scalars(
-        select(Feature.id).where(
-            Feature.phase_id == phase_id, Feature.status != FeatureStatus.COMPLETED
-        )
-    ).first()  # while its checks ran
-    if phase.status is not PhaseStatus.IN_PROGRESS or added is not None:
+    if not _is_built(tx, phase):
         return
     move(phase, PhaseStatus.AWAITING_APPROVAL, by=Cause.SERVICE)
     approval = Approval(
@@ -75,7 +70,7 @@ def fail_gate(
 ) -> None:
     """A check of landed work fails on `main`: what broke becomes a task of this phase."""
     phase = tx.get_one(Phase, phase_id)
-    if phase.status is not PhaseStatus.IN_PROGRESS:
+    if not _is_built(tx, phase):
         return
     phase.gate_failures += 1
     red = [check for check in checks if not check.green]
@@ -92,6 +87,18 @@ def fail_gate(
         level=Level.WARNING,
         phase=phase,
         data={"commands": [check.command for check in red]},
+    )
+
+
+def _is_built(tx: Session, phase: Phase) -> bool:
+    """Whether the phase still is what was proved: another proof may have ended before."""
+    unfinished = select(Feature.id).where(
+        Feature.phase_id == phase.id, Feature.status != FeatureStatus.COMPLETED
+    )
+    return (
+        phase.status is PhaseStatus.IN_PROGRESS
+        and phase.rework_reason is None
+        and tx.scalar(unfinished.limit(1)) is None
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, TaskStatus, move
 from core.domain.proof import CheckResult, Verdict
-from core.errors import InputError
+from core.errors import InputError, StateError
 from core.operations import journal
 from core.store.tables import Evidence, Feature, Run, RunTask, Task, TaskDependency
 
@@ -61,6 +61,8 @@ def record_proof(
 ) -> int:
     """Write the evidence; an accepted one makes the task pass. Refusals of this run so far."""
     task = tx.get_one(Task, task_id)
+    if run_id is not None and task.run_id not in (run_id, None):
+        raise StateError(f"Task {task.number} is with another run now.")
     row = Evidence(
         task_id=task.id,
         run_id=run_id,

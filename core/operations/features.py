@@ -31,7 +31,15 @@ class Landing:
 def begin_landing(tx: Session, feature_id: int) -> Landing | None:
     """Take a finished feature into the queue; None when it is not finished any more."""
     feature = tx.get_one(Feature, feature_id)
-    if feature.status is FeatureStatus.COMPLETED or feature.good_commit is None:
+    unfinished = select(Task.id).where(
+        Task.feature_id == feature_id,
+        Task.status.not_in((TaskStatus.PASSING, TaskStatus.SKIPPED)),
+    )
+    if (
+        feature.status is FeatureStatus.COMPLETED
+        or feature.good_commit is None
+        or tx.scalar(unfinished.limit(1)) is not None
+    ):
         return None
     if feature.status is not FeatureStatus.LANDING:
         move(feature, FeatureStatus.LANDING, by=Cause.SERVICE)
@@ -94,8 +102,12 @@ def landed(tx: Session, feature_id: int, commit: str, checks: int, *, now: datet
 
 
 def complete_empty(tx: Session, feature_id: int) -> None:
-    """Every task was skipped: nothing lands, and nothing waits for it any longer."""
+    """Nothing lands: every task, or the landing itself, was skipped."""
     feature = tx.get_one(Feature, feature_id)
-    other = select(Task.id).where(Task.feature_id == feature_id, Task.status != TaskStatus.SKIPPED)
-    if feature.status is not FeatureStatus.COMPLETED and tx.scalar(other.limit(1)) is None:
+    if feature.status is FeatureStatus.COMPLETED:
+        return
+    own = tx.scalars(select(Task).where(Task.feature_id == feature_id)).all()
+    left_out = any(t.merging and t.status is TaskStatus.SKIPPED for t in own)
+    over = (TaskStatus.SKIPPED, TaskStatus.PASSING) if left_out else (TaskStatus.SKIPPED,)
+    if all(task.status in over for task in own):
         move(feature, FeatureStatus.COMPLETED, by=Cause.SERVICE)

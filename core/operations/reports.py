@@ -20,6 +20,7 @@ from core.domain.report import (
     PlanLine,
     Report,
     RunLine,
+    Spent,
     TaskLine,
     UsageLine,
     count,
@@ -33,14 +34,18 @@ from core.store import tables
 def load(
     tx: Session, project_id: int, *, upstream: str, parallel: int, with_evidence: bool
 ) -> Report:
-    """Read a project whole; `with_evidence` for the report, without for the board."""
+    """Read a project whole; `with_evidence` for the report, without for the board.
+
+    The board holds the plan only while it waits for its approval.
+    """
     project = tx.get_one(tables.Project, project_id)
     window = tx.get(tables.AccountWindow, upstream)
     costs = _costs(tx, project_id)
     tasks = _tasks(tx, project_id, costs, with_evidence)
     runs = _runs(tx, project_id)
     agents = {run.feature_id: run.agent for run in runs if run.feature_id}
-    plan = latest_plan(tx, project_id)
+    wanted = with_evidence or project.status is ProjectStatus.AWAITING_APPROVAL
+    plan = latest_plan(tx, project_id) if wanted else None  # large, and read again at each look
     return Report(
         id=project.id,
         name=project.name,
@@ -62,7 +67,7 @@ def load(
         tasks=tasks,
         approvals=_approvals(tx, project_id),
         runs=runs,
-        usage=_usage(tx, project_id, costs),
+        usage=_usage(tx, project_id, tasks),
         window_until=window.until if window else None,
     )
 
@@ -160,10 +165,11 @@ def _phases(
             select(tables.Feature.id, tables.Feature.phase_id).where(
                 tables.Feature.project_id == project_id
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
+    statuses: dict[int, list[TaskStatus]] = {}
+    for task in tasks:
+        statuses.setdefault(phase_of[task.feature_id], []).append(task.status)
     approved = {
         row.subject_id: row
         for row in tx.scalars(
@@ -187,7 +193,7 @@ def _phases(
             description=row.description,
             status=row.status,
             base_commit=row.base_commit,
-            counts=count(t.status for t in tasks if phase_of[t.feature_id] == row.id),
+            counts=count(statuses.get(row.id, ())),
             cost_usd=costs.get((Dimension.PHASE, str(row.id)), Decimal(0)),
             approved_by=approved[row.id].decided_by if row.id in approved else None,
             approved_at=approved[row.id].decided_at if row.id in approved else None,
@@ -203,6 +209,9 @@ def _features(
     costs: Costs,
     agents: dict[int, str],
 ) -> tuple[FeatureLine, ...]:
+    statuses: dict[int, list[TaskStatus]] = {}
+    for task in tasks:
+        statuses.setdefault(task.feature_id, []).append(task.status)
     waits: dict[int, list[int]] = {}
     edges = select(tables.FeatureDependency).join(
         tables.Feature, tables.Feature.id == tables.FeatureDependency.feature_id
@@ -228,7 +237,7 @@ def _features(
             branch=row.branch,
             depends_on=tuple(sorted(waits.get(row.id, ()))),
             landed_commit=row.landed_commit,
-            counts=count(t.status for t in tasks if t.feature_id == row.id),
+            counts=count(statuses.get(row.id, ())),
             cost_usd=costs.get((Dimension.FEATURE, str(row.id)), Decimal(0)),
             agent=agents.get(row.id),
         )
@@ -285,21 +294,25 @@ def _runs(tx: Session, project_id: int) -> tuple[RunLine, ...]:
     )
 
 
-def _usage(tx: Session, project_id: int, costs: Costs) -> UsageLine:
-    rows = {
-        (row.dimension, row.key): row
-        for row in tx.scalars(
-            select(tables.UsageTotal).where(
-                tables.UsageTotal.project_id == project_id,
-                tables.UsageTotal.dimension.in_((Dimension.PROJECT, Dimension.MODEL)),
-            )
+def _usage(tx: Session, project_id: int, tasks: Sequence[TaskLine]) -> UsageLine:
+    rows = tx.scalars(
+        select(tables.UsageTotal)
+        .where(
+            tables.UsageTotal.project_id == project_id,
+            tables.UsageTotal.dimension != Dimension.RUN,
         )
-    }
-    whole = rows.get((Dimension.PROJECT, str(project_id)))
+        .order_by(tables.UsageTotal.key)
+    ).all()
+    whole = next((row for row in rows if row.dimension is Dimension.PROJECT), None)
 
-    def by(dimension: Dimension) -> dict[str, Decimal]:
-        return {key: usd for (kind, key), usd in sorted(costs.items()) if kind is dimension}
+    def by(dimension: Dimension) -> dict[str, Spent]:
+        return {
+            row.key: Spent(row.messages, _tokens(row), to_usd(row.micro_usd))
+            for row in rows
+            if row.dimension is dimension
+        }
 
+    by_task = by(Dimension.TASK)
     return UsageLine(
         messages=whole.messages if whole else 0,
         unpriced_messages=whole.unpriced_messages if whole else 0,
@@ -308,13 +321,15 @@ def _usage(tx: Session, project_id: int, costs: Costs) -> UsageLine:
         assumed_usd=to_usd(whole.assumed_micro_usd) if whole else Decimal(0),
         by_model=tuple(
             ModelUsage(row.key, row.messages, _tokens(row), to_usd(row.micro_usd))
-            for (dimension, _key), row in sorted(rows.items())
-            if dimension is Dimension.MODEL
+            for row in rows
+            if row.dimension is Dimension.MODEL
         ),
         by_kind=by(Dimension.KIND),
         by_phase=by(Dimension.PHASE),
         by_feature=by(Dimension.FEATURE),
-        by_task=by(Dimension.TASK),
+        by_task={
+            str(task.number): by_task[str(task.id)] for task in tasks if str(task.id) in by_task
+        },
         by_day=by(Dimension.DAY),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -281,6 +282,25 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
         _settle_planner(tx, run, ended, policy, now=now)
     if ended.how is EndedHow.CREDENTIALS:
         projects.block(tx, run.project_id, ended.words, now=now)
+    limited = _limited_in_a_row(tx, run) if ended.how is EndedHow.WINDOW else 0
+    if limited and limited % failure.WINDOW_LIMIT == 0:
+        words = f"The account's limit ended {limited} runs in a row: {ended.words}"
+        projects.block(tx, run.project_id, words, now=now)
+
+
+def _limited_in_a_row(tx: Session, run: Run) -> int:
+    """How many runs of this feature, or of the planner, the account's limit ended since another."""
+    ends = tx.scalars(
+        select(Run.outcome)
+        .where(
+            Run.project_id == run.project_id,
+            Run.kind == run.kind,
+            Run.feature_id.is_not_distinct_from(run.feature_id),
+            Run.status == RunStatus.ENDED,
+        )
+        .order_by(Run.id.desc())
+    )
+    return sum(1 for _ in takewhile(lambda outcome: outcome is RunOutcome.RATE_LIMITED, ends))
 
 
 def let_go(
@@ -315,6 +335,18 @@ def _settle_planner(tx: Session, run: Run, ended: RunEnd, policy: Policy, *, now
         and project.planner_failures >= orders.PLANNER_ATTEMPTS
     ):
         _rework_without_planner(tx, project, phase)
+
+
+def block_at_planner(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
+    """Block a project whose planner gives up, with what its last run ended with."""
+    words = tx.scalars(
+        select(Run.words)
+        .where(Run.project_id == project_id, Run.kind == AgentKind.PLANNER)
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).first()
+    last = " ".join((words or "").split())[:300]
+    projects.block(tx, project_id, f"{reason} The last: {last}" if last else reason, now=now)
 
 
 def _rework_without_planner(tx: Session, project: Project, phase: Phase) -> None:

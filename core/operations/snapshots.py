@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session, aliased
 
 from core.domain.agents import AgentKind
@@ -11,11 +11,11 @@ from core.domain.lifecycle import (
     FeatureStatus,
     PhaseStatus,
     ProjectStatus,
-    RunStatus,
     TaskStatus,
 )
 from core.domain.orders import (
     ACTIVE,
+    NOT_ENDED,
     FeatureView,
     InterviewView,
     Limits,
@@ -37,7 +37,9 @@ from core.store.tables import (
     Task,
 )
 
+# Named, not "all but the last": so an index finds them beside any number that is done.
 OPEN_TASK = (TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.STUCK)
+OPEN_FEATURE = tuple(status for status in FeatureStatus if status is not FeatureStatus.COMPLETED)
 
 
 def load(
@@ -102,25 +104,17 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
             .join(waited, waited.id == FeatureDependency.depends_on_id)
             .where(
                 Feature.phase_id == phase_id,
-                Feature.status != FeatureStatus.COMPLETED,
+                Feature.status.in_(OPEN_FEATURE),
                 waited.status != FeatureStatus.COMPLETED,
             )
         )
     )
-    passing = dict(
-        tx.execute(
-            select(Task.feature_id, func.count())
-            .join(Feature, Feature.id == Task.feature_id)
-            .where(
-                Feature.phase_id == phase_id,
-                Feature.status != FeatureStatus.COMPLETED,
-                Task.status == TaskStatus.PASSING,
-            )
-            .group_by(Task.feature_id)
-        )
-        .tuples()
-        .all()
-    )
+    # Whether there is one, not how many: what is done already must not be counted each time.
+    of_feature = select(Task.id).where(Task.feature_id == Feature.id)
+    passing = of_feature.where(Task.status == TaskStatus.PASSING).exists()
+    left_out = of_feature.where(
+        Task.status == TaskStatus.SKIPPED, Task.merging.is_not(None)
+    ).exists()
     rows = tx.execute(
         select(
             Feature.id,
@@ -129,7 +123,8 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
             Feature.priority,
             Feature.position,
             Feature.resume_run_id,
-        ).where(Feature.phase_id == phase_id, Feature.status != FeatureStatus.COMPLETED)
+            and_(passing, not_(left_out)).label("passing"),
+        ).where(Feature.phase_id == phase_id, Feature.status.in_(OPEN_FEATURE))
     )
     return tuple(
         FeatureView(
@@ -139,7 +134,7 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
             priority=row.priority,
             position=row.position,
             waits_for=waits[row.id],
-            passing=passing.get(row.id, 0),
+            passing=int(row.passing),
             resume_run_id=row.resume_run_id,
         )
         for row in rows
@@ -167,7 +162,27 @@ def _tasks(tx: Session, phase_id: int) -> tuple[TaskView, ...]:
             Task.not_before,
         ).where(Task.phase_id == phase_id, Task.status.in_(OPEN_TASK))
     )
-    return tuple(TaskView(**{**row._mapping, "files": tuple(row.files)}) for row in rows)
+    return tuple(
+        TaskView(
+            id=row.id,
+            number=row.number,
+            feature_id=row.feature_id,
+            status=row.status,
+            priority=row.priority,
+            complexity=row.complexity,
+            category=row.category,
+            files=tuple(row.files),
+            blockers=row.blockers,
+            rank=row.rank,
+            position=row.position,
+            attempts=row.attempts,
+            restarts=row.restarts,
+            deferred=row.deferred,
+            model=row.model,
+            not_before=row.not_before,
+        )
+        for row in rows
+    )
 
 
 def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
@@ -177,9 +192,7 @@ def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
         .group_by(Question.run_id)
     )
     answered = {run_id for run_id, asked, answers in waiting if asked == answers}
-    rows = tx.scalars(
-        select(Run).where(Run.project_id == project_id, Run.status != RunStatus.ENDED)
-    )
+    rows = tx.scalars(select(Run).where(Run.project_id == project_id, Run.status.in_(NOT_ENDED)))
     return tuple(
         RunView(
             id=run.id,

@@ -15,6 +15,7 @@ from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
 from core.domain.lifecycle import RunStatus, TaskStatus
 from core.domain.money import Dimension, MessageUsage, Price, Tokens, to_micro, to_usd
+from core.domain.orders import NOT_ENDED
 from core.operations import journal
 from core.ports.agents import LimitReport, Refusal, RefusalReason
 from core.store.tables import (
@@ -301,7 +302,7 @@ def budget_left(tx: Session, project: Project, caps: Caps, *, now: datetime) -> 
     reserved = (
         tx.scalar(
             select(func.sum(Run.reserved_micro_usd)).where(
-                Run.project_id == project.id, Run.status != RunStatus.ENDED
+                Run.project_id == project.id, Run.status.in_(NOT_ENDED)
             )
         )
         or 0

@@ -12,7 +12,7 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.errors import InputError, StateError
 from core.operations import journal
-from core.store.tables import Feature, Run, RunTask, Task, TaskDependency
+from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,10 @@ def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: d
     had, waiting = _had(tx, run_id), _waiting(tx, run)
     if not had:
         return Claimed(None, 0)
+    beside = _at_work_beside(tx, run)
     taken = orders.batch_with(
         view(had[0]),
-        orders.ready_tasks(waiting, now),
+        [t for t in orders.ready_tasks(waiting, now) if not orders.clashes(t, beside)],
         taken=len(had),
         batch=batch,
         model=run.model,
@@ -155,6 +156,18 @@ def _had(tx: Session, run_id: int) -> list[Task]:
             select(Task).join(RunTask, RunTask.task_id == Task.id).where(RunTask.run_id == run_id)
         )
     )
+
+
+def _at_work_beside(tx: Session, run: Run) -> list[orders.TaskView]:
+    """Tasks that other agents of the phase work on."""
+    at_work = tx.scalars(
+        select(Task).where(
+            Task.phase_id == run.phase_id,
+            Task.status == TaskStatus.IN_PROGRESS,
+            Task.feature_id != run.feature_id,
+        )
+    )
+    return [view(task) for task in at_work]
 
 
 def _waiting(tx: Session, run: Run) -> list[orders.TaskView]:
@@ -340,6 +353,19 @@ def skip(tx: Session, task_id: int, *, cause: Cause, by: str, now: datetime) -> 
     )
     for dependent in dependents.all():
         stick(tx, dependent.id, f"It builds on task {task.number}, which was skipped.", now=now)
+    if task.merging is not None:
+        _leave_out(tx, tx.get_one(Feature, task.feature_id), now=now)
+
+
+def _leave_out(tx: Session, feature: Feature, *, now: datetime) -> None:
+    """A feature whose landing was skipped stays off `main`: what builds on it waits for a person."""
+    dependents = tx.scalars(
+        select(Task)
+        .join(FeatureDependency, FeatureDependency.feature_id == Task.feature_id)
+        .where(FeatureDependency.depends_on_id == feature.id, Task.status == TaskStatus.PENDING)
+    )
+    for dependent in dependents.all():
+        stick(tx, dependent.id, f"It builds on {feature.name}, which was left out.", now=now)
 
 
 def _skipped_dependencies(tx: Session, task: Task) -> list[int]:

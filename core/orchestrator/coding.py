@@ -47,6 +47,8 @@ class Worker:
         self.stopping = False  # the service ends: whatever ends now is nobody's fault
         self._verdicts: dict[int, str] = {}  # runs the service ended for a fault of the agent
         self._stops: set[asyncio.Task[None]] = set()
+        self._told: set[int] = set()  # runs that are to stop
+        self._at_work: dict[int, asyncio.Event] = {}  # run → set when it has ended
 
     def end_run(self, run_id: int, why: str) -> None:
         """The agent has used up its chances: what it holds counts as an attempt."""
@@ -80,6 +82,7 @@ class Worker:
 
     async def work(self, project_id: int, run: runs.RunRef) -> None:
         """Drive a run that was begun to its end."""
+        ended = self._at_work.setdefault(run.id, asyncio.Event())
         try:
             site = await self._parts.store.read(_site, project_id, run)
             match run.kind:
@@ -94,7 +97,18 @@ class Worker:
         finally:
             self.activity.pop(run.id, None)
             self._verdicts.pop(run.id, None)
+            self._told.discard(run.id)
+            self._at_work.pop(run.id, None)
             self._prover.detach(run.id)
+            ended.set()
+
+    async def stop(self, run_id: int) -> None:
+        """Stop a run, also one whose agent has not begun yet, and wait for its end."""
+        ended = self._at_work.get(run_id)
+        if ended is not None:
+            self._told.add(run_id)
+            await self._runner.stop(run_id)
+            await ended.wait()
 
     async def fail(self, run_id: int, words: str) -> None:
         """The service itself could not carry the run out."""
@@ -180,7 +194,7 @@ class Worker:
         worktree: Worktree | None = None,
     ) -> None:
         parts = self._parts
-        if self.stopping:
+        if self.stopping or run.id in self._told:
             await self._settle(run, RunEnded(RunOutcome.STOPPED, "Stopped."), work, worktree)
             return
         profile = PROFILES[run.kind]

@@ -139,6 +139,8 @@ class Prover:
     async def measure(self, worktree: Worktree, task: tasks.TaskBrief, process_id: str) -> None:
         """Run a task's checks before its first attempt and record what they said."""
         before = await run_checks(self._parts, worktree, task.checks, process_id=process_id)
+        if task.merging is not None:  # its checks may all be green: what was red is the landing
+            before = (CheckResult("land on main", 1, task.last_error or "", 0.0), *before)
         await self._parts.store.run(evidence.record_before, task.id, before)
 
     async def prove(self, process_id: str, number: int) -> ProofReply:

@@ -14,7 +14,7 @@ from core.domain.agents import AgentKind
 from core.domain.lifecycle import Cause
 from core.domain.orders import Order, Snapshot
 from core.errors import AutocoderError, StorageFailed
-from core.operations import features, projects, snapshots, specs, spending, tasks
+from core.operations import features, projects, runs, snapshots, specs, spending, tasks
 from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
 from core.orchestrator.coding import Worker
@@ -29,7 +29,7 @@ from core.store.tables import Project
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = timedelta(seconds=60)
-_GATHER_S = 0.05  # most commits change no decision, so those of this time make one
+_GATHER_S = 0.25  # most commits change no decision, so those of this time make one
 STRIKES_LIMIT = 24  # account limits in a row without one answer between: a person is asked
 
 
@@ -47,13 +47,17 @@ class Orchestrator:
         self._jobs: dict[tuple[object, ...], asyncio.Task[None]] = {}
         self._decided = -1  # the wake count the last decisions were made at
         self._idle: dict[int, bool] = {}
-        self._hurry = asyncio.Event()  # a piece of work ended: there is room for the next
+        self._hurry = asyncio.Event()
         self.looked = Wake()  # notified after each round of decisions
         self.recovered = asyncio.Event()  # the first decision was made
 
     def add(self, project_id: int) -> None:
         """Take a project up."""
         self._projects.setdefault(project_id, None)
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Decide at once: something ended, or a person decided."""
         self._hurry.set()
         self._parts.wake.notify()
 
@@ -176,7 +180,7 @@ class Orchestrator:
                 )
             case orders.StopRun():
                 self._start(
-                    group, (project_id, "stop", order.run_id), self._runner.stop(order.run_id)
+                    group, (project_id, "stop", order.run_id), self._worker.stop(order.run_id)
                 )
             case orders.Requeue():
                 self._start(
@@ -199,7 +203,9 @@ class Orchestrator:
                     now=parts.clock(),
                 )  # fmt: skip
             case orders.Block():
-                await parts.store.run(projects.block, project_id, order.reason, now=parts.clock())
+                await parts.store.run(
+                    runs.block_at_planner, project_id, order.reason, now=parts.clock()
+                )
             case orders.FinishProject():
                 self._start(group, (project_id, "finish"), self._lander.finish(project_id))
             case _:
@@ -239,8 +245,7 @@ class Orchestrator:
 
         def done(_job: asyncio.Task[None]) -> None:
             self._jobs.pop(key, None)
-            self._hurry.set()
-            self._parts.wake.notify()
+            self.hurry()
 
         job.add_done_callback(done)
 

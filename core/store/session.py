@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool, StaticPool
@@ -23,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_S = 5
+_STORAGE_ERRORS = (OperationalError, DatabaseError)  # the others are mistakes of our own
 _READERS = 4
 
 
@@ -38,7 +39,7 @@ class Store:
             self._engine = _writer(path)
             self._reading = _reader(path)
         except (sqlite3.Error, DatabaseError, OSError) as error:
-            raise StorageFailed(f"The database {path} cannot be opened: {error}") from error
+            raise _failed(f"The database {path} cannot be opened", error) from error
         self._lock = asyncio.Lock()
         self._writing_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reading_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
@@ -67,8 +68,10 @@ class Store:
         try:
             with Session(self._engine, expire_on_commit=False) as tx, tx.begin():
                 return operation(tx)
-        except OperationalError as error:
-            raise StorageFailed(f"The database refused to write: {error.orig}") from error
+        except DatabaseError as error:
+            if type(error) not in _STORAGE_ERRORS:
+                raise
+            raise _failed("The database refused to write", error) from error
 
     async def read(
         self,
@@ -85,8 +88,10 @@ class Store:
         try:
             with Session(self._reading) as tx:
                 return query(tx)
-        except OperationalError as error:
-            raise StorageFailed(f"The database cannot be read: {error.orig}") from error
+        except DatabaseError as error:
+            if type(error) not in _STORAGE_ERRORS:
+                raise
+            raise _failed("The database cannot be read", error) from error
 
     async def close(self) -> None:
         async with self._lock:
@@ -96,9 +101,19 @@ class Store:
             self._engine.dispose()
 
 
+def _failed(what: str, error: Exception) -> StorageFailed:
+    words = str(error.orig if isinstance(error, DatabaseError) else error)
+    if "full" in words or "I/O" in words:  # SQLite says the latter when its WAL finds no room
+        return StorageFailed(f"{what}: {words}")
+    return StorageFailed(
+        f"{what}: {words}",
+        hint="Run `autocoder check`: it looks at the home, its disk and its database.",
+    )
+
+
 def _writer(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,
         connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S},
     )
@@ -120,7 +135,11 @@ def _writer(path: Path) -> Engine:
 
 def _reader(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///file:{_uri_path(path)}?mode=ro&uri=true",
+        URL.create(
+            "sqlite",
+            database=f"file:{_uri_path(path)}",
+            query={"mode": "ro", "uri": "true"},
+        ),
         poolclass=QueuePool,
         pool_size=_READERS,
         connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S},

@@ -164,13 +164,7 @@ class Task(Table):
     __table_args__ = (
         UniqueConstraint("project_id", "number"),
         Index("ix_tasks_feature_status", "feature_id", "status"),
-        Index(
-            "ix_tasks_open",
-            "phase_id",
-            "status",
-            sqlite_where=text("status IN ('pending', 'in_progress', 'stuck')"),
-            postgresql_where=text("status IN ('pending', 'in_progress', 'stuck')"),
-        ),
+        Index("ix_tasks_phase_status", "phase_id", "status"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -201,7 +195,7 @@ class Task(Table):
     error_signature: Mapped[str | None] = mapped_column(String(16))
     error_repeats: Mapped[int] = mapped_column(default=0)
     recovery_notes: Mapped[str | None] = mapped_column(Text)
-    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))  # the run that has it
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"), index=True)  # that has it
     before: Mapped[list[dict[str, Any]] | None]  # its checks before the first attempt
     merging: Mapped[str | None] = mapped_column(String(64))  # "Bring up": the commit of `main`
     stuck_at: Mapped[datetime | None]
@@ -216,14 +210,7 @@ class TaskDependency(Table):
 
 class Run(Table):
     __tablename__ = "runs"
-    __table_args__ = (
-        Index(
-            "ix_runs_active",
-            "project_id",
-            sqlite_where=text("status != 'ended'"),
-            postgresql_where=text("status != 'ended'"),
-        ),
-    )
+    __table_args__ = (Index("ix_runs_status_project_kind", "status", "project_id", "kind"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
@@ -231,7 +218,7 @@ class Run(Table):
     status: Mapped[RunStatus]
     outcome: Mapped[RunOutcome | None]
     failure: Mapped[FailureKind | None]
-    feature_id: Mapped[int | None] = mapped_column(ForeignKey("features.id"))
+    feature_id: Mapped[int | None] = mapped_column(ForeignKey("features.id"), index=True)
     phase_id: Mapped[int | None] = mapped_column(ForeignKey("phases.id"))
     interview_id: Mapped[int | None] = mapped_column(ForeignKey("interviews.id"), index=True)
     seat: Mapped[int] = mapped_column(default=1)  # the number in "coder-1"
@@ -269,7 +256,7 @@ class AgentProcess(Table):
     kind: Mapped[AgentKind]
     model: Mapped[str] = mapped_column(String(64))
     work: Mapped[str] = mapped_column(Text)
-    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"), index=True)
     pid: Mapped[int | None]
     pid_created_at: Mapped[float | None]
     registered_at: Mapped[datetime]
@@ -294,10 +281,11 @@ class Evidence(Table):
 
 class Question(Table):
     __tablename__ = "questions"
+    __table_args__ = (Index("ix_questions_project_delivered", "project_id", "delivered"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), index=True)
     text: Mapped[str] = mapped_column(Text)
     options: Mapped[list[str]] = mapped_column(default=list)
     multiple: Mapped[bool] = mapped_column(default=False)
@@ -375,6 +363,7 @@ class UsageTotal(Table):
     """Sums of usage entries by one dimension, kept in the same transaction."""
 
     __tablename__ = "usage_totals"
+    __table_args__ = (Index("ix_usage_totals_dimension_key", "dimension", "key"),)
 
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     dimension: Mapped[Dimension] = mapped_column(primary_key=True)

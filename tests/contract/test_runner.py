@@ -649,7 +649,7 @@ async def test_kill_9_of_the_program_leaves_no_process(tmp_path: Path) -> None:
         await until(lambda: model.asked)
         assert living(prefix)
         program.kill()
-        await program.wait()
+        await program.communicate()
         await asyncio.sleep(0.3)
         assert living(prefix) == []
         shutil.rmtree(tmp_path)

@@ -57,6 +57,10 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     latency: float = 0.0
     output_tokens: int = 20
+    inflation: int = 0  # tokens added to each context
+    largest_context: int = (
+        50_000  # tokens; the CLI compacts a conversation that grows above its own
+    )
 
     def save(self, path: Path) -> None:
         """Write it whole at once: the server reads the file at each request."""
@@ -78,6 +82,8 @@ def load(path: Path) -> Scenario:
         faults=tuple(Fault(**fault) for fault in data["faults"]),
         latency=data["latency"],
         output_tokens=data["output_tokens"],
+        inflation=data["inflation"],
+        largest_context=data["largest_context"],
     )
 
 

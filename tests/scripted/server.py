@@ -127,7 +127,7 @@ def _usage(raw: bytes, script: Scenario) -> dict[str, int]:
     digest = zlib.crc32(raw)
     return {
         "input_tokens": 3 + digest % 97,
-        "cache_read_input_tokens": len(raw) // 4,
+        "cache_read_input_tokens": min(len(raw) // 4, script.largest_context) + script.inflation,
         "cache_creation_input_tokens": digest % 389,
         "output_tokens": script.output_tokens + digest % 7,
     }

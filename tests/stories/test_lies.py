@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripted.scenario import Step, bash, call, passing, repeated, say, together, write
+from tests.scripted.scenario import OWN, Step, bash, call, passing, repeated, say, together, write
 from tests.stories import proofs
 from tests.stories.conftest import MakeWorld
 from tests.stories.works import Piece, Work, alone, honest, play
 
-ATTEMPTS = 2
 TURNS = 12
 
 # Leaves the tree of processes by a double fork and a session of its own, then turns the answer
@@ -72,6 +71,18 @@ LIES = (
             call("task_get_next", run_id=1, task_id=1),
         ),
     ),
+    Lie(
+        "returns",
+        (call("task_release", task_id=OWN, reason="no"), repeated(call("task_get_next"), 0)),
+    ),
+    Lie(
+        "puts-off",
+        (
+            call("task_skip", task_id=OWN, reason="later"),
+            call("task_mark_failing", task_id=OWN, reason="impossible"),
+            passing(),
+        ),
+    ),
     Lie("fetches", (repeated(call("task_get_next"), 0),)),
     Lie(
         "meddles",
@@ -120,14 +131,12 @@ PROVED = (
 )
 
 
-@pytest.mark.timeout(300)
-def test_nothing_unproved_is_accepted(world: MakeWorld) -> None:
+@pytest.mark.parametrize("attempts", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_nothing_unproved_is_accepted(world: MakeWorld, attempts: int) -> None:
     pieces = [honest_piece(), *(lie.piece() for lie in (*LIES, *PROVED))]
     story = world(play(tuple(pieces)))
 
-    ending = story.build(
-        "--yes", AGENTS__MAX_ATTEMPTS=str(ATTEMPTS), AGENTS__MAX_TURNS=str(TURNS), timeout=250
-    )
+    ending = story.build("--yes", AGENTS__MAX_ATTEMPTS=str(attempts), AGENTS__MAX_TURNS=str(TURNS))
 
     assert ending.code == 1, ending.words
     statuses = story.statuses()
@@ -138,13 +147,13 @@ def test_nothing_unproved_is_accepted(world: MakeWorld) -> None:
         "SELECT t.name FROM evidence e JOIN tasks t ON t.id = e.task_id WHERE e.accepted"
     )
     assert sorted(accepted) == sorted(["honest", *(lie.name for lie in PROVED)])
-    assert story.runs() <= ATTEMPTS * len(LIES) + 2 * len(PROVED) + 1
+    assert story.runs() <= attempts * len(LIES) + attempts * len(PROVED) + 1
     refused = story.column(
         "SELECT t.name FROM evidence e JOIN tasks t ON t.id = e.task_id WHERE NOT e.accepted"
     )
     refusals = Counter(refused)
-    assert refusals["insists"] == 5 * ATTEMPTS
-    assert refusals["meddles"] == ATTEMPTS
+    assert refusals["insists"] == 5 * attempts
+    assert refusals["meddles"] == attempts
     proofs.one_commit_per_task(story)
     proofs.stranger_can_use_it(story)
     proofs.green_all_along(story)
@@ -180,8 +189,8 @@ def test_an_edited_test_is_marked(world: MakeWorld) -> None:
     verdicts = story.column("SELECT verdict FROM evidence WHERE accepted ORDER BY id")
     assert verdicts == ["accepted", "green_before"]
     report = story.git("show", "main:.autocoder/report.md")
-    assert "own test" in report
-    assert "green before" in report
+    assert "own test" in report.lower()
+    assert "green before" in report.lower()
 
 
 @pytest.mark.slow
@@ -224,11 +233,30 @@ def test_nothing_is_written_outside(world: MakeWorld, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_write_of_20_megabytes(world: MakeWorld) -> None:
-    line = "x" * 99 + "\n"
-    work = Work("large", (write("large.txt", line * 200_000), passing()), ("test -s large.txt",))
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(20_000, id="by-tool"),  # what the CLI's context holds
+        pytest.param(200_000, id="by-script"),
+    ],
+)
+def test_a_large_write(world: MakeWorld, lines: int) -> None:
+    grow = f"open('large.txt', 'w').write(('x' * 99 + chr(10)) * {lines})"
+    steps: tuple[Step, ...] = (write("grow.py", grow), bash("python3 grow.py"))
+    if lines < 100_000:
+        steps = (write("large.txt", ("x" * 99 + "\n") * lines),)
+    work = Work("large", (*steps, passing()), ("test -s large.txt",))
     story = world(play(alone(work)))
-    ending = story.build(timeout=200)
+    ending = story.build()
     assert ending.code == 0, ending.words
-    assert story.git("cat-file", "-s", "main:large.txt") == "20000000"
+    assert story.git("cat-file", "-s", "main:large.txt") == str(100 * lines)
+    proofs.hold(story)
+
+
+@pytest.mark.slow
+def test_a_conversation_that_never_fits(world: MakeWorld) -> None:
+    """The CLI gives up compacting: that is the agent's doing, and it is tried so often only."""
+    story = world(play(alone(honest("one")), largest_context=10**9, inflation=10**6))
+    ending = story.build("--yes", AGENTS__MAX_ATTEMPTS="2")
+    assert ending.code == 1, ending.words
+    assert story.runs() == 2

@@ -28,7 +28,7 @@ def window_end(story: World) -> float:
     return datetime.fromisoformat(until_when).replace(tzinfo=UTC).timestamp()
 
 
-@pytest.mark.parametrize("status", [429, 529])
+@pytest.mark.parametrize("status", [429, pytest.param(529, marks=pytest.mark.slow)])
 def test_all_agents_wait_for_the_window(world: MakeWorld, status: int) -> None:
     story = world(play(TWO, faults=(limit(2, 2, 2, status),)))
     ending = story.build()
@@ -54,6 +54,7 @@ def test_a_limit_without_a_date(world: MakeWorld) -> None:
     no_attempt_was_lost(story)
 
 
+@pytest.mark.slow
 def test_the_window_survives_a_restart(world: MakeWorld) -> None:
     story = world(play(TWO, faults=(limit(2, 2, 5),)))
     program = story.start()
@@ -67,6 +68,7 @@ def test_the_window_survives_a_restart(world: MakeWorld) -> None:
     no_attempt_was_lost(story)
 
 
+@pytest.mark.slow
 def test_server_errors_pass(world: MakeWorld) -> None:
     story = world(play(alone(honest("one")), faults=(Fault(2, 4, kind="coder", status=500),)))
     ending = story.build()

@@ -48,6 +48,7 @@ def test_the_first_message_spends_it_all(world: MakeWorld) -> None:
     assert len(story.model.requests()) == 1
 
 
+@pytest.mark.slow
 def test_the_budget_of_a_run(world: MakeWorld) -> None:
     """It is the agent's own doing: attempts, then stuck."""
     story = world(play((FEATURES[0],), output_tokens=3000))

@@ -43,8 +43,8 @@ def test_a_plan_is_mended(world: MakeWorld) -> None:
     "steps",
     [
         (say("It cannot be planned."),),
-        (repeated(submit({"phases": []}), 0),),
-        (repeated(call("task_get_next"), 0),),
+        pytest.param((repeated(submit({"phases": []}), 0),), marks=pytest.mark.slow),
+        pytest.param((repeated(call("task_get_next"), 0),), marks=pytest.mark.slow),
     ],
     ids=["words", "bad-plans", "foreign-tools"],
 )
@@ -135,12 +135,16 @@ def test_rework_without_a_planner(world: MakeWorld) -> None:
 @pytest.mark.slow
 def test_rejected_again_and_again(world: MakeWorld) -> None:
     """Every rejection is answered; only the person decides when it is enough."""
-    story = world(play(alone(honest("one")), otherwise=(write("more.txt", "$task"), passing())))
+    story = world(
+        play(alone(honest("one")), otherwise=(write("more.txt", "more $task"), passing()))
+    )
     rework = [plan(alone(), phases=[_rework(n)]) for n in range(3)]
     planner = tuple((f"reason {n}", (submit(rework[n]),)) for n in range(3))
     assert story.model is not None
     scenario = play(
-        alone(honest("one")), planner=planner, otherwise=(write("more.txt", "$task"), passing())
+        alone(honest("one")),
+        planner=planner,
+        otherwise=(write("more.txt", "more $task"), passing()),
     )
     story.model.play(scenario)
     reasons = iter(["reject reason 0", "reject reason 1", "reject reason 2", "approve"])

@@ -48,6 +48,7 @@ def test_answered_while_it_waits(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_parked_until_answered(world: MakeWorld) -> None:
     own_words = "neither: «blue», 'said' $HOME"
     story = world(play(alone(WORK)))

@@ -38,6 +38,7 @@ def test_retry_with_another_model(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_guide(world: MakeWorld) -> None:
     hint = "The answer is: «right», not 'wrong'; $(echo) `it`"
     work = Work("answer", (), CHECKS, (Case(RIGHT, notes=hint), Case(LOST)))
@@ -63,6 +64,7 @@ def test_skip_leaves_out_what_builds_on_it(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_skipping_by_itself(world: MakeWorld) -> None:
     pieces = (Piece("Answers", (Work("answer", LOST, CHECKS), honest("other"))),)
     story = world(play(pieces))
@@ -72,6 +74,7 @@ def test_skipping_by_itself(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_end_of_input_at_a_stuck_task(world: MakeWorld) -> None:
     work = Work("answer", (), CHECKS, (Case(RIGHT, attempts=1), Case(LOST)))
     story = world(play(alone(work)))
@@ -143,6 +146,7 @@ def test_a_conflict_is_resolved(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_left_over_markers_are_refused(world: MakeWorld) -> None:
     scenario = play(CONFLICT)
     scenario.tasks.update(bring_up(Case((passing(), *BOTH.steps))))
@@ -154,13 +158,21 @@ def test_left_over_markers_are_refused(world: MakeWorld) -> None:
 
 
 def test_a_conflict_is_left_out(world: MakeWorld) -> None:
-    """Skipping a landing leaves its feature off `main`; its proven tasks stay on its branch."""
-    story = world(play(CONFLICT))
-    ending = story.build(answer=on_stuck("skip", "skip", "skip"))
+    """Skipping a landing leaves its feature off `main`, with all that builds on it."""
+    tops = tuple(
+        Piece(f"On {name}", (honest(f"on{name}"),), after=(name,)) for name in ("Left", "Right")
+    )
+    story = world(play((*CONFLICT, *tops)))
+    ending = story.build(answer=on_stuck("skip", "skip"))
     assert ending.code == 0, ending.words
     assert story.events().count("landing_conflict") == 1
-    assert story.events().count("feature_landed") == 1
-    assert len(story.git("show", "main:shared.txt").split()) == 1
+    assert story.events().count("feature_landed") == 2
+    (landed,) = story.git("show", "main:shared.txt").split()
+    out = {"left": "Right", "right": "Left"}[landed]
+    statuses = story.statuses()
+    assert statuses[f"Bring {out} up to main"] == statuses[f"on{out}"] == "skipped"
+    proofs.report_is_last(story)
+    proofs.green_all_along(story)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -44,7 +44,7 @@ class Program:
     err: Path
     person: Person | None
 
-    def wait(self, timeout: float = 100) -> Ending:
+    def wait(self, timeout: float = 200) -> Ending:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -84,7 +84,7 @@ class World:
     spec: str = SPEC
     env: dict[str, str] = field(default_factory=dict)
     name: str = "numbers"
-    starts: int = 0
+    programs: list[Program] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
@@ -105,10 +105,10 @@ class World:
 
     def start(self, *options: str, answer: Answer = approving, **env: str) -> Program:
         """Start `autocoder build`; `env` adds settings, `AGENTS__BATCH="1"` and so on."""
-        self.starts += 1
+        start = len(self.programs) + 1
         spec = self.folder / "spec.md"
         spec.write_text(self.spec)
-        out, err = (self.folder / f"{name}-{self.starts}.txt" for name in ("out", "err"))
+        out, err = (self.folder / f"{name}-{start}.txt" for name in ("out", "err"))
         program = ["-m", "bot"]
         if "open_view" not in (ROOT / "bot/terminal/__init__.py").read_text():
             program = ["/tmp/standin/main.py"]
@@ -126,10 +126,11 @@ class World:
         assert process.stdin is not None
         person = Person(self.database, process.stdin, answer)
         person.start()
-        return Program(process, out, err, person)
+        self.programs.append(Program(process, out, err, person))
+        return self.programs[-1]
 
     def build(
-        self, *options: str, answer: Answer = approving, timeout: float = 100, **env: str
+        self, *options: str, answer: Answer = approving, timeout: float = 200, **env: str
     ) -> Ending:
         return self.start(*options, answer=answer, **env).wait(timeout)
 
@@ -186,6 +187,12 @@ class World:
         self.git("clone", "-q", str(self.repository), str(place), folder=self.folder)
         return place
 
+    def close(self) -> None:
+        """A story that failed half-way leaves nothing running either."""
+        for program in self.programs:
+            if program.process.poll() is None:
+                program.kill()
+
     def left_processes(self) -> list[str]:
         """Command lines of living processes that carry this home's marker."""
         return [line for _, line in marked_processes(self.marker)]
@@ -233,7 +240,7 @@ def living(pids: set[int]) -> set[int]:
     return alive
 
 
-def until(true: Any, timeout: float = 30) -> None:
+def until(true: Callable[[], bool], timeout: float = 120) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + timeout
     while not true():

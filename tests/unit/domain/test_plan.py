@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise, permutations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,7 @@ def plan(*phases: tuple[PlannedFeature, ...]) -> Plan:
 SOUND = plan((feature("a", task("1")), feature("b", task("2", "1"))))
 
 
-def with_task(made: Plan, old: str, /, **changed: object) -> Plan:
+def with_task(made: Plan, old: str, /, **changed: Any) -> Plan:
     """The plan with one task changed."""
     return replace(
         made,
@@ -53,10 +54,7 @@ def with_task(made: Plan, old: str, /, **changed: object) -> Plan:
                 features=tuple(
                     replace(
                         f,
-                        tasks=tuple(
-                            replace(t, **changed) if t.name == old else t  # type: ignore[arg-type]
-                            for t in f.tasks
-                        ),
+                        tasks=tuple(replace(t, **changed) if t.name == old else t for t in f.tasks),
                     )
                     for f in phase.features
                 ),

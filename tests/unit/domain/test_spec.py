@@ -30,7 +30,7 @@ def test_bytes_are_a_spec_or_refused_in_words(data: bytes) -> None:
         (b"", "empty"),
         (b" \n\t\r\n", "empty"),
         ("\ufeff \u00a0".encode(), "empty"),
-        (b"x" * (SPEC_LIMIT + 1), "1,000,001 bytes"),
+        (b"x" * (SPEC_LIMIT + 1), "1,000,000 bytes"),
         (b"\x7fELF\x02\x00\x00", "NUL"),
         (b"caf\xe9", "not UTF-8 text \\(byte 3\\)"),
     ],

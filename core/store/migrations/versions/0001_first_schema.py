@@ -211,9 +211,9 @@ def upgrade() -> None:
     sa.UniqueConstraint('platform', 'channel', 'key', name=op.f('uq_outbox_platform_channel_key'))
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
-        batch_op.create_index('ix_outbox_again', ['again_at'], unique=False, sqlite_where=sa.text('again_at IS NOT NULL'), postgresql_where=sa.text('again_at IS NOT NULL'))
-        batch_op.create_index('ix_outbox_open', ['id'], unique=False, sqlite_where=sa.text('wanted != built AND failed_at IS NULL'), postgresql_where=sa.text('wanted != built AND failed_at IS NULL'))
-        batch_op.create_index(batch_op.f('ix_outbox_project_id'), ['project_id'], unique=False)
+        batch_op.create_index('ix_outbox_about', ['project_id', 'kind', 'subject_id'], unique=False)
+        batch_op.create_index('ix_outbox_again', ['platform', 'again_at'], unique=False, sqlite_where=sa.text('again_at IS NOT NULL'), postgresql_where=sa.text('again_at IS NOT NULL'))
+        batch_op.create_index('ix_outbox_open', ['platform', 'id'], unique=False, sqlite_where=sa.text('wanted != built AND failed_at IS NULL'), postgresql_where=sa.text('wanted != built AND failed_at IS NULL'))
 
     op.create_table('phases',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -258,6 +258,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_usage_totals_project_id')),
     sa.PrimaryKeyConstraint('project_id', 'dimension', 'key', name=op.f('pk_usage_totals'))
     )
+    with op.batch_alter_table('usage_totals', schema=None) as batch_op:
+        batch_op.create_index('ix_usage_totals_dimension_key', ['dimension', 'key'], unique=False)
+
     op.create_table('features',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -326,8 +329,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_runs'))
     )
     with op.batch_alter_table('runs', schema=None) as batch_op:
-        batch_op.create_index('ix_runs_active', ['project_id'], unique=False, sqlite_where=sa.text("status != 'ended'"), postgresql_where=sa.text("status != 'ended'"))
+        batch_op.create_index(batch_op.f('ix_runs_feature_id'), ['feature_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_runs_interview_id'), ['interview_id'], unique=False)
+        batch_op.create_index('ix_runs_status_project_kind', ['status', 'project_id', 'kind'], unique=False)
 
     op.create_table('agent_processes',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -342,6 +346,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], name=op.f('fk_agent_processes_run_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_agent_processes'))
     )
+    with op.batch_alter_table('agent_processes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_agent_processes_run_id'), ['run_id'], unique=False)
+
     op.create_table('plans',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -380,7 +387,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('questions', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_questions_interview_id'), ['interview_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_questions_project_id'), ['project_id'], unique=False)
+        batch_op.create_index('ix_questions_project_delivered', ['project_id', 'delivered'], unique=False)
+        batch_op.create_index(batch_op.f('ix_questions_run_id'), ['run_id'], unique=False)
 
     op.create_table('tasks',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -424,7 +432,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tasks', schema=None) as batch_op:
         batch_op.create_index('ix_tasks_feature_status', ['feature_id', 'status'], unique=False)
-        batch_op.create_index('ix_tasks_open', ['phase_id', 'status'], unique=False, sqlite_where=sa.text("status IN ('pending', 'in_progress', 'stuck')"), postgresql_where=sa.text("status IN ('pending', 'in_progress', 'stuck')"))
+        batch_op.create_index('ix_tasks_phase_status', ['phase_id', 'status'], unique=False)
+        batch_op.create_index(batch_op.f('ix_tasks_run_id'), ['run_id'], unique=False)
 
     op.create_table('evidence',
     sa.Column('id', sa.Integer(), nullable=False),

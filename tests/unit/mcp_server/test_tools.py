@@ -1,0 +1,323 @@
+"""What an agent may tell us: each tool's answer, and its refusals in words (CONTRACT.md §4)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from core.domain.agents import PROFILES, AgentKind
+from core.domain.money import Price
+from core.domain.orders import StartRun
+from core.domain.proof import Verdict
+from core.operations import approvals, projects, questions, runs
+from core.orchestrator.proving import ProofReply, Prover
+from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.wake import Wake
+from core.ports.agents import ToolCall, ToolReply
+from core.ports.host import Box, Desks, Workspaces
+from core.store.session import Store
+from core.store.tables import Approval, Question, Task
+from mcp_server.tools import NOBODY_HERE, Toolbox
+from tests.unit.operations.build import NOW, plan, task
+from tests.unit.operations.database import migrated
+
+PLAN = asdict(plan({"a": (task("1", description='verbatim: é `x` \\ "q"'), task("2"))}))
+
+
+class ScriptedProver(Prover):
+    """Answers as told; what a proof does is another test's."""
+
+    def __init__(self) -> None:
+        self.replies: list[ProofReply] = []
+        self.let: list[tuple[int, str, bool]] = []
+
+    async def prove(self, process_id: str, number: int) -> ProofReply:
+        return self.replies.pop(0)
+
+    async def let_go(
+        self, process_id: str, run_id: int, number: int, words: str, *, defer: bool
+    ) -> None:
+        self.let.append((number, words, defer))
+
+
+@dataclass
+class Desk:
+    """Tools at hand for an agent process, over a real store."""
+
+    parts: Parts
+    prover: ScriptedProver
+    project: int
+    ended: list[tuple[int, str]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    process: str = "home-0"
+
+    def __post_init__(self) -> None:
+        async def judge(command: str) -> str | None:
+            return self.refused.get(command)
+
+        box = Toolbox(
+            self.parts, self.prover, judge=judge, end_run=lambda *args: self.ended.append(args)
+        )
+        self.tools = box.tools()
+
+    async def begin(self, kind: AgentKind, task_id: int | None = None) -> runs.RunRef:
+        row = await self.parts.store.read(lambda tx: tx.get(Task, task_id) if task_id else None)
+        order = StartRun(
+            kind, "sonnet", "test", phase_id=row.phase_id if row else None,
+            feature_id=row.feature_id if row else None, task_id=task_id,
+        )  # fmt: skip
+        run = await self.parts.store.run(
+            runs.begin, self.project, order, session_id=UUID(int=1), life="life", host="h", now=NOW
+        )
+        assert run is not None
+        if run.feature_id:
+            await self.parts.store.run(runs.worktree_ready, run.feature_id, "c1")
+        number = await self.parts.store.run(
+            runs.register_process, run.id, kind, "sonnet", "w", now=NOW
+        )
+        self.process = f"home-{number}"
+        return run
+
+    async def call(self, tool: str, **arguments: object) -> ToolReply:
+        return await self.tools[tool].handler(ToolCall(self.process, arguments))
+
+    async def answer(self, tool: str, **arguments: object) -> Any:
+        reply = await self.call(tool, **arguments)
+        assert not reply.refused, reply.text
+        return json.loads(reply.text)
+
+    async def refusal(self, tool: str, **arguments: object) -> str:
+        reply = await self.call(tool, **arguments)
+        assert reply.refused, reply.text
+        return reply.text
+
+
+async def open_desk(folder: Path, rules: Rules) -> Desk:
+    wake = Wake()
+    (folder / "a.sqlite").write_bytes(migrated())
+    store = Store(folder / "a.sqlite", on_commit=wake.notify)
+    ref = await store.run(
+        projects.create, name="Todo", spec_digest="d", practice=True, budget=Decimal(1),
+        actor="web:local", now=NOW,
+    )  # fmt: skip
+    parts = Parts(
+        store=store,
+        wake=wake,
+        workspaces=cast(Workspaces, None),
+        box=cast(Box, None),
+        desks=cast(Desks, None),
+        rules=rules,
+        clock=lambda: NOW,
+        price=lambda usage: Price(Decimal(0), Decimal(0)),
+        render_report=lambda report: {},
+        prompts={},
+        upstream="u",
+        home_hash="home",
+        life="life",
+        host="h",
+    )
+    return Desk(parts, ScriptedProver(), ref.id or 1)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = await open_desk(tmp_path, Rules(ask_wait=timedelta(seconds=0.2)))
+    yield made
+    await made.parts.store.close()
+
+
+async def coder(desk: Desk) -> runs.RunRef:
+    """A coder with task 1 of an approved plan."""
+    await desk.begin(AgentKind.PLANNER)
+    await desk.answer("plan_submit", plan=PLAN)
+    approval = await desk.parts.store.read(lambda tx: tx.scalars(select(Approval.id)).one())
+    await desk.parts.store.run(
+        approvals.approve, approval, by="p", main="m", max_attempts=5, now=NOW
+    )
+    return await desk.begin(AgentKind.CODER, 1)
+
+
+def test_every_own_tool_of_every_kind_is_there(tmp_path: Path) -> None:
+    desk = asyncio.run(open_desk(tmp_path, Rules()))
+    for kind, profile in PROFILES.items():
+        assert set(profile.own_tools) <= set(desk.tools), kind
+        assert len(profile.own_tools) <= 8
+    for name, tool in desk.tools.items():
+        assert tool.name == name
+        assert tool.schema["type"] == "object"
+        assert not _titles(tool.schema), name
+        assert len(tool.description) < 120
+    assert desk.tools["task_get"].read_only
+    asyncio.run(desk.parts.store.close())
+
+
+def _titles(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema carries titles, which cost bytes in every request."""
+    return any(
+        (key == "title" and isinstance(value, str)) or (isinstance(value, dict) and _titles(value))
+        for key, value in schema.items()
+    )
+
+
+async def test_a_plan_is_taken_and_shown(desk: Desk) -> None:
+    await desk.begin(AgentKind.PLANNER)
+    assert await desk.answer("plan_submit", plan=PLAN) == {"accepted": True, "problems": []}
+
+
+@pytest.mark.parametrize("wrapped", [{"plan": json.dumps(PLAN)}, PLAN])
+async def test_a_plan_may_come_as_text_or_without_its_wrapper(
+    desk: Desk, wrapped: dict[str, Any]
+) -> None:
+    await desk.begin(AgentKind.PLANNER)
+    assert (await desk.answer("plan_submit", **wrapped))["accepted"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, "phases: Field required"),
+        ({"phases": []}, "no phases"),
+        ({"phases": "many"}, "phases: Input should be"),
+        ("not json {", "plan: Input should be"),
+        (None, "plan: Input should be"),
+        (
+            {"phases": [{"name": 3, "features": []}]},
+            "phases.0.name: Input should be a valid string",
+        ),
+        ("[" * 100_000, "plan: Input should be"),
+    ],
+)
+async def test_a_wrong_plan_comes_back_with_what_to_mend(
+    desk: Desk, wrong: object, words: str
+) -> None:
+    await desk.begin(AgentKind.PLANNER)
+    answer = await desk.answer("plan_submit", plan=wrong)
+    assert not answer["accepted"]
+    assert any(words in problem for problem in answer["problems"]), answer
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_half_a_character_is_no_reason_to_fall_over(desk: Desk, as_text: bool) -> None:
+    made = asdict(plan({"a": (task("1", description="a\ud800b", steps=("\udfff",)),)}))
+    await desk.begin(AgentKind.PLANNER)
+    assert (await desk.answer("plan_submit", plan=json.dumps(made) if as_text else made))[
+        "accepted"
+    ]
+    approval = await desk.parts.store.read(lambda tx: tx.scalars(select(Approval.id)).one())
+    await desk.parts.store.run(
+        approvals.approve, approval, by="p", main="m", max_attempts=5, now=NOW
+    )
+    found = await desk.parts.store.read(lambda tx: tx.scalars(select(Task)).one())
+    assert (found.description, found.steps) == ("a?b", ["?"])
+
+
+async def test_checks_that_the_policy_refuses_are_named(desk: Desk) -> None:
+    await desk.begin(AgentKind.PLANNER)
+    desk.refused["true"] = "not today"
+    answer = await desk.answer("plan_submit", plan=PLAN)
+    assert answer["problems"][0] == "Check 'true' of task '1' is refused: not today"
+
+
+async def test_five_refused_plans_end_the_run_and_many_problems_are_cut(desk: Desk) -> None:
+    run = await desk.begin(AgentKind.PLANNER)
+    wrong = asdict(plan({"a": tuple(task(f" {n}") for n in range(50))}))
+    for n in range(5):
+        assert desk.ended == []
+        problems = (await desk.answer("plan_submit", plan=wrong))["problems"]
+        assert len(problems) == 31, n
+        assert problems[-1] == "… and 20 more problems."
+    assert [ended[0] for ended in desk.ended] == [run.id]
+
+
+async def test_a_task_is_given_verbatim_to_who_holds_it(desk: Desk) -> None:
+    await coder(desk)
+    found = (await desk.answer("task_get", task_id=1))["task"]
+    wanted = PLAN["phases"][0]["features"][0]["tasks"][0]
+    for name in ("name", "category", "description", "complexity"):
+        assert found[name] == wanted[name]
+    assert (found["id"], found["attempts"], found["feature"]["name"]) == (1, 0, "a")
+    assert "Task 2 is not yours; you hold task 1." in await desk.refusal("task_get", task_id=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [({}, "task_id: Field required"), ({"task_id": "x"}, "task_id: Input should be a valid")],
+)
+async def test_wrong_arguments_are_refused_by_name(
+    desk: Desk, arguments: dict[str, object], words: str
+) -> None:
+    await coder(desk)
+    for tool in ("task_get", "task_mark_passing", "task_release", "task_skip", "task_mark_failing"):
+        assert words in await desk.refusal(tool, **arguments)
+
+
+async def test_a_proof_is_told_with_its_evidence_or_with_what_failed(desk: Desk) -> None:
+    await coder(desk)
+    desk.prover.replies = [
+        ProofReply(Verdict.RED, 1, "c", "$ make\nexit 2", 1),
+        ProofReply(Verdict.RED, 2, "c", "$ make\nexit 2", 5),
+        ProofReply(Verdict.ACCEPTED, 3, "c9", "", 0),
+    ]
+    first = await desk.refusal("task_mark_passing", task_id=1)
+    assert "exit 2" in first
+    assert "4 refusals are left" in first
+    assert "this run has ended" in await desk.refusal("task_mark_passing", task_id=1)
+    assert await desk.answer("task_mark_passing", task_id=1) == {
+        "accepted": True, "evidence": {"id": 3, "commit": "c9"},
+    }  # fmt: skip
+
+
+async def test_a_task_is_let_go_with_the_agents_words(desk: Desk) -> None:
+    await coder(desk)
+    await desk.answer("task_release", task_id=1, reason="no network")
+    await desk.answer("task_mark_failing", task_id=1)
+    await desk.answer("task_skip", task_id=1, reason="later")
+    assert desk.prover.let == [
+        (1, "it was given back: no network", False),
+        (1, "it cannot be done as written", False),
+        (1, "it was put off: later", True),
+    ]
+
+
+async def test_a_question_that_waits_ends_the_turn(desk: Desk) -> None:
+    run = await coder(desk)
+    answer = await desk.answer("ask_person", question="red?", options=["yes", "no"])
+    assert answer["asked"] is True
+    assert "end your turn" in answer["note"]
+    assert await desk.parts.store.run(runs.park, run.id, now=NOW)
+
+
+async def test_an_answer_within_the_wait_is_the_tools_result(desk: Desk) -> None:
+    run = await coder(desk)
+    asking = asyncio.create_task(desk.call("ask_person", question="red?"))
+    store = desk.parts.store
+    while not (found := await store.read(lambda tx: tx.scalars(select(Question.id)).all())):
+        await asyncio.sleep(0.005)
+    await store.run(questions.answer, found[0], "yes, red", by="p", now=NOW)
+    assert (await asking).text == "yes, red"
+    assert not await store.run(runs.park, run.id, now=NOW), "it is delivered"
+
+
+async def test_where_nobody_is_the_agent_decides(tmp_path: Path) -> None:
+    desk = await open_desk(tmp_path, Rules(nobody_here=True))
+    await coder(desk)
+    assert (await desk.call("ask_person", question="red?")).text == NOBODY_HERE
+    await desk.parts.store.close()
+
+
+async def test_who_has_no_run_is_told_to_end(desk: Desk) -> None:
+    await coder(desk)
+    desk.process = "home-999"
+    for tool, arguments in (
+        ("task_get", {"task_id": 1}), ("task_release", {"task_id": 1}),
+        ("ask_person", {"question": "?"}), ("plan_submit", {"plan": PLAN}),
+    ):  # fmt: skip
+        assert "This run has ended. End your turn." in await desk.refusal(tool, **arguments)
