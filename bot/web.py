@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from bot.app import App
 from bot.cards import plan
 from bot.metrics import MEDIA_TYPE, Metrics
+from bot.web_pages import WebPages
 from core.domain import shapes
 from core.domain.cards import Card, Label, Press, Subject, parse_press
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus
@@ -44,6 +46,7 @@ from core.operations import (
 )
 from core.ports.chat import Inbound, Place, Pressed
 from core.ports.web import (
+    Echo,
     Outcome,
     Page,
     ProjectVerb,
@@ -75,6 +78,7 @@ def web_service(
         people=_People(app),
         chat=chat,
         projects=_Projects(app, chat),
+        pages=WebPages(app),
         health=_Health(app, metrics, ready),
         version=version("autocoder"),
         practice=app.practice,
@@ -109,6 +113,7 @@ class _People:
 class _Chat:
     def __init__(self, app: App, router: Deliveries) -> None:
         self._store, self._clock = app.parts.store, app.parts.clock
+        self._wake = app.parts.wake
         self._router = router
         self._files = app.settings.home / FILES
 
@@ -134,6 +139,21 @@ class _Chat:
         )
         self._router.nudge()
         return message
+
+    async def echo(self, channel: str, message_id: int, reader: str, *, wait: float) -> Echo:
+        until = asyncio.get_running_loop().time() + wait
+        while True:
+            seen = self._wake.count
+            found = await self._store.read(web_chat.echo, channel, message_id, reader)
+            left = until - asyncio.get_running_loop().time()
+            if found.complete or left <= 0:
+                told = found.outcome
+                return Echo(
+                    Outcome(told.ok, told.text, told.reason, told.form) if told else None,
+                    found.answers,
+                    found.complete,
+                )
+            await self._wake.wait(seen, timedelta(seconds=left))
 
     async def press(
         self,

@@ -6,11 +6,14 @@ core/errors: NotFound, InputError, StateError, NotAllowed.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from core.domain.cards import Form
+from core.domain.lifecycle import ProjectStatus
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.domain.people import Role
 from core.domain.shapes import (
@@ -26,6 +29,7 @@ from core.domain.shapes import (
     TaskData,
     UsageData,
 )
+from core.ports.host import BoxLevel
 
 T = TypeVar("T")
 
@@ -46,6 +50,15 @@ class Outcome:
     text: str
     reason: str = ""  # stale, not_allowed, unknown, missing_values …
     form: Form | None = None  # of missing_values
+
+
+@dataclass(frozen=True)
+class Echo:
+    """What came of a person's message so far."""
+
+    outcome: Outcome | None  # None: it was not acted upon yet
+    answers: Sequence[Message]
+    complete: bool  # acted upon, and every answer stands in the chat
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,10 @@ class Chat(Protocol):
         files: Sequence[str],
         client_id: str | None,
     ) -> Message: ...
+
+    async def echo(self, channel: str, message_id: int, reader: str, *, wait: float) -> Echo:
+        """What came of a message, complete or as it is after `wait` seconds."""
+        ...
 
     async def press(
         self,
@@ -200,6 +217,77 @@ class Projects(Protocol):
     ) -> Outcome: ...
 
 
+@dataclass(frozen=True)
+class CommandLine:
+    """A command as a person may complete it; the words after `/autocoder`."""
+
+    name: str
+    usage: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What stands below a root message."""
+
+    count: int
+    last_at: datetime
+
+
+@dataclass(frozen=True)
+class WaitingLine:
+    """Something that waits for a person; `words` is light Markdown."""
+
+    words: str
+    channel: str | None  # where its card stands, if it does in the web chat
+    thread: int | None
+    message_id: int | None
+
+
+@dataclass(frozen=True)
+class ProjectLine:
+    """A project as the rail shows it."""
+
+    name: str
+    status: ProjectStatus
+    passing: int
+    total: int
+    waits: bool  # for a person
+    at_gate: bool
+    channel: str | None
+    root: int | None  # its thread, in the web chat
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every page shows beside its own: one consistent look."""
+
+    channels: Sequence[ChannelLine]
+    projects: Sequence[ProjectLine]
+    waiting: Sequence[WaitingLine]
+    today_usd: Decimal  # of all projects, this UTC day
+    day_budget_usd: Decimal | None
+    agents: int  # at work now
+
+
+class Pages(Protocol):
+    """What only the pages of the web chat show."""
+
+    box: BoxLevel
+
+    async def surroundings(self, person: str) -> Surroundings: ...
+
+    async def message(self, message_id: int, reader: str) -> Message | None: ...
+
+    async def replies(self, roots: Sequence[int], reader: str) -> Mapping[int, Replies]: ...
+
+    async def search(self, words: str, reader: str, *, limit: int) -> Sequence[Message]:
+        """The newest messages that `reader` may see with these words in them."""
+        ...
+
+    def commands(self, role: Role) -> Sequence[CommandLine]: ...
+
+
 class Health(Protocol):
     """How the service does."""
 
@@ -221,6 +309,7 @@ class Service:
     people: People
     chat: Chat
     projects: Projects
+    pages: Pages
     health: Health
     version: str
     practice: bool
