@@ -25,6 +25,7 @@ MARKS = {
 }
 SEGMENTS = 40  # a bar of more is one piece
 HUES = 6  # colours of people
+_FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
 _CONFIRMED = {Label.STOP: "Stop it?", Label.REJECT: "Reject it?"}
 
 
@@ -67,6 +68,7 @@ class ShownCard:
     card: Card
     pill: Pill | None
     compact: bool  # one line without a frame
+    facts_first: bool  # its fields sum up what the rest proves
     groups: Sequence[Sequence[ShownLine]]
     bar: Bar | None
     options: Sequence[ShownButton]  # a question's
@@ -100,7 +102,7 @@ def shown(message: Message, reader: str, replies: Replies | None = None) -> Show
         message=message,
         bot=bot,
         who=who,
-        initials=initials(who),
+        initials=initials(message.author.partition(":")[2] or message.author),
         hue=crc32(message.author.encode()) % HUES,
         at=message.created_at.astimezone(),
         edited=message.edited_at.astimezone() if message.edited_at else None,
@@ -146,6 +148,7 @@ def card(value: Card) -> ShownCard:
         card=value,
         pill=_pill(value),
         compact=value.kind is CardKind.LANDED and not value.buttons,
+        facts_first=value.kind in _FACTS_FIRST,
         groups=groups(value.body),
         bar=bar(value.progress.done, value.progress.total) if value.progress else None,
         options=[_button(b) for b in options],

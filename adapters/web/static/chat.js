@@ -554,6 +554,10 @@
     all("[data-composer]", root).forEach(composer);
     all(".scroll:has(.log)", root).forEach((box) => {
       toEnd(box);
+      // A picture that comes later moves what is below it.
+      box.addEventListener("load", (event) => {
+        if (box.scrollHeight - box.scrollTop - box.clientHeight < 80 + event.target.clientHeight) toEnd(box);
+      }, true);
       box.addEventListener("scroll", () => { if (atEnd(box) && $(".news") && box.closest("main")) $(".news").hidden = true; });
     });
   }
