@@ -105,6 +105,49 @@ def serve(home: Home = None) -> None:
     os._exit(status)
 
 
+Channel = Annotated[str, typer.Option("--channel", help="A channel of the web chat.")]
+
+
+@app.command()
+def say(
+    text: Annotated[str, typer.Argument(help="A message, or `/autocoder …`.")],
+    channel: Channel = "main",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until its effect is done, however long.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Say one message to the running service and print its answer."""
+    from bot.chat import say as say_once
+    from bot.client import Client
+
+    try:
+        ok, words = say_once(Client(_home(home)), channel, text, wait=wait)
+    except AutocoderError as error:
+        raise typer.Exit(_complain(error)) from error
+    typer.echo(words)
+    if not ok:
+        raise typer.Exit(Exit.UNFINISHED)
+
+
+@app.command()
+def chat(channel: Channel = "main", home: Home = None) -> None:
+    """The running service's chat in the terminal."""
+    from rich.console import Console
+
+    from bot.chat import Terminal
+    from bot.client import Client
+
+    try:
+        Terminal(Client(_home(home)), channel, Console()).run()
+    except AutocoderError as error:
+        raise typer.Exit(_complain(error)) from error
+
+
+def _home(home: Path | None) -> Path:
+    return settings_file.load(os.environ, home).home
+
+
 def _say(line: str) -> None:
     typer.echo(line)
     sys.stdout.flush()

@@ -1,7 +1,6 @@
 """What is new since the version that worked in this home before."""
 
 import re
-from importlib.resources import files
 from pathlib import Path
 
 _SECTION = re.compile(r"^## \[(?P<version>[^\]]+)\].*$", re.MULTILINE)
@@ -23,9 +22,6 @@ def changes_since(before: str, now: str, changelog: str) -> str:
 
 
 def changelog() -> str:
-    """CHANGELOG.md as it was installed, or of the source tree."""
-    installed = files("bot") / "CHANGELOG.md"
-    if installed.is_file():
-        return installed.read_text("utf-8")
+    """CHANGELOG.md of the source tree, from which the service runs; empty without one."""
     source = Path(__file__).parents[1] / "CHANGELOG.md"
     return source.read_text("utf-8") if source.is_file() else ""

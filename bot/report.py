@@ -7,13 +7,11 @@ to the home, so that a report says nothing of the host it was made on.
 """
 
 import json
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TypedDict
 
 from bot.report_page import page
-from core.domain.lifecycle import ProjectStatus
-from core.domain.money import Tokens
+from core.domain import shapes
+from core.domain.reasons import waiting
 from core.domain.report import (
     ApprovalLine,
     EvidenceLine,
@@ -25,150 +23,20 @@ from core.domain.report import (
     TaskLine,
     reason,
 )
+from core.domain.shapes import (
+    ApprovalData,
+    EvidenceData,
+    FeatureData,
+    PhaseData,
+    ProjectData,
+    SpentData,
+    TaskData,
+    UsageData,
+    WaitingData,
+)
 
 PAGE = ".autocoder/report.md"
 DATA = ".autocoder/report.json"
-
-
-class TokensData(TypedDict):
-    input: int
-    output: int
-    cache_read: int
-    cache_write_5m: int
-    cache_write_1h: int
-
-
-class SpentData(TypedDict):
-    messages: int
-    tokens: TokensData
-    cost_usd: str
-
-
-class UsageData(TypedDict):
-    project: str
-    messages: int
-    tokens: TokensData
-    cost_usd: str
-    unpriced_messages: int
-    by_model: dict[str, SpentData]
-    by_kind: dict[str, SpentData]
-    by_phase: dict[str, SpentData]
-    by_feature: dict[str, SpentData]
-    by_task: dict[str, SpentData]
-    by_day: dict[str, SpentData]
-
-
-class CountsData(TypedDict):
-    total: int
-    pending: int
-    in_progress: int
-    passing: int
-    stuck: int
-    skipped: int
-
-
-class EstimateData(TypedDict):
-    cost_usd: list[str]
-    minutes: list[int]
-
-
-class WaitingData(TypedDict):
-    reason: str
-    until: str | None
-    text: str
-
-
-class ProjectData(TypedDict):
-    id: int
-    name: str
-    slug: str
-    status: str
-    channels: list[str]
-    path: str
-    phase_id: int | None
-    mode: str
-    tasks: CountsData
-    agents: int
-    cost_usd: str
-    budget: str
-    estimate: EstimateData | None
-    waiting: WaitingData | None
-    settings: dict[str, str]
-    created_at: str
-    completed_at: str | None
-    practice: bool
-
-
-class PhaseData(TypedDict):
-    id: int
-    position: int
-    name: str
-    description: str
-    status: str
-
-
-class FeatureData(TypedDict):
-    id: int
-    phase_id: int
-    name: str
-    slug: str
-    description: str
-    spec: str
-    status: str
-    priority: int
-    branch: str
-    agent: str | None
-    depends_on: list[int]
-    landed_commit: str | None
-
-
-class CheckData(TypedDict):
-    command: str
-    exit_code: int
-    output: str
-    seconds: float
-
-
-class EvidenceData(TypedDict):
-    id: int
-    accepted: bool
-    verdict: str
-    run_id: int | None
-    commit: str
-    at: str
-    own_tests: list[str]
-    checks: list[CheckData]
-
-
-class TaskData(TypedDict):
-    id: int
-    feature_id: int
-    name: str
-    category: str
-    description: str
-    steps: list[str]
-    complexity: int
-    checks: list[str]
-    depends_on: list[int]
-    files: list[str]
-    priority: int
-    status: str
-    attempts: int
-    last_error: str | None
-    recovery_notes: str | None
-    reason: str
-    evidence: list[EvidenceData]
-
-
-class ApprovalData(TypedDict):
-    id: int
-    kind: str
-    subject_id: int
-    status: str
-    opened_at: str
-    decided_at: str | None
-    decided_by: str | None
-    reason: str | None
 
 
 class ReportData(TypedDict):
@@ -222,34 +90,30 @@ def _project(report: Report) -> ProjectData:
             "skipped": counts.skipped,
         },
         "agents": len(report.runs),
-        "cost_usd": _usd(report.usage.cost_usd),
-        "budget": _usd(report.budget_usd),
+        "cost_usd": shapes.usd(report.usage.cost_usd),
+        "budget": shapes.usd(report.budget_usd),
         "estimate": {
-            "cost_usd": [_usd(amount) for amount in estimate.cost_usd],
+            "cost_usd": [shapes.usd(amount) for amount in estimate.cost_usd],
             "minutes": list(estimate.minutes),
         }
         if estimate
         else None,
         "waiting": _waiting(report),
         "settings": {},
-        "created_at": _utc(report.created_at),
-        "completed_at": _utc(report.completed_at) if report.completed_at else None,
+        "created_at": shapes.utc(report.created_at),
+        "completed_at": shapes.utc(report.completed_at) if report.completed_at else None,
         "practice": report.practice,
     }
 
 
 def _waiting(report: Report) -> WaitingData | None:
-    if report.status in (ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED):
-        return None
-    if report.blocked_reason:
-        return {"reason": "credentials", "until": None, "text": report.blocked_reason}
-    if report.usage.assumed_usd >= report.budget_usd:
-        text = f"The budget of ${report.budget_usd:.2f} is spent."
-        return {"reason": "budget", "until": None, "text": text}
-    if report.window_until:
-        until = _utc(report.window_until)
-        return {"reason": "rate_limit", "until": until, "text": "The account's limit is reached."}
-    return None
+    return waiting(
+        report.status,
+        report.blocked_reason,
+        spent=report.usage.assumed_usd,
+        budget=report.budget_usd,
+        window_until=report.window_until,
+    )
 
 
 def _phase(phase: PhaseLine) -> PhaseData:
@@ -308,7 +172,7 @@ def _evidence(evidence: EvidenceLine) -> EvidenceData:
         "verdict": evidence.verdict.value,
         "run_id": evidence.run_id,
         "commit": evidence.commit,
-        "at": _utc(evidence.at),
+        "at": shapes.utc(evidence.at),
         "own_tests": list(evidence.own_tests),
         "checks": [
             {
@@ -328,8 +192,8 @@ def _approval(approval: ApprovalLine) -> ApprovalData:
         "kind": approval.kind.value,
         "subject_id": approval.subject_id,
         "status": approval.status.value,
-        "opened_at": _utc(approval.opened_at),
-        "decided_at": _utc(approval.decided_at) if approval.decided_at else None,
+        "opened_at": shapes.utc(approval.opened_at),
+        "decided_at": shapes.utc(approval.decided_at) if approval.decided_at else None,
         "decided_by": approval.decided_by,
         "reason": approval.reason,
     }
@@ -340,8 +204,8 @@ def _usage(report: Report) -> UsageData:
     return {
         "project": report.name,
         "messages": usage.messages,
-        "tokens": _tokens(usage.tokens),
-        "cost_usd": _usd(usage.cost_usd),
+        "tokens": shapes.tokens(usage.tokens),
+        "cost_usd": shapes.usd(usage.cost_usd),
         "unpriced_messages": usage.unpriced_messages,
         "by_model": {line.model: _spent(line) for line in usage.by_model},
         "by_kind": _parts(usage.by_kind),
@@ -359,24 +223,6 @@ def _parts(parts: dict[str, Spent]) -> dict[str, SpentData]:
 def _spent(spent: Spent | ModelUsage) -> SpentData:
     return {
         "messages": spent.messages,
-        "tokens": _tokens(spent.tokens),
-        "cost_usd": _usd(spent.cost_usd),
+        "tokens": shapes.tokens(spent.tokens),
+        "cost_usd": shapes.usd(spent.cost_usd),
     }
-
-
-def _tokens(tokens: Tokens) -> TokensData:
-    return {
-        "input": tokens.input,
-        "output": tokens.output,
-        "cache_read": tokens.cache_read,
-        "cache_write_5m": tokens.cache_write_5m,
-        "cache_write_1h": tokens.cache_write_1h,
-    }
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{amount:f}"  # never an exponent
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -47,7 +47,19 @@ Check = Callable[[], Sequence[Finding]]
 
 
 class _Server(uvicorn.Server):
-    """Signals are the service's, not the web server's."""
+    """Signals are the service's, not the web server's; and it sleeps where that looks about."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """Take no more, end what is open."""
+        self.should_exit = True
+        self._leaving.set()
+
+    async def main_loop(self) -> None:
+        await self._leaving.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -124,6 +136,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,  # the application's door sets it
             proxy_headers=False,
             ws="none",
             timeout_graceful_shutdown=int(_STOP_S),
@@ -157,7 +170,7 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
                 await stop.wait()
                 say("Stopping: agents are interrupted, everything goes on where it was.")
                 room.web.close()
-                room.server.should_exit = True
+                room.server.leave()
                 await app.orchestrator.stop()
                 await asyncio.wait((web,), timeout=_STOP_S)
                 room.server.force_exit = True
@@ -171,12 +184,16 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
+        listening = socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         raise StateError(
             f"The web chat cannot listen on {host} port {port}: {error.strerror}.",
             hint="Set AUTOCODER_PORT to another port, or to 0 for a free one.",
         ) from error
+    # asyncio does it only for sockets that name their protocol, which this one does not; without
+    # it each answer waits 40 ms for the client's acknowledgement of its headers.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _redaction(settings: Settings, token: str) -> Redaction:
@@ -244,7 +261,10 @@ def _last_version(tx: Session) -> str | None:
     """The version that worked in this home last."""
     row = tx.scalars(
         select(JournalEntry)
-        .where(JournalEntry.event == Event.SERVICE_STARTED)
+        .where(
+            JournalEntry.project_id.is_(None),  # found by an index
+            JournalEntry.event == Event.SERVICE_STARTED,
+        )
         .order_by(JournalEntry.id.desc())
         .limit(1)
     ).first()

@@ -4,58 +4,41 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from bot.app import App
 from bot.cards import plan
 from bot.metrics import MEDIA_TYPE, Metrics
+from bot.web_pages import WebPages
+from bot.web_projects import MAIN, Projects
 from core.domain import shapes
-from core.domain.cards import Card, Label, Press, Subject, parse_press
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus
+from core.domain.cards import Card, Press, parse_press
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.domain.people import Role
 from core.domain.shapes import (
-    ApprovalData,
-    FeatureData,
-    GraphData,
-    HistoryData,
-    JournalData,
     MemberData,
-    PhaseData,
-    ProjectData,
-    RunData,
-    TaskData,
-    UsageData,
 )
-from core.errors import InputError, NotFound, StateError, StorageFailed
+from core.errors import InputError, NotFound, StorageFailed
 from core.operations import (
     inbox,
-    listing,
     members,
-    outbox,
-    task_listing,
     usage,
     web_chat,
 )
 from core.ports.chat import Inbound, Place, Pressed
 from core.ports.web import (
+    Echo,
     Outcome,
-    Page,
-    ProjectVerb,
     Readiness,
     Service,
     StoredFile,
-    Verdict,
 )
-from core.store.session import Store
-from core.store.tables import Approval, Project
 
-MAIN = "main"  # the channel that is there before anybody spoke
 FILES = "files"  # folder in the home
 
 
@@ -74,7 +57,8 @@ def web_service(
     return Service(
         people=_People(app),
         chat=chat,
-        projects=_Projects(app, chat),
+        projects=Projects(app, chat.pressed),
+        pages=WebPages(app),
         health=_Health(app, metrics, ready),
         version=version("autocoder"),
         practice=app.practice,
@@ -109,6 +93,7 @@ class _People:
 class _Chat:
     def __init__(self, app: App, router: Deliveries) -> None:
         self._store, self._clock = app.parts.store, app.parts.clock
+        self._wake = app.parts.wake
         self._router = router
         self._files = app.settings.home / FILES
 
@@ -134,6 +119,21 @@ class _Chat:
         )
         self._router.nudge()
         return message
+
+    async def echo(self, channel: str, message_id: int, reader: str, *, wait: float) -> Echo:
+        until = asyncio.get_running_loop().time() + wait
+        while True:
+            seen = self._wake.count
+            found = await self._store.read(web_chat.echo, channel, message_id, reader)
+            left = until - asyncio.get_running_loop().time()
+            if found.complete or left <= 0:
+                told = found.outcome
+                return Echo(
+                    Outcome(told.ok, told.text, told.reason, told.form) if told else None,
+                    found.answers,
+                    found.complete,
+                )
+            await self._wake.wait(seen, timedelta(seconds=left))
 
     async def press(
         self,
@@ -229,164 +229,6 @@ async def _write(folder: Path, file_id: str, content: AsyncIterator[bytes]) -> i
         await asyncio.to_thread(part.unlink, missing_ok=True)
         raise StorageFailed(f"The file cannot be kept: {error.strerror}.") from error
     return size
-
-
-class _Projects:
-    def __init__(self, app: App, chat: _Chat) -> None:
-        self._app = app
-        self._store: Store = app.parts.store
-        self._chat = chat
-        self._upstream = app.parts.upstream
-        self._parallel = app.parts.rules.limits.max_parallel
-
-    async def projects(self, *, after: int, limit: int) -> Page[ProjectData]:
-        return await self._store.read(
-            listing.projects, self._app.settings.projects, self._upstream, self._parallel,
-            after=after, limit=limit,
-        )  # fmt: skip
-
-    async def project(self, name: str) -> ProjectData:
-        def look(tx: Session) -> ProjectData:
-            row = listing.find(tx, name)
-            folder = self._app.settings.projects
-            return listing.project(tx, row, folder, self._upstream, self._parallel)
-
-        return await self._store.read(look)
-
-    async def phases(self, name: str, *, after: int, limit: int) -> Page[PhaseData]:
-        return await self._store.read(
-            lambda tx: listing.phases(tx, listing.find(tx, name).id, after=after, limit=limit)
-        )
-
-    async def phase(self, name: str, phase_id: int) -> PhaseData:
-        return await self._store.read(
-            lambda tx: listing.phase(tx, listing.find(tx, name).id, phase_id)
-        )
-
-    async def features(
-        self, name: str, *, phase_id: int | None, after: int, limit: int
-    ) -> Page[FeatureData]:
-        return await self._store.read(
-            lambda tx: listing.features(
-                tx, listing.find(tx, name).id, phase_id=phase_id, after=after, limit=limit
-            )
-        )
-
-    async def feature(self, name: str, feature_id: int) -> FeatureData:
-        return await self._store.read(
-            lambda tx: listing.feature(tx, listing.find(tx, name).id, feature_id)
-        )
-
-    async def tasks(
-        self, name: str, *, feature_id: int | None, status: str | None, after: int, limit: int
-    ) -> Page[TaskData]:
-        return await self._store.read(
-            lambda tx: task_listing.tasks(
-                tx,
-                listing.find(tx, name).id,
-                feature_id=feature_id,
-                status=status,
-                after=after,
-                limit=limit,
-            )
-        )
-
-    async def task(self, name: str, number: int) -> TaskData:
-        return await self._store.read(
-            lambda tx: task_listing.task(tx, listing.find(tx, name).id, number)
-        )
-
-    async def journal(
-        self, name: str, *, event: str | None, level: str | None, after: int, limit: int
-    ) -> Page[JournalData]:
-        return await self._store.read(
-            lambda tx: listing.journal(
-                tx, listing.find(tx, name).id, event=event, level=level, after=after, limit=limit
-            )
-        )
-
-    async def runs(self, name: str, *, after: int, limit: int) -> Page[RunData]:
-        return await self._store.read(
-            lambda tx: listing.runs(tx, listing.find(tx, name).id, after=after, limit=limit)
-        )
-
-    async def approvals(self, name: str, *, after: int, limit: int) -> Page[ApprovalData]:
-        return await self._store.read(
-            lambda tx: listing.approvals(tx, listing.find(tx, name).id, after=after, limit=limit)
-        )
-
-    async def graph(self, name: str) -> GraphData:
-        return await self._store.read(lambda tx: listing.graph(tx, listing.find(tx, name).id))
-
-    async def usage(self, name: str | None) -> UsageData:
-        return await self._store.read(
-            lambda tx: usage.usage(tx, listing.find(tx, name) if name is not None else None)
-        )
-
-    async def history(self, name: str | None, *, after: int, limit: int) -> Page[HistoryData]:
-        def look(tx: Session) -> Page[HistoryData]:
-            project_id = listing.find(tx, name).id if name is not None else None
-            return listing.history(tx, project_id, after=after, limit=limit)
-
-        return await self._store.read(look)
-
-    async def usage_settings(self) -> Mapping[str, Any]:
-        budget = self._app.settings.budget
-        return {
-            "budget": {
-                "project_usd": shapes.usd(budget.project_usd),
-                "run_usd": shapes.usd(budget.run_usd),
-                "day_usd": shapes.usd(budget.day_usd) if budget.day_usd is not None else None,
-            }
-        }
-
-    async def command(self, name: str, verb: ProjectVerb, *, by: str) -> Outcome:
-        project_id, place = await self._store.read(_project_place, name)
-        return await self._chat.pressed(
-            by, Press(Label(verb.value), Subject.PROJECT, project_id), {}, place
-        )
-
-    async def decide(
-        self, name: str, phase_id: int, verdict: Verdict, reason: str, *, by: str
-    ) -> Outcome:
-        approval, place = await self._store.read(_gate, name, phase_id)
-        values = {"reason": (reason,)} if reason else {}
-        press = Press(Label(verdict.value), Subject.GATE, approval)
-        return await self._chat.pressed(by, press, values, place)
-
-
-def _place(tx: Session, project: Project) -> Place:
-    """Where the words about what was done over REST go."""
-    found = outbox.place_of(tx, project.id)
-    if found is not None and found[0].platform == web_chat.PLATFORM:
-        return found[0]
-    return Place(web_chat.PLATFORM, MAIN)
-
-
-def _project_place(tx: Session, name: str) -> tuple[int, Place]:
-    project = listing.find(tx, name)
-    return project.id, _place(tx, project)
-
-
-def _gate(tx: Session, name: str, phase_id: int) -> tuple[int, Place]:
-    """The phase's last decision: an open one, else the one that forbids another."""
-    project = listing.find(tx, name)
-    found = tx.scalars(
-        select(Approval)
-        .where(
-            Approval.project_id == project.id,
-            Approval.kind == ApprovalKind.GATE,
-            Approval.subject_id == phase_id,
-        )
-        .order_by((Approval.status == ApprovalStatus.OPEN).desc(), Approval.id.desc())
-        .limit(1)
-    ).first()
-    if found is None:
-        listing.phase(tx, project.id, phase_id)
-        raise StateError(
-            "This phase is not at its gate.", hint="It opens when all its features have landed."
-        )
-    return found.id, _place(tx, project)
 
 
 class _Health:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from adapters.web import chat_api, rest
+from adapters.web import chat_api, pages, rest
 from adapters.web.security import Security, trouble
 from adapters.web.shapes import ErrorData
 from adapters.web.stream import Hub
@@ -51,8 +51,10 @@ def build(service: Service, hub: Hub, *, token: str, host: str) -> ASGIApp:
     app.include_router(rest.open_routes)
     app.include_router(rest.routes)
     app.include_router(chat_api.routes)
+    app.include_router(pages.routes)
+    app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():
-        app.add_exception_handler(kind, handler)
+        app.add_exception_handler(kind, _for_browsers(handler))
     return Security(app, service.people, token, host)
 
 
@@ -117,6 +119,20 @@ _HANDLERS: dict[type[Exception], _Handler] = {
     UnicodeError: _unicode_error,
     Exception: _unexpected,
 }
+
+
+def _for_browsers(handler: _Handler) -> _Handler:
+    """The same words as a page, where a browser asks for one."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        answer = await handler(request, error)
+        return (
+            pages.trouble_page(answer)
+            if pages.wants_page(request.headers, request.url.path)
+            else answer
+        )
+
+    return handle
 
 
 def _snake(word: str) -> str:

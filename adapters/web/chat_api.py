@@ -21,6 +21,7 @@ from adapters.web.shapes import (
     CHANNEL,
     TEXT_LIMIT,
     Collection,
+    MessageOutcome,
     NewMessage,
     NewPress,
     PressDone,
@@ -139,6 +140,26 @@ async def messages(
         "items": [shapes.message(message) for message in kept],
         "next": cursor_of(kept[-1].id) if more else None,
         "changed": changed,
+    }
+
+
+@routes.get("/chat/{channel}/messages/{message_id}/outcome")
+async def outcome(
+    channel: ChannelName,
+    message_id: Annotated[int, Path(ge=0, lt=2**62)],
+    service: Inside,
+    person: Viewer,
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+) -> MessageOutcome:
+    """What came of a person's message: `done` once it was acted upon and its answers stand."""
+    found = await service.chat.echo(channel, message_id, person, wait=wait)
+    told = found.outcome
+    return {
+        "done": found.complete,
+        "ok": told.ok if told else None,
+        "reason": told.reason if told else "",
+        "text": told.text if told else "",
+        "answers": [shapes.message(message) for message in found.answers],
     }
 
 

@@ -10,6 +10,7 @@ import hmac
 import ipaddress
 import json
 from collections.abc import Mapping
+from email.utils import formatdate
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.web import pages
 from core.domain.people import LOCAL
 from core.ports.web import People
 
@@ -70,6 +72,8 @@ class Security:
             await _drain(receive)
             answer = _too_large(limit)
         if answer is not None:
+            if answer.status_code >= 400 and pages.wants_page(Headers(scope=scope), scope["path"]):
+                answer = pages.trouble_page(answer)
             await answer(scope, receive, _hardened(send))
         else:
             await self._app(scope, _limited(receive, limit), _hardened(send))
@@ -209,7 +213,8 @@ def _hardened(send: Send) -> Send:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message["headers"]}
             extra = [item for item in _HEADERS.items() if item[0] not in present]
-            message = {**message, "headers": [*message["headers"], *extra]}
+            date = (b"date", formatdate(usegmt=True).encode())
+            message = {**message, "headers": [date, *message["headers"], *extra]}
         await send(message)
 
     return sending

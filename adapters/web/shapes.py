@@ -4,12 +4,12 @@ What goes out has the shapes of core/domain/shapes.py; here are the wrappers aro
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from core.domain.shapes import FormData
+from core.domain.shapes import FormData, MessageData
 
 T = TypeVar("T")
 
@@ -73,6 +73,14 @@ class PressRefused(TypedDict):
     form: FormData | None
 
 
+class MessageOutcome(TypedDict):
+    done: bool
+    ok: bool | None  # None: not acted upon yet
+    reason: str
+    text: str
+    answers: list[MessageData]
+
+
 class NewMember(Body):
     user: Annotated[str, Field(pattern=r"^web:[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     role: str
@@ -96,10 +104,3 @@ class Readiness(TypedDict):
     ready: bool
     model: str
     parts: dict[str, str]
-
-
-class Settings(TypedDict):
-    """What holds for money on this host, and what stands in the settings."""
-
-    budget: dict[str, Any]
-    prices: str

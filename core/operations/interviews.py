@@ -233,7 +233,6 @@ class Sitting:
     name: str
     request: str
     base_commit: str | None
-    replan_reason: str | None
     answers: tuple[tuple[str, str], ...]  # every question so far, and its answer
     fresh: tuple[tuple[str, str], ...]  # those its session may not have heard
     notes: tuple[str, ...]  # other words it may not have heard
@@ -263,7 +262,6 @@ def sit(tx: Session, run_id: int) -> Sitting:
         name=project.name,
         request=interview.request,
         base_commit=interview.base_commit,
-        replan_reason=interview.replan_reason,
         answers=tuple((q.text, q.answer or "") for q in answered),
         fresh=tuple((q.text, q.answer or "") for q in answered if q.run_id in (clean, *unsure)),
         notes=tuple(note["text"] for note in notes),

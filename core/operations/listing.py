@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from core.domain import shapes
+from core.domain import reasons, shapes
 from core.domain.events import Event, Level
 from core.domain.lifecycle import TaskStatus
 from core.domain.money import Dimension, Tokens, to_usd
@@ -66,7 +66,7 @@ def find(tx: Session, name: str) -> Project:
 def moving(tx: Session) -> tuple[int, ...]:
     """Projects that something may still happen in."""
     rows = tx.scalars(select(Project).order_by(Project.id))
-    return tuple(row.id for row in rows if row.status not in shapes.ENDED)
+    return tuple(row.id for row in rows if row.status not in reasons.ENDED)
 
 
 def cut(
@@ -100,7 +100,7 @@ def project(tx: Session, row: Project, folder: Path, upstream: str, parallel: in
     )
     phase = tx.scalars(
         select(Phase.id)
-        .where(Phase.project_id == row.id, Phase.status.not_in(shapes.DONE_PHASES))
+        .where(Phase.project_id == row.id, Phase.status.not_in(reasons.DONE_PHASES))
         .order_by(Phase.position)
         .limit(1)
     ).first()
@@ -131,7 +131,7 @@ def project(tx: Session, row: Project, folder: Path, upstream: str, parallel: in
         "cost_usd": shapes.usd(to_usd(total.micro_usd if total else 0)),
         "budget": shapes.usd(to_usd(row.budget_micro_usd)),
         "estimate": _estimate(tx, row.id, parallel),
-        "waiting": shapes.waiting(
+        "waiting": reasons.waiting(
             row.status,
             row.blocked_reason,
             spent=to_usd(total.assumed_micro_usd if total else 0),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain import shapes
+from core.domain import reasons, shapes
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, TaskStatus
 from core.domain.shapes import EvidenceData, TaskData
 from core.errors import NotFound
@@ -137,7 +137,7 @@ class _Reasons:
 
     def of(self, task: Task, waits: Sequence[tuple[int, TaskStatus]]) -> str:
         feature, phase = self._features[task.feature_id], self._phases[task.phase_id]
-        return shapes.task_reason(
+        return reasons.task_reason(
             task.status,
             attempts=task.attempts,
             agent=self._agents.get(feature.id),

@@ -1,6 +1,7 @@
 """The web chat's own messages: posted once per card and channel, edited in place."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 
@@ -8,12 +9,19 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.domain.cards import Card
+from core.domain.cards import Card, CardKind
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.errors import InputError, NotFound
 from core.operations import inbox, outbox
 from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Said
-from core.store.chat_tables import Channel, InboxItem, ProjectPlace, WebFile, WebMessage
+from core.store.chat_tables import (
+    Channel,
+    InboxItem,
+    OutboxItem,
+    ProjectPlace,
+    WebFile,
+    WebMessage,
+)
 
 BOT = "autocoder"
 PLATFORM = "web"
@@ -41,7 +49,7 @@ def say(
     ).first()
     if known is not None and known.message is not None:
         message = tx.get_one(WebMessage, int(known.message))
-        return _view(message), inbox.Received(known.id, False, None)
+        return view(message), inbox.Received(known.id, False, None)
     root = _root(tx, channel, thread)
     files = [_file(tx, channel, file_id) for file_id in file_ids]
     row = WebMessage(
@@ -66,7 +74,7 @@ def say(
         ),
         now=now,
     )
-    return _view(row), received
+    return view(row), received
 
 
 def content_of(text: str, files: tuple[Attachment, ...] = ()) -> Content:
@@ -128,18 +136,18 @@ def after(
     """Messages with a greater id that `reader` may see, in their current state."""
     rows = tx.scalars(
         select(WebMessage)
-        .where(WebMessage.channel == channel, WebMessage.id > after_id, _seen_by(reader))
+        .where(WebMessage.channel == channel, WebMessage.id > after_id, seen_by(reader))
         .order_by(WebMessage.id)
         .limit(limit)
     )
-    return tuple(_view(row) for row in rows)
+    return tuple(view(row) for row in rows)
 
 
 def before(
     tx: Session, channel: str, reader: str, *, before_id: int | None, thread: int | None, limit: int
 ) -> tuple[Message, ...]:
     """The newest messages of a channel or a thread (its root with it), oldest first."""
-    query = select(WebMessage).where(WebMessage.channel == channel, _seen_by(reader))
+    query = select(WebMessage).where(WebMessage.channel == channel, seen_by(reader))
     if thread is None:
         query = query.where(WebMessage.thread.is_(None))
     else:
@@ -147,7 +155,7 @@ def before(
     if before_id is not None:
         query = query.where(WebMessage.id < before_id)
     rows = tx.scalars(query.order_by(WebMessage.id.desc()).limit(limit)).all()
-    return tuple(_view(row) for row in reversed(rows))
+    return tuple(view(row) for row in reversed(rows))
 
 
 def changes(tx: Session, channel: str, *, since: int, limit: int = 200) -> tuple[Message, ...]:
@@ -161,7 +169,7 @@ def changes(tx: Session, channel: str, *, since: int, limit: int = 200) -> tuple
         .order_by(WebMessage.changed)
         .limit(limit)
     )
-    return tuple(_view(row) for row in rows)
+    return tuple(view(row) for row in rows)
 
 
 def last_change(tx: Session) -> int:
@@ -248,11 +256,11 @@ def _next_change(tx: Session) -> int:
     return last_change(tx) + 1
 
 
-def _seen_by(reader: str) -> ColumnElement[bool]:
+def seen_by(reader: str) -> ColumnElement[bool]:
     return or_(WebMessage.private_to.is_(None), WebMessage.private_to == reader)
 
 
-def _view(row: WebMessage) -> Message:
+def view(row: WebMessage) -> Message:
     return Message(
         id=row.id,
         channel=row.channel,
@@ -276,3 +284,41 @@ def where(tx: Session, message_id: int) -> Place | None:
     if row is None:
         return None
     return Place(PLATFORM, row.channel, str(row.thread) if row.thread else None)
+
+
+@dataclass(frozen=True)
+class Echo:
+    """What came of a person's message so far."""
+
+    outcome: inbox.Outcome | None  # None: it was not acted upon yet
+    answers: tuple[Message, ...]  # to this person's command
+    complete: bool  # acted upon, and every answer stands in the chat
+
+
+def echo(tx: Session, channel: str, message_id: int, reader: str) -> Echo:
+    item = tx.scalars(
+        select(InboxItem).where(
+            InboxItem.platform == PLATFORM,
+            InboxItem.channel == channel,
+            InboxItem.message == str(message_id),
+        )
+    ).first()
+    if item is None:
+        raise NotFound(f"There is no message {message_id} of a person in this channel.")
+    keys = [f"{kind}:{item.id}" for kind in (CardKind.ANSWER, CardKind.ERROR, CardKind.HELP)]
+    outcome = inbox.outcome_of(tx, item.id)
+    waiting = tx.scalars(
+        select(OutboxItem.id).where(
+            OutboxItem.platform == PLATFORM,
+            OutboxItem.channel == channel,
+            OutboxItem.key.in_(keys),
+            OutboxItem.message.is_(None),
+            OutboxItem.failed_at.is_(None),
+        )
+    ).first()
+    rows = tx.scalars(
+        select(WebMessage)
+        .where(WebMessage.channel == channel, WebMessage.key.in_(keys), seen_by(reader))
+        .order_by(WebMessage.id)
+    )
+    return Echo(outcome, tuple(map(view, rows)), outcome is not None and waiting is None)

@@ -26,6 +26,7 @@ from core.domain.shapes import (
     TaskData,
     UsageData,
 )
+from core.ports.pages import Pages
 
 T = TypeVar("T")
 
@@ -46,6 +47,15 @@ class Outcome:
     text: str
     reason: str = ""  # stale, not_allowed, unknown, missing_values …
     form: Form | None = None  # of missing_values
+
+
+@dataclass(frozen=True)
+class Echo:
+    """What came of a person's message so far."""
+
+    outcome: Outcome | None  # None: it was not acted upon yet
+    answers: Sequence[Message]
+    complete: bool  # acted upon, and every answer stands in the chat
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,10 @@ class Chat(Protocol):
         files: Sequence[str],
         client_id: str | None,
     ) -> Message: ...
+
+    async def echo(self, channel: str, message_id: int, reader: str, *, wait: float) -> Echo:
+        """What came of a message, complete or as it is after `wait` seconds."""
+        ...
 
     async def press(
         self,
@@ -221,6 +235,7 @@ class Service:
     people: People
     chat: Chat
     projects: Projects
+    pages: Pages
     health: Health
     version: str
     practice: bool

@@ -134,6 +134,9 @@ class Listener:
                     fields = {}
         except (OSError, ValueError, http.client.HTTPException, AttributeError):
             pass  # it was closed, by us or by the service
+        self._response.close()
+        self._connection.close()
+        self._socket.close()
         self.ended.set()
 
     def close(self) -> None:
@@ -141,8 +144,6 @@ class Listener:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)
-        self._response.close()
-        self._connection.close()
 
 
 @dataclass

@@ -109,6 +109,7 @@ def test_the_log_is_json_without_secrets(house: House) -> None:
     assert token not in "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_what_is_new_is_said_once_after_an_upgrade(house: House) -> None:
     with house.running() as service:
         service.admin.say("hello")
@@ -123,6 +124,7 @@ def test_what_is_new_is_said_once_after_an_upgrade(house: House) -> None:
         assert "was before" not in service.out.read_text()
 
 
+@pytest.mark.slow
 def test_a_home_that_moved_goes_on(house: House, tmp_path: Path) -> None:
     with house.running() as service:
         service.admin.say("before")

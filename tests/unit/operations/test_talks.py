@@ -71,6 +71,9 @@ class Talk:
     def row(self) -> Interview:
         return self.tx.get_one(Interview, self.id)
 
+    def status(self) -> InterviewStatus:
+        return self.row.status
+
     def begin(self, kind: AgentKind = AgentKind.INTERVIEWER) -> RunRef:
         last = interviews.last_run(self.tx, self.id) if kind is AgentKind.INTERVIEWER else None
         order = StartRun(kind, "sonnet", "test", resumes=last, interview_id=self.id)
@@ -225,7 +228,7 @@ def test_a_changed_answer_reaches_the_agent_now_or_with_its_next_message(talk: T
     interviews.change_answer(talk.tx, one, "eins", by="web:bob", now=NOW)
     talk.spend(third)
     talk.end(third)
-    assert talk.row.status is InterviewStatus.ASKING, "it was not told yet"
+    assert talk.status() is InterviewStatus.ASKING, "it was not told yet"
     assert "Answer: eins" in talk.prompt(talk.begin())
 
 
@@ -250,9 +253,9 @@ def test_sent_back_three_times_then_a_person_is_needed(talk: Talk) -> None:
         run = talk.begin()
         talk.prompt(run)
         talk.end(run)
-        assert talk.row.status is InterviewStatus.CHECKING
+        assert talk.status() is InterviewStatus.CHECKING
         specs.send_back(talk.tx, talk.id, ["app_spec.txt: it is not there."], now=NOW)
-        assert talk.row.status is InterviewStatus.ASKING
+        assert talk.status() is InterviewStatus.ASKING
     project = talk.tx.get_one(Project, talk.row.project_id)
     assert project.status is ProjectStatus.BLOCKED
     assert "not there" in (project.blocked_reason or "")
@@ -339,11 +342,11 @@ def test_nothing_is_added_before_there_is_a_plan(talk: Talk) -> None:
 def test_a_job_is_one_task_without_a_decision(built: Talk) -> None:
     project = complete(built)
     job = add(built, InterviewKind.JOB)
-    assert job.row.status is InterviewStatus.PLANNING
+    assert job.status() is InterviewStatus.PLANNING
     assert submit(job, small("Job", tasks=2)) == ("A job is one feature with one task.",)
     assert "no setup" in submit(job, small("Job", setup=("npm ci",)))[0]
     assert submit(job, small("Job")) == ()
-    assert job.row.status is InterviewStatus.DONE
+    assert job.status() is InterviewStatus.DONE
     assert (project.status, project.completed_at) == (ProjectStatus.RUNNING, None)
     phases = built.tx.scalars(select(Phase).order_by(Phase.position)).all()
     assert [phase.status for phase in phases] == [PhaseStatus.COMPLETED, PhaseStatus.IN_PROGRESS]
@@ -356,14 +359,14 @@ def test_a_feature_goes_to_the_phase_at_work_once_approved(built: Talk) -> None:
     specs.spec_written(built.tx, feature.id, "c2", "other", excerpt="", now=NOW)
     assert submit(feature, small("One")) != (), "names must be new"
     assert submit(feature, small("Two", setup=("npm ci",))) == ()
-    assert feature.row.status is InterviewStatus.AWAITING_APPROVAL
+    assert feature.status() is InterviewStatus.AWAITING_APPROVAL
     assert [task.name for task in built.tx.scalars(select(Task))] == ["One 0"]
     project = built.tx.get_one(Project, built.row.project_id)
     assert project.status is ProjectStatus.RUNNING, "it goes on beside the decision"
     job = add(built, InterviewKind.JOB)
     assert "exists already" in submit(job, small("Two"))[0], "these names are spoken for"
     approve(built.tx)
-    assert feature.row.status is InterviewStatus.DONE
+    assert feature.status() is InterviewStatus.DONE
     assert [(t.number, t.name) for t in built.tx.scalars(select(Task))] == [
         (1, "One 0"),
         (2, "Two 0"),
@@ -401,7 +404,7 @@ def test_a_rejected_addition_is_planned_anew_and_may_be_withdrawn(built: Talk) -
     ).one()
     approvals.reject(built.tx, approval.id, "smaller", by="web:ann", now=NOW)
     project = built.tx.get_one(Project, built.row.project_id)
-    assert (task.row.status, project.status) == (InterviewStatus.PLANNING, ProjectStatus.RUNNING)
+    assert (task.status(), project.status) == (InterviewStatus.PLANNING, ProjectStatus.RUNNING)
     wish = additions.wish(built.tx, task.id)
     told = briefing.for_addition(wish, "")
     assert "smaller" in told
@@ -416,7 +419,7 @@ def test_a_planner_in_vain_blocks_its_addition_alone(built: Talk) -> None:
     task = add(built, InterviewKind.TASK)
     for _ in range(3):
         task.end(task.begin(AgentKind.PLANNER))
-    assert task.row.status is InterviewStatus.BLOCKED
+    assert task.status() is InterviewStatus.BLOCKED
     assert built.tx.get_one(Project, built.row.project_id).status is ProjectStatus.RUNNING
     specs.resume(built.tx, task.id, by="web:ann", now=NOW)
-    assert (task.row.status, task.row.failures) == (InterviewStatus.PLANNING, 0)
+    assert (task.status(), task.row.failures) == (InterviewStatus.PLANNING, 0)

@@ -1,0 +1,265 @@
+"""How messages and cards look in the pages: what the templates are given, and nothing of theirs.
+
+Everything here is plain text; the templates escape it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zlib import crc32
+
+from core.domain import light, shapes
+from core.domain.cards import Button, Card, CardKind, Input, Label, Tone
+from core.domain.light import Span
+from core.domain.messages import Message
+from core.ports.pages import Replies
+
+BOT = "autocoder"
+MARKS = {
+    "○": "pending",
+    "◐": "progress",
+    "✓": "passing",
+    "▲": "waits",
+    "■": "stuck",
+}
+SEGMENTS = 40  # a bar of more is one piece
+HUES = 6  # colours of people
+_FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
+_CONFIRMED = {Label.STOP: "Stop it?", Label.REJECT: "Reject it?"}
+
+
+@dataclass(frozen=True)
+class ShownLine:
+    spans: Sequence[Span]
+    mark: str = ""  # one of MARKS, which the words after it say again
+    tone: str = ""
+    item: bool = False
+    under: bool = False  # belongs to the line above
+
+
+@dataclass(frozen=True)
+class Pill:
+    mark: str
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ShownButton:
+    label: str
+    action_id: str
+    style: str
+    form: str  # JSON, or nothing
+    confirm: str  # a question to be asked first, or nothing
+
+
+@dataclass(frozen=True)
+class Bar:
+    """As an SVG of 100 × 8: (x, width, done) of each piece."""
+
+    done: int
+    total: int
+    pieces: Sequence[tuple[float, float, bool]]
+
+
+@dataclass(frozen=True)
+class ShownCard:
+    card: Card
+    pill: Pill | None
+    compact: bool  # one line without a frame
+    facts_first: bool  # its fields sum up what the rest proves
+    groups: Sequence[Sequence[ShownLine]]
+    bar: Bar | None
+    options: Sequence[ShownButton]  # a question's
+    buttons: Sequence[ShownButton]
+    own_words: Input | None  # a question's, in the card itself
+    chosen: Input | None  # several choices, in the card itself
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One message."""
+
+    message: Message
+    bot: bool
+    who: str
+    initials: str
+    hue: int
+    at: datetime
+    edited: datetime | None
+    private: bool
+    command: bool
+    replies: Replies | None = None
+    card: ShownCard | None = None
+    lines: Sequence[str] = field(default=())
+
+
+def shown(message: Message, reader: str, replies: Replies | None = None) -> Shown:
+    who = name_of(message.author, reader)
+    bot = message.author == BOT
+    return Shown(
+        message=message,
+        bot=bot,
+        who=who,
+        initials=initials(message.author.partition(":")[2] or message.author),
+        hue=crc32(message.author.encode()) % HUES,
+        at=message.created_at.astimezone(),
+        edited=message.edited_at.astimezone() if message.edited_at else None,
+        private=message.private_to is not None,
+        command=not bot and message.text.lstrip().startswith("/"),
+        replies=replies,
+        card=card(message.card) if message.card else None,
+        lines=message.text.split("\n"),
+    )
+
+
+def name_of(person: str, reader: str) -> str:
+    """`You`, `ann`, `autocoder`."""
+    if person == reader:
+        return "You"
+    return person.partition(":")[2] or person
+
+
+def initials(name: str) -> str:
+    words = [word for word in name.replace("-", " ").replace(".", " ").split() if word]
+    letters = "".join(word[0] for word in words[:2]) or "?"
+    return letters.upper()
+
+
+def card(value: Card) -> ShownCard:
+    question = value.kind is CardKind.QUESTION and bool(value.buttons)
+    options = [
+        b for b in value.buttons if question and b.press.label is Label.ANSWER and b.press.more
+    ]
+    others = [b for b in value.buttons if b not in options]
+    answer = next((b for b in others if question and b.press.label is Label.ANSWER), None)
+    own = (
+        next((i for i in answer.form.inputs if not i.options), None)
+        if answer and answer.form
+        else None
+    )
+    chosen = next((i for i in value.inputs if i.options), None)
+    if chosen is None and answer and answer.form:
+        chosen = next((i for i in answer.form.inputs if i.options), None)
+    if answer and own is None:
+        own = Input("answer", "Or answer in your own words", required=False, max_length=100_000)
+    return ShownCard(
+        card=value,
+        pill=_pill(value),
+        compact=value.kind is CardKind.LANDED and not value.buttons,
+        facts_first=value.kind in _FACTS_FIRST,
+        groups=groups(value.body),
+        bar=bar(value.progress.done, value.progress.total) if value.progress else None,
+        options=[_button(b) for b in options],
+        buttons=[_button(b, bare=b is answer) for b in others],
+        own_words=own,
+        chosen=chosen,
+    )
+
+
+def groups(body: str) -> list[list[ShownLine]]:
+    """A body's paragraphs, each with its lines."""
+    found: list[list[ShownLine]] = [[]]
+    for line in light.parse(body):
+        if not line.text.strip():
+            found.append([])
+            continue
+        found[-1].append(_line(line))
+    return [group for group in found if group]
+
+
+def _line(line: light.Line) -> ShownLine:
+    text = line.text
+    mark = text[0]
+    if mark in MARKS and text[1:2] == " " and line.spans[0].text.startswith(f"{mark} "):
+        first = line.spans[0]
+        rest = Span(first.text[2:], first.look, first.path)
+        spans = ([rest] if rest.text else []) + list(line.spans[1:])
+        return ShownLine(spans, mark, MARKS[mark], line.item)
+    return ShownLine(line.spans, item=line.item, under=text.startswith("  "))
+
+
+def bar(done: int, total: int) -> Bar:
+    done = min(max(done, 0), total)
+    if total > SEGMENTS:
+        part = round(100 * done / total, 2)
+        return Bar(done, total, [(0.0, part, True), (part, round(100 - part, 2), False)])
+    gap = min(0.4, 20 / max(total, 1))
+    width = (100 - gap * (total - 1)) / max(total, 1)
+    pieces = [(round(i * (width + gap), 3), round(width, 3), i < done) for i in range(total)]
+    return Bar(done, total, pieces)
+
+
+def _button(value: Button, *, bare: bool = False) -> ShownButton:
+    """`bare`: what its form asks for stands in the card itself."""
+    form = ""
+    if value.form and not bare:
+        form = json.dumps(shapes.form(value.form), ensure_ascii=False)
+    confirm = _CONFIRMED.get(value.press.label, "") if not value.form else ""
+    style = "primary" if bare else value.style.value
+    return ShownButton(value.label, value.press.encode(), style, form, confirm)
+
+
+_WAITING = {
+    CardKind.QUESTION: "Waits for an answer",
+    CardKind.PLAN: "Waits for approval",
+    CardKind.GATE: "Waits for a decision",
+    CardKind.BUDGET: "Waits for a budget",
+}
+
+
+def _pill(value: Card) -> Pill | None:
+    """The state in a word; a landed line, an answer and help say it themselves."""
+    if value.kind in _WAITING and value.buttons:
+        return Pill("▲", "waits", _WAITING[value.kind])
+    match value.kind:
+        case CardKind.ERROR:
+            return Pill("■", "stuck", "Not done")
+        case CardKind.STUCK if value.buttons:
+            return Pill("■", "stuck", "Stuck")
+        case CardKind.PROGRESS:
+            return _live(value.tone)
+        case CardKind.QUESTION if value.tone is Tone.SUCCESS:
+            return Pill("✓", "passing", "Answered")
+        case CardKind.REPORT:
+            return Pill("✓", "passing", "Report")
+        case CardKind.LIMIT if value.tone is Tone.WARNING:
+            return Pill("▲", "waits", "Limit")
+        case _:
+            return None
+
+
+def _live(tone: Tone) -> Pill:
+    match tone:
+        case Tone.SUCCESS:
+            return Pill("✓", "passing", "Complete")
+        case Tone.WARNING:
+            return Pill("▲", "waits", "Waits")
+        case Tone.DANGER:
+            return Pill("■", "stuck", "Blocked")
+        case Tone.INFO:
+            return Pill("◐", "progress", "Live")
+
+
+def since_days(messages: Sequence[Shown]) -> Iterator[tuple[str, Shown]]:
+    """Each message with the heading of its day, where a day begins."""
+    last = ""
+    for message in messages:
+        label = day(message.at)
+        yield (label if label != last else ""), message
+        last = label
+
+
+def day(moment: datetime) -> str:
+    """`Wednesday 11 March`."""
+    return f"{moment:%A} {moment.day} {moment:%B}"
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """`12:30` today, `Thu 10:48` within a week, else `Wed 11 March`."""
+    there, here = moment.astimezone(), now.astimezone()
+    days = abs((there.date() - here.date()).days)
+    if days == 0:
+        return f"{there:%H:%M}"
+    return f"{there:%a %H:%M}" if days < 7 else f"{there:%a} {there.day} {there:%B}"

@@ -1,0 +1,630 @@
+// The page is made by the service; this keeps it up to date and carries what a person does.
+"use strict";
+(() => {
+  const $ = (query, root = document) => root.querySelector(query);
+  const all = (query, root = document) => [...root.querySelectorAll(query)];
+  const channel = document.body.dataset.channel;
+  const main = $("#content");
+  const make = (tag, attributes = {}, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  };
+  const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
+  const newId = () => crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`;
+  const announce = (words) => { $("#live").textContent = words; };
+  const clock = (date) => `${date.getHours()}:${String(date.getMinutes()).padStart(2, "0")}`;
+
+  class Refused extends Error {
+    constructor(status, body) {
+      super(body.message || body.text || `The service answered ${status}.`);
+      this.hint = body.hint || "";
+      this.body = body;
+      this.status = status;
+    }
+  }
+
+  async function ask(path, options = {}) {
+    let answer;
+    try {
+      answer = await fetch(path, options);
+    } catch {
+      throw new Refused(0, { message: "The service cannot be reached.",
+        hint: "Nothing is lost: send it again once it is back." });
+    }
+    if (answer.status === 401) {
+      location.reload();
+    }
+    if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
+    return answer;
+  }
+
+  const post = (path, body) => ask(path, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  });
+
+  // --- Messages -----------------------------------------------------------------------------
+
+  const atEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+  const toEnd = (box) => { box.scrollTop = box.scrollHeight; };
+  const listOf = (id) => $(id);
+  const boxOf = (list) => list.closest(".scroll");
+
+  // What a person has begun to fill in, and where they are, outlives an edit of the card.
+  function keep(old, fresh) {
+    for (const input of all("input, textarea, select", old)) {
+      const twin = all("input, textarea, select", fresh)
+        .find((each) => each.name === input.name && (each.type !== "checkbox" || each.value === input.value));
+      if (!twin) continue;
+      if (input.type === "checkbox") twin.checked = input.checked;
+      else twin.value = input.value;
+    }
+    const at = document.activeElement;
+    if (!old.contains(at)) return () => {};
+    const press = at.dataset.press;
+    const name = at.name;
+    const [begin, end] = at.matches("textarea") ? [at.selectionStart, at.selectionEnd] : [];
+    return () => {
+      const again = all("[data-press], input, textarea, select, a", fresh).find((each) =>
+        press ? each.dataset.press === press : name && each.name === name && each.value === at.value);
+      (again || fresh).focus({ preventScroll: true });
+      if (again && begin !== undefined) again.setSelectionRange(begin, end);
+    };
+  }
+
+  function divide(list) {
+    let last = "";
+    for (const item of [...list.children]) {
+      if (item.classList.contains("day")) { item.remove(); continue; }
+      const day = item.dataset.day;
+      if (day && day !== last && (list.id === "log" || last)) {
+        item.before(make("li", { class: "day" }, make("span", {}, day)));
+      }
+      last = day || last;
+    }
+  }
+
+  function place(list, item, prefix) {
+    item.id = prefix + item.dataset.id;
+    const old = all(".message", list).find((each) => each.dataset.id === item.dataset.id);
+    const box = boxOf(list);
+    const stay = atEnd(box);
+    if (old) {
+      const refocus = keep(old, item);
+      old.replaceWith(item);
+      refocus();
+    } else {
+      const later = all(".message", list).find((each) => Number(each.dataset.id) > Number(item.dataset.id));
+      list.insertBefore(item, later || null);
+      divide(list);
+    }
+    if (stay) toEnd(box);
+    else if (!old && list.id === "log") $(".news").hidden = false;
+  }
+
+  const fetching = new Map(); // id → whether it changed again meanwhile
+  async function refresh(id) {
+    if (fetching.has(id)) { fetching.set(id, true); return; }
+    fetching.set(id, false);
+    try {
+      do {
+        fetching.set(id, false);
+        let html;
+        try {
+          html = await (await ask(`/ui/messages/${id}`)).text();
+        } catch (error) {
+          if (error.status === 404) all(`.message[data-id="${id}"]`).forEach((each) => each.remove());
+          return;
+        }
+        show(parsed(html).body.querySelector(".message"));
+        await new Promise((done) => setTimeout(done, 150));
+      } while (fetching.get(id));
+    } finally {
+      fetching.delete(id);
+    }
+  }
+
+  function show(item) {
+    if (!item) return;
+    const { id, thread } = item.dataset;
+    const log = $("#log");
+    const open = $("#thread");
+    if (log && (!thread) && (main.dataset.live || $(`#m${id}`))) {
+      $("#welcome")?.remove();
+      place(log, item.cloneNode(true), "m");
+    }
+    if (open && (open.dataset.thread === thread || open.dataset.thread === id)) {
+      const copy = item.cloneNode(true);
+      $(".replies", copy)?.remove();
+      place($("#thread-log"), copy, "t");
+    }
+    if (thread && $(`#m${thread}`)) refresh(Number(thread));
+  }
+
+  // --- The stream: one for all tabs of a channel, for a browser opens only few at once --------
+
+  let last = Number(main?.dataset.changed || 0);
+  const lost = { since: null };
+  const tabs = "BroadcastChannel" in window ? new BroadcastChannel(`autocoder-${channel}`) : null;
+
+  function connection(up) {
+    const sign = $("#connection");
+    if (up) lost.since = null;
+    else lost.since ||= new Date();
+    sign.classList.toggle("lost", !up);
+    const words = up ? "Live" : `Reconnecting since ${clock(lost.since)}…`;
+    if (sign.textContent !== words) sign.textContent = words;
+  }
+
+  function take(news) {
+    if (news.up !== undefined) connection(news.up);
+    if (!news.id || news.number <= last) return;
+    last = news.number;
+    refresh(news.id);
+    rail();
+    if (news.fresh && news.author !== "") announce(`${news.author}: ${news.text}`);
+  }
+
+  function told(news) {
+    take(news);
+    tabs?.postMessage(news);
+  }
+
+  function listen() {
+    const source = new EventSource(`/api/chat/${channel}/stream?since=${last}`);
+    const heard = (event) => {
+      const message = JSON.parse(event.data);
+      told({ up: true, number: Number(event.lastEventId), id: message.id, fresh: event.type === "message",
+        author: message.author, text: message.text.slice(0, 300) });
+    };
+    source.addEventListener("message", heard);
+    source.addEventListener("edit", heard);
+    source.onopen = () => told({ up: true });
+    source.onerror = () => {
+      told({ up: false });
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+    };
+    window.addEventListener("pagehide", () => source.close());
+  }
+
+  if (main && $("#log")) {
+    tabs?.addEventListener("message", (event) => {
+      if (event.data.hello) { if (lost.leads) tabs.postMessage({ up: !lost.since }); } else take(event.data);
+    });
+    const lead = () => { lost.leads = true; listen(); return new Promise(() => {}); };
+    if (navigator.locks && tabs) {
+      navigator.locks.request(`autocoder-${channel}`, lead);
+      tabs.postMessage({ hello: true });
+    } else lead();
+  }
+
+  let railDue = 0;
+  function rail() {
+    if (railDue) return;
+    railDue = setTimeout(async () => {
+      railDue = 0;
+      const here = document.body.dataset.here;
+      let html;
+      try {
+        html = await (await ask(`/ui/rail?channel=${channel}&here=${encodeURIComponent(here)}`)).text();
+      } catch { return; }
+      const fresh = parsed(html).getElementById("rail-inner");
+      const old = $("#rail-inner");
+      if (fresh.innerHTML !== old.innerHTML) {
+        const at = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
+        old.replaceWith(fresh);
+        if (at) all("a", fresh).find((each) => each.getAttribute("href") === at)?.focus();
+      }
+      count();
+    }, 1000);
+  }
+
+  const bare = document.title;
+  function count() {
+    const number = Number($("#rail-inner")?.dataset.waiting || 0);
+    document.title = number ? `(${number}) ${bare}` : bare;
+    const small = $("#small-waiting");
+    small.hidden = !number;
+    $("[data-count]", small).textContent = number;
+  }
+
+  // --- Threads ------------------------------------------------------------------------------
+
+  let before = null; // where the focus was
+  async function openThread(url, push) {
+    const page = parsed(await (await ask(url, { headers: { Accept: "text/html" } })).text());
+    const place = $("#thread-place");
+    place.replaceChildren(...page.getElementById("thread-place").children);
+    if (push) history.pushState({}, "", url);
+    ready(place);
+    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    if (target && place.contains(target)) target.scrollIntoView();
+    $("#thread-title")?.focus({ preventScroll: true });
+  }
+
+  function closeThread(push) {
+    if (!$("#thread")) return;
+    $("#thread-place").replaceChildren();
+    if (push) history.pushState({}, "", `/c/${channel}`);
+    const at = before?.isConnected ? before : $("#content");
+    at?.focus({ preventScroll: true });
+  }
+
+  window.addEventListener("popstate", () => {
+    const thread = new URL(location).searchParams.get("thread");
+    if (thread) openThread(location.href, false).catch(() => location.reload());
+    else closeThread(false);
+  });
+
+  // --- Buttons and their forms --------------------------------------------------------------
+
+  const dialog = $("#form");
+  function fields(inputs) {
+    return inputs.map((input) => {
+      if (input.kind === "multi_select") {
+        return make("fieldset", {}, make("legend", {}, input.label), ...input.options.map((option) =>
+          make("label", { class: "choice" },
+            make("input", { type: "checkbox", name: input.name, value: option.value }),
+            make("span", {}, option.label))));
+      }
+      let field;
+      if (input.kind === "select") {
+        field = make("select", { name: input.name }, make("option", { value: "" }, ""),
+          ...input.options.map((option) => make("option", { value: option.value }, option.label)));
+      } else {
+        const small = input.max_length <= 100;
+        field = make(small ? "input" : "textarea", { name: input.name, maxlength: input.max_length });
+        if (small) field.type = "text";
+      }
+      if (input.required) field.required = true;
+      return make("label", { class: "field" }, make("span", {}, input.label), field);
+    });
+  }
+
+  function fillIn(form, label) {
+    $("#form-title").textContent = form.title;
+    $("#form-send").textContent = label;
+    $("#form-fields").replaceChildren(...fields(form.inputs));
+    dialog.returnValue = "";
+    dialog.showModal();
+    ($("#form-fields :is(input, textarea, select)") || $("#form-send")).focus();
+    return new Promise((done) => dialog.addEventListener("close", () => {
+      done(dialog.returnValue === "send" ? values($("form", dialog)) : null);
+    }, { once: true }));
+  }
+  $("#form-cancel")?.addEventListener("click", () => dialog.close(""));
+
+  function values(form) {
+    const found = {};
+    for (const [name, value] of new FormData(form)) {
+      if (typeof value === "string" && value.trim()) (found[name] ||= []).push(value);
+    }
+    return found;
+  }
+
+  async function press(button) {
+    const answers = button.closest("[data-answers]");
+    const item = button.closest(".message");
+    const label = button.textContent;
+    let given = null;
+    if (button.dataset.form) given = await fillIn(JSON.parse(button.dataset.form), label);
+    else if (button.dataset.confirm) given = await fillIn({ title: button.dataset.confirm, inputs: [] }, label);
+    else if (/^answer:question:\d+$/.test(button.dataset.press)) given = values(answers);
+    else given = {};
+    if (!given) { button.focus(); return; }
+    // An edit of the card may come meanwhile: the same button is then another element.
+    const now = () => all(`.message[data-id="${item.dataset.id}"] [data-press]`);
+    const outcome = () => all(`.message[data-id="${item.dataset.id}"] .outcome`);
+    const busy = (is) => now().forEach((each) => { each.disabled = is; });
+    const tell = (words, bad) => outcome().forEach((each) => {
+      each.textContent = words;
+      each.classList.toggle("bad", bad);
+    });
+    button.dataset.client ||= newId();
+    busy(true);
+    button.textContent = "Sent";
+    let again = null;
+    try {
+      const answer = await (await post("/api/chat/presses", { message_id: Number(item.dataset.id),
+        action_id: button.dataset.press, values: given, client_id: button.dataset.client })).json();
+      tell(answer.text, false);
+      announce(answer.text);
+    } catch (error) {
+      again = error.body.form || null;
+      if (!again) { tell(`${error.message} ${error.hint}`, true); announce(error.message); }
+      if (error.status) delete button.dataset.client;
+    }
+    button.textContent = label;
+    busy(false);
+    refresh(Number(item.dataset.id));
+    if (again) {
+      const filled = await fillIn(again, label);
+      if (filled) {
+        const copy = now().find((each) => each.dataset.press === button.dataset.press) || button;
+        try {
+          const answer = await (await post("/api/chat/presses", { message_id: Number(item.dataset.id),
+            action_id: copy.dataset.press, values: filled, client_id: newId() })).json();
+          tell(answer.text, false);
+        } catch (error) { tell(`${error.message} ${error.hint}`, true); }
+      }
+    }
+  }
+
+  // --- Composers ----------------------------------------------------------------------------
+
+  let known = null;
+  async function vocabulary() {
+    known ||= ask("/ui/commands").then((answer) => answer.json()).catch(() => { known = null; return []; });
+    return known;
+  }
+
+  async function matches(text) {
+    if (!/^\/\S*( [^\n]*)?$/.test(text)) return [];
+    const [word, ...rest] = text.slice(1).split(" ");
+    const typed = (rest.length ? rest.join(" ") : "autocoder".startsWith(word) ? "" : word).toLowerCase();
+    if (rest.length && word !== "autocoder") return [];
+    return (await vocabulary()).filter((each) => each.name.startsWith(typed) && each.name !== typed.trimEnd());
+  }
+
+  // A list that opens at a field: the arrows move in it, Enter or Tab takes, Esc closes.
+  function chooser(field, list, take) {
+    let items = [];
+    let at = -1;
+    const close = () => { items = []; at = -1; list.hidden = true; field.removeAttribute("aria-activedescendant"); };
+    const move = (to) => {
+      at = (to + items.length) % items.length;
+      items.forEach((each, index) => each.setAttribute("aria-selected", String(index === at)));
+      field.setAttribute("aria-activedescendant", items[at].id);
+      items[at].scrollIntoView({ block: "nearest" });
+    };
+    return {
+      close,
+      fill(found) {
+        if (!found.length) { close(); list.replaceChildren(); return; }
+        items = found.map(({ head, tail, value }, index) => {
+          const item = make("li", { role: "option", id: `${list.id}-${index}`, "aria-selected": "false" },
+            make("code", {}, head), make("span", {}, tail));
+          item.addEventListener("mousedown", (event) => { event.preventDefault(); take(value); });
+          return item;
+        });
+        list.replaceChildren(...items);
+        list.hidden = false;
+        move(0);
+        found.chosen = found[0];
+        this.found = found;
+      },
+      key(event) {
+        if (!items.length) return false;
+        if (event.key === "ArrowDown") move(at + 1);
+        else if (event.key === "ArrowUp") move(at - 1);
+        else if (event.key === "Escape") close();
+        else if (event.key === "Enter" || event.key === "Tab") { const { value } = this.found[at]; close(); take(value); }
+        else return false;
+        event.preventDefault();
+        event.stopPropagation();
+        return true;
+      },
+    };
+  }
+
+  function composer(form) {
+    const field = $("textarea", form);
+    const list = $(".completion", form);
+    const problem = $(".problem", form);
+    const chips = $(".chips", form);
+    const draft = `draft:${form.dataset.channel}:${form.dataset.in || ""}`;
+    let files = [];
+    let sent = null; // what was sent last, under which id: the same again is the same message
+    const store = (text) => { try { sessionStorage.setItem(draft, text); } catch { /* full or forbidden */ } };
+    try { field.value ||= sessionStorage.getItem(draft) || ""; } catch { /* forbidden */ }
+    const fit = () => {
+      if (CSS.supports("field-sizing", "content")) return;
+      field.rows = Math.min(8, field.value.split("\n").length);
+    };
+    const complain = (error) => {
+      problem.replaceChildren(...(error ? [make("strong", {}, error.message), ` ${error.hint}`] : []));
+      problem.hidden = !error;
+    };
+    const choose = chooser(field, list, (value) => {
+      field.value = value;
+      store(value);
+      field.focus();
+      suggest();
+    });
+    async function suggest() {
+      const text = field.value;
+      const found = await matches(text);
+      if (field.value !== text) return;
+      choose.fill(found.slice(0, 60).map((each) => ({ head: each.usage, tail: each.about,
+        value: `/autocoder ${each.name}${each.usage === each.name ? "" : " "}` })));
+      if (found.length) announce(`${found.length} commands, the first is ${found[0].usage}`);
+    }
+    const drawFiles = () => {
+      chips.hidden = !files.length;
+      chips.replaceChildren(...files.map((file) => {
+        const away = make("button", { type: "button", "aria-label": `Remove ${file.name}` }, "×");
+        away.addEventListener("click", () => { files = files.filter((each) => each !== file); drawFiles(); field.focus(); });
+        return make("li", {}, file.name, away);
+      }));
+    };
+    async function add(picked) {
+      complain(null);
+      for (const file of picked) {
+        announce(`Uploading ${file.name}`);
+        const body = new FormData();
+        body.append("file", file);
+        try {
+          files.push(await (await ask(`/api/chat/${form.dataset.channel}/files`, { method: "POST", body })).json());
+        } catch (error) { complain(error); return; }
+      }
+      drawFiles();
+      announce(`${files.length} files are added to the message`);
+    }
+    async function send() {
+      const text = field.value;
+      if (!text.trim() && !files.length) return;
+      const what = JSON.stringify([text, files]);
+      if (sent?.what !== what) sent = { what, id: newId() };
+      complain(null);
+      choose.close();
+      const button = $(".send", form);
+      button.disabled = true;
+      try {
+        const message = await (await post(`/api/chat/${form.dataset.channel}/messages`, {
+          text: text.trim() ? text : files.map((each) => each.name).join(", "), client_id: sent.id,
+          files: files.map((each) => each.id),
+          ...(form.dataset.in ? { thread: Number(form.dataset.in) } : {}) })).json();
+        if (field.value === text) field.value = "";
+        store("");
+        files = [];
+        sent = null;
+        drawFiles();
+        fit();
+        if (form.closest("main") && !main.dataset.live) { location.href = `/c/${channel}`; return; }
+        await refresh(message.id);
+        const box = form.parentElement.querySelector(".scroll");
+        toEnd(box);
+      } catch (error) { complain(error); }
+      button.disabled = false;
+    }
+    field.addEventListener("input", () => { store(field.value); fit(); suggest(); });
+    field.addEventListener("blur", () => choose.close());
+    field.addEventListener("keydown", (event) => {
+      if (choose.key(event)) return;
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); send(); }
+    });
+    form.addEventListener("submit", (event) => { event.preventDefault(); send(); });
+    $("input[type=file]", form).addEventListener("change", (event) => { add([...event.target.files]); event.target.value = ""; field.focus(); });
+    const area = form.closest("main, .thread");
+    area.addEventListener("dragover", (event) => { if (event.dataTransfer.types.includes("Files")) { event.preventDefault(); form.classList.add("dropping"); } });
+    area.addEventListener("dragleave", () => form.classList.remove("dropping"));
+    area.addEventListener("drop", (event) => {
+      if (!event.dataTransfer.files.length) return;
+      event.preventDefault();
+      form.classList.remove("dropping");
+      add([...event.dataTransfer.files]);
+    });
+    field.addEventListener("paste", (event) => { if (event.clipboardData.files.length) { event.preventDefault(); add([...event.clipboardData.files]); } });
+    fit();
+  }
+
+  // --- The palette --------------------------------------------------------------------------
+
+  const palette = $("#palette");
+  if (palette) {
+    const input = $("#palette-input");
+    const go = (value) => {
+      palette.close();
+      if (value.fill) fill(value.fill);
+      else location.href = value.url;
+    };
+    const choose = chooser(input, $("#palette-list"), go);
+    const look = async () => {
+      const text = input.value.trim().toLowerCase();
+      const places = all("#rail-inner a").map((link) => ({ head: $(".grow", link).textContent, tail: "open", value: { url: link.href } }));
+      const commands = (await vocabulary()).map((each) => ({ head: each.usage, tail: each.about,
+        value: { fill: `/autocoder ${each.name}${each.usage === each.name ? "" : " "}` } }));
+      const plain = text.replace(/^\/(autocoder )?/, "");
+      const found = [...places, ...commands].filter((each) => each.head.toLowerCase().includes(plain));
+      const search = { head: `Search “${input.value.trim()}”`, tail: "in all messages", value: { url: `/search?q=${encodeURIComponent(input.value.trim())}` } };
+      choose.fill(text && !text.startsWith("/") ? [...found.slice(0, 20), search] : found.slice(0, 60));
+    };
+    input.addEventListener("input", look);
+    input.addEventListener("keydown", (event) => { if (event.key !== "Escape") choose.key(event); });
+    const open = () => { input.value = ""; palette.showModal(); look(); input.focus(); };
+    $("#find").addEventListener("click", (event) => { event.preventDefault(); open(); });
+    $("#find").addEventListener("keydown", (event) => { if (event.key === " ") { event.preventDefault(); open(); } });
+    document.addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); open(); }
+    });
+  }
+
+  function fill(text) {
+    const field = $("#say-main");
+    if (!field) { try { sessionStorage.setItem(`draft:${channel}:`, text); } catch { /* forbidden */ } location.href = `/c/${channel}`; return; }
+    field.value = text;
+    field.focus();
+    field.dispatchEvent(new Event("input"));
+  }
+
+  // --- The whole page -----------------------------------------------------------------------
+
+  function ready(root) {
+    all("[data-composer]", root).forEach(composer);
+    all(".scroll:has(.log)", root).forEach((box) => {
+      toEnd(box);
+      // A picture that comes later moves what is below it.
+      box.addEventListener("load", (event) => {
+        if (box.scrollHeight - box.scrollTop - box.clientHeight < 80 + event.target.clientHeight) toEnd(box);
+      }, true);
+      box.addEventListener("scroll", () => { if (atEnd(box) && $(".news") && box.closest("main")) $(".news").hidden = true; });
+    });
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-press]");
+    if (button) { press(button); return; }
+    const filler = event.target.closest("[data-fill]");
+    if (filler) { fill(filler.dataset.fill); return; }
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const link = event.target.closest("[data-thread-link], #rail a");
+    const url = link && new URL(link.href);
+    if (url && $("#log") && url.pathname === location.pathname && url.searchParams.get("thread")) {
+      event.preventDefault();
+      before = link;
+      menu(false);
+      openThread(url.href, true).catch(() => { location.href = url.href; });
+      return;
+    }
+    if (event.target.closest("[data-close]")) { event.preventDefault(); closeThread(true); }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || $("dialog[open]")) return;
+    if ($("#rail.open")) menu(false);
+    else closeThread(true);
+  });
+
+  document.addEventListener("submit", (event) => { if (event.target.matches("[data-answers]")) event.preventDefault(); });
+
+  $("#to-newest")?.addEventListener("click", () => { toEnd(boxOf(listOf("#log"))); $(".news").hidden = true; $("#say-main").focus(); });
+
+  $("#earlier")?.addEventListener("click", async function earlier(event) {
+    event.preventDefault();
+    const page = parsed(await (await ask(this.href, { headers: { Accept: "text/html" } })).text());
+    const list = $("#log");
+    const box = boxOf(list);
+    const height = box.scrollHeight;
+    const first = $(".message", list);
+    list.prepend(...all("#log > .message", page));
+    divide(list);
+    box.scrollTop += box.scrollHeight - height;
+    const more = page.getElementById("earlier");
+    if (more) this.href = more.href;
+    else this.parentElement.remove();
+    first.focus({ preventScroll: true });
+  });
+
+  function menu(open) {
+    $("#rail").classList.toggle("open", open);
+    $("#open-menu").setAttribute("aria-expanded", String(open));
+    if (open) $("#close-menu").focus();
+    else if (document.activeElement.closest("#rail")) $("#open-menu").focus();
+  }
+  $("#open-menu").addEventListener("click", () => menu(true));
+  $("#close-menu").addEventListener("click", () => menu(false));
+
+  $("#theme").addEventListener("click", () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=strict`;
+    announce(`${dark ? "Light" : "Dark"} theme`);
+  });
+
+  ready(document);
+  count();
+  const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  if (target) target.scrollIntoView({ block: "center" });
+})();

@@ -1,0 +1,195 @@
+"""What the pages of the web chat show around the messages, from the store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from bot import wording
+from bot.app import App
+from bot.cards import words
+from bot.cards.frame import bold, said
+from bot.commands import COMMANDS
+from core.domain.lifecycle import (
+    ApprovalKind,
+    ApprovalStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+)
+from core.domain.messages import Message
+from core.domain.money import to_usd
+from core.domain.people import Role
+from core.operations import chat_pages, members, spending, web_chat
+from core.ports.pages import CommandLine, ProjectLine, Replies, Surroundings, WaitingLine
+from core.store.chat_tables import ProjectPlace
+from core.store.tables import Approval, Phase, Plan, Project, Question, Run, Task
+
+PROJECTS = 40
+EACH = 30  # of each sort that waits
+_AT_REST = (ProjectStatus.ARCHIVED, ProjectStatus.STOPPED)
+
+
+class WebPages:
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._store, self._clock = app.parts.store, app.parts.clock
+        self.box = app.box
+
+    async def surroundings(self, person: str) -> Surroundings:
+        return await self._store.read(self._look, person, self._clock())
+
+    async def message(self, message_id: int, reader: str) -> Message | None:
+        return await self._store.read(chat_pages.message, message_id, reader)
+
+    async def replies(self, roots: Sequence[int], reader: str) -> Mapping[int, Replies]:
+        return await self._store.read(chat_pages.replies, roots, reader)
+
+    async def search(self, words: str, reader: str, *, limit: int) -> Sequence[Message]:
+        return await self._store.read(chat_pages.search, words, reader, limit=limit)
+
+    def commands(self, role: Role) -> Sequence[CommandLine]:
+        return [
+            CommandLine(spec.name, spec.usage, spec.about)
+            for spec in COMMANDS.values()
+            if role.covers(spec.role)
+        ]
+
+    def _look(self, tx: Session, person: str, now: datetime) -> Surroundings:
+        role = members.role_of(tx, person)
+        waiting = _waiting(tx, role, now)
+        return Surroundings(
+            channels=web_chat.channels(tx),
+            projects=_projects(tx, {wait.project_id for wait in waiting}),
+            waiting=[wait.line for wait in waiting],
+            today_usd=to_usd(spending.day_total(tx, now)),
+            day_budget_usd=self._app.settings.budget.day_usd,
+            agents=tx.scalar(
+                select(func.count()).where(Run.status.in_((RunStatus.STARTING, RunStatus.WORKING)))
+            )
+            or 0,
+        )
+
+
+@dataclass(frozen=True)
+class _Wait:
+    since: datetime
+    project_id: int
+    line: WaitingLine
+
+
+def _waiting(tx: Session, role: Role, now: datetime) -> list[_Wait]:
+    """What the role may act upon, the oldest first, each with where its card stands."""
+    found: list[_Wait] = []
+
+    def add(project: Project, what: str, since: datetime, key: str) -> None:
+        channel = _channel(tx, project.id)
+        card = chat_pages.standing(tx, channel, key) if channel else None
+        text = f"{words.WAITS} {what}, since {wording.clock(since, now)}"
+        line = WaitingLine(text, channel, card[1] if card else None, card[0] if card else None)
+        found.append(_Wait(since, project.id, line))
+
+    live = Project.status.not_in(_AT_REST)
+    if role.covers(Role.APPROVER):
+        for approval, project in tx.execute(
+            select(Approval, Project)
+            .join(Project, Project.id == Approval.project_id)
+            .where(Approval.status == ApprovalStatus.OPEN, live)
+            .limit(EACH)
+        ):
+            what, key = _decision(tx, approval, project.slug)
+            add(project, f"{what} of {bold(project.name)}", approval.opened_at, key)
+    if role.covers(Role.OPERATOR):
+        for question, project in tx.execute(
+            select(Question, Project)
+            .join(Project, Project.id == Question.project_id)
+            .where(Question.answer.is_(None), live)
+            .limit(EACH)
+        ):
+            what = f"A question of {bold(project.name)}: {said(question.text, 100)}"
+            add(project, what, question.asked_at, f"question:{project.slug}:{question.id}")
+        for task, project in tx.execute(
+            select(Task, Project)
+            .join(Project, Project.id == Task.project_id)
+            .where(Task.status == TaskStatus.STUCK, live)
+            .limit(EACH)
+        ):
+            what = f"Task {task.number} of {bold(project.name)} is stuck: {said(task.name, 90)}"
+            since = task.stuck_at or project.created_at
+            add(project, what, since, f"stuck:{project.slug}:{task.number}")
+        for project in tx.scalars(
+            select(Project).where(Project.status == ProjectStatus.BLOCKED).limit(EACH)
+        ):
+            what = f"{bold(project.name)} is blocked: {said(project.blocked_reason or '', 120)}"
+            add(project, what, project.created_at, f"progress:{project.slug}")
+    return sorted(found, key=lambda wait: wait.since)
+
+
+def _decision(tx: Session, approval: Approval, slug: str) -> tuple[str, str]:
+    """What is to be decided, and the key of its card."""
+    if approval.kind is ApprovalKind.PLAN:
+        plan = tx.get(Plan, approval.subject_id)
+        what = f"Plan {plan.version}" if plan else "The plan"
+        return what, f"plan:{slug}:{approval.version}"
+    phase = tx.get(Phase, approval.subject_id)
+    what = f"The gate of phase {phase.position} {said(phase.name, 60)}" if phase else "A gate"
+    return what, f"gate:{slug}:{approval.id}"
+
+
+def _channel(tx: Session, project_id: int) -> str | None:
+    place = tx.get(ProjectPlace, project_id)
+    return place.channel if place and place.platform == web_chat.PLATFORM else None
+
+
+def _projects(tx: Session, waited_for: set[int]) -> list[ProjectLine]:
+    """The newest projects that are not archived, by name."""
+    rows = tx.scalars(
+        select(Project)
+        .where(Project.status != ProjectStatus.ARCHIVED)
+        .order_by(Project.id.desc())
+        .limit(PROJECTS)
+    ).all()
+    ids = [row.id for row in rows]
+    counts: dict[int, dict[TaskStatus, int]] = {}
+    for project_id, status, number in tx.execute(
+        select(Task.project_id, Task.status, func.count())
+        .where(Task.project_id.in_(ids))
+        .group_by(Task.project_id, Task.status)
+    ):
+        counts.setdefault(project_id, {})[status] = number
+    gates = set(
+        tx.scalars(
+            select(Approval.project_id).where(
+                Approval.project_id.in_(ids),
+                Approval.kind == ApprovalKind.GATE,
+                Approval.status == ApprovalStatus.OPEN,
+            )
+        )
+    )
+    return [
+        _line(tx, row, counts.get(row.id, {}), row.id in waited_for, row.id in gates)
+        for row in sorted(rows, key=lambda row: row.name.lower())
+    ]
+
+
+def _line(
+    tx: Session, project: Project, tally: Mapping[TaskStatus, int], waits: bool, at_gate: bool
+) -> ProjectLine:
+    place = tx.get(ProjectPlace, project.id)
+    channel = root = None
+    if place is not None and place.platform == web_chat.PLATFORM:
+        channel = place.channel
+        card = chat_pages.standing(tx, channel, place.root_key)
+        root = (card[1] or card[0]) if card else None
+    return ProjectLine(
+        name=project.name,
+        status=project.status,
+        passing=tally.get(TaskStatus.PASSING, 0),
+        total=sum(tally.values()),
+        waits=waits,
+        at_gate=at_gate,
+        channel=channel,
+        root=root,
+    )

@@ -1,0 +1,77 @@
+"""Why a project waits, and why a task stands where it does, in a few words."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import assert_never
+
+from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
+from core.domain.shapes import WaitingData, utc
+
+ENDED = frozenset({ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED})
+DONE_PHASES = frozenset({PhaseStatus.COMPLETED})
+
+
+def waiting(
+    status: ProjectStatus,
+    blocked_reason: str | None,
+    *,
+    spent: Decimal,
+    budget: Decimal,
+    window_until: datetime | None,
+) -> WaitingData | None:
+    """What a project that moves waits for; `spent` is what the budget counts."""
+    if status in ENDED:
+        return None
+    if blocked_reason:
+        return {"reason": "credentials", "until": None, "text": blocked_reason}
+    if spent >= budget:
+        return {
+            "reason": "budget",
+            "until": None,
+            "text": f"The budget of ${budget:.2f} is spent.",
+        }
+    if window_until:
+        until = utc(window_until)
+        return {"reason": "rate_limit", "until": until, "text": "The account's limit is reached."}
+    return None
+
+
+def task_reason(
+    status: TaskStatus,
+    *,
+    attempts: int,
+    agent: str | None,
+    feature: str,
+    closed_phase: int | None,
+    unlanded: Sequence[str],
+    unproved: Sequence[int],
+) -> str:
+    """Why a task is next, waits, or stands where it does; a few words without a full stop.
+
+    `agent` is at work in its feature, `closed_phase` the position of its phase where that has
+    not begun, `unlanded` are features it waits for, `unproved` numbers of tasks.
+    """
+    match status:
+        case TaskStatus.PASSING:
+            return "proved"
+        case TaskStatus.SKIPPED:
+            return "skipped, nothing proves it"
+        case TaskStatus.STUCK:
+            return "stuck, a person decides"
+        case TaskStatus.IN_PROGRESS:
+            return f"{agent} works on it" if agent else "begun"
+        case TaskStatus.PENDING:
+            pass
+        case _:
+            assert_never(status)
+    if closed_phase is not None:
+        first = closed_phase == 1
+        return "not begun" if first else f"begins after the gate of phase {closed_phase - 1}"
+    if unlanded:
+        return f"waits for {', '.join(unlanded)} to land"
+    if unproved:
+        return f"waits for task {', '.join(map(str, unproved))}"
+    if agent:
+        return f"waits for {agent}, which is at work in {feature}"
+    return f"try {attempts + 1}" if attempts else "ready, waits for a free agent"

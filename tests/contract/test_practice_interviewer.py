@@ -1,0 +1,137 @@
+"""The practice model's interviewer, as a pure function of what was asked and said."""
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters.practice import bundle
+from adapters.practice.agents import answer
+from adapters.practice.conversation import Reply, parse
+
+SPEC = ".autocoder/prompts/app_spec.txt"
+FIRST = "Interview a person about a new project. Its name is: Books"
+ASKED = json.dumps({"asked": True, "note": "end your turn"})
+TOOLS = {"mcp__autocoder__ask_person": ("topic", "expected"), "Write": (), "Read": ()}
+
+
+class Talk:
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self.questions: list[str] = []
+        self.topics: list[str] = []
+        self.messages: list[dict[str, Any]] = []
+
+    def hear(self, words: str) -> Reply:
+        """A turn, up to its end."""
+        self.messages.append({"role": "user", "content": words})
+        while True:
+            reply = answer(parse(self._body()))
+            uses = [
+                {"type": "tool_use", "id": f"t{len(self.messages)}", "name": call.tool,
+                 "input": dict(call.arguments)}
+                for call in reply.calls
+            ]  # fmt: skip
+            words_block = {"type": "text", "text": reply.text}
+            self.messages.append({"role": "assistant", "content": [words_block, *uses]})
+            if not reply.calls:
+                return reply
+            results = [
+                {"type": "tool_result", "tool_use_id": use["id"], "content": self._do(use)}
+                for use in uses
+            ]
+            self.messages.append({"role": "user", "content": results})
+
+    def _body(self) -> dict[str, Any]:
+        tools = [
+            {"name": name, "input_schema": {"properties": {key: {} for key in names}}}
+            for name, names in TOOLS.items()
+        ]
+        system = "You are the interviewer of autocoder.\n"
+        return {"model": "m", "system": system, "tools": tools, "messages": self.messages}
+
+    def _do(self, use: dict[str, Any]) -> str:
+        given = use["input"]
+        match use["name"]:
+            case "ask_person":
+                self.questions.append(given["question"])
+                self.topics.append(given["topic"])
+                return ASKED
+            case "Write":
+                self.files[given["file_path"]] = given["content"]
+                return "done"
+            case _:
+                lines = self.files[given["file_path"]].splitlines()
+                return "\n".join(f"{n}\t{line}" for n, line in enumerate(lines, start=1))
+
+
+def test_deciding_everything_makes_the_bundled_story() -> None:
+    talk = Talk()
+    talk.hear(FIRST)
+    for _ in range(5):
+        talk.hear("just decide")
+    assert talk.topics == [
+        "overview", "involvement", "technology", "features", "success criteria",
+    ]  # fmt: skip
+    assert bundle.is_bundled(talk.files[SPEC])
+    assert talk.files[SPEC].count("Decided for you") == 5
+    assert set(talk.files) == {SPEC, ".autocoder/prompts/initializer_prompt.md"}
+
+
+@pytest.mark.parametrize(
+    ("about", "data"), [("A chess clock", "One JSON file"), ("A todo list", "In memory only")]
+)
+def test_other_answers_make_an_honest_spec(about: str, data: str) -> None:
+    talk = Talk()
+    talk.hear(FIRST)
+    said = [about, "Detailed", "just decide", "own words; [two]", data, "It works"]
+    for words in said:
+        talk.hear(words)
+    assert talk.topics[4:] == ["technical details", "success criteria"]
+    assert not bundle.is_bundled(talk.files[SPEC])
+    assert all(words in talk.files[SPEC] for words in said if words != "just decide")
+
+
+def test_a_changed_answer_counts_and_the_open_question_is_asked_again() -> None:
+    talk = Talk()
+    talk.hear(FIRST)
+    for words in ("A chess clock", "Quick"):
+        talk.hear(words)
+    talk.hear(
+        f"I change an earlier answer.\n\nYou asked: {talk.questions[0]}\nAnswer: An egg timer\n\n"
+        "Ask your last question again if it still matters."
+    )
+    assert talk.questions[-1] == talk.questions[-2]
+    for _ in range(3):
+        talk.hear("just decide")
+    assert "An egg timer" in talk.files[SPEC]
+    assert "chess" not in talk.files[SPEC]
+
+
+def test_an_interrupted_session_takes_what_it_is_told() -> None:
+    """Its transcript lost the question; the words after the kill bring both."""
+    before = Talk()
+    before.hear(FIRST)
+    talk = Talk()
+    talk.messages.append({"role": "user", "content": FIRST})
+    talk.hear(
+        "You were interrupted. Go on where you were.\n\n"
+        f"You asked: {before.questions[0]}\nAnswer: Two\nlines"
+    )
+    assert talk.topics == ["involvement"]
+    talk.hear("You were interrupted. Go on where you were.")
+    assert talk.topics == ["involvement", "involvement"]
+
+
+def test_an_addition_keeps_the_spec_and_says_what_is_new() -> None:
+    talk = Talk()
+    talk.files[SPEC] = "# Books\n\nA list.\n"
+    talk.hear(
+        "The project Books gets something new: a feature. Its spec is in there.\n\n"
+        "In the person's words:\n\nexport to CSV"
+    )
+    talk.hear("One file per shelf")
+    talk.hear("just decide")
+    assert len(talk.questions) == 2
+    assert talk.files[SPEC].startswith("# Books\n\nA list.\n\n## Export to CSV\n")
+    assert "One file per shelf" in talk.files[SPEC]
