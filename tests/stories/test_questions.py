@@ -37,6 +37,7 @@ class Asker:
         return approving(asked)
 
 
+@pytest.mark.slow
 def test_answered_while_it_waits(world: MakeWorld) -> None:
     story = world(play(alone(WORK)))
     asker = saying("2")
