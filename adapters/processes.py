@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +29,18 @@ class HostProcesses:
     def below(self, pid: int) -> tuple[RunningProcess, ...]:
         return tuple(stat.process for stat in _below(pid) if stat.state not in _ENDED)
 
-    def freeze(self, pid: int) -> tuple[int, ...]:
+    def freeze(self, pid: int, *, spare: Collection[int] = ()) -> tuple[int, ...]:
         """Gives up after 2 s on what cannot be stopped (uninterruptible disk waits)."""
         stopped: list[int] = []
         deadline = time.monotonic() + _FREEZE_SECONDS
         quiet = 0
         # Twice: what a process forked in its last moment, while we read, is seen by the next look.
         while quiet < 2 and time.monotonic() < deadline:
-            running = [stat for stat in _below(pid) if stat.state not in _ENDED + _STOPPED]
+            running = [
+                stat
+                for stat in _below(pid)
+                if stat.state not in _ENDED + _STOPPED and stat.process.pid not in spare
+            ]
             quiet = 0 if running else quiet + 1
             for stat in running:
                 target = stat.process.pid

@@ -102,6 +102,7 @@ def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int
         max_attempts=agents.max_attempts,
         strict=settings.proof.strict,
         check_timeout=timedelta(seconds=float(agents.check_timeout_s)),
+        setup_timeout=timedelta(seconds=float(agents.check_timeout_s)),
         max_turns=agents.max_turns,
         max_time=timedelta(minutes=float(agents.max_minutes)),
         silence=timedelta(seconds=float(agents.silence_s)),

@@ -155,7 +155,9 @@ def _say(line: str) -> None:
 
 @app.command()
 def build(
-    spec: Annotated[Path, typer.Argument(help="A spec in Markdown, 1 byte to 1 MB.")],
+    spec: Annotated[
+        Path, typer.Argument(help="A spec in Markdown, 1 byte to 1 MB.", readable=False)
+    ],
     name: Annotated[str | None, typer.Option("--name", help="The project's name.")] = None,
     home: Home = None,
     budget: Annotated[str | None, typer.Option("--budget", help="What it may cost, USD.")] = None,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from core.domain import failure
 from core.domain.agents import AgentKind
 from core.domain.plan import Plan
+from core.domain.proof import Verdict
 from core.errors import AutocoderError, StateError
 from core.operations import additions, guidance, questions, runs, tasks
 from core.orchestrator.own_rules import rules_of
@@ -173,6 +174,8 @@ class Toolbox:
                     "evidence": {"id": reply.evidence_id, "commit": reply.commit},
                 }
             )
+        if reply.verdict is Verdict.NOTHING_DONE:
+            return ToolReply(f"Not accepted.\n{reply.words}", refused=True)
         left = failure.REFUSAL_LIMIT - reply.refusals
         after = (
             "Five refusals: this run has ended. End your turn."

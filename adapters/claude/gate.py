@@ -5,6 +5,7 @@ the CLI makes `file_path` absolute before the hook sees it, from its own working
 Glob and Grep stays as given.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from adapters.claude.tools import PREFIX
 from core.domain.bash_policy import JudgeCommand
 from core.ports.agents import RunRequest
 
+_PATIENCE_SECONDS = 30  # half of what the CLI waits for a hook
 _READERS = {"Read": "file_path", "Glob": "path", "Grep": "path"}
 _WRITERS = {"Write": "file_path", "Edit": "file_path"}
 
@@ -25,8 +27,15 @@ class Gate:
     """The PreToolUse hook of one agent process. What it does not know it denies."""
 
     def __init__(
-        self, request: RunRequest, judge: JudgeCommand, *, readable: tuple[Path, ...] = ()
+        self,
+        request: RunRequest,
+        judge: JudgeCommand,
+        *,
+        moving: asyncio.Event,
+        readable: tuple[Path, ...] = (),
     ) -> None:
+        """While `moving` is not set, checks run on the worktree, and no tool may touch it."""
+        self._moving = moving
         self._work = request.work
         self._writes = request.writes
         self._builtin = frozenset(request.builtin_tools)
@@ -43,6 +52,8 @@ class Gate:
         reason = await self.objection(name, arguments)
         if reason is not None:
             return _deny(reason)
+        if name in self._builtin and not await self._may_move():
+            return _deny("Checks are running in your working folder. Call this again after them.")
         changed = self._absolute(name, arguments)
         if changed is None:
             return {}
@@ -53,6 +64,16 @@ class Gate:
                 "updatedInput": changed,
             }
         }
+
+    async def _may_move(self) -> bool:
+        if self._moving.is_set():
+            return True
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._moving.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def objection(self, name: str, arguments: Mapping[str, Any]) -> str | None:
         """Why this use of a tool is refused, in words for the agent; None lets it pass."""

@@ -57,6 +57,8 @@ class AgentProcess:
         self._adopt = adopt
         self.options = ClaudeAgentOptions(cli_path=script)
         self.stderr: deque[str] = deque(maxlen=5)  # the last lines of the CLI or of the box
+        self.moving = asyncio.Event()  # cleared while its checks run: its tools wait
+        self.moving.set()
         self.calls = 0  # tools of ours that are at work for it
         self.pid: int | None = None
         self.created_at = 0.0
@@ -165,27 +167,25 @@ class AgentProcess:
 
     def kill_strays(self) -> None:
         """Kill what the agent left running in the box."""
-        living = self._below()
-        # socat forks a child per connection: those are no strays.
-        carriers = {
-            process.pid
-            for process in living
-            if process.pid in self._own_family and process.name == "socat"
-        }
-        self._processes.kill(
-            [
-                process.pid
-                for process in living
-                if process.pid not in self._own_family and process.parent not in carriers
-            ]
-        )
+        own = self._own_family | self._carriers()
+        self._processes.kill([p.pid for p in self._below() if p.pid not in own])
 
     def freeze(self) -> Callable[[], None]:
-        """Stop everything in the box (blocks some milliseconds); the answer thaws it."""
+        """Stop what the agent started in its box (blocks some milliseconds); the answer thaws it.
+
+        The CLI itself is held by `moving`, which its gate waits for: it uses no tool meanwhile.
+        Stopping it too would cost a task a third of its time, for it takes long to come back.
+        """
         if self.pid is None:
             return lambda: None
-        stopped = self._processes.freeze(self.pid)
+        stopped = self._processes.freeze(self.pid, spare=self._own_family | self._carriers())
         return lambda: self._processes.thaw(stopped)
+
+    def _carriers(self) -> frozenset[int]:
+        """Socat forks a child per connection: those are no strays."""
+        below = self._below()
+        carriers = {p.pid for p in below if p.pid in self._own_family and p.name == "socat"}
+        return frozenset(p.pid for p in below if p.parent in carriers)
 
     async def _own(self) -> None:
         self._client = ClaudeSDKClient(self.options)

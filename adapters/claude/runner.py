@@ -149,7 +149,18 @@ class ClaudeRunner:
         process = self._all.get(process_id)
         if process is None:
             return lambda: None
-        return await asyncio.to_thread(process.freeze)
+        process.moving.clear()
+        try:
+            thaw = await asyncio.to_thread(process.freeze)
+        except BaseException:
+            process.moving.set()
+            raise
+
+        def go_on() -> None:
+            thaw()
+            process.moving.set()
+
+        return go_on
 
     async def retire(self, work: Path) -> None:
         warm = self._warm.pop(work, None)
@@ -270,7 +281,10 @@ class ClaudeRunner:
         self, request: RunRequest, process: AgentProcess, script: Path, folders: AgentFolders
     ) -> ClaudeAgentOptions:
         gate = Gate(
-            request, self._judge.within(request.work), readable=(folders.config / "projects",)
+            request,
+            self._judge.within(request.work),
+            moving=process.moving,
+            readable=(folders.config / "projects",),
         )
 
         async def call(tool: Tool, arguments: Mapping[str, object]) -> ToolReply:

@@ -180,7 +180,8 @@ def describe(proof: Proof) -> str:
         case Verdict.NOTHING_DONE:
             return (
                 "Every check passed before the work and nothing has changed since: there is"
-                " nothing that proves it. A person has to look at this task."
+                " nothing that proves it. A person has to look at this task; it is not yours any"
+                " more. Call task_get_next, or end your turn."
             )
         case Verdict.GREEN_BEFORE_STRICT:
             return (

@@ -268,6 +268,12 @@ def stick(tx: Session, task_id: int, error: str, *, now: datetime) -> None:
     _stick(tx, task, now=now)
 
 
+def give_up(tx: Session, task_id: int, error: str, *, now: datetime) -> None:
+    """An attempt after which no other one is made: a person has to look at the task."""
+    tx.get_one(Task, task_id).attempts += 1
+    stick(tx, task_id, error, now=now)
+
+
 def defer(tx: Session, task_id: int) -> None:
     """An agent's skip: to the end of the queue, once."""
     task = tx.get_one(Task, task_id)

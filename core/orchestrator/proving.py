@@ -278,8 +278,13 @@ def _work_of(tx: Session, process: int) -> Work:
 def _record(
     tx: Session, task_id: int, run_id: int, proof: Proof, *, now: datetime
 ) -> tuple[int | None, int]:
-    """Write the proof: the evidence's id, and the refusals of this run so far."""
+    """Write the proof: the evidence's id, and the refusals of this run so far.
+
+    A task of which nothing proves anything waits for a person at once (invariant 3, case d).
+    """
     refusals = evidence.record_proof(tx, task_id, run_id, proof, now=now)
+    if proof.verdict is Verdict.NOTHING_DONE:
+        tasks.give_up(tx, task_id, evidence.describe(proof), now=now)
     return _last_evidence(tx, task_id), refusals
 
 

@@ -1,6 +1,6 @@
 """The host: the sandbox, git workspaces, processes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -235,8 +235,8 @@ class Processes(Protocol):
         """Every living descendant of `pid`, without `pid` itself."""
         ...
 
-    def freeze(self, pid: int) -> tuple[int, ...]:
-        """Stop everything below `pid`, also what forks meanwhile; the pids it stopped."""
+    def freeze(self, pid: int, *, spare: Collection[int] = ()) -> tuple[int, ...]:
+        """Stop everything below `pid` but `spare`, also what forks meanwhile; what it stopped."""
         ...
 
     def thaw(self, pids: Sequence[int]) -> None: ...

@@ -1,5 +1,6 @@
 """The gate and the judge of shell commands, without a CLI."""
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,12 @@ from adapters.claude.gate import Gate
 from adapters.claude.judge import BashJudge
 from core.domain.agents import AgentKind
 from tests.contract.agent_parts import run_request
+
+
+def moving() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,7 @@ def work(tmp_path: Path) -> Path:
 
 def gate(work: Path, judge: BashJudge, kind: AgentKind = AgentKind.CODER) -> Gate:
     request = run_request(work, kind=kind)
-    return Gate(request, judge.within(work), readable=(work.parent / "kept",))
+    return Gate(request, judge.within(work), moving=moving(), readable=(work.parent / "kept",))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ async def test_a_planner_may_read_only(work: Path, judge: BashJudge) -> None:
     for name in ("Write", "Edit", "Bash"):
         assert await planner.objection(name, {"file_path": "a", "command": "ls"}) is not None
     request = run_request(work, kind=AgentKind.CODER, writes=False)
-    reader = Gate(request, judge.within(work))
+    reader = Gate(request, judge.within(work), moving=moving())
     assert await reader.objection("Write", {"file_path": "a"}) is not None
     assert await reader.objection("Bash", {"command": "ls"}) is not None
 
@@ -165,3 +172,17 @@ async def test_verdicts_are_remembered_per_folder(judge: BashJudge) -> None:
         assert (await judge.within(Path("/srv/a"))("rm -rf /srv/a/x")).allowed
         assert not (await judge.within(Path("/srv/b"))("rm -rf /srv/a/x")).allowed
         assert not (await judge("rm -rf /srv/a/x")).allowed
+
+
+async def test_no_tool_touches_the_worktree_while_checks_run(work: Path, judge: BashJudge) -> None:
+    still = asyncio.Event()
+    held = Gate(run_request(work), judge.within(work), moving=still)
+    given = PreToolUseHookInput(
+        session_id="", transcript_path="", cwd="", hook_event_name="PreToolUse", tool_name="Write",
+        tool_input={"file_path": "a"}, tool_use_id="t",
+    )  # fmt: skip
+    asked = asyncio.create_task(held.hook(given, "t", HookContext(signal=None)))
+    await asyncio.sleep(0.05)
+    assert not asked.done()
+    still.set()
+    assert "deny" not in str(await asked)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-_LOOK_S = 0.03
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)

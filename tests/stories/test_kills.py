@@ -25,16 +25,16 @@ def house() -> Scenario:
     slow = Work(
         "slow", (write("slow.py", "NAMES = ()\n"), passing()), ("sleep 0.3 && test -f slow.py",)
     )
-    base = Piece("Base", (honest("base"), honest("basics", needs=("base",), after=("base",))))
-    left = Piece("Left", (honest("left", needs=("base",)), slow), after=("Base",))
-    right = Piece("Right", (honest("right"), honest("wrong", needs=("right",), after=("right",))))
+    base = Piece("Base", (honest("base"),))
+    left = Piece("Left", (honest("left", needs=("base",)),), after=("Base",))
+    right = Piece("Right", (honest("right"), slow))
     last = Piece("Last", (honest("last", needs=("left", "right")),))
     return play((base, left, right), (last,), checks=("ls",), latency=0.05)
 
 
-REQUESTS = 36  # of an undisturbed build of the house, about
-ROWS = 60  # of its journal
-SECONDS = 12
+REQUESTS = 22  # of an undisturbed build of the house, about
+ROWS = 46  # of its journal
+SECONDS = 8
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def _requests(story: World) -> int:
     return len(story.model.requests())
 
 
-def survive(story: World, seed: int) -> None:
+def survive(story: World, seed: int, most: int) -> None:
     moment = random.Random(seed)
-    kills = moment.randint(1, 3)
+    kills = moment.randint(1, most)
     for _ in range(kills):
         program = story.start()
         kill_at(story, moment)(program)
@@ -109,7 +109,7 @@ def same_end(story: World, undisturbed: dict[str, str]) -> None:
 @pytest.mark.parametrize("seed", QUICK_SEEDS)
 def test_killed_program(world: MakeWorld, seed: int, undisturbed: dict[str, str]) -> None:
     story = world(house())
-    survive(story, seed)
+    survive(story, seed, 1)
     same_end(story, undisturbed)
 
 
@@ -118,12 +118,12 @@ def test_killed_program(world: MakeWorld, seed: int, undisturbed: dict[str, str]
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_program_again(world: MakeWorld, seed: int, undisturbed: dict[str, str]) -> None:
     story = world(house())
-    survive(story, seed)
+    survive(story, seed, 3)
     same_end(story, undisturbed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("requests", [3, 6, 9, 14, 20])
+@pytest.mark.parametrize("requests", [3, 6, 9, 13, 18])
 def test_killed_cli(world: MakeWorld, requests: int, undisturbed: dict[str, str]) -> None:
     """The program goes on by itself, in the same session, and no attempt is counted."""
     story = world(house())

@@ -84,7 +84,7 @@ def test_a_wrong_key_stops_at_once(world: MakeWorld) -> None:
     assert "API key" in ending.out + ending.err
     assert story.model is not None
     assert len(story.model.requests()) == 1
-    story.model.play(play(TWO))
+    story.model.play(play(alone(honest("one"))))
     again = story.build()
     assert again.code == 0, again.words
 
@@ -109,6 +109,7 @@ def test_silence_for_ever_is_given_up(world: MakeWorld) -> None:
     assert story.runs() == 6
 
 
+@pytest.mark.slow
 def test_a_cut_stream_is_asked_again(world: MakeWorld) -> None:
     story = world(play(alone(honest("one")), faults=(Fault(2, 2, "cut", "coder"),)))
     ending = story.build()

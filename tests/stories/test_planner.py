@@ -58,6 +58,7 @@ def test_no_plan_ever(world: MakeWorld, steps: tuple[Step, ...]) -> None:
     assert len(story.model.requests()) <= PLANNERS * 9
 
 
+@pytest.mark.slow
 def test_a_rejected_plan_is_revised(world: MakeWorld) -> None:
     second = plan(alone(honest("one"), honest("three")))
     story = world(

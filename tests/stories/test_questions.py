@@ -37,6 +37,7 @@ class Asker:
         return approving(asked)
 
 
+@pytest.mark.slow
 def test_answered_while_it_waits(world: MakeWorld) -> None:
     story = world(play(alone(WORK)))
     asker = saying("2")
@@ -73,6 +74,7 @@ def test_answered_after_a_restart(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_nobody_is_here(world: MakeWorld) -> None:
     story = world(play(alone(WORK)))
     ending = story.build("--yes")

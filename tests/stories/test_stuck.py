@@ -50,6 +50,7 @@ def test_guide(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_skip_leaves_out_what_builds_on_it(world: MakeWorld) -> None:
     """A skipped task is met for its phase, not for its dependents: these are asked about too."""
     pieces = (
@@ -157,6 +158,7 @@ def test_left_over_markers_are_refused(world: MakeWorld) -> None:
     proofs.hold(story)
 
 
+@pytest.mark.slow
 def test_a_conflict_is_left_out(world: MakeWorld) -> None:
     """Skipping a landing leaves its feature off `main`, with all that builds on it."""
     tops = tuple(

@@ -245,4 +245,4 @@ def until(true: Callable[[], bool], timeout: float = 120) -> None:
     deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline, "it does not become true"
-        time.sleep(0.02)
+        time.sleep(0.05)

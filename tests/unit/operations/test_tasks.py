@@ -124,6 +124,16 @@ def test_five_attempts_make_a_task_stuck_and_three_same_errors_the_next_model(si
     assert "boom" in (site.task(1).last_error or "")
 
 
+def test_what_nothing_proves_waits_for_a_person_at_once(site: Site) -> None:
+    site.build({"a": (task("1"), task("2"))})
+    run = site.begin(number=1)
+    site.db.do(tasks.give_up, site.task(1).id, "Nothing proves it.", now=NOW)
+
+    left = site.task(1)
+    assert (left.status, left.attempts, left.run_id) == (TaskStatus.STUCK, 1, None)
+    assert given(site, run) == 2
+
+
 def test_another_error_starts_the_count_anew(site: Site) -> None:
     site.build({"a": (task("1"),)})
     for error in ("boom a", "boom a", "crash b", "boom a"):
