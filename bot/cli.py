@@ -73,10 +73,14 @@ def check(
     from bot.app import host_probes
 
     findings = host_check.check(os.environ, home, host_probes())
-    if as_json:
-        typer.echo(host_check.as_json(findings))
-    else:
-        host_check.show(findings, Console())
+    try:
+        if as_json:
+            typer.echo(host_check.as_json(findings))
+        else:
+            host_check.show(findings, Console())
+    except OSError as error:
+        words = f"The output cannot be written: {error.strerror}."
+        raise typer.Exit(_complain(AutocoderError(words))) from error
     if not host_check.is_fit(findings):
         raise typer.Exit(Exit.HOST_UNFIT)
 

@@ -150,14 +150,16 @@ class ClaudeRunner:
         if process is None:
             return lambda: None
         process.moving.clear()
+        thaw: Callable[[], None] | None = None
         try:
             thaw = await asyncio.to_thread(process.freeze)
-        except BaseException:
-            process.moving.set()
-            raise
+        finally:
+            if thaw is None:
+                process.moving.set()
+        frozen = thaw
 
         def go_on() -> None:
-            thaw()
+            frozen()
             process.moving.set()
 
         return go_on

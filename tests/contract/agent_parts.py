@@ -140,7 +140,7 @@ def run_request(work: Path, run_id: int = 1, **changed: object) -> RunRequest:
         "max_time": timedelta(seconds=60),
         "silence": timedelta(seconds=60),
     }
-    return RunRequest(**{**values, **changed})  # type: ignore[arg-type]
+    return RunRequest(**{**values, **changed})  # type: ignore[arg-type]  # a test's own fields
 
 
 @asynccontextmanager

@@ -140,7 +140,7 @@ def left_processes(home: Path) -> list[str]:
     return [line for _, line in marked_processes(f"AUTOCODER_PROCESS={digest}-".encode())]
 
 
-def in_words(outcome: Outcome, code: int, *parts: str) -> None:
+def expect_words(outcome: Outcome, code: int, *parts: str) -> None:
     """It ended with this status, in words: what happened, what to do, no traceback."""
     assert outcome.code == code, outcome.words
     assert "Traceback" not in outcome.err + outcome.out, outcome.words

@@ -12,7 +12,7 @@ import pytest
 
 from tests.scripted.scenario import Step, passing, write
 from tests.stories.conftest import MakeWorld
-from tests.stories.stranger import Stranger, in_words, left_processes
+from tests.stories.stranger import Stranger, expect_words, left_processes
 from tests.stories.works import Piece, Work, play
 
 BAD_SPECS: dict[str, tuple[bytes | None, str]] = {
@@ -42,7 +42,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
     for budget in BAD_BUDGETS:
         begun[budget] = (stranger.begin("build", good, "--budget", budget), "is no amount")
     for program, words in begun.values():
-        in_words(program.end(), 2, "■", words)
+        expect_words(program.end(), 2, "■", words)
     assert not stranger.home.exists()
 
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_spec_of_any_shape_is_planned(tmp_path: Path, text: str | bytes, name: str) -> None:
     stranger = Stranger(tmp_path)
     given = stranger.spec(text)
-    in_words(stranger.run("build", given), 1, "The plan waits for you")
+    expect_words(stranger.run("build", given), 1, "The plan waits for you")
     with closing(sqlite3.connect(stranger.home / "autocoder.db")) as database:
         assert database.execute("SELECT name FROM projects").fetchall() == [(name,)]
     (copy,) = stranger.home.glob("projects/*/.autocoder/prompts/app_spec.txt")
@@ -72,11 +72,11 @@ def test_the_same_name_again(tmp_path: Path) -> None:
     """Completed: its report. Another text: refused, whatever the case of the name."""
     stranger = Stranger(tmp_path)
     spec = stranger.spec()
-    in_words(stranger.run("build", spec, "--yes"), 0, "Repository")
+    expect_words(stranger.run("build", spec, "--yes"), 0, "Repository")
     again = stranger.run("build", spec, "--name", '"NOTES"')
-    in_words(again, 0, "Repository")
+    expect_words(again, 0, "Repository")
     other = stranger.spec("# Notes\n\nSomething else.\n", "other.md")
-    in_words(stranger.run("build", other), 2, "with another spec", "--name")
+    expect_words(stranger.run("build", other), 2, "with another spec", "--name")
 
 
 class _Nonsense(BaseHTTPRequestHandler):
@@ -132,7 +132,7 @@ def test_a_server_of_nonsense_is_not_asked_for_ever(
             ANTHROPIC_BASE_URL=url,
             AUTOCODER_AGENTS__BACKOFF_MAX_S="0.1",
         )
-    in_words(outcome, 1, "without a plan", "The last: ")
+    expect_words(outcome, 1, "without a plan", "The last: ")
     assert handler.asked < 60
     assert left_processes(stranger.home) == []
 

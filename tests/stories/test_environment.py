@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.scripted.process import ROOT
-from tests.stories.stranger import Stranger, in_words, left_processes, programs
+from tests.stories.stranger import Stranger, expect_words, left_processes, programs
 from tests.stories.world import until
 
 OLD_GIT = "#!/bin/sh\necho git version 2.30.2\n"
@@ -62,7 +62,7 @@ def test_what_a_host_lacks_is_said(stranger: Stranger, tmp_path: Path) -> None:
     ]
     as_json = stranger.begin("check", "--json", PATH=old_git)
     for program, code, words in begun:
-        in_words(program.end(), code, words)
+        expect_words(program.end(), code, words)
     told = json.loads(as_json.end().out)
     assert told["fit"] is False
     assert [each["name"] for each in told["findings"] if each["level"] == "error"] == ["git"]
@@ -74,10 +74,10 @@ def test_a_home_that_is_held(stranger: Stranger) -> None:
     first = stranger.begin("build", spec, listening=True)
     first.until_it_says("The plan waits for you", timeout=200)
     second = stranger.run("build", spec)
-    in_words(second, 1, f"pid {first.process.pid}", str(stranger.home))
+    expect_words(second, 1, f"pid {first.process.pid}", str(stranger.home))
     assert first.process.poll() is None
     first.signal(signal.SIGTERM)
-    in_words(first.end(), 130, "goes on from here")
+    expect_words(first.end(), 130, "goes on from here")
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_an_interrupt_at_any_time(stranger: Stranger, number: signal.Signals, wo
     program.signal(number)
     outcome = program.end()
     # After the landing there is so little left to do that it may be done before the signal.
-    in_words(outcome, outcome.code if words == "landed" and outcome.code == 0 else 130)
+    expect_words(outcome, outcome.code if words == "landed" and outcome.code == 0 else 130)
     assert left_processes(stranger.home) == []
     if options:
-        in_words(stranger.run("build", spec, "--yes"), 0, "Repository")
+        expect_words(stranger.run("build", spec, "--yes"), 0, "Repository")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_ctrl_c_before_anything_began(stranger: Stranger, library: str) -> None:
     maps = Path(f"/proc/{program.process.pid}/maps")
     until(lambda: library in maps.read_text(), timeout=100)
     program.signal(signal.SIGINT)
-    in_words(program.end(), 130)
+    expect_words(program.end(), 130)
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_practice_without_a_whole_sandbox_says_so(
 ) -> None:
     path = programs(tmp_path / "programs", without=[lacking])
     outcome = stranger.run("build", stranger.spec(), "--yes", PATH=path)
-    in_words(outcome, 0, "Repository")
+    expect_words(outcome, 0, "Repository")
     assert "The sandbox is not whole" in "\n".join(outcome.out.splitlines()[:5])
 
 
@@ -140,7 +140,7 @@ def test_practice_without_a_whole_sandbox_says_so(
 def test_a_home_of_any_name(stranger: Stranger, tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     outcome = stranger.run("build", stranger.spec(), "--yes", "--home", home)
-    in_words(outcome, 0, "Repository")
+    expect_words(outcome, 0, "Repository")
     assert outcome.err == ""
     assert whole(home / "autocoder.db")
 
@@ -155,7 +155,7 @@ def test_a_home_that_moves_while_it_is_stopped(stranger: Stranger, tmp_path: Pat
     program.end()
     moved = tmp_path / "moved"
     stranger.home.rename(moved)
-    in_words(stranger.run("build", spec, "--yes", "--home", moved), 0, str(moved))
+    expect_words(stranger.run("build", spec, "--yes", "--home", moved), 0, str(moved))
 
 
 @pytest.mark.slow
@@ -174,8 +174,8 @@ def test_a_home_that_moves_while_it_is_stopped(stranger: Stranger, tmp_path: Pat
     ids=lambda environment: next(iter(environment)),
 )
 def test_an_odd_environment(stranger: Stranger, environment: dict[str, Any]) -> None:
-    in_words(stranger.run("build", stranger.spec(), "--yes", **environment), 0, "Repository")
-    in_words(stranger.run("check", **environment), 0, "This host is fit")
+    expect_words(stranger.run("build", stranger.spec(), "--yes", **environment), 0, "Repository")
+    expect_words(stranger.run("check", **environment), 0, "This host is fit")
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_shell_that_closes_what_it_likes(stranger: Stranger) -> None:
     gone = ("sh", "-c", '"$@" | head -1; exit 0', "sh")
     outcome = stranger.run("build", spec, "--yes", wrapper=gone)
     assert outcome.err == ""
-    in_words(stranger.run("build", spec, "--yes", wrapper=closed), 0)
+    expect_words(stranger.run("build", spec, "--yes", wrapper=closed), 0)
     assert whole(stranger.home / "autocoder.db")
     assert (stranger.home / "autocoder.db").read_bytes().startswith(b"SQLite format 3\0")
 
@@ -232,9 +232,9 @@ def _as_nobody(stranger: Stranger) -> None:
         os.chown(folder, 65534, 65534)
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     denied = stranger.run("build", secret, wrapper=nobody)
-    in_words(denied, 2, "cannot be read: Permission denied")
-    in_words(stranger.run("build", spec, "--home", "/root/x", wrapper=nobody), 2, "cannot be")
-    in_words(stranger.run("build", spec, "--yes", wrapper=nobody), 0, "Repository")
+    expect_words(denied, 2, "cannot be read: Permission denied")
+    expect_words(stranger.run("build", spec, "--home", "/root/x", wrapper=nobody), 2, "cannot be")
+    expect_words(stranger.run("build", spec, "--yes", wrapper=nobody), 0, "Repository")
 
 
 @pytest.mark.slow
@@ -263,4 +263,4 @@ def test_a_full_disk(stranger: Stranger, when: str) -> None:
     )
     if outcome.code == 77:
         pytest.skip("nothing can be mounted here")
-    in_words(outcome, 0, "first: 1", "second: 0", "Free some space", "full")
+    expect_words(outcome, 0, "first: 1", "second: 0", "Free some space", "full")

@@ -89,7 +89,7 @@ def survive(story: World, seed: int, most: int) -> None:
     proofs.money_is_nearly_exact(story, missing=kills * AGENTS)
 
 
-def same_end(story: World, undisturbed: dict[str, str]) -> None:
+def expect_same_end(story: World, undisturbed: dict[str, str]) -> None:
     proofs.one_commit_per_task(story)
     proofs.report_is_last(story)
     proofs.stranger_can_use_it(story)
@@ -110,7 +110,7 @@ def same_end(story: World, undisturbed: dict[str, str]) -> None:
 def test_killed_program(world: MakeWorld, seed: int, undisturbed: dict[str, str]) -> None:
     story = world(house())
     survive(story, seed, 1)
-    same_end(story, undisturbed)
+    expect_same_end(story, undisturbed)
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_killed_program(world: MakeWorld, seed: int, undisturbed: dict[str, str]
 def test_killed_program_again(world: MakeWorld, seed: int, undisturbed: dict[str, str]) -> None:
     story = world(house())
     survive(story, seed, 3)
-    same_end(story, undisturbed)
+    expect_same_end(story, undisturbed)
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_killed_cli(world: MakeWorld, requests: int, undisturbed: dict[str, str]
     assert killed
     assert story.column("SELECT attempts FROM tasks WHERE attempts > 0") == []
     proofs.money_is_nearly_exact(story, missing=len(killed))
-    same_end(story, undisturbed)
+    expect_same_end(story, undisturbed)
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_ctrl_c(world: MakeWorld, requests: int, undisturbed: dict[str, str]) ->
     assert story.left_processes() == []
     assert story.build().code == 0
     assert story.column("SELECT attempts FROM tasks WHERE attempts > 0") == []
-    same_end(story, undisturbed)
+    expect_same_end(story, undisturbed)
 
 
 @pytest.mark.slow

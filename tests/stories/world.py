@@ -109,13 +109,10 @@ class World:
         spec = self.folder / "spec.md"
         spec.write_text(self.spec)
         out, err = (self.folder / f"{name}-{start}.txt" for name in ("out", "err"))
-        program = ["-m", "bot"]
-        if "open_view" not in (ROOT / "bot/terminal/__init__.py").read_text():
-            program = ["/tmp/standin/main.py"]
         arguments = ["build", str(spec), "--home", str(self.home), *options]
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, *program, *arguments],
+                [sys.executable, "-m", "bot", *arguments],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=stdout,

@@ -467,4 +467,4 @@ def test_nothing_is_hidden_by_nesting(wrappings: list[str], command: tuple[str, 
     )
 )
 def test_any_tree_is_judged_without_an_error(value: object) -> None:
-    judge({"Stmts": value})
+    assert isinstance(judge({"Stmts": value}), Judgement)
