@@ -299,6 +299,7 @@ async def test_a_reminder_goes_out_while_the_loop_sleeps(house: House) -> None:
         async with asyncio.timeout(20):
             while not await house.store.read(reminders):
                 await asyncio.sleep(0.02)
+    assert len(await house.store.read(reminders)) == 1
 
 
 def reminders(tx: Session) -> list[str]:

@@ -180,7 +180,7 @@ def test_killed_between_asking_and_writing(service: Service) -> None:
     service.kill()
     service.start()
     service.wait("SELECT kind FROM approvals WHERE status = 'open'")
-    _undisturbed(service)
+    expect_undisturbed(service)
 
 
 @pytest.mark.slow
@@ -199,10 +199,10 @@ def test_killed_again_and_again(service: Service, every: int) -> None:
         for (number,) in service.rows("SELECT number FROM questions WHERE answer IS NULL"):
             service.answer(number)
         time.sleep(0.01)
-    _undisturbed(service)
+    expect_undisturbed(service)
 
 
-def _undisturbed(service: Service) -> None:
+def expect_undisturbed(service: Service) -> None:
     assert service.rows("SELECT topic, answer FROM questions ORDER BY id") == list(SAID.items())
     spec = service.spec("book-list")
     for words in ("«mine»", "Detailed", "[sort]", "One JSON file", "$HOME"):
