@@ -75,6 +75,7 @@ def test_which_verdicts_accept() -> None:
         Verdict.ACCEPTED,
         Verdict.ALREADY_DONE,
         Verdict.GREEN_BEFORE,
+        Verdict.VOUCHED,
     }
 
 

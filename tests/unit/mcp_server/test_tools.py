@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from adapters.worktrees import Worktrees
 from core.domain.agents import PROFILES, AgentKind
 from core.domain.money import Price
 from core.domain.orders import StartRun
@@ -22,7 +23,7 @@ from core.orchestrator.proving import ProofReply, Prover
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.wake import Wake
 from core.ports.agents import ToolCall, ToolReply
-from core.ports.host import Box, Desks, Workspaces
+from core.ports.host import Box, Desks
 from core.store.session import Store
 from core.store.tables import Approval, Question, Task
 from mcp_server.tools import NOBODY_HERE, Toolbox
@@ -111,7 +112,7 @@ async def open_desk(folder: Path, rules: Rules) -> Desk:
     parts = Parts(
         store=store,
         wake=wake,
-        workspaces=cast(Workspaces, None),
+        workspaces=Worktrees(folder, "home-0"),
         box=cast(Box, None),
         desks=cast(Desks, None),
         rules=rules,
