@@ -215,6 +215,9 @@ async def _converse(
     while len(output) <= limit and (chunk := await process.stdout.read(_READ_BYTES)):
         output += chunk
     if len(output) > limit:
+        process.kill()
+        while await process.stdout.read(_READ_BYTES):
+            continue  # unread output would keep `wait` waiting for the end of the pipe
         return output[:limit], b"", True
     words = await process.stderr.read()
     await process.wait()
