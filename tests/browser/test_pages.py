@@ -13,6 +13,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SIZES = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# The kind of the first card in the thread that can be acted upon, or of the report.
+WAITING = """() => document.querySelector("#thread .kind-report") ? "report"
+  : ["question", "plan", "gate", "stuck"].find((kind) =>
+    document.querySelector(`#thread .kind-${kind} [data-press]:enabled`))"""
 
 
 def violations(page: Any) -> list[str]:
@@ -66,25 +70,16 @@ def test_the_journey_by_keyboard(visit: Open, width: int, scheme: str) -> None:
     say(page, f"/autocoder new {name}")
     root = page.locator("#log .kind-interview", has_text=name)
     root.wait_for()
-    replies = page.locator("#log .message", has=root).locator(".replies a")
+    replies = page.locator(
+        "#log .message", has=page.locator(".kind-interview", has_text=name)
+    ).locator(".replies a")
     replies.wait_for()
     replies.focus()
     page.keyboard.press("Enter")
     page.locator("#thread").wait_for()
     seen = set()
     for _ in range(40):
-        waiting = page.locator(
-            "#thread :is(.kind-question, .kind-plan, .kind-gate, .kind-stuck) [data-press]:enabled,"
-            " #thread .kind-report"
-        )
-        waiting.first.wait_for(timeout=90_000)
-        kind = next(
-            kind
-            for kind in ("report", "question", "plan", "gate", "stuck")
-            if page.locator(
-                f"#thread .kind-{kind} [data-press]:enabled, #thread .kind-report"
-            ).first.evaluate("(it, kind) => Boolean(it.closest('.kind-' + kind))", kind)
-        )
+        kind = page.wait_for_function(WAITING, timeout=90_000).json_value()
         if kind not in seen:
             seen.add(kind)
             assert violations(page) == []
