@@ -84,9 +84,11 @@ def _waiting(tx: Session, role: Role, now: datetime) -> list[_Wait]:
     """What the role may act upon, the oldest first, each with where its card stands."""
     found: list[_Wait] = []
 
-    def add(project: Project, what: str, since: datetime, key: str) -> None:
+    def add(
+        project: Project, what: str, since: datetime, key: str, *, repeated: bool = False
+    ) -> None:
         channel = _channel(tx, project.id)
-        card = chat_pages.standing(tx, channel, key) if channel else None
+        card = chat_pages.standing(tx, channel, key, repeated=repeated) if channel else None
         text = f"{words.WAITS} {what}, since {wording.clock(since, now)}"
         line = WaitingLine(text, channel, card[1] if card else None, card[0] if card else None)
         found.append(_Wait(since, project.id, line))
@@ -118,7 +120,7 @@ def _waiting(tx: Session, role: Role, now: datetime) -> list[_Wait]:
         ):
             what = f"Task {task.number} of {bold(project.name)} is stuck: {said(task.name, 90)}"
             since = task.stuck_at or project.created_at
-            add(project, what, since, f"stuck:{project.slug}:{task.number}")
+            add(project, what, since, f"stuck:{project.slug}:{task.number}", repeated=True)
         for project in tx.scalars(
             select(Project).where(Project.status == ProjectStatus.BLOCKED).limit(EACH)
         ):

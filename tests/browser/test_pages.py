@@ -38,10 +38,28 @@ def tab_to(page: Any, what: str, most: int = 120) -> None:
     raise AssertionError(f"Tab does not reach {what}")
 
 
+def comes(locator: Any) -> bool:
+    """Whether it is there to be seen, before patience ends (which says what was awaited)."""
+    locator.first.wait_for()
+    return True
+
+
 def say(page: Any, text: str) -> None:
     page.locator("#say-main").focus()
     page.keyboard.type(text)
     page.keyboard.press("Enter")
+
+
+def leaves_reject(page: Any, button: str) -> None:
+    """A rejection asks for its reason first; Esc leaves it, and nothing is rejected."""
+    tab_to(page, button)
+    page.keyboard.press("Enter")
+    page.locator("#form[open] textarea[required]").wait_for()
+    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("#form[open]").wait_for(state="detached")
+    assert page.evaluate("what => document.activeElement.matches(what)", button)
 
 
 def test_a_stranger_is_asked_to_sign_in(chromium: Any, service: Running) -> None:
@@ -93,6 +111,8 @@ def test_the_journey_by_keyboard(visit: Open, width: int, scheme: str) -> None:
             "gate": '[data-press^="approve"]',
             "stuck": '[data-press^="retry:"]',
         }[kind]
+        if kind == "plan":
+            leaves_reject(page, f'{card} [data-press^="reject"]')
         button = page.locator(f"{card} :is({press})").first
         action = button.get_attribute("data-press")
         wanted = f'{card} [data-press="{action}"]'
@@ -111,21 +131,25 @@ def test_the_journey_by_keyboard(visit: Open, width: int, scheme: str) -> None:
     assert violations(page) == []
 
 
-def test_a_rejection_wants_its_reason(visit: Open, service: Running) -> None:
+def test_an_error_is_for_whoever_made_it(visit: Open, service: Running) -> None:
     page = visit()
     say(page, "/autocoder nwe thing")
-    error = page.locator(".private .kind-error").last
-    error.wait_for()
+    page.locator("#log .private .kind-error").last.wait_for()
     assert "Only you see this" in page.locator("#log .private").last.inner_text()
-    stop = page.locator("#log .kind-progress [data-press^=stop]").last
-    if stop.count():
-        stop.focus()
-        page.keyboard.press("Enter")
-        page.locator("#form[open]").wait_for()
-        assert violations(page) == []
-        page.keyboard.press("Escape")
-        page.locator("#form[open]").wait_for(state="detached")
-        assert stop.evaluate("it => it === document.activeElement")
+    other = visit(token=service.member("ann", "viewer").token)
+    other.locator("#content").wait_for()
+    assert other.locator("#log .kind-error").count() == 0
+
+
+def test_on_a_phone_the_menu_opens_and_closes(visit: Open) -> None:
+    page = visit(width=390)
+    tab_to(page, "#open-menu")
+    page.keyboard.press("Enter")
+    assert comes(page.locator("#rail.open"))
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("#rail.open").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.id") == "open-menu"
 
 
 def test_commands_complete_and_the_palette_opens(visit: Open) -> None:
@@ -161,7 +185,7 @@ def test_files_are_picked_and_sent(visit: Open, tmp_path: Path) -> None:
     page.locator("main input[type=file]").set_input_files(note)
     page.locator(".chips", has_text="note.txt").wait_for()
     say(page, "look at this")
-    page.locator("#log .files a", has_text="note.txt").wait_for()
+    assert comes(page.locator("#log .files a", has_text="note.txt"))
 
 
 def test_two_tabs_share_one_stream(visit: Open, service: Running) -> None:
@@ -172,10 +196,10 @@ def test_two_tabs_share_one_stream(visit: Open, service: Running) -> None:
         each.locator("#connection", has_text="Live").wait_for()
     service.admin.say("to both", channel="tabs")
     for each in (page, other):
-        each.locator("#log .text", has_text="to both").wait_for()
+        assert comes(each.locator("#log .text", has_text="to both"))
     page.close()
     service.admin.say("to the one that is left", channel="tabs")
-    other.locator("#log .text", has_text="to the one that is left").wait_for()
+    assert comes(other.locator("#log .text", has_text="to the one that is left"))
 
 
 @pytest.mark.parametrize("path", ["/waiting", "/usage", "/search", "/c/empty", "/nothing-here"])
@@ -195,5 +219,5 @@ def test_it_reconnects_by_itself_and_says_so(visit: Open, house: House, service:
     page.locator("#connection", has_text="Reconnecting since").wait_for()
     with house.running(AUTOCODER_PORT=port) as again:
         again.admin.say("said meanwhile", channel="again")
-        page.locator("#log .text", has_text="said meanwhile").wait_for()
-        page.locator("#connection", has_text="Live").wait_for()
+        assert comes(page.locator("#log .text", has_text="said meanwhile"))
+        assert comes(page.locator("#connection", has_text="Live"))

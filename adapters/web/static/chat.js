@@ -629,11 +629,12 @@
   });
 
   function menu(open) {
+    const inside = $("#rail").contains(document.activeElement);
     $("#rail").classList.toggle("open", open);
     $("#open-menu").setAttribute("aria-expanded", String(open));
     cover();
     if (open) $("#close-menu").focus();
-    else if (document.activeElement.closest("#rail")) $("#open-menu").focus();
+    else if (inside) $("#open-menu").focus();
   }
   $("#open-menu").addEventListener("click", () => menu(true));
   $("#close-menu").addEventListener("click", () => menu(false));
