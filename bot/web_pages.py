@@ -1,5 +1,6 @@
 """What the pages of the web chat show around the messages, from the store."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ from core.store.tables import Approval, Phase, Plan, Project, Question, Run, Tas
 
 PROJECTS = 40
 EACH = 30  # of each sort that waits
+KEPT_S = 0.9  # less than a page waits after a change before it looks again
 _AT_REST = (ProjectStatus.ARCHIVED, ProjectStatus.STOPPED)
 
 
@@ -37,9 +39,17 @@ class WebPages:
         self._app = app
         self._store, self._clock = app.parts.store, app.parts.clock
         self.box = app.box
+        self._looks: dict[Role, tuple[float, asyncio.Future[Surroundings]]] = {}
 
     async def surroundings(self, person: str) -> Surroundings:
-        return await self._store.read(self._look, person, self._clock())
+        """At most KEPT_S old: with many tabs open, one look serves all of a role."""
+        role = await self._store.read(members.role_of, person)
+        now = asyncio.get_running_loop().time()
+        begun, look = self._looks.get(role, (now, None))
+        if look is None or now - begun >= KEPT_S:
+            look = asyncio.ensure_future(self._store.read(self._look, role, self._clock()))
+            self._looks[role] = (now, look)
+        return await asyncio.shield(look)
 
     async def message(self, message_id: int, reader: str) -> Message | None:
         return await self._store.read(chat_pages.message, message_id, reader)
@@ -57,8 +67,7 @@ class WebPages:
             if role.covers(spec.role)
         ]
 
-    def _look(self, tx: Session, person: str, now: datetime) -> Surroundings:
-        role = members.role_of(tx, person)
+    def _look(self, tx: Session, role: Role, now: datetime) -> Surroundings:
         waiting = _waiting(tx, role, now)
         return Surroundings(
             channels=web_chat.channels(tx),
@@ -84,9 +93,11 @@ def _waiting(tx: Session, role: Role, now: datetime) -> list[_Wait]:
     """What the role may act upon, the oldest first, each with where its card stands."""
     found: list[_Wait] = []
 
-    def add(project: Project, what: str, since: datetime, key: str) -> None:
+    def add(
+        project: Project, what: str, since: datetime, key: str, *, repeated: bool = False
+    ) -> None:
         channel = _channel(tx, project.id)
-        card = chat_pages.standing(tx, channel, key) if channel else None
+        card = chat_pages.standing(tx, channel, key, repeated=repeated) if channel else None
         text = f"{words.WAITS} {what}, since {wording.clock(since, now)}"
         line = WaitingLine(text, channel, card[1] if card else None, card[0] if card else None)
         found.append(_Wait(since, project.id, line))
@@ -118,7 +129,7 @@ def _waiting(tx: Session, role: Role, now: datetime) -> list[_Wait]:
         ):
             what = f"Task {task.number} of {bold(project.name)} is stuck: {said(task.name, 90)}"
             since = task.stuck_at or project.created_at
-            add(project, what, since, f"stuck:{project.slug}:{task.number}")
+            add(project, what, since, f"stuck:{project.slug}:{task.number}", repeated=True)
         for project in tx.scalars(
             select(Project).where(Project.status == ProjectStatus.BLOCKED).limit(EACH)
         ):

@@ -107,11 +107,12 @@ async def _frame(service: Service, person: str, theme: str | None) -> dict[str, 
     """What every page shows around its own."""
     around = await service.pages.surroundings(person)
     role = await service.people.role(person)
-    channels = {line.name: line for line in around.channels}
+    last_messages = {line.name: line.last_message for line in around.channels}
     return {
         "theme": theme if theme in ("light", "dark") else "",
         "around": around,
-        "channels": sorted({MAIN, *channels}),
+        "channels": sorted({MAIN, *last_messages}),
+        "last_messages": last_messages,
         "projects": [_rail_project(line) for line in around.projects],
         "waiting": _waiting(around),
         "me": person.partition(":")[2] or person,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import false, func, select
 from sqlalchemy.orm import Session
 
 from core.domain.messages import Message
@@ -38,16 +38,21 @@ def search(tx: Session, words: str, reader: str, *, limit: int) -> tuple[Message
     return tuple(view(row) for row in rows)
 
 
-def standing(tx: Session, channel: str, key: str) -> tuple[int, int | None] | None:
-    """The newest message of a card, or of its repetitions (`KEY:2`), and its thread."""
-    row = tx.execute(
-        select(WebMessage.id, WebMessage.thread)
-        .where(
-            WebMessage.channel == channel,
-            or_(WebMessage.key == key, WebMessage.key.startswith(f"{key}:", autoescape=True)),
-            WebMessage.deleted.is_(False),
-        )
-        .order_by(WebMessage.id.desc())
-        .limit(1)
-    ).first()
-    return (row[0], row[1]) if row else None
+def standing(
+    tx: Session, channel: str, key: str, *, repeated: bool = False
+) -> tuple[int, int | None] | None:
+    """The message of a card and its thread; `repeated`: of its newest repetition, `KEY:2`."""
+    wanted = [WebMessage.key == key]
+    if repeated:
+        wanted = [(WebMessage.key > f"{key}:") & (WebMessage.key < f"{key};"), *wanted]
+    for condition in wanted:
+        row = tx.execute(
+            select(WebMessage.id, WebMessage.thread)
+            # `deleted = 0`, as the index of cards says it; `IS 0` would read the whole channel.
+            .where(WebMessage.channel == channel, condition, WebMessage.deleted == false())
+            .order_by(WebMessage.id.desc())
+            .limit(1)
+        ).first()
+        if row is not None:
+            return row[0], row[1]
+    return None

@@ -6,7 +6,7 @@ from datetime import datetime
 from secrets import token_hex
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain.cards import Card, CardKind
@@ -94,7 +94,7 @@ def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: 
         select(WebMessage).where(
             WebMessage.channel == place.channel,
             WebMessage.key == card.key,
-            WebMessage.deleted.is_(False),
+            WebMessage.deleted == false(),  # as the index of cards says it
         )
     ).first()
     if standing is not None:

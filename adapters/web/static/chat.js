@@ -200,6 +200,7 @@
   }
 
   let railDue = 0;
+  let drawn = "";
   function rail() {
     if (railDue) return;
     railDue = setTimeout(async () => {
@@ -211,17 +212,26 @@
       } catch { return; }
       const fresh = parsed(html).getElementById("rail-inner");
       const old = $("#rail-inner");
-      if (fresh.innerHTML !== old.innerHTML) {
+      if (html !== drawn) {
+        drawn = html;
         const at = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
         old.replaceWith(fresh);
         if (at) all("a", fresh).find((each) => each.getAttribute("href") === at)?.focus();
+        count();
       }
-      count();
     }, 1000);
   }
 
+  setInterval(() => { if (!document.hidden) rail(); }, 20000); // other channels have no stream here
+
   const bare = document.title;
   function count() {
+    for (const link of all("#rail-inner [data-last]")) {
+      const { name, last: newest } = link.dataset;
+      const seen = Number(localStorage.getItem(`seen:${name}`) || 0);
+      if (link.hasAttribute("aria-current")) localStorage.setItem(`seen:${name}`, newest);
+      else if (Number(newest) > seen) link.append(make("span", { class: "aside" }, "new"));
+    }
     const number = Number($("#rail-inner")?.dataset.waiting || 0);
     document.title = number ? `(${number}) ${bare}` : bare;
     const small = $("#small-waiting");
@@ -237,15 +247,27 @@
     const place = $("#thread-place");
     place.replaceChildren(...page.getElementById("thread-place").children);
     if (push) history.pushState({}, "", url);
+    cover();
     ready(place);
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     if (target && place.contains(target)) target.scrollIntoView();
     $("#thread-title")?.focus({ preventScroll: true });
   }
 
+  // What lies under a thread or the menu is out of reach of Tab, and of a screen reader.
+  function cover() {
+    const menu = Boolean($("#rail.open"));
+    const thread = Boolean($("#thread"));
+    $(".middle").inert = menu || (thread && matchMedia("(max-width: 1100px)").matches);
+    $("#rail").inert = !menu && thread && matchMedia("(max-width: 719px)").matches;
+    $("#thread-place").inert = menu;
+  }
+  window.addEventListener("resize", cover);
+
   function closeThread(push) {
     if (!$("#thread")) return;
     $("#thread-place").replaceChildren();
+    cover();
     if (push) history.pushState({}, "", `/c/${channel}`);
     const at = before?.isConnected ? before : $("#content");
     at?.focus({ preventScroll: true });
@@ -607,10 +629,12 @@
   });
 
   function menu(open) {
+    const inside = $("#rail").contains(document.activeElement);
     $("#rail").classList.toggle("open", open);
     $("#open-menu").setAttribute("aria-expanded", String(open));
+    cover();
     if (open) $("#close-menu").focus();
-    else if (document.activeElement.closest("#rail")) $("#open-menu").focus();
+    else if (inside) $("#open-menu").focus();
   }
   $("#open-menu").addEventListener("click", () => menu(true));
   $("#close-menu").addEventListener("click", () => menu(false));
@@ -623,6 +647,7 @@
     announce(`${dark ? "Light" : "Dark"} theme`);
   });
 
+  cover();
   ready(document);
   count();
   const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));

@@ -1,0 +1,223 @@
+"""The web chat in a real browser: by keyboard alone, live, and clean to axe."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Open
+from tests.stories.service import House, Running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+SIZES = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# The kind of the first card in the thread that can be acted upon, or of the report.
+WAITING = """() => document.querySelector("#thread .kind-report") ? "report"
+  : ["question", "plan", "gate", "stuck"].find((kind) =>
+    document.querySelector(`#thread .kind-${kind} [data-press]:enabled`))"""
+
+
+def violations(page: Any) -> list[str]:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page, options={"runOnly": RULES}).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:150]}" for each in found]
+
+
+def fits(page: Any) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+def tab_to(page: Any, what: str, most: int = 120) -> None:
+    """Tab until the element with the focus is the one that is wanted."""
+    for _ in range(most):
+        if page.evaluate("what => document.activeElement.matches(what)", what):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {what}")
+
+
+def comes(locator: Any) -> bool:
+    """Whether it is there to be seen, before patience ends (which says what was awaited)."""
+    locator.first.wait_for()
+    return True
+
+
+def say(page: Any, text: str) -> None:
+    page.locator("#say-main").focus()
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
+def leaves_reject(page: Any, button: str) -> None:
+    """A rejection asks for its reason first; Esc leaves it, and nothing is rejected."""
+    tab_to(page, button)
+    page.keyboard.press("Enter")
+    page.locator("#form[open] textarea[required]").wait_for()
+    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("#form[open]").wait_for(state="detached")
+    assert page.evaluate("what => document.activeElement.matches(what)", button)
+
+
+def test_a_stranger_is_asked_to_sign_in(chromium: Any, service: Running) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{service.admin.url}/")
+    assert violations(page) == []
+    page.get_by_label("Token").fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_text("not valid").wait_for()
+    page.get_by_label("Token").fill(service.admin.token)
+    page.keyboard.press("Enter")
+    page.locator("#say-main").wait_for()
+    assert "token" not in page.url
+    [cookie] = context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
+def test_the_journey_by_keyboard(visit: Open, width: int, scheme: str) -> None:
+    """Interview, plan, question, gates, report; no pointer is moved, and axe finds nothing."""
+    page = visit(width=width, scheme=scheme)
+    page.locator("#content").wait_for()
+    name = f"todo-{width}-{scheme}"
+    say(page, f"/autocoder new {name}")
+    root = page.locator("#log .kind-interview", has_text=name)
+    root.wait_for()
+    replies = page.locator(
+        "#log .message", has=page.locator(".kind-interview", has_text=name)
+    ).locator(".replies a")
+    replies.wait_for()
+    replies.focus()
+    page.keyboard.press("Enter")
+    page.locator("#thread").wait_for()
+    seen = set()
+    for _ in range(40):
+        kind = page.wait_for_function(WAITING, timeout=90_000).json_value()
+        if kind not in seen:
+            seen.add(kind)
+            assert violations(page) == []
+            assert fits(page)
+        if kind == "report":
+            break
+        card = f"#thread .kind-{kind}"
+        press = {
+            "question": '[data-press^="just_decide"], [data-press^="answer:question"]',
+            "plan": '[data-press^="approve"]',
+            "gate": '[data-press^="approve"]',
+            "stuck": '[data-press^="retry:"]',
+        }[kind]
+        if kind == "plan":
+            leaves_reject(page, f'{card} [data-press^="reject"]')
+        button = page.locator(f"{card} :is({press})").first
+        action = button.get_attribute("data-press")
+        wanted = f'{card} [data-press="{action}"]'
+        if kind == "question" and re.fullmatch(r"answer:question:\d+", action):
+            tab_to(page, f"{card} :is(textarea, input, select)")
+            page.locator(f"{card} textarea").first.focus()
+            page.keyboard.type("Decide what is simplest.")
+        page.locator("#thread-title").focus()
+        tab_to(page, wanted)
+        page.keyboard.press("Enter")
+        page.locator(wanted).first.wait_for(state="detached")
+    assert {"question", "plan", "gate", "report"} <= seen
+    page.keyboard.press("Escape")
+    page.locator("#thread").wait_for(state="detached")
+    assert page.locator("#log .kind-progress", has_text=name).count() == 1
+    assert violations(page) == []
+
+
+def test_an_error_is_for_whoever_made_it(visit: Open, service: Running) -> None:
+    page = visit()
+    say(page, "/autocoder nwe thing")
+    page.locator("#log .private .kind-error").last.wait_for()
+    assert "Only you see this" in page.locator("#log .private").last.inner_text()
+    other = visit(token=service.member("ann", "viewer").token)
+    other.locator("#content").wait_for()
+    assert other.locator("#log .kind-error").count() == 0
+
+
+def test_on_a_phone_the_menu_opens_and_closes(visit: Open) -> None:
+    page = visit(width=390)
+    tab_to(page, "#open-menu")
+    page.keyboard.press("Enter")
+    assert comes(page.locator("#rail.open"))
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("#rail.open").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.id") == "open-menu"
+
+
+def test_commands_complete_and_the_palette_opens(visit: Open) -> None:
+    page = visit()
+    page.locator("#say-main").focus()
+    page.keyboard.type("/stat")
+    page.get_by_role("option", name="status").wait_for()
+    assert violations(page) == []
+    page.keyboard.press("Enter")
+    assert page.locator("#say-main").input_value() == "/autocoder status"
+    page.keyboard.press("Control+k")
+    page.locator("#palette[open]").wait_for()
+    page.keyboard.type("no such thing")
+    page.get_by_role("option", name="Search").wait_for()
+    assert violations(page) == []
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?q=no%20such%20thing")
+
+
+def test_what_people_write_is_words(visit: Open) -> None:
+    page = visit("/c/words")
+    evil = '<img src=x onerror="document.title=1"><script>document.title=2</script>**b** [a](/b)'
+    say(page, evil)
+    page.locator("#log .text").last.wait_for()
+    assert page.locator("#log .text").last.inner_text() == evil
+    assert page.locator("#log img, #log script").count() == 0
+
+
+def test_files_are_picked_and_sent(visit: Open, tmp_path: Path) -> None:
+    page = visit("/c/words")
+    note = tmp_path / "note.txt"
+    note.write_text("x")
+    page.locator("main input[type=file]").set_input_files(note)
+    page.locator(".chips", has_text="note.txt").wait_for()
+    say(page, "look at this")
+    assert comes(page.locator("#log .files a", has_text="note.txt"))
+
+
+def test_two_tabs_share_one_stream(visit: Open, service: Running) -> None:
+    page = visit("/c/tabs")
+    other = page.context.new_page()
+    other.goto(page.url)
+    for each in (page, other):
+        each.locator("#connection", has_text="Live").wait_for()
+    service.admin.say("to both", channel="tabs")
+    for each in (page, other):
+        assert comes(each.locator("#log .text", has_text="to both"))
+    page.close()
+    service.admin.say("to the one that is left", channel="tabs")
+    assert comes(other.locator("#log .text", has_text="to the one that is left"))
+
+
+@pytest.mark.parametrize("path", ["/waiting", "/usage", "/search", "/c/empty", "/nothing-here"])
+def test_other_pages_are_clean(visit: Open, path: str) -> None:
+    for width, scheme in SIZES:
+        page = visit(path, width=width, scheme=scheme)
+        assert violations(page) == []
+        assert fits(page)
+
+
+def test_it_reconnects_by_itself_and_says_so(visit: Open, house: House, service: Running) -> None:
+    """Last: the service is stopped and started again under the page."""
+    page = visit("/c/again")
+    page.locator("#connection", has_text="Live").wait_for()
+    port = str(service.where["port"])
+    service.stop()
+    page.locator("#connection", has_text="Reconnecting since").wait_for()
+    with house.running(AUTOCODER_PORT=port) as again:
+        again.admin.say("said meanwhile", channel="again")
+        assert comes(page.locator("#log .text", has_text="said meanwhile"))
+        assert comes(page.locator("#connection", has_text="Live"))
