@@ -3,7 +3,7 @@
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.scripted.process import ROOT
@@ -57,9 +57,11 @@ def main() -> None:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         client.say(f"/autocoder new {NAME}")
 
-        def shoot(name: str, path: str, scheme: str, size: dict[str, int]) -> None:
+        def shoot(
+            name: str, path: str, scheme: Literal["light", "dark"], size: dict[str, int]
+        ) -> None:
             context = browser.new_context(
-                viewport=size,
+                viewport={"width": size["width"], "height": size["height"]},
                 color_scheme=scheme,
                 device_scale_factor=1 if size is WIDE else 1.5,
             )
