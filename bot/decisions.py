@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from bot.answers import chosen
 from bot.terminal.view import GatePrompt, PlanPrompt, Prompt, QuestionPrompt, StuckPrompt, View
 from core.domain.lifecycle import Cause
 from core.domain.report import Report
@@ -101,23 +102,7 @@ class Decisions:
 
     async def _answer(self, question: OpenQuestion, line: str) -> bool:
         await self._parts.store.run(
-            questions.answer, question.id, chosen(question, line), by=PERSON,
+            questions.answer, question.id, chosen(question.options, question.multiple, line), by=PERSON,
             now=self._parts.clock(),
         )  # fmt: skip
         return True
-
-
-def chosen(question: OpenQuestion, line: str) -> str:
-    """The answer as the agent gets it: labels literally, joined by `, `, or own words."""
-    text = line.strip()
-    picks = [part.strip() for part in text.split(",")] if question.multiple else [text]
-    labels = {option.casefold(): option for option in question.options}
-    found = []
-    for pick in picks:
-        if pick.isdigit() and 1 <= int(pick) <= len(question.options):
-            found.append(question.options[int(pick) - 1])
-        elif pick.casefold() in labels:
-            found.append(labels[pick.casefold()])
-        else:
-            return text
-    return ", ".join(found)

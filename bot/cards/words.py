@@ -38,9 +38,14 @@ _OWN_TOOLS = {  # what an agent tells us, in words for people
 }
 
 
+def told(activity: str) -> str:
+    """What an agent does, in words for people; empty as long as nothing is known."""
+    return _OWN_TOOLS.get(activity, activity)
+
+
 def doing(activity: str) -> str:
-    """What an agent does right now, in words for people."""
-    return _OWN_TOOLS.get(activity, activity) or "thinking"
+    """The same for a card, which says something always."""
+    return told(activity) or "thinking"
 
 
 def plan_size(plan: Plan) -> str:

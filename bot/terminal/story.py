@@ -27,18 +27,6 @@ from core.ports.host import BoxLevel
 MOST_CHECKS = 4  # at the end
 
 
-_OWN_TOOLS = {  # what an agent tells us, in words for people
-    "calls task_get_next": "takes its next task",
-    "calls task_get": "reads its task",
-    "calls task_mark_passing": "its checks are run",
-    "calls task_mark_failing": "gives up for now",
-    "calls task_release": "gives its task back",
-    "calls task_skip": "puts its task behind the others",
-    "calls ask_person": "asks a person",
-    "calls plan_submit": "submits the plan",
-}
-
-
 class Story:
     """Turns what happens into items, each once: numbers sections, remembers what was shown."""
 
@@ -101,11 +89,10 @@ class Story:
         mends = {task.number for task in board.tasks if task.id in self._failed}
         told = {}
         for run in board.runs:
-            words = activity.get(run.id, "")
-            words = _OWN_TOOLS.get(words, words)
+            now = words.told(activity.get(run.id, ""))
             if run.task_number in mends and run.status is RunStatus.WORKING:
-                words = f"a check failed, mends it · {words}".rstrip(" ·")
-            told[run.id] = words
+                now = f"a check failed, mends it · {now}".rstrip(" ·")
+            told[run.id] = now
         return told
 
     def _lines(self, happening: Happening, board: Report) -> Iterator[Row]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import assert_never
 
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -18,6 +17,7 @@ from core.domain.lifecycle import (
 from core.domain.money import Tokens
 from core.domain.plan import Estimate, Plan
 from core.domain.proof import CheckResult, Verdict
+from core.domain.reasons import task_reason
 
 
 @dataclass(frozen=True)
@@ -223,40 +223,26 @@ def count(statuses: Iterable[TaskStatus]) -> Counts:
 def reason(report: Report, task: TaskLine) -> str:
     """Why a task is next, waits, or stands where it does; a few words without a full stop."""
     feature = next(f for f in report.features if f.id == task.feature_id)
-    match task.status:
-        case TaskStatus.PASSING:
-            return "proved"
-        case TaskStatus.SKIPPED:
-            return "skipped, nothing proves it"
-        case TaskStatus.STUCK:
-            return "stuck, a person decides"
-        case TaskStatus.IN_PROGRESS:
-            return f"{feature.agent} works on it" if feature.agent else "begun"
-        case TaskStatus.PENDING:
-            return _why_pending(report, feature, task)
-        case _:
-            assert_never(task.status)
-
-
-def _why_pending(report: Report, feature: FeatureLine, task: TaskLine) -> str:
     phase = next(p for p in report.phases if p.id == feature.phase_id)
-    if phase.status is PhaseStatus.PENDING:
-        before = next((p for p in report.phases if p.position == phase.position - 1), None)
-        return f"begins after the gate of phase {before.position}" if before else "not begun"
-    unlanded = [
-        other.name
-        for other in report.features
-        if other.id in feature.depends_on and other.status is not FeatureStatus.COMPLETED
-    ]
-    if unlanded:
-        return f"waits for {', '.join(unlanded)} to land"
-    unproved = [
-        str(other.number)
-        for other in report.tasks
-        if other.number in task.depends_on and other.status is not TaskStatus.PASSING
-    ]
-    if unproved:
-        return f"waits for task {', '.join(unproved)}"
-    if feature.agent:
-        return f"waits for {feature.agent}, which is at work in {feature.name}"
-    return f"try {task.attempts + 1}" if task.attempts else "ready, waits for a free agent"
+    waits = task.status is TaskStatus.PENDING
+    return task_reason(
+        task.status,
+        attempts=task.attempts,
+        agent=feature.agent,
+        feature=feature.name,
+        closed_phase=phase.position if phase.status is PhaseStatus.PENDING else None,
+        unlanded=[
+            other.name
+            for other in report.features
+            if other.id in feature.depends_on and other.status is not FeatureStatus.COMPLETED
+        ]
+        if waits
+        else (),
+        unproved=[
+            other.number
+            for other in report.tasks
+            if other.number in task.depends_on and other.status is not TaskStatus.PASSING
+        ]
+        if waits
+        else (),
+    )
