@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from bot.whereabouts import TOKEN, whereabouts
 from core.errors import AutocoderError, InputError, NotAllowed, NotFound, StateError
@@ -26,7 +26,7 @@ class Client:
     def __init__(self, home: Path) -> None:
         """Raises StateError when no service runs in the home."""
         where = whereabouts(home)
-        self._address = ("127.0.0.1", where.port)
+        self._address = (urlsplit(where.url).hostname or "127.0.0.1", where.port)
         self._headers = {"Authorization": f"Bearer {(home / TOKEN).read_text().strip()}"}
 
     def say(self, channel: str, text: str, *, thread: int | None = None) -> int:

@@ -1,6 +1,7 @@
 """What is new since the version that worked in this home before."""
 
 import re
+from importlib.metadata import distribution
 from pathlib import Path
 
 _SECTION = re.compile(r"^## \[(?P<version>[^\]]+)\].*$", re.MULTILINE)
@@ -22,6 +23,8 @@ def changes_since(before: str, now: str, changelog: str) -> str:
 
 
 def changelog() -> str:
-    """CHANGELOG.md of the source tree, from which the service runs; empty without one."""
+    """CHANGELOG.md of the source tree, or the copy that a wheel brings along."""
     source = Path(__file__).parents[1] / "CHANGELOG.md"
-    return source.read_text("utf-8") if source.is_file() else ""
+    if source.is_file():
+        return source.read_text("utf-8")
+    return distribution("autocoder").read_text("extra_metadata/CHANGELOG.md") or ""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import signal
@@ -224,7 +225,7 @@ def _things(app: App) -> Iterator[tuple[str, bool, str]]:
     weaker = "" if app.box is BoxLevel.FULL else "; `autocoder check` says what is missing"
     yield "sandbox", app.box is not BoxLevel.NONE, f"{app.box}{weaker}"
     yield "database", True, str(settings.database)
-    yield "web chat", True, f"{settings.host}, loopback and with a token only"
+    yield "web chat", True, f"{settings.host}, {_reach(settings.host)}"
     for name, wanted in (
         ("slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")),
         ("discord", ("DISCORD_TOKEN",)),
@@ -234,6 +235,17 @@ def _things(app: App) -> Iterator[tuple[str, bool, str]]:
             yield name, False, f"{' and '.join(missing)} not set"
         else:
             yield name, False, "its token is set, but this version does not speak it yet"
+
+
+def _reach(host: str) -> str:
+    """Who can come as far as the door, where a token is asked for."""
+    try:
+        alone = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        alone = host == "localhost"
+    if alone:
+        return "loopback and with a token only"
+    return "with a token only; unencrypted, other hosts may reach it (AUTOCODER_HOST)"
 
 
 def _started(tx: Session, app: App, where: Whereabouts, *, now: datetime) -> None:

@@ -153,8 +153,11 @@ class Security:
         return answer
 
     def _cookie_name(self, scope: Scope) -> str:
-        """One per port: cookies know no ports, and two services may run on one host."""
-        return f"autocoder-{scope['server'][1]}"
+        """One per port: cookies know no ports, and two services may run on one host.
+
+        The port that the browser sees: a published one is not the one that is listened on.
+        """
+        return f"autocoder-{urlsplit('//' + Headers(scope=scope)['host']).port or 80}"
 
 
 def body_limit(path: str) -> int:

@@ -187,3 +187,43 @@ def test_metrics_have_their_names(service: Running) -> None:
         "autocoder_outbox_pending",
     ):
         assert name in page, name
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """As in a container: it listens on every address because it was told to (docker/)."""
+    house = House(tmp_path_factory.mktemp("published") / "home")
+    with house.running(AUTOCODER_HOST="0.0.0.0") as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "127.0.0.1:18710"}, 200),  # the port that the host publishes
+        ({"Host": "localhost:18710", "Origin": "http://localhost:18710"}, 200),
+        ({"Host": "192.0.2.7:18710"}, 200),  # an address cannot be rebound
+        ({"Host": "autocoder.example:18710"}, 403),  # a name can
+        ({"Host": "127.0.0.1:18710", "Origin": "http://192.0.2.7:18710"}, 403),
+    ],
+)
+def test_a_published_port_keeps_the_same_door(
+    published: Running, headers: dict[str, str], status: int
+) -> None:
+    assert published.admin.get("/api/projects", headers=headers).status == status
+    assert published.stranger.get("/api/projects", headers=headers).status == max(status, 401)
+
+
+def test_a_service_open_to_others_says_so(published: Running) -> None:
+    assert published.where["url"].startswith("http://127.0.0.1:")  # what a person here opens
+    assert "unencrypted" in published.out.read_text()
+
+
+def test_the_cookie_is_of_the_port_that_the_browser_sees(published: Running) -> None:
+    token = published.admin.token
+    answer = published.stranger.get(f"/?token={token}", headers={"Host": "127.0.0.1:18710"})
+    assert answer.status == 303
+    assert answer.headers["set-cookie"].startswith("autocoder-18710=")
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    seen = {"Host": "127.0.0.1:18710", "Cookie": cookie}
+    assert published.stranger.get("/api/projects", headers=seen).status == 200
