@@ -35,8 +35,8 @@ from core.store.tables import JournalEntry
 
 SCRIPTED_ANSWERS = 2  # how often a demo answers at one stuck task
 
-_GLANCE_S = 0.1  # between two looks at whether something happened
-_LOOK_S = 0.5  # between two looks at the whole project when nothing did
+_GLANCE_S = 0.5  # between two looks at whether something happened, while agents are at work
+_LOOK_S = 1.0  # between two looks at the whole project when nothing did
 INITIALIZER = (
     "Build what `app_spec.txt` beside this file says.\n\n"
     "autocoder plans it in phases, features and tasks, has agents do the tasks, proves each by its"
@@ -158,24 +158,37 @@ class Journey:
     async def _worth_a_look(self, seen: int, begun: float, took: float) -> bool:
         """Wait for a change; whether it asks for a whole board, the last one having been `begun`.
 
-        A board costs milliseconds (`took` seconds), a large project's more. All that a person
-        must know soon is in the journal; what only counts up, such as money, may wait a little.
+        A board costs milliseconds (`took` seconds), a large project's more, and takes them from
+        the agents. All that a person must know soon is in the journal, and what waits for one
+        leaves the orchestrator idle; what only counts up, such as money, may wait a little.
         """
         loop = asyncio.get_running_loop()
-        glanced = loop.time()
+        until = loop.time() + min(max(_GLANCE_S, 4 * took), 1)
         await self._wait(seen)
-        rest = min(max(_GLANCE_S, 4 * took), 1) - (loop.time() - glanced)
-        if rest > 0:
-            await self._first(rest, self._stop.wait())
+        while not self._urgent and (rest := until - loop.time()) > 0:
+            await self._first(
+                rest,
+                self._stop.wait(),
+                self._app.orchestrator.looked.wait(self._app.orchestrator.looked.count),
+            )
         if self._stop.is_set():
             return False
-        answered = self._answering is not None and self._answering[1].done()
         return (
-            answered
+            self._answered
             or loop.time() - begun >= _LOOK_S
             or self._app.orchestrator.idle(self._project.id)
             or await self._parts.store.read(_last_entry) != self._seen_entry
         )
+
+    @property
+    def _answered(self) -> bool:
+        return self._answering is not None and self._answering[1].done()
+
+    @property
+    def _urgent(self) -> bool:
+        """Somebody waits for the next look."""
+        idle = self._app.orchestrator.idle(self._project.id)
+        return self._stop.is_set() or self._answered or idle
 
     async def _wait(self, seen: int) -> None:
         """Until something changes, the person stops or nothing is left; at most a second."""

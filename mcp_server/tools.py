@@ -21,7 +21,7 @@ from core.errors import AutocoderError, StateError
 from core.operations import additions, guidance, questions, runs, tasks
 from core.orchestrator.own_rules import rules_of
 from core.orchestrator.proving import Prover, load_work
-from core.orchestrator.rules import Parts
+from core.orchestrator.rules import Parts, Rules
 from core.ports.agents import Tool, ToolCall, ToolReply
 from core.store.tables import Project, Run
 
@@ -161,7 +161,9 @@ class Toolbox:
     async def task_get(self, call: ToolCall) -> ToolReply:
         arguments = _TaskId.model_validate(call.arguments)
         run_id = await self._run_of(call)
-        task = await self._parts.store.read(_task_of_run, run_id, arguments.task_id)
+        task = await self._parts.store.read(
+            _task_of_run, run_id, arguments.task_id, self._parts.rules
+        )
         return _json({"task": _task_json(task)})
 
     async def task_mark_passing(self, call: ToolCall) -> ToolReply:
@@ -363,8 +365,8 @@ def _task_json(task: tasks.TaskBrief) -> dict[str, object]:
     }
 
 
-def _task_of_run(tx: Session, run_id: int, number: int) -> tasks.TaskBrief:
-    work = load_work(tx, run_id)
+def _task_of_run(tx: Session, run_id: int, number: int, rules: Rules) -> tasks.TaskBrief:
+    work = load_work(tx, run_id, rules)
     if work.task.number != number:
         raise StateError(f"Task {number} is not yours; you hold task {work.task.number}.")
     return work.task

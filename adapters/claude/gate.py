@@ -7,7 +7,7 @@ Glob and Grep stays as given.
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ class Gate:
         request: RunRequest,
         judge: JudgeCommand,
         *,
-        moving: asyncio.Event,
+        free: Callable[[], Awaitable[object]],
         readable: tuple[Path, ...] = (),
     ) -> None:
-        """While `moving` is not set, checks run on the worktree, and no tool may touch it."""
-        self._moving = moving
+        """`free` waits while checks run on the worktree: no tool may touch it meanwhile."""
+        self._free = free
         self._work = request.work
         self._writes = request.writes
         self._builtin = frozenset(request.builtin_tools)
@@ -66,11 +66,9 @@ class Gate:
         }
 
     async def _may_move(self) -> bool:
-        if self._moving.is_set():
-            return True
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._moving.wait()
+                await self._free()
         except TimeoutError:
             return False
         return True

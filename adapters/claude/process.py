@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class AgentProcess:
         self.stderr: deque[str] = deque(maxlen=5)  # the last lines of the CLI or of the box
         self.moving = asyncio.Event()  # cleared while its checks run: its tools wait
         self.moving.set()
+        self.ready: Callable[[], Awaitable[object]] | None = None  # waits for its work folder
         self.calls = 0  # tools of ours that are at work for it
         self.pid: int | None = None
         self.created_at = 0.0
@@ -87,6 +88,12 @@ class AgentProcess:
     def last_activity(self) -> float:
         """Event loop's time of the last sign of life; a tool of ours at work is one."""
         return asyncio.get_running_loop().time() if self.calls else self.door.last_activity
+
+    async def free(self) -> None:
+        """Wait until its tools may touch the work folder."""
+        if self.ready is not None:
+            await self.ready()
+        await self.moving.wait()
 
     def touch(self) -> None:
         self.door.last_activity = asyncio.get_running_loop().time()
@@ -167,8 +174,9 @@ class AgentProcess:
 
     def kill_strays(self) -> None:
         """Kill what the agent left running in the box."""
-        own = self._own_family | self._carriers()
-        self._processes.kill([p.pid for p in self._below() if p.pid not in own])
+        below = self._below()
+        own = self._own_family | self._carriers(below)
+        self._processes.kill([p.pid for p in below if p.pid not in own])
 
     def freeze(self) -> Callable[[], None]:
         """Stop what the agent started in its box (blocks some milliseconds); the answer thaws it.
@@ -178,12 +186,12 @@ class AgentProcess:
         """
         if self.pid is None:
             return lambda: None
-        stopped = self._processes.freeze(self.pid, spare=self._own_family | self._carriers())
+        spare = self._own_family | self._carriers(self._below())
+        stopped = self._processes.freeze(self.pid, spare=spare)
         return lambda: self._processes.thaw(stopped)
 
-    def _carriers(self) -> frozenset[int]:
+    def _carriers(self, below: Sequence[RunningProcess]) -> frozenset[int]:
         """Socat forks a child per connection: those are no strays."""
-        below = self._below()
         carriers = {p.pid for p in below if p.pid in self._own_family and p.name == "socat"}
         return frozenset(p.pid for p in below if p.parent in carriers)
 

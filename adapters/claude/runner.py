@@ -31,7 +31,6 @@ from core.ports.agents import (
     RunOutcome,
     RunRequest,
     RunSignal,
-    SessionChanged,
     Tool,
     ToolReply,
 )
@@ -182,14 +181,11 @@ class ClaudeRunner:
         request = live.request
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.max_time.total_seconds()
-        session_id = request.session_id
-        cleared = await self._take_warm(live)
-        if cleared is not None:
-            session_id = cleared
-            yield SessionChanged(session_id)
+        session_id = await self._take_warm(live) or request.session_id
         process = live.process or await self._start(live)
         if live.stopped:
             return
+        process.ready = request.ready
         output = process.ask(request.prompt)
         while True:
             silent = process.last_activity + request.silence.total_seconds()
@@ -233,7 +229,7 @@ class ClaudeRunner:
             if session_id is not None and process.alive:
                 process.door.reset()
                 process.touch()
-                await self._registry.assign(process.id, live.request.run_id)
+                await self._registry.assign(process.id, live.request.run_id, session_id)
                 return session_id
             live.process = None
         await self._end(process)
@@ -285,7 +281,7 @@ class ClaudeRunner:
         gate = Gate(
             request,
             self._judge.within(request.work),
-            moving=process.moving,
+            free=process.free,
             readable=(folders.config / "projects",),
         )
 
@@ -338,7 +334,6 @@ class ClaudeRunner:
             # Cleared at once: that takes the CLI longer than it takes us to begin the next run.
             cleared = asyncio.create_task(self._clear(process))
             self._warm[request.work] = _Warm(process, request, cleared)
-            await self._registry.assign(process.id, None)
             return
         if end is None or live.stopped:
             await process.halt()

@@ -18,7 +18,7 @@ from adapters.worktrees.reading import (
     read_raw,
 )
 from core.errors import MainMoved, NestedRepository, WorkspaceError
-from core.ports.host import Commit, Conflict, DiffStat, HistoryEntry, Merged, Worktree
+from core.ports.host import Commit, Conflict, DiffStat, HistoryEntry, Merged, Staged, Worktree
 
 MAIN = "refs/heads/main"
 _LANDING = "_landing"
@@ -114,16 +114,25 @@ class Worktrees:
                 await self._checkout.reset(worktree, commit, ignored_too=True)
         return worktree
 
-    async def commit(
-        self, worktree: Worktree, message: str, *, ref: str, merging: str | None = None
-    ) -> Commit:
-        place = self._place(worktree)
+    async def stage(self, worktree: Worktree) -> Staged:
         parent = await self._head_of(worktree)
         changed, tree = await self._stage(worktree, parent)
-        parents = (parent, merging) if merging else (parent,)
-        commit = await self._commit_tree(worktree.common_dir, tree, parents, message)
-        await self._git.run(place, "update-ref", "--no-deref", ref, commit)
-        return Commit(commit, tree, parent, changed)
+        return Staged(tree, parent, changed)
+
+    async def commit(
+        self,
+        worktree: Worktree,
+        message: str,
+        *,
+        ref: str,
+        merging: str | None = None,
+        staged: Staged | None = None,
+    ) -> Commit:
+        made = staged or await self.stage(worktree)
+        parents = (made.parent, merging) if merging else (made.parent,)
+        commit = await self._commit_tree(worktree.common_dir, made.tree, parents, message)
+        await self._git.run(self._place(worktree), "update-ref", "--no-deref", ref, commit)
+        return Commit(commit, made.tree, made.parent, made.changed)
 
     async def stamp(self, slug: str, parent: str, message: str) -> str:
         common = self._repository(slug)

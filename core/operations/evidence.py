@@ -49,6 +49,11 @@ class Proof:
         return next((check for check in self.checks if not check.green), None)
 
 
+def measured(tx: Session, task_id: int) -> bool:
+    """Whether a task's checks ran before its first attempt."""
+    return tx.get_one(Task, task_id).before is not None
+
+
 def record_before(tx: Session, task_id: int, checks: Sequence[CheckResult]) -> None:
     """A task's checks before its first attempt; the first record stays."""
     task = tx.get_one(Task, task_id)

@@ -155,10 +155,6 @@ def fresh_start(tx: Session, run_id: int, session_id: UUID) -> None:
     run.resumes_id = None
 
 
-def session_changed(tx: Session, run_id: int, session_id: str) -> None:
-    tx.get_one(Run, run_id).session_id = session_id
-
-
 def worktree_ready(
     tx: Session, feature_id: int, commit: str, *, prepared: bool | None = None
 ) -> None:
@@ -194,10 +190,12 @@ def process_started(tx: Session, process: int, pid: int, created_at: float) -> N
         tx.get_one(Run, row.run_id).pid = pid
 
 
-def assign_process(tx: Session, process: int, run_id: int) -> None:
+def assign_process(tx: Session, process: int, run_id: int, session_id: str) -> None:
+    """A warm process takes up a run, in the session it began when it was cleared."""
     row = tx.get_one(AgentProcess, process)
     row.run_id = run_id
-    _works(tx, run_id).pid = row.pid
+    run = _works(tx, run_id)
+    run.pid, run.session_id = row.pid, session_id
 
 
 def process_ended(tx: Session, process: int, *, now: datetime) -> None:

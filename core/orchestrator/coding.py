@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 from uuid import uuid4
@@ -19,9 +21,9 @@ from core.operations.evidence import Proof
 from core.operations.projects import latest_plan
 from core.orchestrator import briefing
 from core.orchestrator.landing import prepare
-from core.orchestrator.own_rules import rules_of
+from core.orchestrator.own_rules import own_rules, rules_of
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
-from core.orchestrator.rules import Parts
+from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.speccing import open_desk, spec_change
 from core.ports.agents import (
     Activity,
@@ -30,7 +32,6 @@ from core.ports.agents import (
     RunEnded,
     RunOutcome,
     RunRequest,
-    SessionChanged,
 )
 from core.ports.host import Merged, Worktree
 from core.store.tables import Feature, Phase, Project, Run
@@ -99,7 +100,7 @@ class Worker:
             self._verdicts.pop(run.id, None)
             self._told.discard(run.id)
             self._at_work.pop(run.id, None)
-            self._prover.detach(run.id)
+            await self._prover.detach(run.id)
             ended.set()
 
     async def stop(self, run_id: int) -> None:
@@ -148,23 +149,32 @@ class Worker:
         worktree = await parts.workspaces.open(site.slug, run.feature_slug, start)
         if run.good_commit is None:
             await parts.store.run(runs.worktree_ready, run.feature_id, start)
-        if not run.takes_over:
-            if run.leftover:
-                await self._save_attempt(worktree, run.first_task)
-            await self._clean(site.slug, worktree, start, run.first_task)
+        if not run.takes_over and run.leftover:
+            await self._save_attempt(worktree, run.first_task)
         if site.setup and not run.prepared:
+            if not run.takes_over:
+                await self._clean(site.slug, worktree, start, run.first_task)
             results = await prepare(parts, worktree, site.setup, process_id=parts.service_process)
             if not results[-1].green:
                 words = f"Setup failed: $ {results[-1].command}\n{results[-1].output[-4000:]}"
                 await self._end(run.id, RunOutcome.FAILED, EndedHow.AGENT, words)
                 return
             await parts.store.run(runs.worktree_ready, run.feature_id, start, prepared=True)
-        if not run.takes_over and not run.first_task.measured:
-            await self._prover.measure(worktree, run.first_task, parts.service_process)
-        self._prover.attach(run.id, worktree)
+        # While the agent reads its first words: its tools wait for this, however long it takes.
+        laying_out = self._lay_out(site.slug, worktree, start, run)
+        self._prover.attach(run.id, worktree, laying_out)
         run, resume = await self._transcript(run, worktree.path)
         prompt = briefing.for_coder(takes_over=run.takes_over, answers=run.answers)
         await self._drive(run, prompt, worktree.path, worktree.common_dir, resume, worktree)
+
+    async def _lay_out(self, slug: str, worktree: Worktree, good: str, run: runs.RunRef) -> None:
+        """Bring the worktree to where the run begins, and measure its task before its attempt."""
+        task = run.first_task
+        if run.takes_over or task is None:
+            return
+        await self._clean(slug, worktree, good, task)
+        if not task.measured:
+            await self._prover.measure(worktree, task, self._parts.service_process)
 
     async def _clean(self, slug: str, worktree: Worktree, good: str, task: tasks.TaskBrief) -> None:
         """The last good commit; for a "Bring up" task with `main` merged in as far as it goes."""
@@ -216,6 +226,7 @@ class Worker:
             max_turns=rules.max_turns,
             max_time=rules.max_time,
             silence=rules.silence,
+            ready=partial(self._prover.laid_out, run.id),
         )
         ended = RunEnded(RunOutcome.INTERRUPTED, "The agent ended without a word.")
         async for signal in self._runner.run(request):
@@ -223,12 +234,12 @@ class Worker:
                 case Activity():
                     self.activity[run.id] = signal.text
                     parts.wake.notify()
-                case SessionChanged():
-                    await parts.store.run(runs.session_changed, run.id, signal.session_id)
                 case RunEnded():
                     ended = signal
                 case _:
                     assert_never(signal)
+        if ended.outcome is not RunOutcome.STOPPED:
+            await self._prover.laid_out(run.id)
         await self._settle(run, ended, work, worktree)
 
     async def _settle(
@@ -289,7 +300,7 @@ class Worker:
         ended: RunEnded | None = None,
     ) -> None:
         await self._parts.store.run(
-            runs.end,
+            _end_run,
             run_id,
             runs.RunEnd(
                 outcome,
@@ -298,7 +309,7 @@ class Worker:
                 failure=ended.failure if ended else None,
                 session_id=ended.session_id if ended else None,
             ),
-            (await rules_of(self._parts, run_id)).policy,
+            self._parts.rules,
             now=self._parts.clock(),
         )
 
@@ -377,6 +388,11 @@ def _site(tx: Session, project_id: int, run: runs.RunRef) -> _Site:
         plan_payload=plan.payload if plan else None,
         wish=additions.wish(tx, run.interview_id) if planner and run.interview_id else None,
     )
+
+
+def _end_run(tx: Session, run_id: int, ended: runs.RunEnd, rules: Rules, *, now: datetime) -> None:
+    project = tx.get_one(Project, tx.get_one(Run, run_id).project_id)
+    runs.end(tx, run_id, ended, own_rules(rules, project.settings).policy, now=now)
 
 
 def _left_open(tx: Session, run_id: int) -> tuple[bool, tasks.TaskBrief | None]:

@@ -77,11 +77,9 @@ class StoreRegistry:
         number = self._parts.process_number(process_id)
         await self._parts.store.run(runs.process_started, number, pid, created_at)
 
-    async def assign(self, process_id: str, run_id: int | None) -> None:
-        if run_id is None:
-            return  # the end of a run takes its process from it, in the same transaction
+    async def assign(self, process_id: str, run_id: int, session_id: str) -> None:
         number = self._parts.process_number(process_id)
-        await self._parts.store.run(runs.assign_process, number, run_id)
+        await self._parts.store.run(runs.assign_process, number, run_id, session_id)
 
     async def ended(self, process_id: str) -> None:
         number = self._parts.process_number(process_id)

@@ -1,10 +1,11 @@
 """Proving: the service, not the agent, decides that a task passes (DESIGN.md §4, invariant 3)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,9 +15,9 @@ from core.domain.proof import CheckResult, Verdict, judge, own_tests
 from core.errors import InputError, NestedRepository, StateError
 from core.operations import evidence, runs, tasks
 from core.operations.evidence import Proof
-from core.orchestrator.own_rules import own_rules, rules_of
+from core.orchestrator.own_rules import own_rules
 from core.orchestrator.rules import Parts, Rules
-from core.ports.host import BoxProfile, Commit, Worktree
+from core.ports.host import BoxProfile, Staged, Worktree
 from core.store.tables import Evidence, Feature, Project, Run, Task
 
 Freeze = Callable[[str], Awaitable[Callable[[], None]]]
@@ -35,6 +36,7 @@ class Work:
     task: tasks.TaskBrief
     attempt: int
     refusals: int
+    rules: Rules
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,12 @@ class Prover:
         self._end_run = end_run
         self._locks: dict[int, asyncio.Lock] = {}
         self._worktrees: dict[int, Worktree] = {}
+        self._laying_out: dict[int, asyncio.Task[None]] = {}
 
     @asynccontextmanager
     async def _still(self, process_id: str, run_id: int) -> AsyncIterator[None]:
         async with self._locks.setdefault(run_id, asyncio.Lock()):
+            await self.laid_out(run_id)
             thaw = await self._freeze(process_id)
             try:
                 yield
@@ -108,12 +112,25 @@ class Prover:
         """Nothing of the agent runs inside this."""
         return self._still(process_id, run_id)
 
-    def attach(self, run_id: int, worktree: Worktree) -> None:
-        """A run begins in this worktree."""
+    def attach(
+        self, run_id: int, worktree: Worktree, laying_out: Coroutine[Any, Any, None]
+    ) -> None:
+        """A run begins in this worktree, which is being laid out for it from now on."""
         self._worktrees[run_id] = worktree
+        self._laying_out[run_id] = asyncio.create_task(laying_out)
 
-    def detach(self, run_id: int) -> None:
+    async def laid_out(self, run_id: int) -> None:
+        """Wait until the worktree is as the run begins with it; raises what went wrong with it."""
+        laying_out = self._laying_out.get(run_id)
+        if laying_out is not None:
+            await asyncio.shield(laying_out)
+
+    async def detach(self, run_id: int) -> None:
         """A run is over."""
+        laying_out = self._laying_out.pop(run_id, None)
+        if laying_out is not None and not laying_out.done():
+            laying_out.cancel()
+            await asyncio.wait((laying_out,))
         self._worktrees.pop(run_id, None)
         self._locks.pop(run_id, None)
 
@@ -134,10 +151,14 @@ class Prover:
         if claimed.task is not None and not claimed.task.measured:
             async with self.still(process_id, run_id):
                 await self.measure(self._worktrees[run_id], claimed.task, process_id)
+        else:
+            await self.laid_out(run_id)
         return claimed
 
     async def measure(self, worktree: Worktree, task: tasks.TaskBrief, process_id: str) -> None:
-        """Run a task's checks before its first attempt and record what they said."""
+        """Run a task's checks before its first attempt and record what they said, once."""
+        if await self._parts.store.read(evidence.measured, task.id):
+            return
         before = await run_checks(self._parts, worktree, task.checks, process_id=process_id)
         if task.merging is not None:  # its checks may all be green: what was red is the landing
             before = (CheckResult("land on main", 1, task.last_error or "", 0.0), *before)
@@ -146,7 +167,7 @@ class Prover:
     async def prove(self, process_id: str, number: int) -> ProofReply:
         """Commit what the agent made, run the task's checks on it, judge, and record."""
         parts = self._parts
-        work = await parts.store.read(_work_of, parts.process_number(process_id))
+        work = await parts.store.read(_work_of, parts.process_number(process_id), parts.rules)
         run_id = work.run_id
         if work.task.number != number:
             raise InputError(
@@ -180,7 +201,7 @@ class Prover:
     ) -> None:
         """The agent gives a task back: its tree is kept on a ref, the worktree cleaned."""
         parts = self._parts
-        work = await parts.store.read(load_work, run_id)
+        work = await parts.store.read(load_work, run_id, parts.rules)
         if work.task.number != number:
             raise InputError(
                 f"Task {number} is not the one you hold.",
@@ -197,43 +218,57 @@ class Prover:
                     ref=attempt_ref(number, work.attempt),
                 )
             await parts.workspaces.restore(worktree, work.good_commit)
-            policy = (await rules_of(parts, run_id)).policy
             await parts.store.run(
-                runs.let_go, run_id, work.task.id, words, policy, now=parts.clock()
+                runs.let_go, run_id, work.task.id, words, work.rules.policy, now=parts.clock()
             )
 
     async def _prove(self, work: Work, process_id: str) -> Proof:
         parts = self._parts
         worktree = self._worktrees[work.run_id]
         task = work.task
-        commit = await parts.workspaces.commit(
-            worktree,
-            task_message(task),
-            ref=attempt_ref(task.number, work.attempt),
-            merging=task.merging,
+        staged = await parts.workspaces.stage(worktree)
+        committing = asyncio.ensure_future(
+            parts.workspaces.commit(
+                worktree,
+                task_message(task),
+                ref=attempt_ref(task.number, work.attempt),
+                merging=task.merging,
+                staged=staged,
+            )
         )
-        marker = await self._conflict_marker(work, commit)
-        if marker:
-            return Proof(Verdict.RED, commit.id, (marker,))
-        rules = await rules_of(parts, work.run_id)
-        after = await run_checks(
-            parts, worktree, task.checks, process_id=process_id, timeout=rules.check_timeout
-        )
-        tree = await parts.workspaces.tree(worktree)
+        try:
+            after = await self._check(work, staged, process_id)
+            tree = await parts.workspaces.tree(worktree)
+        finally:
+            await asyncio.wait((committing,))
+        commit = committing.result()
         verdict = judge(
             work.before or (),
             after,
             changed=bool(commit.changed) or task.merging is not None,
             moved=tree != commit.tree,
-            strict=rules.strict,
+            strict=work.rules.strict,
         )
         return Proof(verdict, commit.id, after, own_tests(commit.changed, task.checks))
 
-    async def _conflict_marker(self, work: Work, commit: Commit) -> CheckResult | None:
+    async def _check(self, work: Work, staged: Staged, process_id: str) -> tuple[CheckResult, ...]:
+        """The task's own checks on the staged tree, while git makes the commit of it."""
+        marker = await self._conflict_marker(work, staged.tree)
+        if marker:
+            return (marker,)
+        return await run_checks(
+            self._parts,
+            self._worktrees[work.run_id],
+            work.task.checks,
+            process_id=process_id,
+            timeout=work.rules.check_timeout,
+        )
+
+    async def _conflict_marker(self, work: Work, tree: str) -> CheckResult | None:
         if work.task.merging is None:
             return None
         for path in work.task.files:
-            content = await self._parts.workspaces.show(work.slug, commit.id, path)
+            content = await self._parts.workspaces.show(work.slug, tree, path)
             if content and any(
                 line.startswith((b"<<<<<<< ", b">>>>>>> ")) for line in content.splitlines()
             ):
@@ -271,8 +306,8 @@ def _standing(
     return run_id, held, limits
 
 
-def _work_of(tx: Session, process: int) -> Work:
-    return load_work(tx, _run_of(tx, process))
+def _work_of(tx: Session, process: int, rules: Rules) -> Work:
+    return load_work(tx, _run_of(tx, process), rules)
 
 
 def _record(
@@ -288,16 +323,16 @@ def _record(
     return _last_evidence(tx, task_id), refusals
 
 
-def load_work(tx: Session, run_id: int) -> Work:
+def load_work(tx: Session, run_id: int, rules: Rules) -> Work:
     """The task a run holds, with all that a proof needs."""
     run = tx.get_one(Run, run_id)
     held = tasks.held_by(tx, run_id)
     if not held:
         raise StateError("You hold no task.", hint="Call task_get_next.")
-    return _work(tx, run.id, held[0])
+    return _work(tx, run.id, held[0], rules)
 
 
-def _work(tx: Session, run_id: int, task: Task) -> Work:
+def _work(tx: Session, run_id: int, task: Task, rules: Rules) -> Work:
     project = tx.get_one(Project, task.project_id)
     feature = tx.get_one(Feature, task.feature_id)
     if feature.good_commit is None:
@@ -314,6 +349,7 @@ def _work(tx: Session, run_id: int, task: Task) -> Work:
         task=tasks.brief(tx, task),
         attempt=task.attempts + 1,
         refusals=task.refusals,
+        rules=own_rules(rules, project.settings),
     )
 
 

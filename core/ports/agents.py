@@ -60,6 +60,7 @@ class RunRequest:
     max_turns: int
     max_time: timedelta
     silence: timedelta  # no sign of life for so long: the run is stopped
+    ready: Callable[[], Awaitable[object]] | None = None  # its tools wait for the work folder
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,6 @@ class Activity:
     """What an agent is doing now, in a few words ("edits app/store.py")."""
 
     text: str
-
-
-@dataclass(frozen=True)
-class SessionChanged:
-    """A cleared process began another session; no work begins before the next signal is asked for.
-
-    Store the id before going on: it is what `resume` continues.
-    """
-
-    session_id: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ class RunEnded:
     session_id: str | None = None  # the session as the CLI named it last
 
 
-RunSignal = Activity | SessionChanged | RunEnded
+RunSignal = Activity | RunEnded
 
 
 class AgentRunner(Protocol):
@@ -132,8 +123,8 @@ class ProcessRegistry(Protocol):
 
     async def started(self, process_id: str, pid: int, created_at: float) -> None: ...
 
-    async def assign(self, process_id: str, run_id: int | None) -> None:
-        """Map a warm process to its next run, or to none."""
+    async def assign(self, process_id: str, run_id: int, session_id: str) -> None:
+        """Map a warm process to its next run, with the session it began: `resume` continues it."""
         ...
 
     async def ended(self, process_id: str) -> None: ...

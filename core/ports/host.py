@@ -68,6 +68,15 @@ class Worktree:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """Everything in a work tree, as git would commit it."""
+
+    tree: str
+    parent: str
+    changed: tuple[str, ...]  # paths that differ from the parent
+
+
+@dataclass(frozen=True)
 class Commit:
     """A commit made from everything in a work tree."""
 
@@ -134,12 +143,22 @@ class Workspaces(Protocol):
         """A detached worktree beside the features', made from `commit` if new, else as it is."""
         ...
 
-    async def commit(
-        self, worktree: Worktree, message: str, *, ref: str, merging: str | None = None
-    ) -> Commit:
-        """Commit all files as a child of HEAD onto `ref`; the branch does not move.
+    async def stage(self, worktree: Worktree) -> Staged:
+        """All files as they are now, in the index. Raises NestedRepository."""
+        ...
 
-        `merging` becomes a second parent. Raises NestedRepository.
+    async def commit(
+        self,
+        worktree: Worktree,
+        message: str,
+        *,
+        ref: str,
+        merging: str | None = None,
+        staged: Staged | None = None,
+    ) -> Commit:
+        """Commit all files, or what was `staged`, as a child of HEAD onto `ref`.
+
+        The branch does not move. `merging` becomes a second parent. Raises NestedRepository.
         """
         ...
 

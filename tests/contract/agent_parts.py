@@ -64,6 +64,7 @@ class MemoryRegistry:
     runs: dict[str, int | None] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     pids: dict[str, int] = field(default_factory=dict)
+    sessions: dict[int, str] = field(default_factory=dict)  # of warm runs
 
     async def register(self, run_id: int, kind: AgentKind, model: str, work: Path) -> str:
         process_id = f"{self.prefix}-{len(self.runs) + 1}"
@@ -75,8 +76,9 @@ class MemoryRegistry:
         self.pids[process_id] = pid
         self.events.append("started")
 
-    async def assign(self, process_id: str, run_id: int | None) -> None:
+    async def assign(self, process_id: str, run_id: int, session_id: str) -> None:
         self.runs[process_id] = run_id
+        self.sessions[run_id] = session_id
         self.events.append(f"assign {run_id}")
 
     async def ended(self, process_id: str) -> None:

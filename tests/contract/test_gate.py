@@ -14,10 +14,8 @@ from core.domain.agents import AgentKind
 from tests.contract.agent_parts import run_request
 
 
-def moving() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event
+async def free() -> None:
+    """Nothing holds the tools up."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def work(tmp_path: Path) -> Path:
 
 def gate(work: Path, judge: BashJudge, kind: AgentKind = AgentKind.CODER) -> Gate:
     request = run_request(work, kind=kind)
-    return Gate(request, judge.within(work), moving=moving(), readable=(work.parent / "kept",))
+    return Gate(request, judge.within(work), free=free, readable=(work.parent / "kept",))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ async def test_a_planner_may_read_only(work: Path, judge: BashJudge) -> None:
     for name in ("Write", "Edit", "Bash"):
         assert await planner.objection(name, {"file_path": "a", "command": "ls"}) is not None
     request = run_request(work, kind=AgentKind.CODER, writes=False)
-    reader = Gate(request, judge.within(work), moving=moving())
+    reader = Gate(request, judge.within(work), free=free)
     assert await reader.objection("Write", {"file_path": "a"}) is not None
     assert await reader.objection("Bash", {"command": "ls"}) is not None
 
@@ -176,7 +174,7 @@ async def test_verdicts_are_remembered_per_folder(judge: BashJudge) -> None:
 
 async def test_no_tool_touches_the_worktree_while_checks_run(work: Path, judge: BashJudge) -> None:
     still = asyncio.Event()
-    held = Gate(run_request(work), judge.within(work), moving=still)
+    held = Gate(run_request(work), judge.within(work), free=still.wait)
     given = PreToolUseHookInput(
         session_id="", transcript_path="", cwd="", hook_event_name="PreToolUse", tool_name="Write",
         tool_input={"file_path": "a"}, tool_use_id="t",

@@ -255,9 +255,9 @@ def test_a_process_works_for_its_run_until_the_run_ends(site: Site) -> None:
     site.end(run, GIVEN_UP)
     assert site.db.do(runs.current_run, process) is None
     again = start(site)
-    site.db.do(runs.assign_process, process, again.id)
+    site.db.do(runs.assign_process, process, again.id, "cleared")
     assert site.db.do(runs.current_run, process) == again.id
-    assert row(site, again).pid == 4711
+    assert (row(site, again).pid, row(site, again).session_id) == (4711, "cleared")
     site.db.do(runs.process_ended, process, now=NOW)
     assert site.db.do(runs.current_run, process) is None
     assert site.db.do(runs.current_run, 999) is None
