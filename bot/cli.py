@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot import event_loop
 from bot import settings as settings_file
 from bot.exits import Exit
 from bot.home import need_free
@@ -99,7 +100,7 @@ def serve(home: Home = None) -> None:
         def look() -> list[host_check.Finding]:
             return host_check.check(os.environ, home, host_probes())
 
-        asyncio.run(run_service(settings, _say, look))
+        event_loop.run(run_service(settings, _say, look))
     except* AutocoderError as group:
         trouble = _first(group)
     status = _complain(trouble) if trouble else Exit.COMPLETED
@@ -257,7 +258,7 @@ def _travel(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
         settings, errand = prepare()
     except AutocoderError as error:
         raise typer.Exit(_complain(error)) from error
-    raise typer.Exit(asyncio.run(_journey(settings, errand)))
+    raise typer.Exit(event_loop.run(_journey(settings, errand)))
 
 
 async def _journey(settings: Settings, errand: "Errand") -> int:

@@ -40,6 +40,7 @@ _LARGEST_MESSAGE = 32 * 1024**2  # the SDK's own 1 MB ends the run at a long Wri
 _HOOK_SECONDS = 60
 _NEVER = ["Agent", "Task"]  # subagents go to the background and outlive the result
 _CLEAR = "/clear"
+_NOT_OURS = f"^(?!{PREFIX})"  # tools of ours decide for themselves, and asking costs milliseconds
 
 
 @dataclass
@@ -311,7 +312,12 @@ class ClaudeRunner:
             permission_mode="bypassPermissions",
             hooks={
                 "PreToolUse": [
-                    HookMatcher(hooks=[gate.hook], timeout=_HOOK_SECONDS, on_failure="block")
+                    HookMatcher(
+                        matcher=_NOT_OURS,
+                        hooks=[gate.hook],
+                        timeout=_HOOK_SECONDS,
+                        on_failure="block",
+                    )
                 ]
             },
             max_turns=request.max_turns,

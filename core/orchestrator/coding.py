@@ -85,14 +85,14 @@ class Worker:
         """Drive a run that was begun to its end."""
         ended = self._at_work.setdefault(run.id, asyncio.Event())
         try:
-            site = await self._parts.store.read(_site, project_id, run)
+            site = await self._parts.store.read(_site, project_id, run, self._parts.rules)
             match run.kind:
                 case AgentKind.CODER:
                     await self._code(site, run)
                 case AgentKind.PLANNER:
                     await self._plan(site, run)
                 case AgentKind.INTERVIEWER:
-                    await self._interview(run)
+                    await self._interview(site, run)
                 case _:
                     assert_never(run.kind)
         finally:
@@ -130,14 +130,14 @@ class Worker:
                 phase=site.phase_name,
                 plan=site.plan_payload,
             )
-        await self._drive(run, prompt, work, work / ".git", resume)
+        await self._drive(run, prompt, work, work / ".git", resume, site.rules)
 
-    async def _interview(self, run: runs.RunRef) -> None:
+    async def _interview(self, site: "_Site", run: runs.RunRef) -> None:
         sitting = await self._parts.store.run(interviews.sit, run.id)
         desk = await open_desk(self._parts, sitting)
         run, resume = await self._transcript(run, desk.work)
         prompt = briefing.for_interviewer(sitting, resumed=resume)
-        await self._drive(run, prompt, desk.work, desk.git_dir, resume)
+        await self._drive(run, prompt, desk.work, desk.git_dir, resume, site.rules)
 
     async def _code(self, site: "_Site", run: runs.RunRef) -> None:
         parts = self._parts
@@ -165,7 +165,9 @@ class Worker:
         self._prover.attach(run.id, worktree, laying_out)
         run, resume = await self._transcript(run, worktree.path)
         prompt = briefing.for_coder(takes_over=run.takes_over, answers=run.answers)
-        await self._drive(run, prompt, worktree.path, worktree.common_dir, resume, worktree)
+        await self._drive(
+            run, prompt, worktree.path, worktree.common_dir, resume, site.rules, worktree
+        )
 
     async def _lay_out(self, slug: str, worktree: Worktree, good: str, run: runs.RunRef) -> None:
         """Bring the worktree to where the run begins, and measure its task before its attempt."""
@@ -201,6 +203,7 @@ class Worker:
         work: Path,
         git_dir: Path | None,
         resume: bool,
+        rules: Rules,
         worktree: Worktree | None = None,
     ) -> None:
         parts = self._parts
@@ -208,7 +211,6 @@ class Worker:
             await self._settle(run, RunEnded(RunOutcome.STOPPED, "Stopped."), work, worktree)
             return
         profile = PROFILES[run.kind]
-        rules = await rules_of(parts, run.id)
         request = RunRequest(
             run_id=run.id,
             kind=run.kind,
@@ -372,9 +374,10 @@ class _Site:
     phase_name: str | None
     plan_payload: Mapping[str, object] | None
     wish: additions.Wish | None
+    rules: Rules
 
 
-def _site(tx: Session, project_id: int, run: runs.RunRef) -> _Site:
+def _site(tx: Session, project_id: int, run: runs.RunRef, rules: Rules) -> _Site:
     project = tx.get_one(Project, project_id)
     planner = run.kind is AgentKind.PLANNER  # a plan is large, and coders do not want it
     phase = tx.get(Phase, run.phase_id) if planner and run.phase_id else None
@@ -387,6 +390,7 @@ def _site(tx: Session, project_id: int, run: runs.RunRef) -> _Site:
         phase_name=phase.name if phase else None,
         plan_payload=plan.payload if plan else None,
         wish=additions.wish(tx, run.interview_id) if planner and run.interview_id else None,
+        rules=own_rules(rules, project.settings),
     )
 
 

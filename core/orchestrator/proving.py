@@ -148,17 +148,19 @@ class Prover:
                 coder_model=limits.coder_model,
                 now=parts.clock(),
             )
-        if claimed.task is not None and not claimed.task.measured:
+        await self.laid_out(run_id)
+        task = claimed.task
+        if (
+            task is not None
+            and not task.measured
+            and not await parts.store.read(evidence.measured, task.id)  # laying out did
+        ):
             async with self.still(process_id, run_id):
-                await self.measure(self._worktrees[run_id], claimed.task, process_id)
-        else:
-            await self.laid_out(run_id)
+                await self.measure(self._worktrees[run_id], task, process_id)
         return claimed
 
     async def measure(self, worktree: Worktree, task: tasks.TaskBrief, process_id: str) -> None:
-        """Run a task's checks before its first attempt and record what they said, once."""
-        if await self._parts.store.read(evidence.measured, task.id):
-            return
+        """Run a task's checks before its first attempt and record what they said."""
         before = await run_checks(self._parts, worktree, task.checks, process_id=process_id)
         if task.merging is not None:  # its checks may all be green: what was red is the landing
             before = (CheckResult("land on main", 1, task.last_error or "", 0.0), *before)
