@@ -17,7 +17,7 @@ from core.domain.lifecycle import (
 )
 from core.domain.money import Tokens
 from core.domain.proof import CheckResult, Verdict
-from core.domain.report import ApprovalLine, EvidenceLine, Report, TaskLine, reason
+from core.domain.report import ApprovalLine, EvidenceLine, FeatureLine, Report, TaskLine, reason
 
 
 def page(report: Report) -> str:
@@ -148,7 +148,7 @@ def _built(report: Report) -> Iterator[str]:
             (
                 (
                     f"**{text(f.name)}**",
-                    _FEATURE_WORD[f.status],
+                    _feature_word(f),
                     f"{f.counts.passing}/{f.counts.total}",
                     ", ".join(text(names[other]) for other in f.depends_on) or wording.UNKNOWN,
                     _commit(f.landed_commit),
@@ -192,6 +192,14 @@ _FEATURE_WORD = {
     FeatureStatus.LANDING: "◐ landing",
     FeatureStatus.COMPLETED: "✓ landed",
 }
+
+
+def _feature_word(feature: FeatureLine) -> str:
+    if feature.status is FeatureStatus.COMPLETED and feature.landed_commit is None:
+        return "– nothing to land"  # its tasks are skipped
+    return _FEATURE_WORD[feature.status]
+
+
 _TASK_WORD = {
     TaskStatus.PENDING: "○ pending",
     TaskStatus.IN_PROGRESS: "◐ in progress",

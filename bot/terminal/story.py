@@ -20,7 +20,7 @@ from bot.terminal.view import (
     StuckPrompt,
 )
 from core.domain.events import Event
-from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
+from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.report import Report
 from core.ports.host import BoxLevel
 
@@ -276,7 +276,7 @@ class Story:
         counts = report.counts
         took = (self._now() - self.began).total_seconds()
         yield from self._section(Heading("Done", wording.duration(took)))
-        landed = sum(f.status is FeatureStatus.COMPLETED for f in report.features)
+        landed = sum(f.landed_commit is not None for f in report.features)
         gates = sum(p.status is PhaseStatus.COMPLETED for p in report.phases)
         yield Row(
             f"{counts.passing} of {wording.count(counts.total, 'task')} passing, each proved by its"
@@ -342,7 +342,8 @@ def _ending(report: Report) -> Iterator[Item]:
     cached = wording.percent(usage.tokens.cache_read, read)
     facts = [paid, f"{wording.count(usage.messages, 'message')}, {cached} from cache"]
     if usage.unpriced_messages:
-        facts.append(f"{usage.unpriced_messages} without a known price")
+        held = wording.usd(usage.assumed_usd - usage.cost_usd)
+        facts.append(f"{usage.unpriced_messages} of no known price, {held} for the budget")
     yield Labelled((("Cost      ", "; ".join(facts)),))
 
 

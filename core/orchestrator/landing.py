@@ -1,6 +1,7 @@
 """Landing features on `main` one after another, and proving phases at their gates."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,16 +22,16 @@ GATE_LIMIT = 3  # proofs of one phase on `main` that may fail before the project
 
 
 class Lander:
-    """One landing worktree per project, one landing at a time."""
+    """One landing worktree per project, and in it one landing at a time."""
 
     def __init__(self, parts: Parts, runner: AgentRunner) -> None:
         self._parts = parts
         self._runner = runner
-        self._turn = asyncio.Lock()
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def land(self, feature_id: int) -> None:
+    async def land(self, project_id: int, feature_id: int) -> None:
         """Merge, prove in a clean checkout, compare-and-swap; or make a stuck task of it."""
-        async with self._turn:
+        async with self._turns[project_id]:
             landing = await self._parts.store.run(features.begin_landing, feature_id)
             if landing is None:
                 return
@@ -105,9 +106,9 @@ class Lander:
                 now=parts.clock(),
             )
 
-    async def gate(self, phase_id: int) -> None:
+    async def gate(self, project_id: int, phase_id: int) -> None:
         """Run every check of every landed task on `main`, then ask for the decision."""
-        async with self._turn:
+        async with self._turns[project_id]:
             parts = self._parts
             proof = await parts.store.read(_gate_proof, phase_id)
             main = await self._main(proof.slug)
@@ -117,6 +118,10 @@ class Lander:
                 await parts.store.run(
                     approvals.open_gate, phase_id, main, results, diff=diff, now=parts.clock()
                 )
+            elif len(results) <= len(proof.setup):  # no task mends it: agents have no network
+                failed = results[-1]
+                words = f"Setup fails on main: $ {failed.command}\n{failed.output[-1000:]}"
+                await parts.store.run(projects.block, proof.project_id, words, now=parts.clock())
             elif proof.failures + 1 >= GATE_LIMIT:
                 red = ", ".join(result.command for result in results if not result.green)
                 await parts.store.run(
@@ -136,7 +141,7 @@ class Lander:
 
     async def finish(self, project_id: int) -> None:
         """Put the report on `main` as its last commit and complete the project."""
-        async with self._turn:
+        async with self._turns[project_id]:
             parts = self._parts
             now = parts.clock()
             report = await parts.store.read(

@@ -191,12 +191,16 @@ class Orchestrator:
                 )
             case orders.Land():
                 self._start(
-                    group, (project_id, order.feature_id), self._lander.land(order.feature_id)
+                    group,
+                    (project_id, order.feature_id),
+                    self._lander.land(project_id, order.feature_id),
                 )
             case orders.CompleteFeature():
                 await parts.store.run(features.complete_empty, order.feature_id)
             case orders.AskApproval():
-                self._start(group, (project_id, "gate"), self._lander.gate(order.phase_id))
+                self._start(
+                    group, (project_id, "gate"), self._lander.gate(project_id, order.phase_id)
+                )
             case orders.SkipStuck():
                 await parts.store.run(
                     tasks.skip, order.task_id, cause=Cause.SERVICE, by=SERVICE,

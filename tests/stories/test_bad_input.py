@@ -13,7 +13,7 @@ import pytest
 from tests.scripted.scenario import Step, passing, write
 from tests.stories.conftest import MakeWorld
 from tests.stories.stranger import Stranger, expect_words, left_processes
-from tests.stories.works import Piece, Work, play
+from tests.stories.works import Piece, Work, alone, honest, play
 
 BAD_SPECS: dict[str, tuple[bytes | None, str]] = {
     "empty.md": (b"", "The spec is empty."),
@@ -202,3 +202,30 @@ def test_a_setup_that_does_not_work(world: MakeWorld, setup: str) -> None:
     assert "Traceback" not in ending.err, ending.words
     assert story.statuses()["one"] != "passing"
     assert story.runs() <= 12
+
+
+@pytest.mark.slow
+def test_a_setup_that_fails_at_the_gate_waits_for_a_person(world: MakeWorld) -> None:
+    answers = iter((200, 200, 500))  # a worktree, the landing, the gate; from then on well again
+
+    class Registry(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(next(answers, 200))
+            self.end_headers()
+
+        def log_request(self, *args: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as registry:
+        Thread(target=registry.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{registry.server_port}/"
+        setup = f"python3 -c \"import urllib.request; urllib.request.urlopen('{url}')\""
+        story = world(play(alone(honest("one")), setup=(setup,)))
+        ending = story.build("--yes")
+        assert ending.code == 1, ending.words
+        assert "Setup fails on main" in ending.out, ending.words
+        assert story.statuses() == {"one": "passing"}
+        again = story.build("--yes")
+        registry.shutdown()
+    assert again.code == 0, again.words
+    assert story.statuses() == {"one": "passing"}
