@@ -7,6 +7,8 @@ from io import TextIOWrapper
 from types import FrameType
 
 _INTERRUPTED = 130
+_UNFINISHED = 1
+_HOLDERS = ("serve", "build", "demo")  # commands that need the home for themselves
 
 
 def main() -> None:
@@ -14,9 +16,28 @@ def main() -> None:
     _open_streams()
     if not os.environ.get("PATH"):
         os.environ["PATH"] = os.defpath
+    _refuse_if_held(sys.argv[1:])
     from bot.cli import main as begin  # takes a second or so, in which Ctrl-C may come
 
     begin()
+
+
+def _refuse_if_held(arguments: list[str]) -> None:
+    """Who holds the home is said at once; all that is imported later takes long on a busy host."""
+    from bot.home import chosen_home, flag_of, need_free
+    from core.errors import HomeHeld
+
+    if not arguments or arguments[0] not in _HOLDERS or "--help" in arguments:
+        return
+    flag = flag_of(arguments)
+    if arguments[0] == "demo" and flag is None:
+        return  # it makes a home of its own
+    try:
+        need_free(chosen_home(flag, os.environ))
+    except HomeHeld as error:
+        sys.stderr.write(f"■ {error}\n")
+        sys.stderr.flush()
+        os._exit(_UNFINISHED)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

@@ -26,7 +26,7 @@ from adapters.web.stream import Hub
 from adapters.worktrees import WANTED_GIT, Worktrees, git_version
 from bot import report
 from bot.check import Probes
-from bot.home import held, home_hash, runtime_folder
+from bot.home import database_held, held, home_hash, runtime_folder
 from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
 from core.domain.money import MessageUsage, Price
@@ -118,6 +118,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
     sys.setswitchinterval(_SWITCH_S)
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.home))
+        stack.enter_context(database_held(settings.database, settings.home))
         _need_git()
         _need_credential(settings)
         box = open_box(

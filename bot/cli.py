@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot import event_loop
+from bot import cli_data, event_loop
 from bot import settings as settings_file
-from bot.exits import Exit
-from bot.home import need_free
+from bot.cli_data import Home
+from bot.exits import Exit, complain
 from bot.settings import ModelSource, Settings
 from core.domain.names import parse_name
 from core.domain.spec import SPEC_LIMIT, digest, name_from, read_spec
-from core.errors import AutocoderError, BadSpec, HostUnfit, InputError
+from core.errors import AutocoderError, BadSpec, InputError
 
 # What a command needs beside this is imported where it is needed: the whole takes seconds on a
 # busy host, and a second `serve` shall say at once who holds the home.
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 _LEAST_BUDGET = Decimal("0.000001")  # USD; less is not counted
 _SPEC_SECONDS = 10  # a spec may come through a pipe
 
-Home = Annotated[Path | None, typer.Option("--home", help="Data folder; wins over AUTOCODER_HOME.")]
-
 app = typer.Typer(
     name="autocoder",
     help="Builds software from a spec with coding agents, and accepts only what is proved.",
@@ -43,6 +41,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_data.db, name="db")
+app.command()(cli_data.export)
 
 
 def _print_version(wanted: bool) -> None:
@@ -81,7 +81,7 @@ def check(
             host_check.show(findings, Console())
     except OSError as error:
         words = f"The output cannot be written: {error.strerror}."
-        raise typer.Exit(_complain(AutocoderError(words))) from error
+        raise typer.Exit(complain(AutocoderError(words))) from error
     if not host_check.is_fit(findings):
         raise typer.Exit(Exit.HOST_UNFIT)
 
@@ -92,7 +92,6 @@ def serve(home: Home = None) -> None:
     trouble: AutocoderError | None = None
     try:
         settings = settings_file.load(os.environ, home)
-        need_free(settings.home)
         from bot import check as host_check
         from bot.app import host_probes
         from bot.serve import serve as run_service
@@ -103,7 +102,7 @@ def serve(home: Home = None) -> None:
         event_loop.run(run_service(settings, _say, look))
     except* AutocoderError as group:
         trouble = _first(group)
-    status = _complain(trouble) if trouble else Exit.COMPLETED
+    status = complain(trouble) if trouble else Exit.COMPLETED
     sys.stdout.flush()
     sys.stderr.flush()
     # All is closed. Taking the interpreter apart would cost seconds of the five to stop in.
@@ -129,7 +128,7 @@ def say(
     try:
         ok, words = say_once(Client(_home(home)), channel, text, wait=wait)
     except AutocoderError as error:
-        raise typer.Exit(_complain(error)) from error
+        raise typer.Exit(complain(error)) from error
     typer.echo(words)
     if not ok:
         raise typer.Exit(Exit.UNFINISHED)
@@ -146,7 +145,7 @@ def chat(channel: Channel = "main", home: Home = None) -> None:
     try:
         Terminal(Client(_home(home)), channel, Console()).run()
     except AutocoderError as error:
-        raise typer.Exit(_complain(error)) from error
+        raise typer.Exit(complain(error)) from error
 
 
 def _home(home: Path | None) -> Path:
@@ -257,7 +256,7 @@ def _travel(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
     try:
         settings, errand = prepare()
     except AutocoderError as error:
-        raise typer.Exit(_complain(error)) from error
+        raise typer.Exit(complain(error)) from error
     raise typer.Exit(event_loop.run(_journey(settings, errand)))
 
 
@@ -285,7 +284,7 @@ async def _journey(settings: Settings, errand: "Errand") -> int:
         for number in signals:  # all is tidied up: a late one would only spoil the exit status
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
-    return _complain(trouble) if trouble else result
+    return complain(trouble) if trouble else result
 
 
 def _first(group: BaseExceptionGroup[AutocoderError]) -> AutocoderError:
@@ -294,16 +293,6 @@ def _first(group: BaseExceptionGroup[AutocoderError]) -> AutocoderError:
             return _first(error)
         return error
     return AutocoderError()
-
-
-def _complain(error: AutocoderError) -> Exit:
-    """Say what is wrong on stderr; the exit status that goes with it."""
-    typer.echo(f"■ {error}", err=True)
-    if error.hint:
-        typer.echo(f"  {error.hint}", err=True)
-    if isinstance(error, InputError):
-        return Exit.BAD_INPUT
-    return Exit.HOST_UNFIT if isinstance(error, HostUnfit) else Exit.UNFINISHED
 
 
 def main() -> None:

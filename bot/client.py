@@ -12,6 +12,7 @@ from bot.whereabouts import TOKEN, whereabouts
 from core.errors import AutocoderError, InputError, NotAllowed, NotFound, StateError
 
 _TIMEOUT_S = 40
+_BACKUP_S = 3600
 _ERRORS: dict[int, type[AutocoderError]] = {
     401: NotAllowed,
     403: NotAllowed,
@@ -46,6 +47,11 @@ class Client:
         """The newest messages, and from where a stream goes on."""
         return self._ask("GET", f"/api/chat/{quote(channel)}/messages?newest=true&limit={limit}")
 
+    def backup(self, target: Path) -> int:
+        """Have the service copy its database into a new file; the copy's bytes."""
+        body = {"path": str(target)}
+        return int(self._ask("POST", "/api/database/backup", body, timeout=_BACKUP_S)["bytes"])
+
     def stream(self, channel: str, since: int) -> Iterator[dict[str, Any]]:
         """Messages as they are posted and edited, until the service ends it."""
         connection = http.client.HTTPConnection(*self._address)
@@ -62,9 +68,15 @@ class Client:
             connection.close()
 
     def _ask(
-        self, method: str, path: str, body: object = None, *, also: tuple[int, ...] = ()
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        also: tuple[int, ...] = (),
+        timeout: float = _TIMEOUT_S,
     ) -> dict[str, Any]:
-        connection = http.client.HTTPConnection(*self._address, timeout=_TIMEOUT_S)
+        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
         try:
             content = None if body is None else json.dumps(body)
             headers = {**self._headers, "Content-Type": "application/json"}

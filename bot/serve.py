@@ -89,7 +89,7 @@ async def serve(settings: Settings, say: Say, check: Check) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_app(settings) as app:
         token = web_token(settings.home)
-        redaction = _redaction(settings, token)
+        redaction = Redaction(settings.secrets(token))
         with logged(settings.home, redaction):
             async with _room(app, token, redaction, check) as room:
                 await _run(room, stop, say)
@@ -195,13 +195,6 @@ def _listen(host: str, port: int) -> socket.socket:
     # it each answer waits 40 ms for the client's acknowledgement of its headers.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
-
-
-def _redaction(settings: Settings, token: str) -> Redaction:
-    known = [token, *(secret.get_secret_value() for secret in settings.chat_tokens.values())]
-    if settings.credential is not None:
-        known.append(settings.credential.secret.get_secret_value())
-    return Redaction(known)
 
 
 def _lines(room: _Room, code: str | None) -> Iterator[str]:

@@ -24,6 +24,7 @@ from pydantic import (
     ValidationError,
 )
 
+from bot.home import chosen_home
 from bot.setting_values import (
     Count,
     Dollars,
@@ -225,6 +226,13 @@ class Settings(BaseModel):
     def projects(self) -> Path:
         return self.home / "projects"
 
+    def secrets(self, web_token: str | None) -> list[str]:
+        """What must stand in no log, card or export."""
+        known = [secret.get_secret_value() for secret in self.chat_tokens.values()]
+        if self.credential is not None:
+            known.append(self.credential.secret.get_secret_value())
+        return [*known, web_token] if web_token else known
+
 
 SECTIONS: Final[dict[str, type[Section]]] = {
     name: field.annotation
@@ -239,7 +247,7 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
     Raises BadSetting, which names every unknown or wrong key and where it came from.
     """
     person = environ.get("HOME") or str(Path.home())
-    place = _home(home, environ.get("AUTOCODER_HOME", ""), person)
+    place = chosen_home(home, environ)
     if len(os.fsencode(place)) > HOME_LENGTH:
         raise BadSetting(
             f"The path of the home has more than {HOME_LENGTH} bytes: {str(place)[:60]}…",
@@ -289,13 +297,6 @@ class _Given:
 
     value: object
     origin: str  # how messages name the key, with its place
-
-
-def _home(flag: Path | None, variable: str, person: str) -> Path:
-    chosen = str(flag) if flag is not None else variable.strip() or "~/.autocoder"
-    if chosen == "~" or chosen.startswith("~/"):
-        chosen = person + chosen[1:]
-    return Path(chosen).absolute()
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[tuple[str, str], _Given]:

@@ -60,6 +60,7 @@ def web_service(
         projects=Projects(app, chat.pressed),
         pages=WebPages(app),
         health=_Health(app, metrics, ready),
+        house=_House(app),
         version=version("autocoder"),
         practice=app.practice,
     )
@@ -259,6 +260,14 @@ class _Health:
 
     def acknowledged(self, seconds: float) -> None:
         self._metrics.acknowledged(web_chat.PLATFORM, seconds)
+
+
+@dataclass(frozen=True)
+class _House:
+    app: App
+
+    async def backup(self, target: Path) -> int:
+        return await self.app.parts.store.backup(target)
 
 
 @dataclass(frozen=True)

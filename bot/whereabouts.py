@@ -27,11 +27,7 @@ class Whereabouts:
 def web_token(home: Path) -> str:
     """The home's token, made at the first start and kept; nobody but its owner may read it."""
     path = home / TOKEN
-    try:
-        known = path.read_text("ascii", "replace").strip()
-    except FileNotFoundError:
-        known = ""
-    if known:
+    if known := known_token(home):
         path.chmod(0o600)
         return known
     token = secrets.token_urlsafe(32)
@@ -42,6 +38,14 @@ def web_token(home: Path) -> str:
         writing.write(f"{token}\n")
     new.rename(path)
     return token
+
+
+def known_token(home: Path) -> str | None:
+    """The token that was made already."""
+    try:
+        return (home / TOKEN).read_text("ascii", "replace").strip() or None
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from adapters.web import chat_api, pages, rest
+from adapters.web import chat_api, house_api, pages, rest
 from adapters.web.security import Security, trouble
 from adapters.web.shapes import ErrorData
 from adapters.web.stream import Hub
@@ -51,6 +51,7 @@ def build(service: Service, hub: Hub, *, token: str, host: str) -> ASGIApp:
     app.include_router(rest.open_routes)
     app.include_router(rest.routes)
     app.include_router(chat_api.routes)
+    app.include_router(house_api.routes)
     app.include_router(pages.routes)
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():

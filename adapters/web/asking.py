@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request
 from starlette.exceptions import HTTPException
 
 from adapters.web.shapes import Collection
-from core.domain.people import Role
+from core.domain.people import LOCAL, Role
 from core.errors import NotAllowed
 from core.ports.web import Page, Service
 
@@ -44,6 +44,18 @@ def _needs(role: Role) -> Callable[..., Coroutine[Any, Any, str]]:
 Viewer = Annotated[str, Depends(_needs(Role.VIEWER))]
 Operator = Annotated[str, Depends(_needs(Role.OPERATOR))]
 Approver = Annotated[str, Depends(_needs(Role.APPROVER))]
+
+
+async def _local(person: Person) -> str:
+    if person != LOCAL:
+        raise NotAllowed(
+            f"Only {LOCAL} may, who holds the web token: it reaches the files of this host.",
+            hint="Use `autocoder` on the host itself.",
+        )
+    return person
+
+
+Local = Annotated[str, Depends(_local)]
 Admin = Annotated[str, Depends(_needs(Role.ADMIN))]
 
 

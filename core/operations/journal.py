@@ -64,6 +64,19 @@ class _Nothing:
 _NOTHING = _Nothing()
 
 
+def first_break(tx: Session) -> tuple[int, int | None]:
+    """How many entries there are, and the first that is not as it was written or follows none."""
+    count, previous = 0, ""
+    for entry in tx.scalars(
+        select(JournalEntry).order_by(JournalEntry.id).execution_options(yield_per=1000)
+    ):
+        if entry.previous_hash != previous or entry.hash != entry_hash(entry):
+            return count, entry.id
+        count, previous = count + 1, entry.hash
+        tx.expunge(entry)
+    return count, None
+
+
 def entry_hash(entry: JournalEntry) -> str:
     """SHA-256 of the entry and the hash before it."""
     content = json.dumps(

@@ -94,9 +94,7 @@ def project(tx: Session, row: Project, folder: Path, upstream: str, parallel: in
     counts = dict(
         tx.execute(
             select(Task.status, func.count()).where(Task.project_id == row.id).group_by(Task.status)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     phase = tx.scalars(
         select(Phase.id)
@@ -292,7 +290,7 @@ def _entry(row: JournalEntry, numbers: dict[int, int]) -> JournalData:
 def numbers_of(tx: Session, task_ids: Sequence[int | None]) -> dict[int, int]:
     """The number, which people use, of each of these tasks."""
     ids = {task_id for task_id in task_ids if task_id is not None}
-    return dict(tx.execute(select(Task.id, Task.number).where(Task.id.in_(ids))).tuples().all())
+    return dict(tx.execute(select(Task.id, Task.number).where(Task.id.in_(ids))).all())
 
 
 def runs(tx: Session, project_id: int, *, after: int, limit: int) -> Page[RunData]:
@@ -424,7 +422,7 @@ def history(tx: Session, project_id: int | None, *, after: int, limit: int) -> P
         query = query.where(UsageEntry.project_id == project_id)
     rows, rest = cut(tx, query.order_by(UsageEntry.id), lambda row: row.id, limit)
     numbers = numbers_of(tx, [row.task_id for row in rows])
-    names = dict(tx.execute(select(Project.id, Project.name)).tuples().all())
+    names = dict(tx.execute(select(Project.id, Project.name)).all())
     items: list[HistoryData] = [
         {
             "message_id": row.message_id,

@@ -73,7 +73,7 @@ def usage(tx: Session, project: Project | None) -> UsageData:
 
 
 def _slugs(tx: Session) -> dict[int, str]:
-    return dict(tx.execute(select(Project.id, Project.slug)).tuples().all())
+    return dict(tx.execute(select(Project.id, Project.slug)).all())
 
 
 def _task_names(

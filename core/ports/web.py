@@ -228,6 +228,14 @@ class Health(Protocol):
         ...
 
 
+class House(Protocol):
+    """What only whoever holds the web token may have done."""
+
+    async def backup(self, target: Path) -> int:
+        """Copy the database into a new file of this host; its bytes."""
+        ...
+
+
 @dataclass(frozen=True)
 class Service:
     """All of it."""
@@ -237,5 +245,6 @@ class Service:
     projects: Projects
     pages: Pages
     health: Health
+    house: House
     version: str
     practice: bool

@@ -6,8 +6,9 @@ connection in one thread writes; readers open the file `mode=ro` in other thread
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from core.errors import StorageFailed
+from core.errors import InputError, StorageFailed
 from core.store import migrations
 
 P = ParamSpec("P")
@@ -35,7 +36,7 @@ class Store:
         self.path = path
         self._on_commit = on_commit
         try:
-            migrations.upgrade(path)
+            self.upgrade = migrations.upgrade(path)
             self._engine = _writer(path)
             self._reading = _reader(path)
         except (sqlite3.Error, DatabaseError, OSError) as error:
@@ -93,12 +94,58 @@ class Store:
                 raise
             raise _failed("The database cannot be read", error) from error
 
+    async def backup(self, target: Path) -> int:
+        """Copy the file as it is at one moment, while writing goes on; the copy's bytes."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._reading_threads, copy, self.path, target
+        )
+
     async def close(self) -> None:
         async with self._lock:
             self._reading_threads.shutdown()
             self._writing_thread.shutdown()
             self._reading.dispose()
             self._engine.dispose()
+
+
+def copy(path: Path, target: Path) -> int:
+    """Copy a database into a new file of its own; its bytes. Raises InputError, StorageFailed."""
+    if target.exists() or target.is_symlink():
+        raise InputError(f"{target} exists already.", hint="Give the name of a new file.")
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent} is not a folder.", hint="Make it first.")
+    try:
+        return migrations.backup(path, target)
+    except PermissionError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}.") from error
+    except (sqlite3.Error, OSError) as error:
+        raise StorageFailed(
+            f"The copy {target} cannot be made: {error}.", hint="Nothing of it was kept."
+        ) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Session]:
+    """One look at a database that another process may be writing; it sees one state.
+
+    Raises StorageFailed, also when the file is not at this version's schema.
+    """
+    try:
+        at = migrations.revision(path)
+        if at != migrations.HEAD:
+            raise StorageFailed(
+                f"The database {path} has the schema {at or 'of nobody'},"
+                f" not {migrations.HEAD} as this autocoder.",
+                hint="Run `autocoder db upgrade`.",
+            )
+        engine = _reader(path)
+        try:
+            with Session(engine) as tx:
+                yield tx
+        finally:
+            engine.dispose()
+    except (sqlite3.Error, DatabaseError) as error:
+        raise _failed(f"The database {path} cannot be read", error) from error
 
 
 def _failed(what: str, error: Exception) -> StorageFailed:

@@ -1,6 +1,7 @@
 """The scripted model as a process of its own, and its books."""
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -61,12 +62,12 @@ class ScriptedModel:
 
 @contextmanager
 def scripted_model(folder: Path, scenario: Scenario) -> Iterator[ScriptedModel]:
-    """Started in a session of its own, so that no signal to the program reaches it."""
+    """In a session of its own, so that no signal to the program reaches it; dies with us."""
     script, books = folder / "scenario.json", folder / "books.jsonl"
     scenario.save(script)
     books.touch()
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.scripted", str(script), str(books)],
+        [sys.executable, "-m", "tests.scripted", str(script), str(books), str(os.getpid())],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

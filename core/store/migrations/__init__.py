@@ -1,7 +1,9 @@
 """Migrations by Alembic, never destructive; a copy of the database is taken first."""
 
+import os
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import StorageFailed
@@ -10,11 +12,19 @@ HEAD = "0001"
 _HERE = Path(__file__).parent
 
 
+@dataclass(frozen=True)
+class Upgrade:
+    """A schema that was changed."""
+
+    before: str  # the revision it was at
+    copy: Path  # the database as it was
+
+
 def revision(path: Path) -> str | None:
     """The revision a database file is at; None for a new one."""
     if not path.exists():
         return None
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(_look(path)) as connection:
         known = connection.execute(
             "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
         ).fetchone()
@@ -22,12 +32,12 @@ def revision(path: Path) -> str | None:
     return row[0] if row else None
 
 
-def upgrade(path: Path) -> str | None:
-    """Bring the file to HEAD; the revision it was at if that was another.
+def upgrade(path: Path) -> Upgrade | None:
+    """Bring the file to HEAD; what was changed, None for a new file or one at HEAD.
 
-    An existing file is copied beside itself first (`NAME.REVISION.backup`). A new one appears
-    whole or not at all: SQLite makes each table for itself, and half of them would be in the
-    way of the next start. Raises StorageFailed for the file of a newer autocoder.
+    An existing file is copied beside itself first (`NAME.REVISION.backup`) and migrated in one
+    transaction, so a kill leaves it as it was. A new one appears whole or not at all. Raises
+    StorageFailed for the file of a newer autocoder.
     """
     at = revision(path)
     if at == HEAD:
@@ -38,7 +48,10 @@ def upgrade(path: Path) -> str | None:
             hint="Use that one, or another home.",
         )
     if at is not None:
-        backup(path, path.with_name(f"{path.name}.{at}.backup"))
+        copy = path.with_name(f"{path.name}.{at}.backup")
+        backup(path, copy)
+        _migrate(path)
+        return Upgrade(at, copy)
     if path.exists() and path.stat().st_size:
         _migrate(path)
     else:
@@ -47,7 +60,7 @@ def upgrade(path: Path) -> str | None:
             left.unlink(missing_ok=True)
         _migrate(new)
         new.replace(path)
-    return at
+    return None
 
 
 def _migrate(path: Path) -> None:
@@ -60,10 +73,26 @@ def _migrate(path: Path) -> None:
     command.upgrade(config, HEAD)
 
 
-def backup(path: Path, target: Path) -> None:
-    """A consistent copy by SQLite's backup API."""
-    with (
-        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(target)) as copy,
-    ):
-        source.backup(copy)
+def backup(path: Path, target: Path) -> int:
+    """A consistent copy by SQLite's backup API, for its owner alone; its bytes.
+
+    One step copies the state of one moment while another thread or process goes on writing. The
+    copy is one file, without a log beside it; it takes its name when it is whole and on disk.
+    """
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with closing(_look(path)) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+        size = part.stat().st_size
+        part.replace(target)
+    except (sqlite3.Error, OSError):
+        part.unlink(missing_ok=True)
+        raise
+    return size
+
+
+def _look(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)

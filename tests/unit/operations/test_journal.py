@@ -43,6 +43,8 @@ def told(site: Site) -> Site:
 
 def test_the_chain_holds_as_it_was_written(told: Site) -> None:
     assert broken(told) == []
+    count = told.db.ask(lambda tx: len(tx.scalars(select(JournalEntry)).all()))
+    assert told.db.ask(journal.first_break) == (count, None)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +74,13 @@ def test_a_row_that_was_altered_breaks_the_chain(told: Site, change: str) -> Non
     assert entry is not None
     told.db.do(lambda tx: tx.execute(text(f"UPDATE journal SET {change} WHERE id = {entry}")))
     assert entry in broken(told)
+    assert told.db.ask(journal.first_break)[1] == broken(told)[0]
 
 
 def test_a_row_that_was_taken_out_breaks_the_chain(told: Site) -> None:
     told.db.do(lambda tx: tx.execute(text("DELETE FROM journal WHERE id = 3")))
     assert broken(told) == [4]
+    assert told.db.ask(journal.first_break) == (2, 4)
 
 
 def test_ids_of_what_encloses_a_task_are_filled_in(told: Site) -> None:

@@ -1,5 +1,6 @@
 """Migrations give what the tables say, keep what is there, and copy it first."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import String, create_engine
 
+from core.errors import StorageFailed
 from core.store import migrations
 from core.store.tables import Table
 from core.store.types import Word
@@ -72,3 +74,78 @@ def test_a_backup_is_a_whole_copy_also_of_what_is_only_in_the_wal(
             ("x", 1)
         ]
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+NEXT = """
+from alembic import op
+import sqlalchemy as sa
+revision, down_revision, branch_labels, depends_on = "9999", "{head}", None, None
+def upgrade():
+    with op.batch_alter_table("account_windows") as table:
+        table.add_column(sa.Column("new", sa.Integer(), nullable=False, server_default="7"))
+    op.create_table("later", sa.Column("id", sa.Integer(), primary_key=True))
+    {more}
+"""
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """A database of this version with a row in it."""
+    path = tmp_path / "a.sqlite"
+    migrations.upgrade(path)
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("INSERT INTO account_windows VALUES ('x', NULL, 1, '', '2027-01-01')")
+        raw.commit()
+    return path
+
+
+def _next_version(folder: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
+    """The next version, with a revision more."""
+    ours = Path(migrations.__file__).parent
+    shutil.copytree(ours, folder / "next", ignore=shutil.ignore_patterns("__pycache__"))
+    revision = folder / "next" / "versions" / "9999_more.py"
+    revision.write_text(NEXT.format(head=migrations.HEAD, more=more))
+    monkeypatch.setattr(migrations, "_HERE", folder / "next")
+    monkeypatch.setattr(migrations, "HEAD", "9999")
+
+
+def test_an_older_database_is_copied_and_loses_no_row(
+    older: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = migrations.HEAD
+    _next_version(tmp_path, monkeypatch)
+    done = migrations.upgrade(older)
+    assert done == migrations.Upgrade(before, older.with_name(f"a.sqlite.{before}.backup"))
+    assert migrations.revision(older) == "9999"
+    with closing(sqlite3.connect(older)) as raw:
+        assert raw.execute("SELECT upstream, new FROM account_windows").fetchall() == [("x", 7)]
+    assert migrations.revision(done.copy) == before
+    with closing(sqlite3.connect(done.copy)) as raw:
+        assert raw.execute("SELECT upstream FROM account_windows").fetchall() == [("x",)]
+    assert done.copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_migration_that_fails_half_way_changes_nothing(
+    older: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = migrations.HEAD
+    _next_version(tmp_path, monkeypatch, "raise ZeroDivisionError")
+    with pytest.raises(ZeroDivisionError):
+        migrations.upgrade(older)
+    assert migrations.revision(older) == before
+    with closing(sqlite3.connect(older)) as raw:
+        assert raw.execute("SELECT * FROM account_windows").fetchall() == [
+            ("x", None, 1, "", "2027-01-01")
+        ]
+        assert raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'later'").fetchone() is None
+
+
+def test_the_database_of_a_newer_version_is_left_alone(older: Path) -> None:
+    with closing(sqlite3.connect(older)) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+        raw.commit()
+    before = older.read_bytes()
+    with pytest.raises(StorageFailed, match="newer autocoder"):
+        migrations.upgrade(older)
+    assert older.read_bytes() == before
+    assert [path.name for path in older.parent.iterdir()] == ["a.sqlite"]

@@ -1,0 +1,138 @@
+"""A project's journal and usage as text: for programs, for spreadsheets, for reading."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from bot.export_format import Format
+from bot.markdown import text
+from core.domain.redaction import Redaction
+from core.domain.shapes import HistoryData, JournalData
+from core.operations import listing, usage
+from core.ports.web import Page
+from core.store.tables import Project
+
+T = TypeVar("T")
+
+_PART = 1000  # rows read at a time
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would reckon with it
+_COLUMNS = (
+    *("type", "id", "at", "level", "category", "event", "actor", "text"),
+    *("run_id", "task_id", "feature_id", "phase_id", "data", "hash", "previous_hash"),
+    *("message_id", "model", "kind", "cost_usd"),
+    *("input", "output", "cache_read", "cache_write_5m", "cache_write_1h"),
+)
+
+
+def export(tx: Session, name: str, wanted: Format, redact: Redaction) -> Iterator[str]:
+    """The lines, each with its end; read as they are taken. Raises NotFound.
+
+    Journal entries and API messages have the fields they have over REST (CONTRACT.md §3). What is
+    redacted no longer has the content its hash was made of.
+    """
+    project = listing.find(tx, name)
+    match wanted:
+        case Format.JSONL:
+            for record in _records(tx, project, redact):
+                yield json.dumps(record, ensure_ascii=False) + "\n"
+        case Format.CSV:
+            yield from _table(_records(tx, project, redact))
+        case Format.MD:
+            yield from _document(tx, project, redact)
+
+
+def _records(tx: Session, project: Project, redact: Redaction) -> Iterator[dict[str, Any]]:
+    for entry in _journal(tx, project):
+        yield {"type": "journal", **_clean(entry, redact)}
+    for message in _messages(tx, project):
+        yield {"type": "usage", **_clean(message, redact)}
+
+
+def _journal(tx: Session, project: Project) -> Iterator[JournalData]:
+    return _all(
+        tx,
+        lambda after: listing.journal(
+            tx, project.id, event=None, level=None, after=after, limit=_PART
+        ),
+    )
+
+
+def _messages(tx: Session, project: Project) -> Iterator[HistoryData]:
+    return _all(tx, lambda after: listing.history(tx, project.id, after=after, limit=_PART))
+
+
+def _all(tx: Session, part: Callable[[int], Page[T]]) -> Iterator[T]:
+    after: int | None = 0
+    while after is not None:
+        page = part(after)
+        yield from page.items
+        after = page.next
+        tx.expunge_all()
+
+
+def _clean(value: Any, redact: Redaction) -> Any:
+    match value:
+        case str():
+            return redact(value)
+        case Mapping():
+            return {key: _clean(inner, redact) for key, inner in value.items()}
+        case list() | tuple():
+            return [_clean(inner, redact) for inner in value]
+        case _:
+            return value
+
+
+def _table(records: Iterator[dict[str, Any]]) -> Iterator[str]:
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, _COLUMNS, extrasaction="ignore", lineterminator="\r\n")
+    writer.writeheader()
+    for record in records:
+        flat = {**record, **record.get("tokens", {})}
+        writer.writerow({key: _cell(value) for key, value in flat.items()})
+        yield sink.getvalue()
+        sink.seek(0)
+        sink.truncate()
+    yield sink.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def _document(tx: Session, project: Project, redact: Redaction) -> Iterator[str]:
+    name = project.name
+    found = usage.usage(tx, project)
+    yield f"# {text(name)}: journal and usage\n\n## Usage\n\n"
+    yield "| by | messages | input | output | cache read | cache written | USD |\n"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+    yield _spent("all", found)
+    for group in (found["by_model"], found["by_kind"], found["by_day"]):
+        for key, spent in group.items():
+            yield _spent(redact(key), spent)
+    yield "\nList prices.\n\n## Journal\n"
+    day = ""
+    for entry in _journal(tx, project):
+        today, _, time = entry["at"].partition("T")
+        if today != day:
+            day = today
+            yield f"\n### {day}\n\n"
+        words = text(redact(entry["text"]))
+        about = f" (task {entry['task_id']})" if entry["task_id"] is not None else ""
+        who = text(redact(entry["actor"]))
+        yield f"- {time[:8]} **{entry['event']}** {words}{about} · {who}\n"
+
+
+def _spent(name: str, spent: Mapping[str, Any]) -> str:
+    tokens = spent["tokens"]
+    written = tokens["cache_write_5m"] + tokens["cache_write_1h"]
+    cells = (spent["messages"], tokens["input"], tokens["output"], tokens["cache_read"], written)
+    numbers = " | ".join(f"{cell:,}" for cell in cells)
+    return f"| {text(name)} | {numbers} | {spent['cost_usd']} |\n"
