@@ -22,8 +22,9 @@ from core.operations import notices, outbox
 from core.operations.outbox import Due
 from core.orchestrator.wake import Wake
 from core.ports.chat import ChatPlatform, MessageRef
+from core.store.chat_tables import OutboxItem
 from core.store.session import Store
-from core.store.tables import Run
+from core.store.tables import JournalEntry, Run
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Teller:
 
     def __init__(self, store: Store, wake: Wake, clock: Clock, remind_after: timedelta) -> None:
         self._store = store
-        self._wake = wake
+        self._wake = wake.of(JournalEntry.__tablename__)
         self._clock = clock
         self._remind_after = remind_after
 
@@ -50,16 +51,21 @@ class Teller:
         """Until cancelled; it sleeps until something was committed or a reminder is due."""
         while True:
             seen = self._wake.count
-            if await self._store.read(notices.untold):
+            untold, at = await self._store.read(_untold, self._remind_after)
+            if untold:
                 while await self._store.run(notices.tell, now=self._clock()):
                     continue
-            at = await self._store.read(notices.next_reminder, self._remind_after)
+                at = await self._store.read(notices.next_reminder, self._remind_after)
             now = self._clock()
             if at is not None and at <= now:
                 await self._store.run(notices.remind, self._remind_after, now=now)
                 continue
             await self._wake.wait(seen, None if at is None else min(at - now, LONGEST))
             await asyncio.sleep(REST.total_seconds())
+
+
+def _untold(tx: Session, remind_after: timedelta) -> tuple[bool, datetime | None]:
+    return notices.untold(tx), notices.next_reminder(tx, remind_after)
 
 
 @dataclass(frozen=True)
@@ -85,14 +91,13 @@ class Delivery:
     ) -> None:
         """`scene` is what cards depend on beside the database, as it is now."""
         self._store = store
-        self._wake = wake
+        self._wake = wake.of(OutboxItem.__tablename__)
         self._clock = clock
         self._platform = platform
         self._scene = scene
         self._terms = terms
         self._busy: dict[str, asyncio.Task[None]] = {}  # by channel: its cards go out in order
         self._shown: dict[int, str] = {}  # run → what the last cards said it does
-        self._project_of: Mapping[int, int] = {}  # run → project, of runs that moved on
 
     async def run(self) -> None:
         """Until cancelled; it sleeps until something is wanted or the clock asks for a card."""
@@ -100,18 +105,18 @@ class Delivery:
             while True:
                 seen = self._wake.count
                 now = self._clock()
-                due = await self._due(now)
+                due, at = await self._look(now)
                 for channel, items in _by_channel(due).items():
                     if channel not in self._busy:
                         task = group.create_task(self._channel(items))
                         self._busy[channel] = task
                         task.add_done_callback(partial(self._free, channel))
-                await self._sleep(seen, now)
+                await self._sleep(seen, at, now)
                 await asyncio.sleep(REST.total_seconds())
 
     async def deliver_due(self) -> int:
         """Deliver what is due now, and return how much it was."""
-        due = await self._due(self._clock())
+        due, _ = await self._look(self._clock())
         for items in _by_channel(due).values():
             await self._channel(items)
         return len(due)
@@ -120,15 +125,9 @@ class Delivery:
         del self._busy[channel]
         self._wake.notify()
 
-    async def _due(self, now: datetime) -> tuple[Due, ...]:
-        name = self._platform.name
-        due = await self._store.read(outbox.due, name, now=now)
-        moved = self._moved()
-        if not moved:
-            return due
-        self._project_of, told = await self._store.read(_at_work, name, moved, now=now)
-        known = {item.id for item in due}
-        return due + tuple(item for item in told if item.id not in known)
+    async def _look(self, now: datetime) -> tuple[tuple[Due, ...], datetime | None]:
+        """What is due, and when the next card is that waits for its time."""
+        return await self._store.read(_due, self._platform.name, self._moved(), now=now)
 
     def _moved(self) -> frozenset[int]:
         """Runs whose agents do something else than the last cards said."""
@@ -136,8 +135,7 @@ class Delivery:
         self._shown = {run: doing for run, doing in self._shown.items() if run in now}
         return frozenset(run for run, doing in now.items() if self._shown.get(run) != doing)
 
-    async def _sleep(self, seen: int, now: datetime) -> None:
-        at = await self._store.read(outbox.next_due, self._platform.name, now=now)
+    async def _sleep(self, seen: int, at: datetime | None, now: datetime) -> None:
         waits = [at - now] if at is not None else []
         if self._scene().activity:  # what agents do is no commit
             waits.append(self._terms.edit_interval)
@@ -209,11 +207,15 @@ def _by_channel(due: Iterable[Due]) -> Mapping[str, list[Due]]:
     return found
 
 
-def _at_work(
-    tx: Session, platform: str, runs: frozenset[int], *, now: datetime
-) -> tuple[dict[int, int], tuple[Due, ...]]:
-    """The project of each run, and the projects' progress cards that may be edited now."""
-    rows = tx.execute(select(Run.id, Run.project_id).where(Run.id.in_(runs)))
-    project_of = dict(rows.all())
-    projects = set(project_of.values())
-    return project_of, outbox.standing(tx, platform, CardKind.PROGRESS, projects, now=now)
+def _due(
+    tx: Session, platform: str, moved: frozenset[int], *, now: datetime
+) -> tuple[tuple[Due, ...], datetime | None]:
+    """Cards that wait, those of projects whose runs moved on, and when the next one may go out."""
+    due = outbox.due(tx, platform, now=now)
+    after = outbox.next_due(tx, platform, now=now)
+    if moved:
+        projects = set(tx.scalars(select(Run.project_id).where(Run.id.in_(moved))))
+        told = outbox.standing(tx, platform, CardKind.PROGRESS, projects, now=now)
+        known = {item.id for item in due}
+        due += tuple(item for item in told if item.id not in known)
+    return due, after

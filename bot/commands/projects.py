@@ -159,12 +159,10 @@ def inbox(tx: Session, call: Call) -> Reply:
 def board(tx: Session, call: Call) -> Reply:
     """Tasks by status."""
     project = call.here
-    rows = tx.execute(
-        select(Task.number, Task.name, Task.status, Task.attempts)
-        .where(Task.project_id == project.id)
-        .order_by(Task.number)
-    ).all()
-    if not rows:
+    tasks = select(Task).where(Task.project_id == project.id)
+    tally = select(Task.status, func.count()).where(Task.project_id == project.id)
+    counts = dict(tx.execute(tally.group_by(Task.status)).all())
+    if not counts:
         return Reply(title=f"{project.name} has no tasks yet", project=project)
     body: list[str] = []
     order = (
@@ -172,15 +170,19 @@ def board(tx: Session, call: Call) -> Reply:
         TaskStatus.SKIPPED,
     )  # fmt: skip
     for status_ in order:
-        column = [row for row in rows if row.status is status_]
-        if not column:
+        count = counts.get(status_, 0)
+        if not count:
             continue
         name = status_.value.replace("_", " ")
-        body.append(f"{words.TASK_MARKS[status_]} {bold(f'{len(column)} {name}')}")
-        body += [f"- {row.number} {said(row.name, 90)}" for row in column[:_COLUMN]]
-        if len(column) > _COLUMN:
+        body.append(f"{words.TASK_MARKS[status_]} {bold(f'{count} {name}')}")
+        column = tasks.where(Task.status == status_).order_by(Task.number).limit(_COLUMN)
+        body += [
+            f"- {row.number} {said(row.name, 90)}"
+            for row in tx.execute(column.with_only_columns(Task.number, Task.name))
+        ]
+        if count > _COLUMN:
             body.append(
-                f"- and {len(column) - _COLUMN} more: `{parsing.COMMAND} tasks {name.split()[0]}`"
+                f"- and {count - _COLUMN} more: `{parsing.COMMAND} tasks {name.split()[0]}`"
             )
     return Reply(title=f"Board of {project.name}", body=lines(*body), project=project)
 

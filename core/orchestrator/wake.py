@@ -1,6 +1,7 @@
 """Waking whoever waits for something to change."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
 
 
@@ -9,13 +10,26 @@ class Wake:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._of: list[tuple[frozenset[str], Wake]] = []
         self.count = 0
 
-    def notify(self) -> None:
-        """Wake all that wait now, and whoever compares `count`."""
+    def notify(self, tables: Collection[str] | None = None) -> None:
+        """Wake all that wait now, and whoever compares `count`.
+
+        `tables` are those that were written; None: whatever it was, it concerns everybody.
+        """
         self.count += 1
         self._event.set()
         self._event = asyncio.Event()
+        for wanted, wake in self._of:
+            if tables is None or not wanted.isdisjoint(tables):
+                wake.notify()
+
+    def of(self, *tables: str) -> "Wake":
+        """One that is notified with this one, but only if one of these tables was written."""
+        wake = Wake()
+        self._of.append((frozenset(tables), wake))
+        return wake
 
     async def wait(self, seen: int, timeout: timedelta | None = None) -> int:
         """Return the count once it differs from `seen`, or after `timeout`."""

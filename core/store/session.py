@@ -5,8 +5,9 @@ connection in one thread writes; readers open the file `mode=ro` in other thread
 """
 
 import asyncio
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,18 +27,25 @@ T = TypeVar("T")
 _BUSY_TIMEOUT_S = 5
 _STORAGE_ERRORS = (OperationalError, DatabaseError)  # the others are mistakes of our own
 _READERS = 4
+_WRITES = re.compile(r'\s*(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
 
 
 class Store:
     """Runs operations, one transaction each, off the event loop."""
 
-    def __init__(self, path: Path, *, on_commit: Callable[[], None] = lambda: None) -> None:
-        """Open the SQLite file at `path`, migrating it first if it is older."""
+    def __init__(
+        self, path: Path, *, on_commit: Callable[[Collection[str]], None] = lambda _tables: None
+    ) -> None:
+        """Open the SQLite file at `path`, migrating it first if it is older.
+
+        `on_commit` is told the tables that a transaction wrote, after it.
+        """
         self.path = path
         self._on_commit = on_commit
         try:
             self.upgrade = migrations.upgrade(path)
-            self._engine = _writer(path)
+            self._written: set[str] = set()  # by the transaction that runs now
+            self._engine = _writer(path, self._written)
             self._reading = _reader(path)
         except (sqlite3.Error, DatabaseError, OSError) as error:
             raise _failed(f"The database {path} cannot be opened", error) from error
@@ -59,16 +67,18 @@ class Store:
 
     async def _run(self, operation: Callable[[Session], T]) -> T:
         async with self._lock:
-            result = await asyncio.get_running_loop().run_in_executor(
+            result, written = await asyncio.get_running_loop().run_in_executor(
                 self._writing_thread, self._transact, operation
             )
-        self._on_commit()
+        self._on_commit(written)
         return result
 
-    def _transact(self, operation: Callable[[Session], T]) -> T:
+    def _transact(self, operation: Callable[[Session], T]) -> tuple[T, frozenset[str]]:
+        self._written.clear()
         try:
             with Session(self._engine, expire_on_commit=False) as tx, tx.begin():
-                return operation(tx)
+                result = operation(tx)
+            return result, frozenset(self._written)
         except DatabaseError as error:
             if type(error) not in _STORAGE_ERRORS:
                 raise
@@ -158,7 +168,8 @@ def _failed(what: str, error: Exception) -> StorageFailed:
     )
 
 
-def _writer(path: Path) -> Engine:
+def _writer(path: Path, written: set[str]) -> Engine:
+    """The connection that writes; the tables it writes are noted in `written`."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,
@@ -174,6 +185,14 @@ def _writer(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(
+        _connection: Any, _cursor: Any, statement: str, _values: Any, _context: Any, _many: bool
+    ) -> None:
+        found = _WRITES.match(statement)
+        if found:
+            written.add(found[1])
 
     with engine.connect():  # makes the WAL before a reader opens the file
         pass

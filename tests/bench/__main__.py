@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 
-from tests.bench import bare, database, figures, product
+from tests.bench import bare, database, figures, product, service
 from tests.bench.figures import Figure, at_least, at_most, reported
 
 _ROOT = Path(__file__).parents[2]
@@ -117,6 +117,9 @@ PARTS: dict[str, Callable[[Path, int], Iterable[Figure]]] = {
     "decisions": decisions,
     "overhead": overhead,
     "parallel": parallel,
+    "service": service.acknowledged,
+    "idle": service.idle,
+    "restart": service.restart,
     "demo": demo,
 }
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from core.domain.agents import AgentKind, RunOutcome
@@ -18,6 +19,8 @@ PROJECT, DONE_PHASE, OPEN_PHASE = 1, 1, 2
 CODER_PROCESS, CODER_RUN = 1, 1
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
+Row = dict[str, object]
+
 
 def fill(path: Path, *, open_tasks: int, done_tasks: int) -> None:
     """One project at work: a coder has the first open task.
@@ -25,22 +28,78 @@ def fill(path: Path, *, open_tasks: int, done_tasks: int) -> None:
     Of the done tasks, with their runs, evidence, sums and journal, a third lies in a completed
     phase, a third in completed features of the open phase, a third in its open features.
     """
+    _write(path, _rows(open_tasks, done_tasks))
+
+
+def settle(path: Path, *, journal: int = 0, upstream: str | None = None) -> None:
+    """Make of a filled home one in which no agent is at work.
+
+    The journal gets up to `journal` rows, all of them told. The project is stopped, or with
+    `upstream` at work, but waiting for that account's limit.
+    """
+    at = _BEGIN.replace(tzinfo=None).isoformat(" ")
+    with closing(sqlite3.connect(path)) as connection:
+        (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
+        connection.execute(
+            "UPDATE tasks SET status = ?, run_id = NULL WHERE id = 1", (TaskStatus.PENDING,)
+        )
+        connection.execute(
+            "UPDATE runs SET status = ?, outcome = ? WHERE id = ?",
+            (RunStatus.ENDED, RunOutcome.STOPPED, CODER_RUN),
+        )
+        connection.execute("UPDATE agent_processes SET ended_at = ?, run_id = NULL", (at,))
+        if upstream is None:
+            connection.execute("UPDATE projects SET status = ?", (ProjectStatus.STOPPED,))
+        connection.commit()
+    _write(path, _settled(last, journal, upstream))
+
+
+def _write(path: Path, tables: Iterable[tuple[str, Iterable[Row]]]) -> None:
     migrations.upgrade(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=OFF")
-        for table, rows in _rows(open_tasks, done_tasks):
-            names = ", ".join(f'"{name}"' for name in rows[0])
-            marks = ", ".join("?" for _ in rows[0])
+        for table, rows in tables:
+            left = iter(rows)
+            first = next(left, None)
+            if first is None:
+                continue
+            names = ", ".join(f'"{name}"' for name in first)
+            marks = ", ".join("?" for _ in first)
             connection.executemany(
                 f"INSERT INTO {table} ({names}) VALUES ({marks})",
-                [tuple(row.values()) for row in rows],
+                (tuple(row.values()) for row in chain((first,), left)),
             )
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-Row = dict[str, object]
+def _settled(last: int, journal: int, upstream: str | None) -> Iterable[tuple[str, Iterable[Row]]]:
+    at = _BEGIN.replace(tzinfo=None).isoformat(" ")
+    yield "journal", (_entry(n, None) for n in range(last + 1, journal + 1))
+    yield "told", [{"id": 1, "entry_id": max(last, journal)}]
+    yield "channels", [{"platform": "web", "name": "large", "created_at": at}]
+    yield "project_places", [
+        {
+            "project_id": PROJECT, "platform": "web", "channel": "large",
+            "root_key": "interview:large",
+        }
+    ]  # fmt: skip
+    if upstream is not None:
+        until = (_BEGIN + timedelta(days=36_500)).replace(tzinfo=None).isoformat(" ")
+        yield (
+            "account_windows",
+            [{"upstream": upstream, "until": until, "strikes": 1, "reason": "", "changed_at": at}],
+        )
+
+
+def _entry(number: int, task: int | None) -> Row:
+    return {
+        "id": number, "at": (_BEGIN + timedelta(seconds=number)).replace(tzinfo=None).isoformat(" "),
+        "level": Level.INFO, "category": "task", "event": Event.TASK_PASSED, "text": "passes",
+        "actor": "service", "project_id": PROJECT, "task_id": task, "data": "{}",
+        "hash": f"{number:064}", "previous_hash": f"{number - 1:064}",
+    }  # fmt: skip
 
 
 def _rows(open_tasks: int, done_tasks: int) -> Iterable[tuple[str, Sequence[Row]]]:
@@ -114,15 +173,7 @@ def _rows(open_tasks: int, done_tasks: int) -> Iterable[tuple[str, Sequence[Row]
             for dimension, key in ((Dimension.RUN, CODER_RUN + n), (Dimension.TASK, open_tasks + n))
         ],
     )
-    yield "journal", [
-        {
-            "at": (_BEGIN + timedelta(seconds=n)).replace(tzinfo=None).isoformat(" "),
-            "level": Level.INFO, "category": "task", "event": Event.TASK_PASSED, "text": "passes",
-            "actor": "service", "project_id": PROJECT, "task_id": open_tasks + n, "data": "{}",
-            "hash": f"{n:064}", "previous_hash": f"{n - 1:064}",
-        }
-        for n in range(1, done_tasks + 1)
-    ]  # fmt: skip
+    yield "journal", [_entry(n, open_tasks + n) for n in range(1, done_tasks + 1)]
 
 
 def _phase(number: int, status: PhaseStatus) -> Row:

@@ -1,6 +1,7 @@
 """The scripted model of the benchmarks: a Messages API server in a process of its own.
 
-A planner submits the plan it was given. A coder does what every honest coder does: next task,
+An interviewer asks nothing and writes its two files; a planner submits the plan it was given. A
+coder does what every honest coder does: next task,
 write its file, have it proved; on with the next one while there is one for this run, else end.
 Its answer is a function of the request. Each request is logged as one line of JSON.
 """
@@ -29,7 +30,7 @@ class Request:
 
     at: float  # seconds since the epoch, when it was there whole
     size: int  # bytes of the body
-    kind: str  # coder, planner, or other
+    kind: str  # coder, planner, interviewer, or other
     turn: int  # answers of the model before it in its conversation
 
 
@@ -45,6 +46,8 @@ class Script:
             kind, say = "planner", self._planner(asked)
         elif f"{_OURS}task_get_next" in tools:
             kind, say = "coder", _coder(asked, self._latency)
+        elif f"{_OURS}ask_person" in tools:
+            kind, say = "interviewer", _interviewer(asked)
         else:
             kind, say = "other", Say("ok")
         row = {"at": time.time(), "size": asked.size, "kind": kind, "turn": asked.turns}
@@ -55,6 +58,16 @@ class Script:
         if asked.turns:
             return Say("Planned.")
         return Say(uses=(Use(f"{_OURS}plan_submit", {"plan": self._plan}),))
+
+
+def _interviewer(asked: Asked) -> Say:
+    names = ("app_spec.txt", "initializer_prompt.md")
+    if asked.turns >= len(names):
+        return Say("Written.")
+    path = f".autocoder/prompts/{names[asked.turns]}"
+    return Say(
+        uses=(Use("Write", {"file_path": path, "content": "# Files that say their names\n"}),)
+    )
 
 
 def _coder(asked: Asked, latency: float) -> Say:

@@ -163,8 +163,8 @@ class _Watch(threading.Thread):
         ]
         return Look(
             agents=tuple(len(family) for family in families),
-            agents_pss=sum(_pss(process.pid) for family in families for process in family),
-            program_pss=_pss(self._program),
+            agents_pss=sum(pss(process.pid) for family in families for process in family),
+            program_pss=pss(self._program),
         )
 
     def _pids(self) -> list[int]:
@@ -176,7 +176,7 @@ class _Watch(threading.Thread):
             return [row[0] for row in rows]
 
 
-def _pss(pid: int) -> int:
+def pss(pid: int) -> int:
     """Bytes of proportional set size."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -144,12 +144,14 @@ async def test_a_full_disk_is_told_and_leaves_nothing_half_done(store: Store) ->
 
 
 async def test_a_commit_wakes_and_a_failure_does_not(tmp_path: Path) -> None:
-    woken: list[int] = []
-    store = Store(tmp_path / "a.sqlite", on_commit=lambda: woken.append(1))
+    woken: list[Collection[str]] = []
+    store = Store(tmp_path / "a.sqlite", on_commit=woken.append)
     await store.run(write, "x")
     with pytest.raises(IntegrityError):
         await store.run(lambda tx: tx.execute(text("INSERT INTO run_tasks VALUES (1, 1, 1, 1)")))
-    assert woken == [1]
+    await store.run(lambda tx: tx.execute(text("UPDATE phases SET position = 1")))
+    await store.run(count)
+    assert woken == [{"journal"}, {"phases"}, set()]
     await store.close()
 
 
