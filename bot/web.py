@@ -12,7 +12,7 @@ from typing import Protocol
 from sqlalchemy import select
 
 from bot.app import App
-from bot.cards import plan
+from bot.cards import pictures
 from bot.metrics import MEDIA_TYPE, Metrics
 from bot.web_pages import WebPages
 from bot.web_projects import MAIN, Projects
@@ -204,10 +204,10 @@ class _Chat:
             now=self._clock(),
         )  # fmt: skip
 
-    async def plan_picture(self, plan_id: int) -> str:
-        drawn = await self._store.read(plan.picture, plan_id)
+    async def picture(self, sort: str, number: int) -> str:
+        drawn = await self._store.read(pictures.draw, sort, number)
         if drawn is None:
-            raise NotFound("There is no such plan.")
+            raise NotFound("There is no such picture.")
         return drawn
 
     async def file(self, file_id: str) -> StoredFile:

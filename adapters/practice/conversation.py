@@ -83,6 +83,7 @@ class Reply:
 
     text: str
     calls: tuple[Call, ...] = ()
+    pause_s: float = 0  # before it is said, so that what led to it is seen
 
 
 def parse(body: object) -> Conversation:

@@ -61,8 +61,8 @@ class PracticeServer:
             return _error(ErrorAnswer(400, "invalid_request_error", str(error), {}))
         reply = answer(talk)
         usage = measure(body, wire.answer_size(reply))
-        if self._latency:
-            await asyncio.sleep(self._latency)
+        if self._latency or reply.pause_s:
+            await asyncio.sleep(self._latency + reply.pause_s)
         stream = body.get("stream") is True
         entry = _entry(wire.new_message_id(), talk, usage, stream=stream)
         if stream:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Cookie, Header, Path, Query, Request, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response
 from sse_starlette import EventSourceResponse
 
@@ -37,6 +37,7 @@ routes = APIRouter(prefix="/api", tags=["chat"])
 
 ChannelName = Annotated[str, Path(pattern=CHANNEL)]
 _CHUNK = 256 * 1024  # bytes
+_SCHEME = "@media(prefers-color-scheme:dark)"  # as a picture of ours says it
 _STATUS = {
     "stale": 409,
     "not_allowed": 403,
@@ -199,17 +200,27 @@ async def add_file(
     return {"id": line.id, "name": line.name, "size": line.size}
 
 
-@routes.get("/pictures/plan/{plan_id}.svg")
-async def plan_picture(
-    plan_id: Annotated[int, Path(ge=1, lt=2**62)], service: Inside, _person: Viewer
+@routes.get("/pictures/{sort}/{number}.svg")
+async def picture(
+    sort: Annotated[str, Path(pattern="^(plan|gate|cost)$")],
+    number: Annotated[int, Path(ge=1, lt=2**62)],
+    service: Inside,
+    _person: Viewer,
+    theme: Annotated[str | None, Cookie(max_length=20)] = None,
 ) -> Response:
-    """A plan's features and what builds on what, as its card shows it."""
+    """What a card draws: a plan's features, a gate's board, a project's cost.
+
+    Light or dark is the browser's to choose, unless a person chose for these pages.
+    """
+    drawn = await service.chat.picture(sort, number)
+    chosen = {"dark": "@media all", "light": "@media not all"}.get(theme or "", _SCHEME)
     return Response(
-        await service.chat.plan_picture(plan_id),
+        drawn.replace(_SCHEME, chosen, 1),
         media_type="image/svg+xml",
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-            "Cache-Control": "private, max-age=86400",
+            "Cache-Control": "private, max-age=60",
+            "Vary": "Cookie",
         },
     )
 

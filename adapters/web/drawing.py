@@ -4,13 +4,14 @@ Everything here is plain text; the templates escape it.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zlib import crc32
 
 from core.domain import light, shapes
-from core.domain.cards import Button, Card, CardKind, Input, Label, Tone
+from core.domain.cards import Button, Card, CardKind, Input, Label, Progress, Tone
 from core.domain.light import Span
 from core.domain.messages import Message
 from core.ports.pages import Replies
@@ -23,7 +24,11 @@ MARKS = {
     "▲": "waits",
     "■": "stuck",
 }
+_SPEC_SHOWN = 4  # groups of a long spec that are not folded away
+_QUIET = "Practice model: "  # the page says it at the top already
 SEGMENTS = 40  # a bar of more is one piece
+_BRANCH = re.compile(r"^( *)└─ ([○◐✓▲■]) ")
+_DEEPEST = 4
 HUES = 6  # colours of people
 _FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
 _CONFIRMED = {Label.STOP: "Stop it?", Label.REJECT: "Reject it?"}
@@ -36,6 +41,9 @@ class ShownLine:
     tone: str = ""
     item: bool = False
     under: bool = False  # belongs to the line above
+    depth: int = 0  # of a branch of a tree
+    proof: bool = False  # a command, and what it answered
+    quiet: bool = False  # said on every card
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,10 @@ class ShownButton:
 
 @dataclass(frozen=True)
 class Bar:
-    """As an SVG of 100 × 8: (x, width, done) of each piece."""
+    """As an SVG of 100 × 8: (x, width, look) of each piece."""
 
-    done: int
-    total: int
-    pieces: Sequence[tuple[float, float, bool]]
+    label: str
+    pieces: Sequence[tuple[float, float, str]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ class ShownCard:
     compact: bool  # one line without a frame
     facts_first: bool  # its fields sum up what the rest proves
     groups: Sequence[Sequence[ShownLine]]
+    folded: Sequence[Sequence[ShownLine]]  # what is shown when it is asked for
+    last: Sequence[Sequence[ShownLine]]  # who is waited for
     bar: Bar | None
     options: Sequence[ShownButton]  # a question's
     buttons: Sequence[ShownButton]
@@ -144,13 +153,18 @@ def card(value: Card) -> ShownCard:
         chosen = next((i for i in answer.form.inputs if i.options), None)
     if answer and own is None:
         own = Input("answer", "Or answer in your own words", required=False, max_length=100_000)
+    parts = groups(value.body)
+    long = value.kind is CardKind.SPEC and len(parts) > _SPEC_SHOWN + 2
+    shown = _SPEC_SHOWN if long else max(len(parts) - 1, 1)
     return ShownCard(
         card=value,
         pill=_pill(value),
         compact=value.kind is CardKind.LANDED and not value.buttons,
         facts_first=value.kind in _FACTS_FIRST,
-        groups=groups(value.body),
-        bar=bar(value.progress.done, value.progress.total) if value.progress else None,
+        groups=parts[:shown],
+        folded=parts[shown:-1],
+        last=parts[-1:] if len(parts) > 1 else (),
+        bar=bar(value.progress) if value.progress else None,
         options=[_button(b) for b in options],
         buttons=[_button(b, bare=b is answer) for b in others],
         own_words=own,
@@ -171,24 +185,47 @@ def groups(body: str) -> list[list[ShownLine]]:
 
 def _line(line: light.Line) -> ShownLine:
     text = line.text
+    branch = _BRANCH.match(text)
+    if branch and line.spans[0].text.startswith(branch[0]):
+        first = line.spans[0]
+        spans = [Span(first.text[branch.end() :], first.look, first.path), *line.spans[1:]]
+        depth = min(len(branch[1]) // 3 + 1, _DEEPEST)
+        return ShownLine(spans, branch[2], MARKS[branch[2]], depth=depth)
     mark = text[0]
     if mark in MARKS and text[1:2] == " " and line.spans[0].text.startswith(f"{mark} "):
         first = line.spans[0]
         rest = Span(first.text[2:], first.look, first.path)
         spans = ([rest] if rest.text else []) + list(line.spans[1:])
-        return ShownLine(spans, mark, MARKS[mark], line.item)
-    return ShownLine(line.spans, item=line.item, under=text.startswith("  "))
+        proof = len(spans) == 2 and spans[0].look is light.Look.CODE
+        return ShownLine(spans, mark, MARKS[mark], line.item, proof=proof)
+    quiet = text.startswith(_QUIET)
+    return ShownLine(line.spans, item=line.item, under=text.startswith("  "), quiet=quiet)
 
 
-def bar(done: int, total: int) -> Bar:
-    done = min(max(done, 0), total)
-    if total > SEGMENTS:
-        part = round(100 * done / total, 2)
-        return Bar(done, total, [(0.0, part, True), (part, round(100 - part, 2), False)])
-    gap = min(0.4, 20 / max(total, 1))
-    width = (100 - gap * (total - 1)) / max(total, 1)
-    pieces = [(round(i * (width + gap), 3), round(width, 3), i < done) for i in range(total)]
-    return Bar(done, total, pieces)
+def bar(value: Progress) -> Bar:
+    """A piece per task, what is done first; by shares where pieces would be too small."""
+    total = max(value.total, 1)
+    done = min(max(value.done, 0), total)
+    active = min(value.active, total - done)
+    stuck = min(value.stuck, total - done - active)
+    counts = {"done": done, "active": active, "stuck": stuck}
+    label = f"{done} of {total} done"
+    label += "".join(
+        f", {number} {words}"
+        for number, words in ((active, "in progress"), (stuck, "stuck"))
+        if number
+    )
+    counts["rest"] = total - sum(counts.values())
+    gap = min(0.4, 20 / total) if total <= SEGMENTS else 0.0
+    width = (100 - gap * (total - 1)) / total
+    pieces: list[tuple[float, float, str]] = []
+    x = 0.0
+    for look, number in counts.items():
+        for _ in range(number if gap else min(number, 1)):
+            wide = width if gap else width * number
+            pieces.append((round(x, 3), round(wide, 3), look))
+            x += wide + gap
+    return Bar(label, pieces)
 
 
 def _button(value: Button, *, bare: bool = False) -> ShownButton:

@@ -1,12 +1,13 @@
 """How a project ends, or cannot go on: its report, and what blocks it."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import words
+from bot.cards import charts, words
 from bot.cards.frame import (
     Drawn,
     Scene,
@@ -22,7 +23,7 @@ from bot.cards.frame import (
     title,
 )
 from bot.cards.progress import buttons as project_buttons
-from core.domain.cards import Card, CardKind, Field, Label, Progress, Subject, Tone
+from core.domain.cards import Card, CardKind, Field, Label, Picture, Progress, Subject, Tone
 from core.domain.events import Event
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -46,6 +47,7 @@ from core.store.tables import (
 
 MOST = 6
 MOST_CHECKS = 4
+MOST_DAYS = 14
 REPORT_FILE = ".autocoder/report.md"
 REASON = 1_500
 
@@ -89,10 +91,72 @@ def draw_report(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
         project=project.name,
         fields=_fields(tx, project, scene),
         progress=Progress(passing + tally.get(TaskStatus.SKIPPED, 0), total) if total else None,
+        pictures=_pictures(tx, project),
         tone=Tone.SUCCESS,
         buttons=(button("Details", Label.DETAILS, Subject.PROJECT, project.id),),
     )
     return Drawn(card)
+
+
+def _pictures(tx: Session, project: Project) -> tuple[Picture, ...]:
+    bars = _by_feature(tx, project)
+    if len(bars) < 2:
+        return ()
+    most = max(bars, key=lambda bar: bar.usd)
+    alt = (
+        f"Cost by feature: {len(bars)} bars, the highest {most.name} {wording.usd(most.usd)},"
+        f" {wording.usd(sum((bar.usd for bar in bars), Decimal(0)))} in all"
+    )
+    return (Picture(f"/api/pictures/cost/{project.id}.svg", alt),)
+
+
+def picture(tx: Session, project_id: int) -> str | None:
+    """The chart behind a report's picture; None when there is no such project."""
+    project = tx.get(Project, project_id)
+    if project is None:
+        return None
+    models = [
+        charts.Bar(wording.model(row.key), to_usd(row.micro_usd), _look(row.key))
+        for row in _totals(tx, project, Dimension.MODEL)[:MOST]
+    ]
+    days = [
+        charts.Bar(row.key, to_usd(row.micro_usd))
+        for row in sorted(_totals(tx, project, Dimension.DAY), key=lambda row: row.key)[-MOST_DAYS:]
+    ]
+    blocks = [("Cost by feature", _by_feature(tx, project)), ("Cost by model", models)]
+    if len(days) > 1:
+        blocks.append(("Cost by day", days))
+    return charts.cost_svg(f"Cost of {project.name}", blocks)
+
+
+def _by_feature(tx: Session, project: Project) -> list[charts.Bar]:
+    """Features in their order, then what belongs to none: the interview, plans, reports."""
+    names = tx.execute(
+        select(Feature.id, Feature.name)
+        .where(Feature.project_id == project.id)
+        .order_by(Feature.position)
+    ).all()
+    spent = {row.key: row.micro_usd for row in _totals(tx, project, Dimension.FEATURE)}
+    bars = [charts.Bar(name, to_usd(spent.get(str(number), 0))) for number, name in names]
+    rest = boards.spending_of(tx, project.id)[0] - sum((bar.usd for bar in bars), Decimal(0))
+    if len(bars) > 2 * MOST:
+        left = sum((bar.usd for bar in bars[2 * MOST :]), Decimal(0))
+        bars = [*bars[: 2 * MOST], charts.Bar(f"{len(bars) - 2 * MOST} more features", left)]
+    return [*bars, charts.Bar("Interview and plans", rest, "skipped")] if rest > 0 else bars
+
+
+def _totals(tx: Session, project: Project, dimension: Dimension) -> list[UsageTotal]:
+    return list(
+        tx.scalars(
+            select(UsageTotal)
+            .where(UsageTotal.project_id == project.id, UsageTotal.dimension == dimension)
+            .order_by(UsageTotal.micro_usd.desc())
+        )
+    )
+
+
+def _look(model: str) -> str:
+    return next((name for name in ("opus", "sonnet", "haiku") if name in model), "bar")
 
 
 def _cost(tx: Session, project: Project) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import words
+from bot.cards import charts, words
 from bot.cards.frame import (
     Drawn,
     Scene,
@@ -27,8 +27,8 @@ from bot.cards.frame import (
     title,
 )
 from bot.cards.plan import decide, reminder_words
-from core.domain.cards import Card, CardKind, Field, Subject, Tone
-from core.domain.lifecycle import ApprovalStatus, TaskStatus
+from core.domain.cards import Card, CardKind, Field, Picture, Progress, Subject, Tone
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, TaskStatus
 from core.domain.money import Dimension
 from core.domain.plan import estimate
 from core.domain.proof import Verdict
@@ -80,6 +80,8 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
         fallback=fallback(f"{project.name}: {heading}", proved, state),
         project=project.name,
         fields=() if reminder else _fields(gate, scene),
+        progress=None if reminder else Progress(passing, len(gate.tasks)),
+        pictures=() if reminder else _pictures(gate, proved),
         tone=Tone.WARNING if open_now else _tone(gate.approval.status),
         buttons=decide(Subject.GATE, gate.approval.id) if open_now else (),
     )
@@ -214,3 +216,41 @@ def _evidence(gate: _Gate) -> Iterator[str]:
         yield f"{mark} {code(check.command, 120)} {said(words.check_facts(check), 140)}"
     if len(checks) > most:
         yield f"and {wording.count(len(checks) - most, 'more check')}: see details"
+
+
+def _pictures(gate: _Gate, proved: str) -> tuple[Picture, ...]:
+    alt = f"Board of phase {gate.phase.position}, a piece per task: {proved}"
+    return (Picture(f"/api/pictures/gate/{gate.approval.id}.svg", alt),)
+
+
+def picture(tx: Session, approval_id: int) -> str | None:
+    """The board behind a gate's picture; None when there is no such gate."""
+    approval = tx.get(Approval, approval_id)
+    if approval is None or approval.kind is not ApprovalKind.GATE:
+        return None
+    gate = _load(tx, approval_id)
+    lanes = [
+        charts.Lane(
+            feature.name,
+            [_look(task) for task in gate.tasks if task.feature_id == feature.id],
+            boards.cost_of(tx, gate.project.id, Dimension.FEATURE, feature.id),
+        )
+        for feature in gate.features
+    ]
+    return charts.board_svg(f"Board of phase {gate.phase.position} {gate.phase.name}", lanes)
+
+
+def _look(task: Task) -> str:
+    match task.status:
+        case TaskStatus.PASSING:
+            return "again" if task.attempts else "done"
+        case TaskStatus.IN_PROGRESS:
+            return "active"
+        case TaskStatus.STUCK:
+            return "stuck"
+        case TaskStatus.SKIPPED:
+            return "skipped"
+        case TaskStatus.PENDING:
+            return "rest"
+        case _:
+            assert_never(task.status)

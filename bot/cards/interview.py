@@ -1,5 +1,6 @@
 """The root of a project's thread, an addition's card, and the spec an interview ends with."""
 
+import re
 from collections.abc import Iterator
 from typing import assert_never
 
@@ -20,6 +21,7 @@ from bot.cards.frame import (
     spoken,
     title,
 )
+from core.domain import light
 from core.domain.cards import Card, CardKind, Tone
 from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
 from core.store.chat_tables import Interview
@@ -27,6 +29,7 @@ from core.store.tables import JournalEntry, Phase, Project, Question
 
 REQUEST = 600
 SPEC = 2_200
+_MARKED = re.compile(r"(`[^`]+`|\*\*[^*]+\*\*)")
 SPEC_FILES = (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer_prompt.md")
 
 
@@ -205,8 +208,13 @@ def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
         kind=CardKind.SPEC,
         title=heading,
         body=body(
-            [*_excerpt(text), state, whole, "The planner makes the plan of it now."],
-            [footnote(project.practice, scene.box)],
+            [*_excerpt(text)],
+            [
+                state,
+                whole,
+                "The planner makes the plan of it now.",
+                footnote(project.practice, scene.box),
+            ],
         ),
         fallback=fallback(heading, f"On main at {wording.commit(commit)}"),
         project=project.name,
@@ -216,14 +224,34 @@ def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
 
 
 def _excerpt(text: str) -> Iterator[str]:
-    """Its lines; headings bold, as a body has none."""
-    for line in wording.cut(wording.clean(text).strip(), SPEC).split("\n") if text.strip() else ():
-        plain = line.lstrip("#").strip()
-        if line.startswith("#") and plain:
-            yield bold(plain)
-        elif line.startswith(("- ", "* ")):
-            yield f"- {said(line[2:], 400)}"
+    """Its paragraphs and points, each on one line; headings bold, as a body has none."""
+    open_line = ""
+    for line in [*wording.cut(wording.clean(text).strip(), SPEC).split("\n"), ""]:
+        plain = line.strip()
+        starts = plain.startswith(("#", "- ", "* "))
+        if open_line and (starts or not plain):
+            yield _inline(open_line)
+            open_line = ""
+        if plain.startswith("#") and plain.lstrip("# "):
+            yield ""
+            yield bold(plain.lstrip("# "))
+        elif plain.startswith(("- ", "* ")):
+            open_line = f"- {plain[2:]}"
+        elif plain:
+            open_line = f"{open_line} {plain}" if open_line else plain
         else:
-            yield spoken(line, 600)
-    if text.strip():
-        yield ""
+            yield ""
+
+
+def _inline(line: str) -> str:
+    """Words of the spec with its code and its bold ones."""
+    item = "- " if line.startswith("- ") else ""
+    found = []
+    for part in _MARKED.split(wording.cut(line.removeprefix("- "), 600)):
+        if len(part) > 2 and part.startswith("`"):
+            found.append(light.code(part[1:-1]))
+        elif len(part) > 4 and part.startswith("**"):
+            found.append(light.bold(part[2:-2]))
+        else:
+            found.append(light.escape(part))
+    return item + "".join(found)

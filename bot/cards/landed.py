@@ -36,12 +36,21 @@ def draw(tx: Session, key: str, feature_id: int, scene: Scene) -> Drawn:
         .order_by(JournalEntry.id.desc())
         .limit(1)
     ).first()
+    mended = tx.scalar(
+        select(func.count()).where(
+            JournalEntry.project_id == project.id,
+            JournalEntry.feature_id == feature.id,
+            JournalEntry.event == Event.CHECK_FAILED,
+        )
+    )
     checks = landing.data.get("checks", 0) if landing else 0
     passing, total = tally.get(TaskStatus.PASSING, 0), sum(tally.values())
     cost = wording.usd(boards.cost_of(tx, project.id, Dimension.FEATURE, feature.id))
     commit = wording.commit(feature.landed_commit or "")
     proof = f"{passing} of {wording.count(total, 'task')}, {wording.count(checks, 'check')} green"
     facts = [f"{proof}, {code(commit)}" if commit else proof, f"**{cost}**"]
+    if mended:
+        facts.append(f"{wording.count(mended, 'failed check')} mended")
     if project.practice:
         facts.append("practice")
     if scene.box is not BoxLevel.FULL:

@@ -43,7 +43,6 @@ from core.operations.plans import PLAN
 from core.store import tables
 
 SUMMARY = 500
-MOST_CHANGES = 8
 MOST_FEATURES = 24
 MOST_SETUP = 6
 
@@ -149,11 +148,9 @@ def _changes(row: tables.Plan) -> Iterator[str]:
     if not row.changes:
         return
     yield ""
-    yield f"Changed since plan {row.version - 1}:"
-    for change in row.changes[:MOST_CHANGES]:
-        yield f"- {said(change, 140)}"
-    if len(row.changes) > MOST_CHANGES:
-        yield f"- and {len(row.changes) - MOST_CHANGES} more"
+    yield f"**Changed** since plan {row.version - 1}"
+    for line in words.plan_changes(row.changes):
+        yield f"- {said(line, 240)}"
 
 
 def tree(plan: Plan) -> Iterator[str]:

@@ -134,7 +134,10 @@ def _tone(board: Board, scene: Scene) -> Tone:
 
 def _bar(board: Board) -> Progress | None:
     counts = board.counts
-    return Progress(counts.passing + counts.skipped, counts.total) if counts.total else None
+    if not counts.total:
+        return None
+    done = counts.passing + counts.skipped
+    return Progress(done, counts.total, active=counts.in_progress, stuck=counts.stuck)
 
 
 def _sums(board: Board) -> Iterator[str]:
@@ -274,7 +277,10 @@ def _fields(board: Board, left: timedelta | None, scene: Scene) -> tuple[Field, 
         about = f"about {wording.usd(ahead)}, " if ahead is not None else f"{wording.UNKNOWN}, "
         found.append(Field("Forecast", about + plan))
         ready = wording.UNKNOWN
-        if left is not None:
+        phase = board.open_phase
+        if phase is not None and phase.status is PhaseStatus.AWAITING_APPROVAL:
+            ready = "after the gate"
+        elif left is not None:
             ready = f"about {scene.clock(scene.now + left)}, in {wording.forecast(left)}"
         found.append(Field("Ready", ready))
     working = sum(run.status is not RunStatus.WAITING for run in board.agents)

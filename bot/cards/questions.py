@@ -64,7 +64,7 @@ def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
         key=key,
         kind=CardKind.QUESTION,
         title=heading,
-        body=body([text, *_long_labels(question), "", hint], [waits, note]),
+        body=body([text, *_long_labels(question)], [waits, hint, note]),
         fallback=fallback(heading, wording.one_line(question.text, 300), waits),
         project=project.name,
         tone=Tone.WARNING,

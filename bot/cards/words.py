@@ -1,6 +1,6 @@
 """What is said of plans, checks, errors and agents, on cards and in the terminal alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from bot import wording
@@ -12,6 +12,8 @@ from core.ports.host import BoxLevel
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
 MOST_CHECKS = 8
+MOST_NAMES = 4
+_NOUNS = ("phase", "feature", "task", "setup command", "plan-wide check")
 
 PHASE_MARKS = {
     PhaseStatus.PENDING: PENDING,
@@ -59,6 +61,23 @@ def plan_size(plan: Plan) -> str:
     )
 
 
+_CHANGES = {"+": "New", "−": "Left out", "~": "Changed"}
+
+
+def plan_changes(changes: Sequence[str]) -> Iterator[str]:
+    """`Left out: tasks Import, Export`: one line for each way in which something changed."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        sign, _, rest = change.partition(" ")
+        what = next((noun for noun in _NOUNS if rest.startswith(f"{noun} ")), "")
+        name = rest.removeprefix(what).strip()
+        found.setdefault((sign, what), []).append(wording.one_line(name, 60))
+    for (sign, what), names in found.items():
+        noun = f"{what}s " if what and len(names) > 1 else f"{what} " if what else "the "
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        yield f"{_CHANGES.get(sign, sign)}: {noun}{', '.join(names[:MOST_NAMES])}{more}"
+
+
 def diff(files: int, added: int, removed: int) -> str:
     """`31 files, +1,284 −96`."""
     return f"{wording.count(files, 'file')}, +{added:,} −{removed:,}"
@@ -104,10 +123,11 @@ def plan_checks(plan: Plan) -> str:
 
 
 def check_facts(check: CheckResult) -> str:
-    """`48 passed in 3.1 s · exit 0, 3.1 s`."""
-    facts = f"exit {check.exit_code}, {wording.duration(check.seconds)}"
+    """`48 passed in 3.1 s · exit 0`; where a check does not say how long it took, we do."""
     last = summary_line(check.output)
-    return f"{last} · {facts}" if last else facts
+    if last:
+        return f"{last} · exit {check.exit_code}"
+    return f"exit {check.exit_code}, {wording.duration(check.seconds)}"
 
 
 def summary_line(output: str) -> str:

@@ -154,8 +154,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Progress:
+    """How much of `total` is done; what of the rest is being done, and what cannot go on."""
+
     done: int
     total: int
+    active: int = 0
+    stuck: int = 0
 
 
 @dataclass(frozen=True)

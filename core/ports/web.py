@@ -155,8 +155,8 @@ class Chat(Protocol):
 
     async def file(self, file_id: str) -> StoredFile: ...
 
-    async def plan_picture(self, plan_id: int) -> str:
-        """The SVG that a plan's card shows."""
+    async def picture(self, sort: str, number: int) -> str:
+        """The SVG that a card shows: of a `plan`, a `gate` or a project's `cost`."""
         ...
 
 

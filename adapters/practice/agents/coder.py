@@ -13,6 +13,7 @@ from adapters.practice.outline import clean
 from adapters.practice.recipe import Change, Recipe, Task
 
 _TRIES_PER_FILE = 3
+_PAUSE_S = 2.5  # a card shows the first failed check of a task before it is mended
 _ASK = re.compile(r"Ask a person before you write: (.+\?) \((.+)\)")
 _DECIDE = re.compile(r"\b(?:just decide|you (?:decide|choose)|nobody is here)\b", re.IGNORECASE)
 _ERROR_LINE = re.compile(r"[\w.]*(?:Error|Exception)\b")
@@ -109,7 +110,8 @@ def _round(
         else:
             calls.append(_change(change, again=bool(tries)))
     if calls:
-        return Reply(this.words, tuple(calls))
+        first = number == 1 and not done and not task.attempts
+        return Reply(this.words, tuple(calls), _PAUSE_S if first else 0)
     claim = Call("task_mark_passing", {"task_id": task.id})
     return Reply(f"The files of task {task.id} stand; its checks may run.", (claim,))
 

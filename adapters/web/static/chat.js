@@ -50,6 +50,7 @@
   const toEnd = (box) => { box.scrollTop = box.scrollHeight; };
   const listOf = (id) => $(id);
   const boxOf = (list) => list.closest(".scroll");
+  const news = (box) => $(".news", box.parentElement);
 
   // What a person has begun to fill in, and where they are, outlives an edit of the card.
   function keep(old, fresh) {
@@ -60,6 +61,7 @@
       if (input.type === "checkbox") twin.checked = input.checked;
       else twin.value = input.value;
     }
+    all("details[open]", old).forEach((each, index) => { all("details", fresh)[index]?.setAttribute("open", ""); });
     const at = document.activeElement;
     if (!old.contains(at)) return () => {};
     const press = at.dataset.press;
@@ -99,8 +101,10 @@
       list.insertBefore(item, later || null);
       divide(list);
     }
-    if (stay) toEnd(box);
-    else if (!old && list.id === "log") $(".news").hidden = false;
+    // Whoever fills in a card here is not moved away from it.
+    const filling = box.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+    if (stay && !(filling && !old)) toEnd(box);
+    else if (!old) news(box).hidden = false;
   }
 
   const fetching = new Map(); // id → whether it changed again meanwhile
@@ -224,7 +228,8 @@
 
   setInterval(() => { if (!document.hidden) rail(); }, 20000); // other channels have no stream here
 
-  const bare = document.title;
+  let bare = document.title;
+  const named = (place) => { bare = [place, `# ${channel}`, "autocoder"].filter(Boolean).join(" · "); count(); };
   function count() {
     for (const link of all("#rail-inner [data-last]")) {
       const { name, last: newest } = link.dataset;
@@ -251,7 +256,9 @@
     ready(place);
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     if (target && place.contains(target)) target.scrollIntoView();
-    $("#thread-title")?.focus({ preventScroll: true });
+    named($("#thread-title").firstChild.textContent.trim());
+    if (target && place.contains(target)) target.focus({ preventScroll: true });
+    else $("#thread-title").focus({ preventScroll: true });
   }
 
   // What lies under a thread or the menu is out of reach of Tab, and of a screen reader.
@@ -267,6 +274,7 @@
   function closeThread(push) {
     if (!$("#thread")) return;
     $("#thread-place").replaceChildren();
+    named("");
     cover();
     if (push) history.pushState({}, "", `/c/${channel}`);
     const at = before?.isConnected ? before : $("#content");
@@ -326,6 +334,7 @@
   }
 
   async function press(button) {
+    if (button.getAttribute("aria-disabled")) return;
     const answers = button.closest("[data-answers]");
     const item = button.closest(".message");
     const label = button.textContent;
@@ -338,11 +347,15 @@
     // An edit of the card may come meanwhile: the same button is then another element.
     const now = () => all(`.message[data-id="${item.dataset.id}"] [data-press]`);
     const outcome = () => all(`.message[data-id="${item.dataset.id}"] .outcome`);
-    const busy = (is) => now().forEach((each) => { each.disabled = is; });
-    const tell = (words, bad) => outcome().forEach((each) => {
-      each.textContent = words;
-      each.classList.toggle("bad", bad);
-    });
+    // Not `disabled`: that would take the focus away from whoever pressed it.
+    const busy = (is) => now().forEach((each) => { if (is) each.setAttribute("aria-disabled", "true"); else each.removeAttribute("aria-disabled"); });
+    const tell = (words, bad) => {
+      announce(words);
+      outcome().forEach((each) => {
+        each.textContent = words;
+        each.classList.toggle("bad", bad);
+      });
+    };
     button.dataset.client ||= newId();
     busy(true);
     button.textContent = "Sent";
@@ -351,10 +364,9 @@
       const answer = await (await post("/api/chat/presses", { message_id: Number(item.dataset.id),
         action_id: button.dataset.press, values: given, client_id: button.dataset.client })).json();
       tell(answer.text, false);
-      announce(answer.text);
     } catch (error) {
       again = error.body.form || null;
-      if (!again) { tell(`${error.message} ${error.hint}`, true); announce(error.message); }
+      if (!again) tell(`${error.message} ${error.hint}`, true);
       if (error.status) delete button.dataset.client;
     }
     button.textContent = label;
@@ -580,7 +592,7 @@
       box.addEventListener("load", (event) => {
         if (box.scrollHeight - box.scrollTop - box.clientHeight < 80 + event.target.clientHeight) toEnd(box);
       }, true);
-      box.addEventListener("scroll", () => { if (atEnd(box) && $(".news") && box.closest("main")) $(".news").hidden = true; });
+      box.addEventListener("scroll", () => { if (atEnd(box) && news(box)) news(box).hidden = true; });
     });
   }
 
@@ -599,6 +611,14 @@
       openThread(url.href, true).catch(() => { location.href = url.href; });
       return;
     }
+    const newest = event.target.closest("[data-newest]");
+    if (newest) {
+      const area = newest.closest("main, .thread");
+      toEnd($(".scroll", area));
+      newest.parentElement.hidden = true;
+      $(".message:last-child", area)?.focus({ preventScroll: true });
+      return;
+    }
     if (event.target.closest("[data-close]")) { event.preventDefault(); closeThread(true); }
   });
 
@@ -609,8 +629,6 @@
   });
 
   document.addEventListener("submit", (event) => { if (event.target.matches("[data-answers]")) event.preventDefault(); });
-
-  $("#to-newest")?.addEventListener("click", () => { toEnd(boxOf(listOf("#log"))); $(".news").hidden = true; $("#say-main").focus(); });
 
   $("#earlier")?.addEventListener("click", async function earlier(event) {
     event.preventDefault();
@@ -644,6 +662,8 @@
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
     document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=strict`;
+    // Pictures are drawn for the theme that the cookie names.
+    all("figure img").forEach((each) => { each.src = `${each.getAttribute("src").split("?")[0]}?theme=${root.dataset.theme}`; });
     announce(`${dark ? "Light" : "Dark"} theme`);
   });
 
@@ -651,5 +671,8 @@
   ready(document);
   count();
   const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
-  if (target) target.scrollIntoView({ block: "center" });
+  if (target) {
+    target.scrollIntoView({ block: "center" });
+    target.focus({ preventScroll: true });
+  }
 })();

@@ -95,7 +95,7 @@ async def test_gate_stuck_and_question_cards() -> None:
     await seen.ask(boards.gate_prompt(board), board)
     assert "Gate: phase 1 Foundation is ready for your decision" in seen.text
     assert "Diff 31 files, +1,284 −96" in seen.text
-    assert "✓ pytest -q · 48 passed in 3.10s · exit 0, 3.1 s" in seen.text
+    assert "✓ pytest -q · 48 passed in 3.10s · exit 0" in seen.text
     await seen.ask(boards.stuck_prompt(board), board)
     assert "Task 11 is stuck: Rate limit per account" in seen.text
     assert "5 attempts, the same error 3 times." in seen.text

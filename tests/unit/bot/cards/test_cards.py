@@ -7,9 +7,19 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot.cards import pictures
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import BODY_LIMIT, BUTTONS, FIELDS, TITLE_LIMIT, Card, CardKind, Tone
+from core.domain.cards import (
+    BODY_LIMIT,
+    BUTTONS,
+    FIELDS,
+    TITLE_LIMIT,
+    Card,
+    CardKind,
+    Progress,
+    Tone,
+)
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
@@ -80,8 +90,7 @@ def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> 
     assert "■ Rejected by web:ann, 10:48: Use SQLite \\*\\*only\\*\\*." in old.body
     new = stage.card(tx, CardKind.PLAN)
     assert new.key == "plan:todo-api:2"
-    assert "Changed since plan 1:" in new.body
-    assert "− phase Release" in new.body
+    assert "**Changed** since plan 1\n- Left out: phase Release" in new.body
 
 
 def test_progress_shows_the_bar_the_agents_and_what_is_waited_for(tx: Session) -> None:
@@ -182,7 +191,12 @@ def test_a_gate_shows_what_was_built_and_what_it_took(tx: Session) -> None:
     assert "4 of 4 tasks proved, 2 features landed on main." in card.body
     assert "Phase 2 starts only after approval." in card.body
     assert "**Evidence** on main at `4f2c9e1`" in card.body
-    assert "✓ `pytest -q` 48 passed in 3.10s · exit 0, 3.1 s" in card.body
+    assert "✓ `pytest -q` 48 passed in 3.10s · exit 0" in card.body
+    assert (card.progress, len(card.pictures)) == (Progress(4, 4), 1)
+    board = pictures.draw(tx, "gate", approval.id)
+    assert board is not None
+    assert board.count('class="done"') == 4 + 1  # a piece per task, and what green means
+    assert pictures.draw(tx, "gate", 99) is None
     assert facts(card)["Diff"] == "31 files, +1,284 −96"
     assert facts(card)["Time"].startswith("1 h, plan")
     assert facts(card)["Retries"] == "0"
@@ -237,7 +251,7 @@ def test_a_gate_names_what_proves_less_than_it_seems(tx: Session) -> None:
     assert "▲ Green before the work began, so proved by less: task 1" in body
     assert "▲ Proved by tests of their own run: task 2" in body
     assert "■ Task 4 Update skipped: nothing proves it" in body
-    assert "■ `pytest -q` 1 failed · exit 1, 2.0 s" in body
+    assert "■ `pytest -q` 1 failed · exit 1" in body
 
 
 def test_a_landed_feature_is_one_line_with_its_evidence(tx: Session) -> None:

@@ -26,16 +26,31 @@ def test_features_stand_in_their_phases_with_arrows() -> None:
     ]
     root = ElementTree.fromstring(svg)
     boxes = {
-        text.text: (int(rect.get("x", "")), int(rect.get("y", "")))
+        text.text: int(rect.get("y", ""))
         for rect, text in zip(
             root.iter(f"{SVG}rect"),
             [t for t in root.iter(f"{SVG}text") if t.get("class") == "name"],
             strict=True,
         )
     }
-    assert boxes["Storage"][0] < boxes["Endpoints"][0] < boxes["Docs"][0]
+    assert boxes["Storage"] < boxes["Endpoints"] < boxes["Docs"]
     arrows = [p for p in root.iter(f"{SVG}path") if p.get("class") == "line"]
     assert len(arrows) == 1
+
+
+def test_ten_features_with_long_names_are_read_at_their_own_size() -> None:
+    """As wide as a card on a phone; an arrow that others imply is left out."""
+    names = [f"Feature {n} with a name that needs more than one line of its box" for n in range(10)]
+    features = tuple(
+        PlannedFeature(name, (PlannedTask(name),), depends_on=tuple(names[:n]))
+        for n, name in enumerate(names)
+    )
+    root = ElementTree.fromstring(plan_svg(Plan((PlannedPhase("All", features),))))
+    assert root.get("width") == "336"
+    lines = [t.text or "" for t in root.iter(f"{SVG}text") if t.get("class") == "name"]
+    assert len(lines) == 2 * len(names)
+    assert max(map(len, lines)) <= 33
+    assert len([p for p in root.iter(f"{SVG}path") if p.get("class") == "line"]) == 9
 
 
 def test_hostile_names_are_words_and_long_plans_stay_pictures() -> None:

@@ -71,7 +71,7 @@ def test_a_spec_is_shown_with_both_its_files(tx: Session, project: int) -> None:
     tell(tx)
     card = stage.card(tx, CardKind.SPEC)
     assert card.key == "spec:todo-api"
-    assert card.body.startswith("**To-do**\n\n- \\*one\\* \\`x\\`\n\nPlain \\*\\*words\\*\\*.")
+    assert card.body.startswith("**To-do**\n\n- \\*one\\* `x`\n\nPlain **words**. More of it. More")
     assert len(card.body) <= 3_000
     for name in (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer_prompt.md"):
         assert f"`{name}`" in card.body
