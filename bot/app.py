@@ -20,6 +20,7 @@ from adapters.claude.runner import ClaudeRunner
 from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
+from adapters.reader import Reader
 from adapters.web.app import build
 from adapters.web.platform import Poster, WebPlatform
 from adapters.web.stream import Hub
@@ -66,6 +67,7 @@ class App:
     orchestrator: Orchestrator
     box: BoxLevel
     practice: bool
+    reader: Reader  # of what is long
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,9 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         stack.push_async_callback(gateway.close)
         if practice:
             await stack.enter_async_context(_practice(gateway, f"{marker}-0"))
-        yield _wire(settings, parts, gateway, processes, practice=practice)
+        reader = Reader(("-m", "bot.reading", str(settings.database)), marker=f"{marker}-0")
+        stack.push_async_callback(reader.close)
+        yield _wire(settings, parts, gateway, processes, reader, practice=practice)
 
 
 def _wire(
@@ -170,6 +174,7 @@ def _wire(
     parts: Parts,
     gateway: Gateway,
     processes: HostProcesses,
+    reader: Reader,
     *,
     practice: bool,
 ) -> App:
@@ -199,7 +204,7 @@ def _wire(
     )
     worker = Worker(parts, runner, prover)
     orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))
-    return App(settings, parts, orchestrator, parts.box.level, practice)
+    return App(settings, parts, orchestrator, parts.box.level, practice, reader)
 
 
 @asynccontextmanager

@@ -6,26 +6,24 @@ from typing import Any, Protocol
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot import reading
 from bot.app import App
+from bot.reads import Question
 from core.domain import shapes
 from core.domain.cards import Label, Press, Subject
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus
 from core.domain.shapes import (
     ApprovalData,
     FeatureData,
-    GraphData,
-    HistoryData,
-    JournalData,
     PhaseData,
     ProjectData,
-    RunData,
     TaskData,
     UsageData,
 )
 from core.errors import StateError
 from core.operations import listing, outbox, task_listing, usage, web_chat
 from core.ports.chat import Place
-from core.ports.web import Outcome, Page, ProjectVerb, Verdict
+from core.ports.web import Encoded, Outcome, Page, ProjectVerb, Verdict
 from core.store.session import Store
 from core.store.tables import Approval, Project
 
@@ -74,14 +72,8 @@ class Projects:
             lambda tx: listing.phase(tx, listing.find(tx, name).id, phase_id)
         )
 
-    async def features(
-        self, name: str, *, phase_id: int | None, after: int, limit: int
-    ) -> Page[FeatureData]:
-        return await self._store.read(
-            lambda tx: listing.features(
-                tx, listing.find(tx, name).id, phase_id=phase_id, after=after, limit=limit
-            )
-        )
+    async def features(self, name: str, *, phase_id: int | None, after: int, limit: int) -> Encoded:
+        return await self._long("features", name=name, phase_id=phase_id, after=after, limit=limit)
 
     async def feature(self, name: str, feature_id: int) -> FeatureData:
         return await self._store.read(
@@ -90,16 +82,9 @@ class Projects:
 
     async def tasks(
         self, name: str, *, feature_id: int | None, status: str | None, after: int, limit: int
-    ) -> Page[TaskData]:
-        return await self._store.read(
-            lambda tx: task_listing.tasks(
-                tx,
-                listing.find(tx, name).id,
-                feature_id=feature_id,
-                status=status,
-                after=after,
-                limit=limit,
-            )
+    ) -> Encoded:
+        return await self._long(
+            "tasks", name=name, feature_id=feature_id, status=status, after=after, limit=limit
         )
 
     async def task(self, name: str, number: int) -> TaskData:
@@ -109,37 +94,33 @@ class Projects:
 
     async def journal(
         self, name: str, *, event: str | None, level: str | None, after: int, limit: int
-    ) -> Page[JournalData]:
-        return await self._store.read(
-            lambda tx: listing.journal(
-                tx, listing.find(tx, name).id, event=event, level=level, after=after, limit=limit
-            )
+    ) -> Encoded:
+        return await self._long(
+            "journal", name=name, event=event, level=level, after=after, limit=limit
         )
 
-    async def runs(self, name: str, *, after: int, limit: int) -> Page[RunData]:
-        return await self._store.read(
-            lambda tx: listing.runs(tx, listing.find(tx, name).id, after=after, limit=limit)
-        )
+    async def runs(self, name: str, *, after: int, limit: int) -> Encoded:
+        return await self._long("runs", name=name, after=after, limit=limit)
 
     async def approvals(self, name: str, *, after: int, limit: int) -> Page[ApprovalData]:
         return await self._store.read(
             lambda tx: listing.approvals(tx, listing.find(tx, name).id, after=after, limit=limit)
         )
 
-    async def graph(self, name: str) -> GraphData:
-        return await self._store.read(lambda tx: listing.graph(tx, listing.find(tx, name).id))
+    async def graph(self, name: str) -> Encoded:
+        return await self._long("graph", name=name)
 
-    async def usage(self, name: str | None) -> UsageData:
-        return await self._store.read(
-            lambda tx: usage.usage(tx, listing.find(tx, name) if name is not None else None)
-        )
+    async def usage(self, name: str | None) -> Encoded:
+        return await self._long("usage", name=name)
 
-    async def history(self, name: str | None, *, after: int, limit: int) -> Page[HistoryData]:
-        def look(tx: Session) -> Page[HistoryData]:
-            project_id = listing.find(tx, name).id if name is not None else None
-            return listing.history(tx, project_id, after=after, limit=limit)
+    async def spent(self) -> UsageData:
+        return await self._store.read(usage.usage, None, fine=False)
 
-        return await self._store.read(look)
+    async def history(self, name: str | None, *, after: int, limit: int) -> Encoded:
+        return await self._long("history", name=name, after=after, limit=limit)
+
+    async def _long(self, what: str, **arguments: Any) -> Encoded:
+        return await reading.ask(self._store, self._app.reader, Question(what, arguments))
 
     async def usage_settings(self) -> Mapping[str, Any]:
         budget = self._app.settings.budget

@@ -6,24 +6,25 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from adapters.web.shapes import Collection
 from core.domain.people import LOCAL, Role
 from core.errors import NotAllowed
-from core.ports.web import Page, Service
+from core.ports.web import Encoded, Page, Service
 
 T = TypeVar("T")
 
 
-def _service(request: Request) -> Service:
+# Each is a coroutine, though it awaits nothing: others are run in a thread of their own.
+async def _service(request: Request) -> Service:
     service = request.app.state.service
     assert isinstance(service, Service)
     return service
 
 
-def _person(request: Request) -> str:
+async def _person(request: Request) -> str:
     return str(request.scope["person"])
 
 
@@ -67,7 +68,7 @@ class Part:
     limit: int
 
 
-def _part(
+async def _part(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Part:
@@ -90,6 +91,17 @@ def parse_cursor(cursor: str) -> int:
         return min(int(position), 2**62)
     except (binascii.Error, ValueError) as error:
         raise HTTPException(400) from error
+
+
+def sent(found: Encoded) -> Response:
+    """One long thing, as it was encoded where it was read."""
+    return Response(found.content, media_type="application/json")
+
+
+def sent_collection(found: Encoded) -> Response:
+    rest = b"null" if found.next is None else f'"{cursor_of(found.next)}"'.encode()
+    content = b'{"items":' + found.content + b',"next":' + rest + b"}"
+    return Response(content, media_type="application/json")
 
 
 def collection(page: Page[T]) -> Collection[T]:

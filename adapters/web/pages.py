@@ -312,7 +312,7 @@ async def search(
 @routes.get("/usage")
 async def usage(service: Inside, person: Viewer, theme: Theme = None) -> Response:
     """What was spent today (UTC, as budgets count) and before."""
-    found = await service.projects.usage(None)
+    found = await service.projects.spent()
     frame = await _frame(service, person, theme)
     days = sorted(found["by_day"].items(), reverse=True)[:_DAYS]
     tables = (

@@ -12,6 +12,8 @@ from adapters.web.asking import (
     Viewer,
     WantedPart,
     collection,
+    sent,
+    sent_collection,
 )
 from adapters.web.chat_api import press_answer
 from adapters.web.shapes import (
@@ -37,7 +39,7 @@ from core.domain.shapes import (
     UsageData,
 )
 from core.errors import InputError
-from core.ports.web import Page, ProjectVerb, Verdict
+from core.ports.web import ProjectVerb, Verdict
 
 open_routes = APIRouter(tags=["health"])
 routes = APIRouter(prefix="/api")
@@ -159,21 +161,23 @@ for _verdict in Verdict:
     _decision(_verdict)
 
 
-@routes.get("/projects/{name}/phases/{phase_id}/features", tags=["projects"])
+@routes.get(
+    "/projects/{name}/phases/{phase_id}/features",
+    response_model=Collection[FeatureData],
+    tags=["projects"],
+)
 async def phase_features(
     name: Name, phase_id: Id, service: Inside, part: WantedPart, _person: Viewer
-) -> Collection[FeatureData]:
+) -> Response:
     await service.projects.phase(name, phase_id)
-    return collection(
+    return sent_collection(
         await service.projects.features(name, phase_id=phase_id, after=part.after, limit=part.limit)
     )
 
 
-@routes.get("/projects/{name}/features", tags=["projects"])
-async def features(
-    name: Name, service: Inside, part: WantedPart, _person: Viewer
-) -> Collection[FeatureData]:
-    return collection(
+@routes.get("/projects/{name}/features", response_model=Collection[FeatureData], tags=["projects"])
+async def features(name: Name, service: Inside, part: WantedPart, _person: Viewer) -> Response:
+    return sent_collection(
         await service.projects.features(name, phase_id=None, after=part.after, limit=part.limit)
     )
 
@@ -183,27 +187,31 @@ async def feature(name: Name, feature_id: Id, service: Inside, _person: Viewer) 
     return await service.projects.feature(name, feature_id)
 
 
-@routes.get("/projects/{name}/features/{feature_id}/tasks", tags=["projects"])
+@routes.get(
+    "/projects/{name}/features/{feature_id}/tasks",
+    response_model=Collection[TaskData],
+    tags=["projects"],
+)
 async def feature_tasks(
     name: Name, feature_id: Id, service: Inside, part: WantedPart, _person: Viewer
-) -> Collection[TaskData]:
+) -> Response:
     await service.projects.feature(name, feature_id)
-    return collection(
+    return sent_collection(
         await service.projects.tasks(
             name, feature_id=feature_id, status=None, after=part.after, limit=part.limit
         )
     )
 
 
-@routes.get("/projects/{name}/tasks", tags=["projects"])
+@routes.get("/projects/{name}/tasks", response_model=Collection[TaskData], tags=["projects"])
 async def tasks(
     name: Name,
     service: Inside,
     part: WantedPart,
     _person: Viewer,
     status: Annotated[str | None, Query(max_length=32)] = None,
-) -> Collection[TaskData]:
-    return collection(
+) -> Response:
+    return sent_collection(
         await service.projects.tasks(
             name, feature_id=None, status=status, after=part.after, limit=part.limit
         )
@@ -215,7 +223,7 @@ async def task(name: Name, number: Id, service: Inside, _person: Viewer) -> Task
     return await service.projects.task(name, number)
 
 
-@routes.get("/projects/{name}/journal", tags=["projects"])
+@routes.get("/projects/{name}/journal", response_model=Collection[JournalData], tags=["projects"])
 async def journal(
     name: Name,
     service: Inside,
@@ -223,19 +231,17 @@ async def journal(
     _person: Viewer,
     event: Annotated[str | None, Query(max_length=64)] = None,
     level: Annotated[str | None, Query(max_length=16)] = None,
-) -> Collection[JournalData]:
-    return collection(
+) -> Response:
+    return sent_collection(
         await service.projects.journal(
             name, event=event, level=level, after=part.after, limit=part.limit
         )
     )
 
 
-@routes.get("/projects/{name}/runs", tags=["projects"])
-async def runs(
-    name: Name, service: Inside, part: WantedPart, _person: Viewer
-) -> Collection[RunData]:
-    return collection(await service.projects.runs(name, after=part.after, limit=part.limit))
+@routes.get("/projects/{name}/runs", response_model=Collection[RunData], tags=["projects"])
+async def runs(name: Name, service: Inside, part: WantedPart, _person: Viewer) -> Response:
+    return sent_collection(await service.projects.runs(name, after=part.after, limit=part.limit))
 
 
 @routes.get("/projects/{name}/approvals", tags=["projects"])
@@ -245,33 +251,31 @@ async def approvals(
     return collection(await service.projects.approvals(name, after=part.after, limit=part.limit))
 
 
-@routes.get("/projects/{name}/graph", tags=["projects"])
-async def graph(name: Name, service: Inside, _person: Viewer) -> GraphData:
+@routes.get("/projects/{name}/graph", response_model=GraphData, tags=["projects"])
+async def graph(name: Name, service: Inside, _person: Viewer) -> Response:
     """What waits for what: features and tasks."""
-    return await service.projects.graph(name)
+    return sent(await service.projects.graph(name))
 
 
-@routes.get("/usage", tags=["usage"])
-async def usage(service: Inside, _person: Viewer) -> UsageData:
-    return await service.projects.usage(None)
+@routes.get("/usage", response_model=UsageData, tags=["usage"])
+async def usage(service: Inside, _person: Viewer) -> Response:
+    return sent(await service.projects.usage(None))
 
 
-@routes.get("/usage/projects/{name}", tags=["usage"])
-async def project_usage(name: Name, service: Inside, _person: Viewer) -> UsageData:
-    return await service.projects.usage(name)
+@routes.get("/usage/projects/{name}", response_model=UsageData, tags=["usage"])
+async def project_usage(name: Name, service: Inside, _person: Viewer) -> Response:
+    return sent(await service.projects.usage(name))
 
 
-@routes.get("/usage/history", tags=["usage"])
+@routes.get("/usage/history", response_model=Collection[HistoryData], tags=["usage"])
 async def history(
     service: Inside,
     part: WantedPart,
     _person: Viewer,
     project: Annotated[str | None, Query(max_length=100)] = None,
-) -> Collection[HistoryData]:
-    page: Page[HistoryData] = await service.projects.history(
-        project, after=part.after, limit=part.limit
-    )
-    return collection(page)
+) -> Response:
+    found = await service.projects.history(project, after=part.after, limit=part.limit)
+    return sent_collection(found)
 
 
 @routes.get("/usage/settings", tags=["usage"])

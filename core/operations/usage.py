@@ -1,10 +1,9 @@
 """Usage summed up: of a project or of all, and as the figures of the metrics page."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import Integer, cast, func, select
 from sqlalchemy.orm import Session
 
 from core.domain import shapes
@@ -12,47 +11,83 @@ from core.domain.lifecycle import TaskStatus
 from core.domain.money import Dimension, Tokens, to_usd
 from core.domain.orders import ACTIVE
 from core.domain.shapes import SpentData, UsageData
-from core.operations.listing import numbers_of, tokens_of
 from core.store.chat_tables import OutboxItem
 from core.store.tables import Project, Run, Task, UsageTotal
 
 
-@dataclass
+@dataclass(slots=True)
 class _Sum:
     messages: int = 0
     unpriced: int = 0
-    tokens: Tokens = field(default_factory=Tokens)
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
     micro_usd: int = 0
 
-    def add(self, row: UsageTotal) -> None:
-        self.messages += row.messages
-        self.unpriced += row.unpriced_messages
-        self.tokens = self.tokens + tokens_of(row)
-        self.micro_usd += row.micro_usd
+    def add(self, other: "_Sum") -> None:
+        self.messages += other.messages
+        self.unpriced += other.unpriced
+        self.input += other.input
+        self.output += other.output
+        self.cache_read += other.cache_read
+        self.cache_write_5m += other.cache_write_5m
+        self.cache_write_1h += other.cache_write_1h
+        self.micro_usd += other.micro_usd
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(
+            self.input, self.output, self.cache_read, self.cache_write_5m, self.cache_write_1h
+        )
 
     def data(self) -> SpentData:
         return {
             "messages": self.messages,
-            "tokens": shapes.tokens(self.tokens),
+            "tokens": {
+                "input": self.input,
+                "output": self.output,
+                "cache_read": self.cache_read,
+                "cache_write_5m": self.cache_write_5m,
+                "cache_write_1h": self.cache_write_1h,
+            },
             "cost_usd": shapes.usd(to_usd(self.micro_usd)),
         }
 
 
-def usage(tx: Session, project: Project | None) -> UsageData:
-    """Of one project, or of all; of all, tasks are keyed `SLUG/NUMBER`."""
-    query = select(UsageTotal).where(UsageTotal.dimension != Dimension.RUN)
+_SUMS = (
+    UsageTotal.messages,
+    UsageTotal.unpriced_messages,
+    UsageTotal.input,
+    UsageTotal.output,
+    UsageTotal.cache_read,
+    UsageTotal.cache_write_5m,
+    UsageTotal.cache_write_1h,
+    UsageTotal.micro_usd,
+)
+_COARSE = (Dimension.PROJECT, Dimension.MODEL, Dimension.KIND, Dimension.DAY)
+_FINE = (*_COARSE, Dimension.PHASE, Dimension.FEATURE)  # beside tasks, of which there are many
+
+
+def usage(tx: Session, project: Project | None, *, fine: bool = True) -> UsageData:
+    """Of one project, or of all; of all, tasks are keyed `SLUG/NUMBER`.
+
+    Without `fine` nothing is broken down by phase, feature and task.
+    """
+    parts: dict[Dimension, dict[str, _Sum]] = {dimension: {} for dimension in Dimension}
+    query = select(UsageTotal.dimension, UsageTotal.key, *_SUMS).where(
+        UsageTotal.dimension.in_(_FINE if fine else _COARSE)
+    )
     if project is not None:
         query = query.where(UsageTotal.project_id == project.id)
-    rows = tx.scalars(query.order_by(UsageTotal.project_id, UsageTotal.key)).all()
-    names = _task_names(tx, rows, None if project else _slugs(tx))
+    for dimension, key, *sums in tx.execute(query.order_by(UsageTotal.project_id, UsageTotal.key)):
+        parts[dimension].setdefault(key, _Sum()).add(_Sum(*sums))
+    if fine:
+        parts[Dimension.TASK] = _by_task(tx, project)
     whole = _Sum()
-    parts: dict[Dimension, dict[str, _Sum]] = {dimension: {} for dimension in Dimension}
-    for row in rows:
-        if row.dimension is Dimension.PROJECT:
-            whole.add(row)
-            continue
-        key = names.get(row.key, row.key) if row.dimension is Dimension.TASK else row.key
-        parts[row.dimension].setdefault(key, _Sum()).add(row)
+    for part in parts[Dimension.PROJECT].values():
+        whole.add(part)
 
     def by(dimension: Dimension) -> dict[str, SpentData]:
         return {key: part.data() for key, part in parts[dimension].items()}
@@ -72,25 +107,19 @@ def usage(tx: Session, project: Project | None) -> UsageData:
     }
 
 
-def _slugs(tx: Session) -> dict[int, str]:
-    return dict(tx.execute(select(Project.id, Project.slug)).all())
-
-
-def _task_names(
-    tx: Session, rows: Iterable[UsageTotal], slugs: dict[int, str] | None
-) -> dict[str, str]:
-    """How each task is called, by the key of its sum."""
-    found = [row for row in rows if row.dimension is Dimension.TASK]
-    numbers: dict[int, int] = {}
-    for start in range(0, len(found), 500):
-        numbers |= numbers_of(tx, [int(row.key) for row in found[start : start + 500]])
-    return {
-        row.key: f"{slugs[row.project_id]}/{numbers[int(row.key)]}"
-        if slugs
-        else str(numbers[int(row.key)])
-        for row in found
-        if int(row.key) in numbers
-    }
+def _by_task(tx: Session, project: Project | None) -> dict[str, _Sum]:
+    """The sum of each task, by how it is called; there is one row for each."""
+    query = (
+        select(UsageTotal.project_id, Task.number, *_SUMS)
+        .join(Task, Task.id == cast(UsageTotal.key, Integer))
+        .where(UsageTotal.dimension == Dimension.TASK)
+        .order_by(UsageTotal.project_id, UsageTotal.key)
+    )
+    if project is not None:
+        query = query.where(UsageTotal.project_id == project.id)
+        return {str(number): _Sum(*sums) for _, number, *sums in tx.execute(query)}
+    slugs = dict(tx.execute(select(Project.id, Project.slug)).all())
+    return {f"{slugs[of]}/{number}": _Sum(*sums) for of, number, *sums in tx.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -116,13 +145,15 @@ def figures(tx: Session) -> Figures:
     }
     models: dict[str, _Sum] = {}
     messages = 0
-    for row in tx.scalars(
-        select(UsageTotal).where(UsageTotal.dimension.in_((Dimension.MODEL, Dimension.PROJECT)))
+    for dimension, key, *sums in tx.execute(
+        select(UsageTotal.dimension, UsageTotal.key, *_SUMS).where(
+            UsageTotal.dimension.in_((Dimension.MODEL, Dimension.PROJECT))
+        )
     ):
-        if row.dimension is Dimension.PROJECT:
-            messages += row.messages
+        if dimension is Dimension.PROJECT:
+            messages += _Sum(*sums).messages
         else:
-            models.setdefault(row.key, _Sum()).add(row)
+            models.setdefault(key, _Sum()).add(_Sum(*sums))
     return Figures(
         tasks=tasks,
         agents=tx.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0,

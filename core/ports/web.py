@@ -16,13 +16,9 @@ from core.domain.people import Role
 from core.domain.shapes import (
     ApprovalData,
     FeatureData,
-    GraphData,
-    HistoryData,
-    JournalData,
     MemberData,
     PhaseData,
     ProjectData,
-    RunData,
     TaskData,
     UsageData,
 )
@@ -37,6 +33,14 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     next: int | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """JSON of something long, encoded where it was read; of a collection, its items."""
+
+    content: bytes
+    next: int | None = None  # of a collection: what the rest begins after
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,10 @@ class Chat(Protocol):
 
 
 class Projects(Protocol):
-    """What the REST paths show and change. `name` is a project's name or slug."""
+    """What the REST paths show and change. `name` is a project's name or slug.
+
+    What may be long comes encoded, in the shape that is named.
+    """
 
     async def projects(self, *, after: int, limit: int) -> Page[ProjectData]: ...
 
@@ -171,9 +178,9 @@ class Projects(Protocol):
 
     async def phase(self, name: str, phase_id: int) -> PhaseData: ...
 
-    async def features(
-        self, name: str, *, phase_id: int | None, after: int, limit: int
-    ) -> Page[FeatureData]: ...
+    async def features(self, name: str, *, phase_id: int | None, after: int, limit: int) -> Encoded:
+        """A collection of FeatureData."""
+        ...
 
     async def feature(self, name: str, feature_id: int) -> FeatureData: ...
 
@@ -185,25 +192,39 @@ class Projects(Protocol):
         status: str | None,
         after: int,
         limit: int,
-    ) -> Page[TaskData]: ...
+    ) -> Encoded:
+        """A collection of TaskData."""
+        ...
 
     async def task(self, name: str, number: int) -> TaskData: ...
 
     async def journal(
         self, name: str, *, event: str | None, level: str | None, after: int, limit: int
-    ) -> Page[JournalData]: ...
+    ) -> Encoded:
+        """A collection of JournalData."""
+        ...
 
-    async def runs(self, name: str, *, after: int, limit: int) -> Page[RunData]: ...
+    async def runs(self, name: str, *, after: int, limit: int) -> Encoded:
+        """A collection of RunData."""
+        ...
 
     async def approvals(self, name: str, *, after: int, limit: int) -> Page[ApprovalData]: ...
 
-    async def graph(self, name: str) -> GraphData: ...
-
-    async def usage(self, name: str | None) -> UsageData:
-        """Of one project, or of all."""
+    async def graph(self, name: str) -> Encoded:
+        """GraphData."""
         ...
 
-    async def history(self, name: str | None, *, after: int, limit: int) -> Page[HistoryData]: ...
+    async def usage(self, name: str | None) -> Encoded:
+        """UsageData, of one project or of all."""
+        ...
+
+    async def spent(self) -> UsageData:
+        """Of all projects, by day, model and kind of agent alone."""
+        ...
+
+    async def history(self, name: str | None, *, after: int, limit: int) -> Encoded:
+        """A collection of HistoryData."""
+        ...
 
     async def usage_settings(self) -> Mapping[str, Any]: ...
 
