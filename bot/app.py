@@ -22,6 +22,7 @@ from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
 from adapters.reader import Reader
 from adapters.web.app import build
+from adapters.web.connections import BACKLOG, Connection
 from adapters.web.platform import Poster, WebPlatform
 from adapters.web.stream import Hub
 from adapters.worktrees import WANTED_GIT, Worktrees, git_version
@@ -78,12 +79,16 @@ class Web:
     platform: ChatPlatform
     changed: Callable[[str], None]  # something was written to this channel
     close: Callable[[], None]  # every stream ends
+    connection: type[asyncio.Protocol]
+    backlog: int  # connections taken at once
 
 
-def open_web(service: Service, poster: Poster, *, token: str, host: str) -> Web:
-    hub = Hub(service.chat)
-    application = build(service, hub, token=token, host=host)
-    return Web(application, WebPlatform(poster, hub), hub.changed, hub.close)
+def open_web(
+    service: Service, poster: Poster, *, token: str, host: str, redact: Callable[[str], str]
+) -> Web:
+    hub = Hub(service.chat, redact)
+    application = build(service, hub, token=token, host=host, redact=redact)
+    return Web(application, WebPlatform(poster, hub), hub.changed, hub.close, Connection, BACKLOG)
 
 
 def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int) -> Rules:

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from bot.client import Client
+from bot.wording import clean
 from core.domain import light
 from core.domain.redaction import Redaction
 from core.errors import AutocoderError, StateError
@@ -30,7 +31,7 @@ def say(client: Client, channel: str, text: str, *, wait: bool) -> tuple[bool, s
     words = [str(answer["text"]) for answer in found["answers"]] or [str(found["text"])]
     if found["ok"] is None:
         return True, "Said; nothing came of it yet."
-    return bool(found["ok"]), "\n".join(words)
+    return bool(found["ok"]), _clean("\n".join(words))
 
 
 class Terminal:
@@ -54,7 +55,7 @@ class Terminal:
             try:
                 self._act(line)
             except AutocoderError as error:
-                self._console.print(Text(f"■ {error} {error.hint}".rstrip(), style="red"))
+                self._console.print(Text(_clean(f"■ {error} {error.hint}").rstrip(), style="red"))
 
     def _lines(self) -> Iterator[str]:
         while True:
@@ -87,7 +88,7 @@ class Terminal:
         values = {form["inputs"][0]["name"]: rest} if form and rest else {}
         answer = self._client.press(message, button["action_id"], values)
         if not answer["ok"]:
-            self._console.print(Text(f"■ {answer['text']}", style="red"))
+            self._console.print(Text(f"■ {_clean(answer['text'])}", style="red"))
 
     def _show(self, message: Mapping[str, Any]) -> None:
         """A message once, an edited one when its words changed what a person may do."""
@@ -107,9 +108,9 @@ class Terminal:
         if card["kind"] == "question" and card["buttons"]:
             self._thread = message["thread"]
         lines = [_clean(light.plain(card["body"]))]
-        lines += [f"{field['name']}: {_clean(field['value'])}" for field in card["fields"]]
+        lines += [f"{_clean(field['name'])}: {_clean(field['value'])}" for field in card["fields"]]
         if card["buttons"]:
-            labels = [f"[:{n}] {b['label']}" for n, b in enumerate(card["buttons"], 1)]
+            labels = [f"[:{n}] {_clean(b['label'])}" for n, b in enumerate(card["buttons"], 1)]
             lines.append("  ".join(labels))
         title = Text(_clean(card["title"]))
         self._console.print(Panel(Text("\n".join(filter(None, lines))), title=title))
@@ -117,5 +118,4 @@ class Terminal:
 
 def _clean(text: str) -> str:
     """Without what a terminal would obey."""
-    plain = "".join(char for char in str(text) if char.isprintable() or char in "\n\t")
-    return Redaction()(plain)
+    return Redaction()(clean(str(text)))

@@ -44,6 +44,7 @@ from core.store.tables import JournalEntry
 log = logging.getLogger(__name__)
 
 _COLLECT_AFTER = 10_000  # new objects; Python's own 700 is for small programs
+_QUEUE = 512  # connections that wait to be taken
 _STOP_S = 2.0  # how long open requests may take once the service stops
 Say = Callable[[str], None]
 Check = Callable[[], Sequence[Finding]]
@@ -52,9 +53,10 @@ Check = Callable[[], Sequence[Finding]]
 class _Server(uvicorn.Server):
     """Signals are the service's, not the web server's; and it sleeps where that looks about."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
         super().__init__(config)
         self._leaving = asyncio.Event()
+        self._listening = listening
 
     def leave(self) -> None:
         """Take no more, end what is open."""
@@ -62,6 +64,8 @@ class _Server(uvicorn.Server):
         self._leaving.set()
 
     async def main_loop(self) -> None:
+        # It was made as long as one round takes: a burst shall wait, not be turned away.
+        self._listening.listen(_QUEUE)
         await self._leaving.wait()
 
     @contextmanager
@@ -117,7 +121,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
         )
         router = Router(desk)
         service = web_service(app, router, metrics, lambda: _recovered(app, router))
-        web = open_web(service, CardPoster(app), token=token, host=settings.host)
+        web = open_web(service, CardPoster(app), token=token, host=settings.host, redact=redaction)
         remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
         teller = Teller(parts.store, parts.wake, parts.clock, remind_after)
         delivery = Delivery(
@@ -135,6 +139,8 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
         loops = (app.orchestrator.run, router.run, teller.run, delivery.run)
         config = uvicorn.Config(
             web.application,
+            http=web.connection,
+            backlog=web.backlog,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -145,7 +151,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             timeout_graceful_shutdown=int(_STOP_S),
             timeout_keep_alive=30,
         )
-        yield _Room(app, web, router, loops, _Server(config), listening, where, token)
+        yield _Room(app, web, router, loops, _Server(config, listening), listening, where, token)
 
 
 def _recovered(app: App, router: Router) -> bool:
@@ -198,7 +204,7 @@ def _settle_memory() -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=512)
+        listening = socket.create_server((host, port), family=family, backlog=_QUEUE)
     except OSError as error:
         raise StateError(
             f"The web chat cannot listen on {host} port {port}: {error.strerror}.",

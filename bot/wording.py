@@ -25,6 +25,11 @@ def clean(text: str) -> str:
     return _UNSEEN.sub("", plain)
 
 
+def is_blank(text: str) -> bool:
+    """Whether there is nothing in it to be read."""
+    return not any(char.isprintable() and not char.isspace() for char in text)
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """The same on one line of at most `limit` characters."""
     return cut(" ".join(clean(text).split()), limit)

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from adapters.web import chat_api, house_api, pages, rest
-from adapters.web.security import Security, trouble
-from adapters.web.shapes import ErrorData
+from adapters.web.security import Redact, Security, trouble
+from adapters.web.shapes import TEXT_LIMIT, ErrorData
 from adapters.web.stream import Hub
 from core.errors import (
     AutocoderError,
@@ -27,6 +27,7 @@ _BY_STATUS = {
     400: ("malformed", "The request cannot be read."),
     404: ("not_found", "There is nothing at this path."),
     405: ("method_not_allowed", "This path does not take this method."),
+    408: ("too_slow", "The request's body did not come in time."),
     413: ("too_large", "That is too much for this path."),
     422: ("wrong_value", "A value cannot be used."),
 }
@@ -34,8 +35,11 @@ _PLAIN: dict[type[AutocoderError], str] = {InputError: "wrong_value", StateError
 _DOCUMENTED = (400, 401, 403, 404, 409, 413, 422)
 
 
-def build(service: Service, hub: Hub, *, token: str, host: str) -> ASGIApp:
-    """The whole application; `token` is the web token, `host` the address it is bound to."""
+def build(service: Service, hub: Hub, *, token: str, host: str, redact: Redact) -> ASGIApp:
+    """The whole application; `token` is the web token, `host` the address it is bound to.
+
+    Every text that leaves passes `redact`.
+    """
     app = FastAPI(
         title="autocoder",
         summary="The local web chat and the REST API of a running autocoder.",
@@ -56,7 +60,7 @@ def build(service: Service, hub: Hub, *, token: str, host: str) -> ASGIApp:
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, _for_browsers(handler))
-    return Security(app, service.people, token, host)
+    return Security(app, service.people, token, host, redact)
 
 
 async def _autocoder_error(_request: Request, error: Exception) -> Response:
@@ -92,6 +96,11 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
     """What pydantic found, the first of it, in a line; a body that is no JSON is malformed."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "string_too_long" and first["ctx"]["max_length"] == TEXT_LIMIT:
+        return trouble(
+            413, "too_large", f"More than {TEXT_LIMIT:,} characters are not taken here.",
+            "Send less.",
+        )  # fmt: skip
     if first["type"] == "json_invalid":
         return trouble(400, "malformed", "The body is not JSON.", "Send JSON in UTF-8.")
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))

@@ -149,10 +149,13 @@ async def outcome(
     channel: ChannelName,
     message_id: Annotated[int, Path(ge=0, lt=2**62)],
     service: Inside,
-    person: Viewer,
+    person: Person,
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> MessageOutcome:
-    """What came of a person's message: `done` once it was acted upon and its answers stand."""
+    """What came of one's own message: `done` once it was acted upon and its answers stand.
+
+    Whatever one's role: who may nothing else may ask for help, and hears the answer here.
+    """
     found = await service.chat.echo(channel, message_id, person, wait=wait)
     told = found.outcome
     return {
@@ -185,7 +188,7 @@ async def stream(
 
 @routes.post("/chat/{channel}/files", status_code=201)
 async def add_file(
-    channel: ChannelName, file: UploadFile, service: Inside, person: Person
+    channel: ChannelName, file: UploadFile, service: Inside, person: Viewer
 ) -> FileData:
     """Keep a file; its bytes are looked at by nobody here, and its type is not believed."""
     if (file.size or 0) > FILE_LIMIT:

@@ -6,10 +6,11 @@ path but health and metrics needs a token: as a Bearer, or for browsers as a coo
 printed URL sets and which counts for changes only with an Origin.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -23,6 +24,8 @@ from adapters.web import pages
 from core.domain.people import LOCAL
 from core.ports.web import People
 
+Redact = Callable[[str], str]
+
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 OPEN_PREFIX = "/static/"  # style and script of the pages: nothing of anybody's
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,6 +33,9 @@ JSON_LIMIT = 4_000_000  # bytes: a message of the largest size, every character 
 FILE_LIMIT = 25 * 1024 * 1024  # bytes of one file
 _MULTIPART_ROOM = 64 * 1024  # boundaries and headers around a file
 _DRAIN_LIMIT = 512 * 1024 * 1024  # so much of what is refused is read, so that a client hears why
+_DRAIN_S = 2.0  # how long the next piece of it may take
+PIECE_S = 20.0  # how long the next piece of a body may take
+BODY_S = 300.0  # how long a whole body may take
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -53,12 +59,20 @@ class TooLarge(HTTPException):
         super().__init__(413, f"More than {limit:,} {unit} are not taken here.")
 
 
+class TooSlow(HTTPException):
+    """The body did not come in time."""
+
+    def __init__(self) -> None:
+        super().__init__(408, "The request's body did not come in time.", {"Connection": "close"})
+
+
 class Security:
     """An ASGI application around the application; who asks is in `scope["person"]`."""
 
-    def __init__(self, app: ASGIApp, people: People, token: str, host: str) -> None:
+    def __init__(self, app: ASGIApp, people: People, token: str, host: str, redact: Redact) -> None:
         self._app = app
         self._people = people
+        self._redact = redact
         self._token = token.encode()
         self._host = host.lower()
 
@@ -66,17 +80,19 @@ class Security:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        hardened = _hardened(_redacted(send, self._redact))
         answer = await self._refusal(scope, Headers(scope=scope))
         limit = body_limit(scope["path"])
         if answer is None and _announced(scope) > limit:
-            await _drain(receive)
+            if "expect" not in Headers(scope=scope):  # else nothing comes before it is asked for
+                await _drain(receive)
             answer = _too_large(limit)
         if answer is not None:
             if answer.status_code >= 400 and pages.wants_page(Headers(scope=scope), scope["path"]):
                 answer = pages.trouble_page(answer)
-            await answer(scope, receive, _hardened(send))
+            await answer(scope, receive, hardened)
         else:
-            await self._app(scope, _limited(receive, limit), _hardened(send))
+            await self._app(scope, _limited(receive, limit), hardened)
 
     async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Why this request goes no further, or None; a token in a page's URL becomes a cookie."""
@@ -87,7 +103,7 @@ class Security:
                 "Use 127.0.0.1 or localhost.",
             )  # fmt: skip
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             return trouble(
                 403, "foreign_origin", "Another site's page may not ask here.",
                 "Open the web chat itself.",
@@ -111,10 +127,12 @@ class Security:
         return None
 
     def _is_ours(self, host: str) -> bool:
-        name = (urlsplit(f"//{host}").hostname or "").lower()
-        if name in ("localhost", self._host):
-            return True
+        if "@" in host:
+            return False
         try:
+            name = (urlsplit(f"//{host}").hostname or "").lower()
+            if name in ("localhost", self._host):
+                return True
             address = ipaddress.ip_address(name)
         except ValueError:
             return False
@@ -180,6 +198,13 @@ def _cookie(headers: Headers, name: str) -> str | None:
     return found.value if found else None
 
 
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
 def _announced(scope: Scope) -> int:
     length = Headers(scope=scope).get("content-length", "0")
     return int(length) if length.isdigit() else 0
@@ -189,19 +214,34 @@ async def _drain(receive: Receive) -> None:
     """A server that closes while a client sends cuts its answer off: read what comes, keep none."""
     seen = 0
     while seen < _DRAIN_LIMIT:
-        message = await receive()
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                message = await receive()
+        except TimeoutError:
+            return
         if message["type"] != "http.request" or not message.get("more_body", False):
             return
         seen += len(message.get("body", b""))
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
+    """A body that ends: not too large, and not too slow."""
     seen = 0
+    whole = False
+    late = asyncio.get_running_loop().time() + BODY_S
 
     async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole
+        if whole:  # what comes now is that the client goes
+            return await receive()
+        left = late - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(max(min(PIECE_S, left), 0)):
+                message = await receive()
+        except TimeoutError:
+            raise TooSlow from None
         if message["type"] == "http.request":
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > limit:
                 await _drain(receive)
@@ -221,6 +261,37 @@ def _hardened(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+def _redacted(send: Send, redact: Redact) -> Send:
+    """No secret leaves in a whole answer; what is streamed is redacted by whoever makes it."""
+    held: Message | None = None
+
+    async def sending(message: Message) -> None:
+        nonlocal held
+        if message["type"] == "http.response.start" and _is_words(message):
+            held = message
+            return
+        if held is not None and message["type"] == "http.response.body":
+            start, held = held, None
+            content = bytes(message.get("body", b""))
+            if content and not message.get("more_body", False):
+                clean = redact(content.decode("utf-8", "surrogateescape"))
+                content = clean.encode("utf-8", "surrogateescape")
+                start["headers"] = [
+                    (name, b"%d" % len(content) if name.lower() == b"content-length" else value)
+                    for name, value in start["headers"]
+                ]
+                message = {**message, "body": content}
+            await send(start)
+        await send(message)
+
+    return sending
+
+
+def _is_words(start: Message) -> bool:
+    kind = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
+    return any(word in kind for word in (b"json", b"html", b"svg"))
 
 
 def encoded(value: object) -> str:

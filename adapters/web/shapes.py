@@ -56,7 +56,7 @@ Values = Annotated[list[Annotated[str, Field(max_length=TEXT_LIMIT)]], BeforeVal
 
 class NewPress(Body):
     action_id: Annotated[str, Field(min_length=1, max_length=1000)]
-    message_id: int | None = Field(None, lt=2**63)
+    message_id: int | None = Field(None, ge=0, lt=2**63)
     values: dict[Annotated[str, Field(max_length=200)], Values] | None = None
     client_id: ClientId = None
 

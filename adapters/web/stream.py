@@ -13,15 +13,16 @@ from dataclasses import dataclass
 
 from sse_starlette.event import ServerSentEvent
 
-from adapters.web.security import encoded
+from adapters.web.security import Redact, encoded
 from core.domain import shapes
 from core.domain.messages import Message
 from core.ports.web import Chat
 
 PING_S = 15
 SEND_TIMEOUT_S = 30
-_RING = 500
-_BATCH = 200
+_RING = 500  # changes
+_RING_BYTES = 8_000_000  # of them all: a message may have 100,000 characters
+_BATCH = 25  # changes read at once: one reader holds no more
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,13 @@ class Change:
     number: int
     message_id: int
     private_to: str | None
-    data: str
+    data: bytes
+
+    def event(self, kind: str) -> bytes:
+        """As it goes over the wire, for every reader from the same bytes."""
+        return b"id: %d\r\nevent: %b\r\ndata: %b\r\n\r\n" % (
+            self.number, kind.encode(), self.data,
+        )  # fmt: skip
 
 
 class Feed:
@@ -40,7 +47,8 @@ class Feed:
     def __init__(self, tip: int) -> None:
         self.tip = tip  # everything up to here has been looked for
         self.floor = tip  # everything after this is in the ring
-        self.ring: deque[Change] = deque(maxlen=_RING)
+        self.ring: deque[Change] = deque()
+        self.bytes = 0
         self.readers = 0
         self.news = asyncio.Event()  # replaced at each change, so that many may wait
         self.dirty = asyncio.Event()
@@ -48,9 +56,12 @@ class Feed:
 
     def add(self, changes: list[Change]) -> None:
         for change in changes:
-            if len(self.ring) == _RING:
-                self.floor = self.ring[0].number
             self.ring.append(change)
+            self.bytes += len(change.data)
+        while len(self.ring) > _RING or self.bytes > _RING_BYTES:
+            oldest = self.ring.popleft()
+            self.bytes -= len(oldest.data)
+            self.floor = oldest.number
         self.tip = changes[-1].number
         self.announce()
 
@@ -65,8 +76,9 @@ class Feed:
 class Hub:
     """The feeds of all channels that somebody listens to."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, redact: Redact) -> None:
         self._chat = chat
+        self._redact = redact
         self._feeds: dict[str, Feed] = {}
         self._closing = False
 
@@ -88,7 +100,7 @@ class Hub:
 
     async def listen(
         self, channel: str, reader: str, since: int | None
-    ) -> AsyncIterator[ServerSentEvent]:
+    ) -> AsyncIterator[ServerSentEvent | bytes]:
         """Changes after `since`, or from now on, for as long as somebody listens."""
         feed = await self._join(channel)
         try:
@@ -107,7 +119,7 @@ class Hub:
                 for change in found:
                     if change.private_to is None or change.private_to == reader:
                         kind = "message" if change.message_id > told else "edit"
-                        yield ServerSentEvent(change.data, event=kind, id=str(change.number))
+                        yield change.event(kind)
                     told = max(told, change.message_id)
                 if number >= feed.tip:
                     await news.wait()
@@ -141,9 +153,8 @@ class Hub:
 
     async def _look(self, channel: str, since: int) -> list[Change]:
         messages = await self._chat.changes(channel, since=since, limit=_BATCH)
-        return [_change(message) for message in messages]
+        return [self._change(message) for message in messages]
 
-
-def _change(message: Message) -> Change:
-    data = encoded(shapes.message(message))
-    return Change(message.changed, message.id, message.private_to, data)
+    def _change(self, message: Message) -> Change:
+        data = self._redact(encoded(shapes.message(message))).encode("utf-8", "replace")
+        return Change(message.changed, message.id, message.private_to, data)

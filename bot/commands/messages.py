@@ -7,6 +7,7 @@ from bot.answers import chosen
 from bot.commands.context import thread_project
 from bot.commands.replies import words
 from bot.commands.spec import Call, Reply
+from bot.wording import is_blank
 from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed
@@ -26,7 +27,7 @@ def check_size(text: str, *, blank: bool = False) -> None:
             f"A message has at most {TEXT_LIMIT:,} characters; this one has {len(text):,}.",
             hint="Shorten it, or drop it into the thread as a file.",
         )
-    if not blank and not text.strip():
+    if not blank and is_blank(text):
         raise InputError("This message is blank.", hint="Write something, or drop in a file.")
 
 
@@ -39,9 +40,9 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
     if said.files:
         return _material(tx, call, project, said)
     question = _newest_question(tx, project.id)
-    if question is not None and said.text.strip():
+    if question is not None and not is_blank(said.text):
         return _answer(tx, call, question, said.text)
-    if tx.get_one(Project, project.id).status in _BUILDS and said.text.strip():
+    if tx.get_one(Project, project.id).status in _BUILDS and not is_blank(said.text):
         return _guide(tx, call, project, said.text)
     return Reply()
 

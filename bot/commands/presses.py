@@ -13,6 +13,7 @@ from bot.commands import agents, money, plan, projects, tasks
 from bot.commands.context import ref
 from bot.commands.messages import TEXT_LIMIT
 from bot.commands.spec import Call, MissingValues, Operation, Reply
+from bot.wording import is_blank
 from core.domain.cards import CardKind, Form, Label, Press, Subject
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound, StalePress
@@ -155,7 +156,7 @@ def _change(
     tx: Session, call: Call, question: Question, values: Mapping[str, tuple[str, ...]]
 ) -> Reply:
     options = tuple(question.options)
-    given = [value for chosen in values.values() for value in chosen if value.strip()]
+    given = [value for chosen in values.values() for value in chosen if not is_blank(value)]
     if not given:
         raise MissingValues(
             "What shall it be instead?",
@@ -173,7 +174,7 @@ def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...
         if not press.more.isdigit() or len(press.more) > 3 or int(press.more) >= len(options):
             raise _unknown()
         return options[int(press.more)]
-    given = [value for chosen in values.values() for value in chosen if value.strip()]
+    given = [value for chosen in values.values() for value in chosen if not is_blank(value)]
     if sum(map(len, given)) > TEXT_LIMIT:
         raise InputError(f"An answer has at most {TEXT_LIMIT:,} characters.")
     if not given:
@@ -282,7 +283,7 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
 
 def _filled(values: Mapping[str, tuple[str, ...]], form: Form, missing: str) -> str:
     """The one text of a form, whatever the platform called its field."""
-    given = [value for chosen in values.values() for value in chosen if value.strip()]
+    given = [value for chosen in values.values() for value in chosen if not is_blank(value)]
     if not given:
         raise MissingValues(missing, form)
     limit = form.inputs[0].max_length

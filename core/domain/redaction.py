@@ -4,15 +4,23 @@ import re
 from collections.abc import Iterable
 
 HIDDEN = "[redacted]"
-_SHAPES = re.compile(
-    r"sk-ant-[A-Za-z0-9_-]{8,}"  # Anthropic
-    r"|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}"  # Slack
-    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
-    r"|AKIA[0-9A-Z]{16}"
-    r"|[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}"  # Discord
-    r"|(?<=[?&]token=)[A-Za-z0-9_-]{16,}"
-    r"|(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,}"
+# What stands in every text of a shape, and the shape: most texts are looked through for the first
+# alone, fifty times as fast.
+_SHAPES = tuple(
+    (mark, re.compile(shape))
+    for mark, shape in (
+        ("sk-ant-", r"sk-ant-[A-Za-z0-9_-]{8,}"),  # Anthropic
+        ("xox", r"xox[a-z]-[A-Za-z0-9-]{8,}"),  # Slack
+        ("xapp-", r"xapp-[A-Za-z0-9-]{8,}"),
+        *((f"gh{kind}_", rf"gh{kind}_[A-Za-z0-9]{{20,}}") for kind in "pousr"),  # GitHub
+        ("github_pat_", r"github_pat_[A-Za-z0-9_]{20,}"),
+        ("AKIA", r"AKIA[0-9A-Z]{16}"),  # AWS
+        ("token=", r"(?<=[?&]token=)[A-Za-z0-9_-]{16,}"),
+        ("earer ", r"(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,}"),
+    )
 )
+_DOTTED = re.compile(r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}")
+_DISCORD = re.compile(r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}")
 _SHORTEST = 8  # characters: shorter values would blot out ordinary words
 
 
@@ -20,10 +28,14 @@ class Redaction:
     """Replaces secrets by their shape, and those this process knows wherever they stand."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        found = sorted({each for each in known if len(each) >= _SHORTEST}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, found))) if found else None
+        self._known = sorted({each for each in known if len(each) >= _SHORTEST}, key=len)[::-1]
 
     def __call__(self, text: str) -> str:
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
-        return _SHAPES.sub(HIDDEN, text)
+        for secret in self._known:
+            text = text.replace(secret, HIDDEN)
+        for mark, shape in _SHAPES:
+            if mark in text:
+                text = shape.sub(HIDDEN, text)
+        if _DOTTED.search(text):
+            text = _DISCORD.sub(HIDDEN, text)
+        return text

@@ -303,8 +303,8 @@ def echo(tx: Session, channel: str, message_id: int, reader: str) -> Echo:
             InboxItem.message == str(message_id),
         )
     ).first()
-    if item is None:
-        raise NotFound(f"There is no message {message_id} of a person in this channel.")
+    if item is None or item.person != reader:  # what came of it is for whoever said it
+        raise NotFound(f"There is no message {message_id} of yours in this channel.")
     keys = [f"{kind}:{item.id}" for kind in (CardKind.ANSWER, CardKind.ERROR, CardKind.HELP)]
     outcome = inbox.outcome_of(tx, item.id)
     waiting = tx.scalars(
