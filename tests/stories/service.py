@@ -177,7 +177,7 @@ class Running:
         assert answer.status == 201
         return Client(self.where["url"], answer.json["token"])
 
-    def wait_ready(self, timeout: float = 60) -> None:
+    def wait_ready(self, timeout: float = 180) -> None:
         def ready() -> bool:
             assert self.process.poll() is None, self.out.read_text()
             try:
