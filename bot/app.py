@@ -16,7 +16,7 @@ from adapters import prices
 from adapters.box import detect, open_box, unseen_toolchains
 from adapters.claude.gateway import Credential, CredentialKind, Gateway
 from adapters.claude.judge import BashJudge
-from adapters.claude.runner import ClaudeRunner
+from adapters.claude.late import LateRunner
 from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
@@ -198,14 +198,17 @@ def _wire(
 
     prover = Prover(parts, freeze=freeze, end_run=end_run)
     tools: dict[str, Tool] = Toolbox(parts, prover, judge=refusal, end_run=end_run).tools()
-    runner = ClaudeRunner(
-        gateway=gateway,
-        registry=StoreRegistry(parts),
-        box=parts.box,
-        processes=processes,
-        tools=tools,
-        judge=judge,
-        home=settings.home,
+    runner = LateRunner(
+        settings.home,
+        lambda claude: claude(
+            gateway=gateway,
+            registry=StoreRegistry(parts),
+            box=parts.box,
+            processes=processes,
+            tools=tools,
+            judge=judge,
+            home=settings.home,
+        ),
     )
     worker = Worker(parts, runner, prover)
     orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))

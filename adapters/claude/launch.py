@@ -6,14 +6,13 @@ what the SDK itself sets.
 """
 
 import hashlib
+import importlib.util
 import json
 import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import claude_agent_sdk
 
 from adapters.claude.gateway import CredentialKind, Door
 from core.domain.agents import AgentKind
@@ -75,9 +74,11 @@ SETTINGS = json.dumps(
 
 def find_cli() -> Path:
     """The CLI bundled with the SDK, else `claude` on PATH. Raises MissingProgram."""
-    bundled = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
-    if bundled.is_file():
-        return bundled
+    spec = importlib.util.find_spec("claude_agent_sdk")  # not imported: that takes half a second
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "_bundled" / "claude"
+        if bundled.is_file():
+            return bundled
     found = shutil.which("claude")
     if found is None:
         raise MissingProgram(
