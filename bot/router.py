@@ -287,8 +287,9 @@ def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError)
         return earlier
     reason = reason_of(problem)
     form = problem.form if isinstance(problem, MissingValues) else None
-    reply = replies.error(problem, reason=reason)
     pressed = inbound.content if isinstance(inbound.content, Pressed) else None
+    instead = presses.standing(tx, pressed.press) if pressed and reason == "stale" else ""
+    reply = replies.error(problem, reason=reason, instead=instead)
     project = presses.refused_project(tx, pressed.press) if pressed else None
     if pressed is not None or isinstance(problem, NotAllowed):
         what = pressed.press.encode() if pressed else "a command"

@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -97,6 +99,7 @@ class _Chat:
         self._wake = app.parts.wake
         self._router = router
         self._files = app.settings.home / FILES
+        self._filing = asyncio.Lock()
 
     async def say(
         self,
@@ -195,14 +198,32 @@ class _Chat:
         return await self._store.read(web_chat.channels)
 
     async def add_file(
-        self, channel: str, name: str, media_type: str, content: AsyncIterator[bytes], *, by: str
+        self,
+        channel: str,
+        name: str,
+        media_type: str,
+        content: AsyncIterator[bytes],
+        *,
+        by: str,
+        client_id: str | None,
     ) -> FileLine:
         file_id = secrets.token_hex(16)
-        size = await _write(self._files, file_id, content)
-        return await self._store.run(
-            web_chat.add_file, channel, name, size, media_type, by=by, file_id=file_id,
-            now=self._clock(),
-        )  # fmt: skip
+        if client_id:
+            file_id = sha256(f"{by}:{client_id}".encode()).hexdigest()[:32]
+        part, size = await _write(self._files, content)
+        try:
+            async with self._filing:  # the same one may come twice at once
+                with suppress(NotFound):
+                    return await self._store.read(web_chat.known_file, file_id)
+                await asyncio.to_thread(part.rename, self._files / file_id)
+                return await self._store.run(
+                    web_chat.add_file, channel, name, size, media_type, by=by, file_id=file_id,
+                    now=self._clock(),
+                )  # fmt: skip
+        except OSError as error:
+            raise StorageFailed(f"The file cannot be kept: {error.strerror}.") from error
+        finally:
+            await asyncio.to_thread(part.unlink, missing_ok=True)
 
     async def picture(self, sort: str, number: int) -> str:
         drawn = await self._store.read(pictures.draw, sort, number)
@@ -215,9 +236,9 @@ class _Chat:
         return StoredFile(line, self._files / line.id)
 
 
-async def _write(folder: Path, file_id: str, content: AsyncIterator[bytes]) -> int:
-    """Write a file whole under its id; bytes written. Nobody but us may read it."""
-    part = folder / f"{file_id}.part"
+async def _write(folder: Path, content: AsyncIterator[bytes]) -> tuple[Path, int]:
+    """Write a file whole under a name of its own; its bytes. Nobody but us may read it."""
+    part = folder / f"{secrets.token_hex(16)}.part"
     size = 0
     try:
         await asyncio.to_thread(folder.mkdir, 0o700, exist_ok=True)
@@ -225,11 +246,10 @@ async def _write(folder: Path, file_id: str, content: AsyncIterator[bytes]) -> i
         with part.open("wb") as file:  # opening is quick, writing is not
             async for piece in content:
                 size += await asyncio.to_thread(file.write, piece)
-        await asyncio.to_thread(part.rename, folder / file_id)
     except OSError as error:
         await asyncio.to_thread(part.unlink, missing_ok=True)
         raise StorageFailed(f"The file cannot be kept: {error.strerror}.") from error
-    return size
+    return part, size
 
 
 class _Health:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Header, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Cookie, Form, Header, Path, Query, Request, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response
 from sse_starlette import EventSourceResponse
 
@@ -188,9 +188,16 @@ async def stream(
 
 @routes.post("/chat/{channel}/files", status_code=201)
 async def add_file(
-    channel: ChannelName, file: UploadFile, service: Inside, person: Viewer
+    channel: ChannelName,
+    file: UploadFile,
+    service: Inside,
+    person: Viewer,
+    client_id: Annotated[str | None, Form(max_length=100)] = None,
 ) -> FileData:
-    """Keep a file; its bytes are looked at by nobody here, and its type is not believed."""
+    """Keep a file; its bytes are looked at by nobody here, and its type is not believed.
+
+    The same `client_id` again, a field beside the file, is the file that came first.
+    """
     if (file.size or 0) > FILE_LIMIT:
         raise TooLarge(FILE_LIMIT)
     line = await service.chat.add_file(
@@ -199,6 +206,7 @@ async def add_file(
         (file.content_type or "application/octet-stream")[:128],
         _pieces(file),
         by=person,
+        client_id=client_id,
     )
     return {"id": line.id, "name": line.name, "size": line.size}
 

@@ -152,7 +152,7 @@ def _decided(tx: Session, project_id: int, shown: Approval | None) -> str:
         return "Nothing waits for a decision."
     who = last.decided_by or "the service"
     return (
-        f"This {last.kind!s} was {last.status!s} by {who} at {last.decided_at:%H:%M} UTC;"
+        f"This {last.kind!s} was {last.status!s} by {who} at {last.decided_at:%H:%M UTC on %Y-%m-%d};"
         " nothing was changed."
     )
 
@@ -166,5 +166,5 @@ def last_said(tx: Session, events: tuple[Event, ...], **about: int) -> JournalEn
 
 
 def by_whom(entry: JournalEntry | None) -> str:
-    """` by NAME at 10:48 UTC`, for what was decided already."""
-    return f" by {entry.actor} at {entry.at:%H:%M} UTC" if entry is not None else ""
+    """` by NAME at 10:48 UTC on 2027-03-10`, for what was decided already."""
+    return f" by {entry.actor} at {entry.at:%H:%M UTC on %Y-%m-%d}" if entry is not None else ""

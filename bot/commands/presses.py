@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.cards import forms
@@ -15,12 +16,13 @@ from bot.commands.messages import TEXT_LIMIT
 from bot.commands.spec import Call, MissingValues, Operation, Reply
 from bot.wording import is_blank
 from core.domain.cards import CardKind, Form, Label, Press, Subject
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound, StalePress
 from core.operations import interviews, outbox, questions
 from core.operations.projects import ProjectRef
 from core.ports.chat import Pressed
-from core.store.tables import Approval, Project, Question, Task
+from core.store.tables import Approval, Phase, Project, Question, Task
 
 Does = Callable[[Session, Call], Reply]
 Looks = Callable[[Call], Awaitable[Reply | Operation]]
@@ -140,7 +142,7 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
         return _change(tx, call, question, values)
     if question.answer is not None:
         raise StalePress(
-            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M} UTC;"
+            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M UTC on %Y-%m-%d};"
             " nothing was changed."
         )
     text = (
@@ -256,6 +258,36 @@ def refused_project(tx: Session, press: Press) -> ProjectRef | None:
         return project_of(tx, press)
     except NotFound:
         return None
+
+
+def standing(tx: Session, press: Press) -> str:
+    """What there is to decide now instead of what an old card showed, and where."""
+    found = refused_project(tx, press)
+    if found is None:
+        return ""
+    project = tx.get_one(Project, found.id)
+    where = "its card stands in the project's thread."
+    approval = tx.scalars(
+        select(Approval)
+        .where(Approval.project_id == project.id, Approval.status == ApprovalStatus.OPEN)
+        .order_by(Approval.id.desc())
+        .limit(1)
+    ).first()
+    if approval is not None and approval.kind is ApprovalKind.PLAN:
+        return f"Plan {approval.version} of {project.name} waits for a decision now: {where}"
+    if approval is not None:
+        phase = tx.get_one(Phase, approval.subject_id)
+        return f"Phase {phase.position} {phase.name} waits for a decision now: {where}"
+    question = tx.scalars(
+        select(Question)
+        .where(Question.project_id == project.id, Question.answer.is_(None))
+        .order_by(Question.id.desc())
+        .limit(1)
+    ).first()
+    if question is not None:
+        return f"A question of {project.name} waits for an answer now: {where}"
+    status = project.status.value.replace("_", " ")
+    return f"{project.name} is {status}; its progress card says where it stands."
 
 
 def refresh(tx: Session, press: Press, *, now: datetime) -> None:

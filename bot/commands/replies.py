@@ -60,17 +60,17 @@ def shorten(body: str, limit: int = BODY_LIMIT) -> str:
     return "\n".join([*kept, f"… {len(lines) - len(kept):,} more lines"])
 
 
-def error(problem: AutocoderError, *, reason: str = "") -> Reply:
-    """What happened, what to do; for this person only."""
+def error(problem: AutocoderError, *, reason: str = "", instead: str = "") -> Reply:
+    """What happened, what to do, what stands there now; for this person only."""
     message, hint = str(problem), problem.hint
     first, _, rest = message.partition("\n")
     return Reply(
         title=_plain(first),
-        body="\n".join(part for part in (own_words(rest), own_words(hint)) if part),
+        body="\n".join(part for part in map(own_words, (rest, hint, instead)) if part),
         tone=Tone.WARNING,
         kind=CardKind.ERROR,
         private=True,
-        said=" ".join(part for part in (_plain(message), hint) if part),
+        said=" ".join(part for part in (_plain(message), hint, instead) if part),
         ok=False,
         reason=reason,
     )

@@ -168,7 +168,7 @@ def undecided(tx: Session, approval_id: int) -> Approval:
     if approval is None:
         raise StalePress("There is no such decision.")
     if approval.status is not ApprovalStatus.OPEN:
-        when = f" at {approval.decided_at:%H:%M} UTC" if approval.decided_at else ""
+        when = f" at {approval.decided_at:%H:%M UTC on %Y-%m-%d}" if approval.decided_at else ""
         who = f" by {approval.decided_by}" if approval.decided_by else ""
         raise StalePress(
             f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."

@@ -92,7 +92,7 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
     question = tx.get_one(Question, question_id)
     if question.answer is not None:
         raise StalePress(
-            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M} UTC;"
+            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M UTC on %Y-%m-%d};"
             " nothing was changed."
         )
     question.answer = text

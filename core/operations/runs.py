@@ -237,10 +237,12 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     run = tx.get_one(Run, run_id)
     if run.status is RunStatus.ENDED:
         return
-    if run.kind is AgentKind.INTERVIEWER and park(tx, run_id, now=now):
-        run.outcome = ended.outcome
-        return  # it had asked: how it ended does not matter any more
     held = tasks.held_by(tx, run_id)
+    cut_off = held and ended.how in (EndedHow.SERVICE, EndedHow.ACCIDENT)
+    asker = run.kind is AgentKind.INTERVIEWER or (run.kind is AgentKind.CODER and cut_off)
+    if asker and park(tx, run_id, now=now):
+        run.outcome = ended.outcome
+        return  # it had asked, and need not ask again: how it ended does not matter any more
     move(run, RunStatus.ENDED, by=Cause.SERVICE)
     run.outcome = ended.outcome
     run.failure = ended.failure

@@ -154,7 +154,14 @@ class Chat(Protocol):
     async def channels(self) -> Sequence[ChannelLine]: ...
 
     async def add_file(
-        self, channel: str, name: str, media_type: str, content: AsyncIterator[bytes], *, by: str
+        self,
+        channel: str,
+        name: str,
+        media_type: str,
+        content: AsyncIterator[bytes],
+        *,
+        by: str,
+        client_id: str | None,
     ) -> FileLine: ...
 
     async def file(self, file_id: str) -> StoredFile: ...

@@ -1,9 +1,10 @@
-"""The planner and the coder: what they say next, from the request and the scenario alone."""
+"""The interviewer, the planner and the coder: what they say next, from the request and the scenario alone."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from tests.scripted import interviewer
 from tests.scripted.conversation import Exchange, Talk, Turn
 from tests.scripted.scenario import ANSWER, OWN, Call, Case, Scenario, Step
 
@@ -13,6 +14,8 @@ _MOST_READS = 3
 
 def answer(talk: Talk, scenario: Scenario) -> Step:
     match talk.kind:
+        case "interviewer":
+            return interviewer.answer(talk, scenario.interview, _following)
         case "planner":
             return _planner(talk, scenario)
         case "coder":

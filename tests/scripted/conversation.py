@@ -36,6 +36,14 @@ Turn = tuple[Exchange, ...]  # what one answer of the model asked for
 
 
 @dataclass(frozen=True)
+class Part:
+    """Words of the service or of a person, and the model's answers to them."""
+
+    prompt: str
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
 class Talk:
     """One request."""
 
@@ -44,6 +52,7 @@ class Talk:
     tools: tuple[str, ...]  # full names
     prompt: str  # the newest words of the service or of a person
     turns: tuple[Turn, ...]  # answers of the model since
+    earlier: tuple[Part, ...] = ()  # what came before that, oldest first
 
     def full_name(self, tool: str) -> str:
         """The name under which a tool is offered; the short one if it is not offered."""
@@ -52,6 +61,7 @@ class Talk:
 
 def read(body: dict[str, Any]) -> Talk:
     prompt, turns, calls = "", list[list[dict[str, Any]]](), list[dict[str, Any]]()
+    parts: list[tuple[str, list[list[dict[str, Any]]]]] = []
     results: dict[str, tuple[str, bool]] = {}
     for message in body["messages"]:
         blocks = _blocks(message["content"])
@@ -69,14 +79,22 @@ def read(body: dict[str, Any]) -> Talk:
                 results[block["tool_use_id"]] = text, block.get("is_error") is True
         said = _text(blocks)
         if said:
+            parts.append((prompt, turns))
             prompt, turns = said, []
     return Talk(
         model=body["model"],
         kind=_kind(body.get("system") or ""),
         tools=tuple(tool["name"] for tool in body.get("tools") or ()),
         prompt=prompt,
-        turns=tuple(tuple(_exchanges(turn, results)) for turn in turns),
+        turns=_turns(turns, results),
+        earlier=tuple(Part(words, _turns(done, results)) for words, done in parts if words),
     )
+
+
+def _turns(
+    turns: Iterable[Iterable[dict[str, Any]]], results: dict[str, tuple[str, bool]]
+) -> tuple[Turn, ...]:
+    return tuple(tuple(_exchanges(turn, results)) for turn in turns)
 
 
 def _exchanges(

@@ -49,7 +49,17 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """A question of the interviewer; its answer becomes a line of the spec."""
+
+    question: str
+    options: tuple[str, ...] = ()
+    multiple: bool = False
+
+
+@dataclass(frozen=True)
 class Scenario:
+    interview: tuple[Ask, ...] = ()
     planner: tuple[tuple[str, tuple[Step, ...]], ...] = ()  # by part of the prompt, first wins
     tasks: dict[str, tuple[Case, ...]] = field(default_factory=dict)  # by name, first that holds
     otherwise: tuple[Step, ...] = ()  # for tasks without a case
@@ -72,6 +82,10 @@ class Scenario:
 def load(path: Path) -> Scenario:
     data = json.loads(path.read_text())
     return Scenario(
+        interview=tuple(
+            Ask(ask["question"], tuple(ask["options"]), ask["multiple"])
+            for ask in data["interview"]
+        ),
         planner=tuple((part, _steps(steps)) for part, steps in data["planner"]),
         tasks={
             name: tuple(Case(**{**case, "steps": _steps(case["steps"])}) for case in cases)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +46,9 @@ class Client:
         raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 20,
+        on_sent: Callable[[], None] | None = None,
     ) -> Answer:
+        """`on_sent` is called between the request's last byte and the answer's first."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         content = raw
         if body is not None:
@@ -55,6 +57,8 @@ class Client:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
         try:
             connection.request(method, path, content, {**sent, **(headers or {})})
+            if on_sent is not None:
+                on_sent()
             response = connection.getresponse()
             found = {key.lower(): value for key, value in response.getheaders()}
             return Answer(response.status, found, response.read())
@@ -75,12 +79,14 @@ class Client:
         assert isinstance(items, list)
         return items
 
-    def upload(self, name: str, content: bytes, kind: str = "text/plain") -> Answer:
+    def upload(
+        self, name: str, content: bytes, kind: str = "text/plain", *, client_id: str = ""
+    ) -> Answer:
         edge = "0b1c2d3e4f"
-        raw = (
-            f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-            f"Content-Type: {kind}\r\n\r\n"
-        ).encode() + content
+        form = f"--{edge}\r\nContent-Disposition: form-data; "
+        once = f'{form}name="client_id"\r\n\r\n{client_id}\r\n' if client_id else ""
+        head = f'{form}name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        raw = f"{once}{head}".encode() + content
         return self.post(
             "/api/chat/main/files",
             raw=raw + f"\r\n--{edge}--\r\n".encode(),
@@ -181,8 +187,9 @@ class Running:
         def ready() -> bool:
             assert self.process.poll() is None, self.out.read_text()
             try:
-                return self.stranger.get("/readyz").status == 200
-            except (OSError, ValueError):
+                mine = self.where["pid"] == self.pid  # not what a killed one left
+                return mine and self.stranger.get("/readyz").status == 200
+            except (OSError, ValueError, http.client.HTTPException):
                 return False
 
         wait_until(ready, timeout)

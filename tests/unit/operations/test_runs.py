@@ -150,6 +150,21 @@ def take_up(site: Site, run: RunRef) -> RunRef | None:
     )
 
 
+@pytest.mark.parametrize("how", [EndedHow.SERVICE, EndedHow.ACCIDENT])
+def test_a_run_that_died_while_it_asked_need_not_ask_again(site: Site, how: EndedHow) -> None:
+    site.build({"a": (task("1"),)})
+    run = start(site)
+    question = ask(site, run)
+    site.end(run, RunEnd(RunOutcome.INTERRUPTED, how, "killed"))
+    assert row(site, run).status is RunStatus.WAITING
+    assert next_orders(site.look()) == ()
+    answer(site, question)
+    again = take_up(site, run)
+    assert again is not None
+    assert again.answers == (("red or blue?", "red"),)
+    assert site.task(1).attempts == 0
+
+
 def test_a_run_with_two_questions_waits_for_both_answers(site: Site) -> None:
     site.build({"a": (task("1"),)})
     run = start(site)
