@@ -46,7 +46,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("journey", [short, whole])
 def test_undisturbed(begin: Begin, journey: Callable[[], Journey]) -> None:
     """What the others are compared with."""
@@ -89,7 +89,7 @@ def test_killed_on_a_short_way(begin: Begin, moment: Moment) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_on_the_whole_way(begin: Begin, seed: int) -> None:
     story = begin(whole())
@@ -99,7 +99,7 @@ def test_killed_on_the_whole_way(begin: Begin, seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", [0.1, 0.35, 0.6, 0.85])
 def test_killed_cli(begin: Begin, part: float) -> None:
     """The service goes on by itself, and no attempt is counted."""
@@ -110,7 +110,7 @@ def test_killed_cli(begin: Begin, part: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_practice_model(tmp_path: Path, seed: int) -> None:
     """It is started again; a newcomer sees nothing of it."""
