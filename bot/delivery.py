@@ -32,8 +32,8 @@ REST = timedelta(milliseconds=25)  # between two looks: a burst of commits is on
 LONGEST = timedelta(seconds=30)  # of a sleep with an end: wall clocks jump, hosts sleep
 ANSWER_WITHIN = timedelta(seconds=20)  # a platform that says nothing for so long has failed
 BACKOFF = timedelta(seconds=1)  # doubled with each failure
-BACKOFF_MAX = timedelta(minutes=5)
 GIVE_UP = timedelta(days=1)
+GIVE_UP_TRIES = 10  # at least: a clock may have jumped a day ahead
 
 Clock = Callable[[], datetime]
 
@@ -193,8 +193,12 @@ class Delivery:
 
     async def _failed(self, due: Due, words: str) -> None:
         now = self._clock()
-        wait = min(BACKOFF * 2 ** min(due.attempts, 20), BACKOFF_MAX)
-        late = due.wanted != due.built and now - due.wanted_at > GIVE_UP
+        wait = min(BACKOFF * 2 ** min(due.attempts, 20), outbox.BACKOFF_MAX)
+        late = (
+            due.wanted != due.built
+            and now - due.wanted_at > GIVE_UP
+            and due.attempts >= GIVE_UP_TRIES
+        )
         await self._store.run(
             outbox.failed, due.id, words, retry_at=None if late else now + wait, now=now
         )

@@ -25,6 +25,8 @@ from core.ports.host import BoxLevel, BoxProfile, Execution
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMED_OUT = 124
 _NOT_RUN = 126
+_LOOK_S = 5  # between two looks at the clock
+_NAP_S = 2  # later than that: the host slept, or this process was stopped
 _BOX_MARKER = "AUTOCODER_BOX"
 
 # Runs outside. The environment is cleaned before the sandbox program starts, because that
@@ -187,14 +189,13 @@ class Sandbox:
                 raise
             pipe.started()
             try:
-                async with asyncio.timeout(timeout.total_seconds()):
-                    code = await process.wait()
-            except TimeoutError:
-                return None
+                code = await _wait(process, timeout.total_seconds())
             finally:
                 if process.returncode is None:
                     end_box(process.pid)
                     await process.wait()
+        if code is None:
+            return None
         return code if code >= 0 else 128 - code
 
     def _environment(self, profile: BoxProfile) -> Mapping[str, str]:
@@ -217,6 +218,24 @@ class Sandbox:
         return script.replace(
             "PASSED", " ".join(f'${{{name}+"{name}=${name}"}}' for name in passed)
         )
+
+
+async def _wait(process: asyncio.subprocess.Process, seconds: float) -> int | None:
+    """The exit status, or None when the time is used up.
+
+    Time that this process did not see pass is not used: the host slept, or we were stopped.
+    """
+    loop = asyncio.get_running_loop()
+    left = seconds
+    while left > 0:
+        part, begun = min(left, _LOOK_S), loop.time()
+        try:
+            async with asyncio.timeout(part):
+                return await process.wait()
+        except TimeoutError:
+            took = loop.time() - begun
+            left -= took if took < part + _NAP_S else 0
+    return None
 
 
 def open_box(

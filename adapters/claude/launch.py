@@ -8,9 +8,10 @@ what the SDK itself sets.
 import hashlib
 import importlib.util
 import json
+import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ SDK_VARIABLES = (
     "CLAUDE_CODE_ENABLE_SDK_FILE_CHECKPOINTING",
 )
 
+_NO_WORD = re.compile(r"[^a-zA-Z0-9]")
+_LONGEST_NAME = 200  # of a folder of transcripts, without its hash
 _HOUR_MS = "3600000"
 _DAY_MS = "86400000"
 _PORT_IN_BOX = 8711  # the box's own loopback, so any number will do
@@ -109,13 +112,30 @@ class AgentFolders:
         for folder in (self.config, self.home):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def holds(self, session_id: str) -> bool:
-        """Whether the transcript of a session lives here."""
-        return any((self.config / "projects").glob(f"*/{session_id}.jsonl"))
+    def holds(self, session_id: str, work: Path) -> bool:
+        """Whether the CLI, begun in `work`, finds the transcript of a session here.
+
+        It looks in a folder named after `work`; the home may have moved since it wrote there.
+        """
+        name = _NO_WORD.sub("-", str(work))
+        if len(name) > _LONGEST_NAME:  # then a hash of the CLI's own belongs to it
+            return any(self._transcripts(session_id, f"{name[:_LONGEST_NAME]}-*"))
+        wanted = self.config / "projects" / name
+        if not any(self._transcripts(session_id, name)):
+            for found in self._transcripts(session_id, "*"):
+                wanted.mkdir(mode=0o700, exist_ok=True)
+                found.rename(wanted / found.name)
+                return True
+        return (wanted / f"{session_id}.jsonl").exists()
+
+    def _transcripts(self, session_id: str, folder: str) -> Iterator[Path]:
+        return (self.config / "projects").glob(f"{folder}/{session_id}.jsonl")
 
 
 def agent_folders(home: Path, kind: AgentKind, work: Path) -> AgentFolders:
-    digest = hashlib.sha256(str(work).encode()).hexdigest()[:16]
+    """Named after where `work` lies in the home, so that a home may move."""
+    place = work.relative_to(home) if work.is_relative_to(home) else work
+    digest = hashlib.sha256(str(place).encode()).hexdigest()[:16]
     return AgentFolders(home / "agents" / f"{kind}-{digest}")
 
 

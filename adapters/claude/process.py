@@ -29,6 +29,7 @@ from core.ports.host import Processes, RunningProcess
 
 _CONNECT_SECONDS = 60
 _GRACE_SECONDS = 2
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -221,10 +222,12 @@ class AgentProcess:
         if self.pid is not None:
             return
         try:
-            self.pid = int(pid_file(self._script).read_text())
-            self.created_at = psutil.Process(self.pid).create_time()
-        except (OSError, ValueError, psutil.NoSuchProcess):
-            self.pid = None
+            pid = int(pid_file(self._script).read_text())
+        except (OSError, ValueError):
+            return
+        created_at = _started(pid)
+        if created_at is not None:
+            self.pid, self.created_at = pid, created_at
 
     def _below(self) -> tuple[RunningProcess, ...]:
         below = self._processes.below(self.pid) if self.pid is not None else ()
@@ -247,11 +250,22 @@ def _marked(process_id: str) -> Iterator[RunningProcess]:
 
 
 def _is_same(pid: int, created_at: float) -> bool:
+    found = _started(pid)
+    return found is not None and found == created_at
+
+
+def _started(pid: int) -> float | None:
+    """When a process that has not ended began, in seconds since the host did.
+
+    Not by psutil: its moments of the day change when the host's clock is set.
+    """
     try:
-        process = psutil.Process(pid)
-        return process.create_time() == created_at and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    # The name stands in parentheses and may hold parentheses and spaces itself.
+    fields = text.rpartition(b")")[2].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[19]) / _TICKS
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -38,6 +38,8 @@ from core.ports.host import Box, BoxLevel, Processes
 
 _LARGEST_MESSAGE = 32 * 1024**2  # the SDK's own 1 MB ends the run at a long Write
 _HOOK_SECONDS = 60
+_LOOK_S = 5  # between two looks at the clock
+_NAP_S = 2  # later than that: the host slept, or this process was stopped
 _NEVER = ["Agent", "Task"]  # subagents go to the background and outlive the result
 _CLEAR = "/clear"
 _NOT_OURS = f"^(?!{PREFIX})"  # tools of ours decide for themselves, and asking costs milliseconds
@@ -113,7 +115,7 @@ class ClaudeRunner:
         self._all: dict[str, AgentProcess] = {}
 
     def resumable(self, kind: AgentKind, work: Path, session_id: str) -> bool:
-        return agent_folders(self._home, kind, work).holds(session_id)
+        return agent_folders(self._home, kind, work).holds(session_id, work)
 
     async def run(self, request: RunRequest) -> AsyncGenerator[RunSignal, None]:
         live = _Live(request)
@@ -190,10 +192,16 @@ class ClaudeRunner:
         output = process.ask(request.prompt)
         while True:
             silent = process.last_activity + request.silence.total_seconds()
+            look = loop.time() + _LOOK_S
             try:
-                async with asyncio.timeout_at(min(deadline, silent)):
+                async with asyncio.timeout_at(min(deadline, silent, look)):
                     message = await output.get()
             except TimeoutError:
+                slept = loop.time() - look
+                if slept > _NAP_S:  # we stood still, and so may the agent: nobody used up time
+                    deadline += slept
+                    process.touch()
+                    continue
                 if loop.time() < deadline:
                     if loop.time() < process.last_activity + request.silence.total_seconds():
                         continue  # bytes of an answer that is not whole yet
@@ -295,7 +303,7 @@ class ClaudeRunner:
                 process.calls -= 1
 
         own = [self._tools[name] for name in request.own_tools]
-        resume = request.resume and folders.holds(request.session_id)
+        resume = request.resume and folders.holds(request.session_id, request.work)
         return ClaudeAgentOptions(
             cli_path=script,
             cwd=request.work,

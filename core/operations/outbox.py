@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from core.domain.cards import Card, CardKind
@@ -16,6 +16,7 @@ from core.ports.chat import Place
 from core.store.chat_tables import OutboxItem, ProjectPlace
 from core.store.tables import Project
 
+BACKOFF_MAX = timedelta(minutes=5)  # longest wait after a card could not be shown
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)
 
 
@@ -134,7 +135,7 @@ def due(tx: Session, platform: str, *, now: datetime, limit: int = 50) -> tuple[
         .where(
             OutboxItem.platform == platform,
             OutboxItem.failed_at.is_(None),
-            or_(OutboxItem.not_before.is_(None), OutboxItem.not_before <= now),
+            _free(now),
             or_(root.id.is_(None), root.message.is_not(None)),
             or_(
                 OutboxItem.thread_key.is_(None),
@@ -163,10 +164,20 @@ def standing(
             OutboxItem.kind == kind,
             OutboxItem.message.is_not(None),
             OutboxItem.failed_at.is_(None),
-            or_(OutboxItem.not_before.is_(None), OutboxItem.not_before <= now),
+            _free(now),
         )
     )
     return tuple(_due(row, None) for row in rows)
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    """It waits for nothing, or for a moment of a clock that was set back since."""
+    return or_(
+        OutboxItem.not_before.is_(None),
+        OutboxItem.not_before <= now,
+        OutboxItem.delivered_at > now,
+        and_(OutboxItem.attempts > 0, OutboxItem.not_before > now + BACKOFF_MAX),
+    )
 
 
 def _due(row: OutboxItem, root_message: str | None) -> Due:

@@ -1,7 +1,9 @@
 """The snapshot a decision is made from: one project's open work (DESIGN.md §5)."""
 
 from collections import Counter
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session, aliased
@@ -27,7 +29,6 @@ from core.domain.orders import (
 from core.operations import interviews, spending
 from core.store.chat_tables import Interview
 from core.store.tables import (
-    AccountWindow,
     Feature,
     FeatureDependency,
     Phase,
@@ -39,6 +40,7 @@ from core.store.tables import (
 
 # Named, not "all but the last": so an index finds them beside any number that is done.
 OPEN_TASK = (TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.STUCK)
+_Steady = Callable[[datetime | None], datetime | None]
 OPEN_FEATURE = tuple(status for status in FeatureStatus if status is not FeatureStatus.COMPLETED)
 
 
@@ -54,7 +56,7 @@ def load(
 ) -> Snapshot:
     """Read what `next_orders` needs of a project; costs what is open, not what is done."""
     project = tx.get_one(Project, project_id)
-    window = tx.get(AccountWindow, upstream)
+    steady = partial(_steady, now=now, longest=limits.backoff_max)
     phase = tx.scalars(
         select(Phase)
         .where(Phase.project_id == project_id, Phase.status != PhaseStatus.COMPLETED)
@@ -76,9 +78,9 @@ def load(
         if phase
         else None,
         features=_features(tx, phase.id) if phase and building else (),
-        tasks=_tasks(tx, phase.id) if phase and building else (),
+        tasks=_tasks(tx, phase.id, steady) if phase and building else (),
         runs=_runs(tx, project_id, life),
-        interviews=_interviews(tx, project_id),
+        interviews=_interviews(tx, project_id, steady),
         agents_elsewhere=tx.scalar(
             select(func.count()).where(
                 Run.project_id != project_id,
@@ -88,11 +90,16 @@ def load(
             )
         )
         or 0,
-        window_until=window.until if window else None,
+        window_until=spending.window_until(tx, upstream, now),
         budget_left=spending.budget_left(tx, project, caps, now=now),
         planner_failures=project.planner_failures,
-        planner_not_before=project.planner_not_before,
+        planner_not_before=steady(project.planner_not_before),
     )
+
+
+def _steady(moment: datetime | None, *, now: datetime, longest: timedelta) -> datetime | None:
+    """A moment to wait for; none where it lies further ahead than any wait: a clock was set back."""
+    return None if moment is None or moment > now + longest else moment
 
 
 def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
@@ -141,7 +148,7 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
     )
 
 
-def _tasks(tx: Session, phase_id: int) -> tuple[TaskView, ...]:
+def _tasks(tx: Session, phase_id: int, steady: _Steady) -> tuple[TaskView, ...]:
     rows = tx.execute(
         select(
             Task.id,
@@ -179,7 +186,7 @@ def _tasks(tx: Session, phase_id: int) -> tuple[TaskView, ...]:
             restarts=row.restarts,
             deferred=row.deferred,
             model=row.model,
-            not_before=row.not_before,
+            not_before=steady(row.not_before),
         )
         for row in rows
     )
@@ -208,7 +215,7 @@ def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
     )
 
 
-def _interviews(tx: Session, project_id: int) -> tuple[InterviewView, ...]:
+def _interviews(tx: Session, project_id: int, steady: _Steady) -> tuple[InterviewView, ...]:
     rows = tx.scalars(
         select(Interview)
         .where(Interview.project_id == project_id, Interview.status.not_in(interviews.OVER))
@@ -220,7 +227,7 @@ def _interviews(tx: Session, project_id: int) -> tuple[InterviewView, ...]:
             kind=row.kind,
             status=row.status,
             last_run_id=interviews.last_run(tx, row.id),
-            not_before=row.not_before,
+            not_before=steady(row.not_before),
         )
         for row in rows
     )

@@ -45,12 +45,12 @@ def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime
     run = tx.get(Run, row.run_id) if row and row.run_id else None
     if run is None or run.status not in (RunStatus.STARTING, RunStatus.WORKING):
         return Refusal(RefusalReason.NO_RUN, "This agent's run has ended; end your turn.")
-    window = tx.get(AccountWindow, upstream)
-    if window and window.until and window.until > now:
+    until = window_until(tx, upstream, now)
+    if until is not None and until > now:
         return Refusal(
             RefusalReason.WINDOW,
-            f"The account's limit is reached until {window.until:%H:%M} UTC.",
-            window.until,
+            f"The account's limit is reached until {until:%H:%M} UTC.",
+            until,
         )
     project = tx.get_one(Project, run.project_id)
     spent = total(tx, project.id, Dimension.PROJECT, str(project.id))
@@ -262,8 +262,9 @@ def limited(
     if window is None:
         window = AccountWindow(upstream=upstream, strikes=0, changed_at=now)
         tx.add(window)
-    if window.until and window.until > now:  # several agents hit the same limit
-        return window.until
+    known = window_until(tx, upstream, now)
+    if known is not None and known > now:  # several agents hit the same limit
+        return known
     window.until = failure.window_end(
         report.headers, report.message, strikes=window.strikes, now=now
     )
@@ -289,6 +290,12 @@ def unlimited(tx: Session, upstream: str, *, now: datetime) -> None:
     if window is not None and window.strikes:
         window.strikes = 0
         window.changed_at = now
+
+
+def window_until(tx: Session, upstream: str, now: datetime) -> datetime | None:
+    """When the account's limit ends, or ended; a clock that was set back since says nothing of it."""
+    window = tx.get(AccountWindow, upstream)
+    return window.until if window is not None and window.changed_at <= now else None
 
 
 def strikes(tx: Session, upstream: str) -> int:

@@ -677,3 +677,36 @@ def test_an_ordinary_user_has_the_same_box(tmp_path: Path) -> None:
         assert gone(mark)
     finally:
         shutil.rmtree(work)
+
+
+STOPPED = """
+import asyncio, sys
+from datetime import timedelta
+from pathlib import Path
+from adapters.box import detect, open_box
+from core.ports.host import BoxProfile
+
+async def main():
+    box = open_box(required=False)
+    profile = BoxProfile(work=Path(sys.argv[1]), process_id="test-stopped")
+    print("begins", flush=True)
+    done = await box.run(profile, "sleep 1.5; echo done", timeout=timedelta(seconds=3))
+    print(done.exit_code, done.output, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_time_that_nobody_saw_pass_is_not_used_up(tmp_path: Path) -> None:
+    """A night's sleep of the host, or a stopped service, fails no check."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begins\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.readline().split() == ["0", "done"]
