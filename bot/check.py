@@ -6,14 +6,10 @@ import os
 import platform
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol, assert_never
 from urllib.parse import urlsplit
@@ -23,7 +19,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bot import check_home
+from bot.finding import Finding as Finding
+from bot.finding import Level as Level
 from bot.settings import (
+    CHAT_PLATFORMS,
     CREDENTIAL_VARIABLES,
     GIB,
     PREFIX,
@@ -37,26 +37,8 @@ from core.errors import BadSetting
 from core.ports.host import BoxLevel
 
 GIT_WANTED: Final = (2, 39)
-DISK_NEEDED: Final = GIB // 4  # bytes: a few worktrees and the database
-DISK_WANTED: Final = 2 * GIB
 _PROGRAM_SECONDS: Final = 20
 _MARKER_VARIABLE: Final = "AUTOCODER_PROCESS"  # set by us for what we start
-
-
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "warning"  # autocoder runs, something is weaker or will surprise
-    ERROR = "error"  # autocoder does not run as it is set up
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at."""
-
-    name: str
-    level: Level
-    what: str
-    mend: str = ""  # what to do; empty where nothing is to be done
 
 
 class SandboxFact(Protocol):
@@ -94,7 +76,7 @@ def check(environ: Mapping[str, str], home: Path | None, probes: Probes) -> list
     findings.append(_sandbox(settings, probes.sandbox()))
     findings += _toolchains(settings, environ, probes)
     findings.append(_model(settings, environ))
-    findings += [_home(settings.home), _database(settings.database), _agents(settings)]
+    findings += [*check_home.look(settings), _agents(settings), *_chat(settings)]
     findings += _variables(environ)
     return findings
 
@@ -294,44 +276,6 @@ def _near_credential(environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _home(home: Path) -> Finding:
-    present = home
-    while not present.exists() and present != present.parent:
-        present = present.parent
-    mend = "Set AUTOCODER_HOME to a folder that may be written."
-    if not present.is_dir():
-        return Finding("home", Level.ERROR, f"{present} is not a folder.", mend)
-    try:
-        with tempfile.NamedTemporaryFile(dir=present) as file:
-            file.write(b"autocoder check")
-            file.flush()
-            os.fsync(file.fileno())
-        free = shutil.disk_usage(present).free
-    except OSError as error:
-        return Finding("home", Level.ERROR, f"{home}: {error.strerror}.", mend)
-    words = f"{home}, {free / GIB:.1f} GB free"
-    if free < DISK_WANTED:
-        level = Level.ERROR if free < DISK_NEEDED else Level.WARNING
-        return Finding("home", level, f"{words}: that is little.", f"Free space on {present}.")
-    return Finding("home", Level.OK, words)
-
-
-def _database(path: Path) -> Finding:
-    if not path.exists():
-        return Finding("database", Level.OK, "none yet; made at the first build")
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        answer = str(error)
-    if answer != "ok":
-        mend = "Stop every autocoder of this home, set the file aside and put a copy in its place."
-        return Finding("database", Level.ERROR, f"{path}: {answer}", mend)
-    return Finding(
-        "database", Level.OK, f"{path.name}, {path.stat().st_size / 2**20:.1f} MB, whole"
-    )
-
-
 def _agents(settings: Settings) -> Finding:
     cores, memory = os.cpu_count() or 1, psutil.virtual_memory().total
     on_host = settings.agents.host_parallel or derived_host_parallel(cores, memory)
@@ -340,6 +284,22 @@ def _agents(settings: Settings) -> Finding:
         f"({cores} cores, {memory / GIB:.0f} GB)"
     )
     return Finding("agents", Level.OK, words)
+
+
+def _chat(settings: Settings) -> Iterator[Finding]:
+    """Which chats take part, and what is missing for those that do not."""
+    for name, wanted in CHAT_PLATFORMS.items():
+        missing = [variable for variable in wanted if variable not in settings.chat_tokens]
+        listed = " and ".join(missing)
+        if missing == list(wanted):
+            yield Finding(name, Level.OK, f"off: {listed} not set")
+        elif missing:
+            words = f"off: {listed} not set, though it needs {' and '.join(wanted)}."
+            yield Finding(name, Level.WARNING, words, f"Set {listed} too.")
+        else:
+            yield Finding(
+                name, Level.OK, "its token is set, but this version does not speak it yet"
+            )
 
 
 def _variables(environ: Mapping[str, str]) -> Iterator[Finding]:

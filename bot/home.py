@@ -134,6 +134,15 @@ def runtime_folder(home: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
+@contextmanager
+def using(home: Path) -> Iterator[None]:
+    """What the home's disk refuses within the block is said in words."""
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(home, error) from error
+
+
 def _unusable(home: Path, error: OSError) -> AutocoderError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFailed(f"The disk of {home} is full.")

@@ -357,6 +357,9 @@ async def run(settings: Settings, errand: Errand, view: View, stop: asyncio.Even
                 resumed=known,
             )
         )
+        if done := app.parts.store.upgrade:
+            words = f"The database was brought to a newer schema, from {done.before}."
+            view.complain(words, f"As it was it is kept in {done.copy}.")
         journey = Journey(app, errand, project, view, stop)
         app.orchestrator.add(project.id)
         return await _beside(app, journey)

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from bot.home import using
 from core.domain.redaction import Redaction
 
 FOLDER = "logs"
@@ -18,15 +19,21 @@ _KEPT = 5
 _QUIET = ("alembic", "asyncio", "sse_starlette", "uvicorn.access")
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the base class's name
+        """A full disk: the database says so in words, and a log has nowhere to say it."""
+
+
 @contextmanager
 def logged(home: Path, redaction: Redaction) -> Iterator[Path]:
     """Everything that is logged goes to the file; its path."""
     folder = home / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / NAME
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=_BYTES, backupCount=_KEPT, encoding="utf-8", errors="backslashreplace"
-    )
+    with using(home):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        handler = _File(
+            path, maxBytes=_BYTES, backupCount=_KEPT, encoding="utf-8", errors="backslashreplace"
+        )
     common: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -24,10 +24,11 @@ from bot.app import App, Web, open_app, open_web
 from bot.check import Finding
 from bot.commands.spec import Desk
 from bot.delivery import Delivery, Teller, Terms
+from bot.listening import QUEUE, listen
 from bot.logs import logged
 from bot.metrics import Metrics
 from bot.router import Router
-from bot.settings import ModelSource, Settings
+from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.web import CardPoster, web_service
 from bot.whereabouts import Whereabouts, announced, web_token
 from core.domain import light, shapes
@@ -35,16 +36,15 @@ from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.events import Event
 from core.domain.people import Role
 from core.domain.redaction import Redaction
-from core.errors import StateError
 from core.operations import journal, listing, members, outbox, web_chat
 from core.ports.chat import Place
 from core.ports.host import BoxLevel
+from core.store.migrations import HEAD
 from core.store.tables import JournalEntry
 
 log = logging.getLogger(__name__)
 
 _COLLECT_AFTER = 10_000  # new objects; Python's own 700 is for small programs
-_QUEUE = 512  # connections that wait to be taken
 _STOP_S = 2.0  # how long open requests may take once the service stops
 Say = Callable[[str], None]
 Check = Callable[[], Sequence[Finding]]
@@ -65,7 +65,7 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         # It was made as long as one round takes: a burst shall wait, not be turned away.
-        self._listening.listen(_QUEUE)
+        self._listening.listen(QUEUE)
         await self._leaving.wait()
 
     @contextmanager
@@ -104,7 +104,7 @@ async def serve(settings: Settings, say: Say, check: Check) -> None:
 @asynccontextmanager
 async def _room(app: App, token: str, redaction: Redaction, check: Check) -> AsyncIterator[_Room]:
     settings, parts, metrics = app.settings, app.parts, Metrics()
-    with contextlib.closing(_listen(settings.host, settings.port)) as listening:
+    with contextlib.closing(listen(settings.host, settings.port)) as listening:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
@@ -201,21 +201,6 @@ def _settle_memory() -> None:
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=_QUEUE)
-    except OSError as error:
-        raise StateError(
-            f"The web chat cannot listen on {host} port {port}: {error.strerror}.",
-            hint="Set AUTOCODER_PORT to another port, or to 0 for a free one.",
-        ) from error
-    # asyncio does it only for sockets that name their protocol, which this one does not; without
-    # it each answer waits 40 ms for the client's acknowledgement of its headers.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
-
-
 def _lines(room: _Room, code: str | None) -> Iterator[str]:
     """One line per thing that is on or off, and why; last the URL."""
     app, settings = room.app, room.app.settings
@@ -236,17 +221,19 @@ def _things(app: App) -> Iterator[tuple[str, bool, str]]:
         yield "model", True, f"Claude, by {found}"
     weaker = "" if app.box is BoxLevel.FULL else "; `autocoder check` says what is missing"
     yield "sandbox", app.box is not BoxLevel.NONE, f"{app.box}{weaker}"
-    yield "database", True, str(settings.database)
+    yield "database", True, f"{settings.database}{_upgraded(app)}"
     yield "web chat", True, f"{settings.host}, {_reach(settings.host)}"
-    for name, wanted in (
-        ("slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")),
-        ("discord", ("DISCORD_TOKEN",)),
-    ):
+    for name, wanted in CHAT_PLATFORMS.items():
         missing = [variable for variable in wanted if variable not in settings.chat_tokens]
         if missing:
             yield name, False, f"{' and '.join(missing)} not set"
         else:
             yield name, False, "its token is set, but this version does not speak it yet"
+
+
+def _upgraded(app: App) -> str:
+    done = app.parts.store.upgrade
+    return f"; brought from {done.before} to {HEAD}, as it was: {done.copy}" if done else ""
 
 
 def _reach(host: str) -> str:

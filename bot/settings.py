@@ -53,7 +53,10 @@ CREDENTIAL_VARIABLES: Final = (
 )
 
 _PERSON: Final = re.compile(r"(?:slack|discord|web):[A-Za-z0-9._-]{1,64}")
-CHAT_TOKENS: Final = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "DISCORD_TOKEN")
+CHAT_PLATFORMS: Final = {
+    "slack": ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
+    "discord": ("DISCORD_TOKEN",),
+}
 
 VARIABLES: Final[dict[str, str]] = {
     "AUTOCODER_HOME": "Data folder: database, transcripts, projects, worktrees, logs (`~/.autocoder`).",
@@ -273,7 +276,8 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
         admins=admins,
         chat_tokens={
             name: SecretStr(value)
-            for name in CHAT_TOKENS
+            for wanted in CHAT_PLATFORMS.values()
+            for name in wanted
             if (value := environ.get(name, "").strip())
         },
         model=source,

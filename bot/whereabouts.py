@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bot.home import using
 from core.errors import StateError
 
 TOKEN = "web-token"  # noqa: S105  # the file's name
@@ -27,16 +28,17 @@ class Whereabouts:
 def web_token(home: Path) -> str:
     """The home's token, made at the first start and kept; nobody but its owner may read it."""
     path = home / TOKEN
-    if known := known_token(home):
-        path.chmod(0o600)
-        return known
-    token = secrets.token_urlsafe(32)
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "w") as writing:
-        writing.write(f"{token}\n")
-    new.rename(path)
+    with using(home):
+        if known := known_token(home):
+            path.chmod(0o600)
+            return known
+        token = secrets.token_urlsafe(32)
+        new = path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "w") as writing:
+            writing.write(f"{token}\n")
+        new.rename(path)
     return token
 
 
@@ -53,8 +55,9 @@ def announced(home: Path, where: Whereabouts) -> Iterator[None]:
     """`service.json` stands in the home while the block runs."""
     path = home / SERVICE
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(asdict(where)) + "\n")
-    new.rename(path)
+    with using(home):
+        new.write_text(json.dumps(asdict(where)) + "\n")
+        new.rename(path)
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import CHAT_TOKENS, CREDENTIAL_VARIABLES, VARIABLES
+from bot.settings import CHAT_PLATFORMS, CREDENTIAL_VARIABLES, VARIABLES
 from tests.house.sources import ROOT, name, tracked
 
 FOLDER = ROOT / "docker"
@@ -96,7 +96,10 @@ def test_variables_come_by_name_and_are_known() -> None:
     given = [line.partition(":")[::2] for line in _block("environment")]
     assert {word for word, _ in given} <= set(VARIABLES)
     assert set(CREDENTIAL_VARIABLES) <= {word for word, _ in given}
-    secret = {*CREDENTIAL_VARIABLES, *CHAT_TOKENS}
+    secret = {
+        *CREDENTIAL_VARIABLES,
+        *(token for tokens in CHAT_PLATFORMS.values() for token in tokens),
+    }
     assert [word for word, value in given if word in secret and value.strip()] == []
 
 

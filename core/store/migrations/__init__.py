@@ -32,6 +32,11 @@ def revision(path: Path) -> str | None:
     return row[0] if row else None
 
 
+def knows(revision: str) -> bool:
+    """Whether a revision is one of this version's, or older."""
+    return any((_HERE / "versions").glob(f"{revision}_*.py"))
+
+
 def upgrade(path: Path) -> Upgrade | None:
     """Bring the file to HEAD; what was changed, None for a new file or one at HEAD.
 
@@ -42,7 +47,7 @@ def upgrade(path: Path) -> Upgrade | None:
     at = revision(path)
     if at == HEAD:
         return None
-    if at is not None and not any((_HERE / "versions").glob(f"{at}_*.py")):
+    if at is not None and not knows(at):
         raise StorageFailed(
             f"The database {path} was made by a newer autocoder.",
             hint="Use that one, or another home.",

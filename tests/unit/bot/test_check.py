@@ -3,10 +3,12 @@
 import io
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +16,12 @@ import pytest
 from rich.console import Console
 
 from bot import check as host_check
+from bot import check_home
 from bot.app import host_probes
 from bot.check import Finding, Level, Probes, check, is_fit, show
+from bot.home import held
 from core.ports.host import BoxLevel
+from core.store import migrations
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,9 @@ def test_a_home_that_is_a_file(tmp_path: Path) -> None:
 
 
 def test_little_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_check, "DISK_WANTED", 1 << 62)
+    monkeypatch.setattr(check_home, "DISK_WANTED", 1 << 62)
     assert _look(tmp_path)["home"].level is Level.WARNING
-    monkeypatch.setattr(host_check, "DISK_NEEDED", 1 << 62)
+    monkeypatch.setattr(check_home, "DISK_NEEDED", 1 << 62)
     assert _look(tmp_path)["home"].level is Level.ERROR
 
 
@@ -204,3 +209,46 @@ def test_the_command_tells_by_its_status(
     answer = json.loads(done.stdout)
     assert answer["fit"] is (status == 0)
     assert all(set(each) == {"name", "level", "what", "mend"} for each in answer["findings"])
+
+
+def test_a_database_of_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "autocoder.db"
+    path.parent.mkdir()
+    migrations.upgrade(path)
+    assert "whole" in _look(tmp_path)["database"].what
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+        raw.commit()
+    found = _look(tmp_path)["database"]
+    assert found.level is Level.ERROR
+    assert "newer autocoder" in found.what
+
+
+def test_a_token_that_others_may_read(tmp_path: Path) -> None:
+    token = tmp_path / "data" / "web-token"
+    token.parent.mkdir()
+    token.write_text("x" * 40)
+    token.chmod(0o644)
+    found = _look(tmp_path)["token"]
+    assert found.level is Level.WARNING
+    assert "chmod 600" in found.mend
+    token.chmod(0o600)
+    assert "token" not in _look(tmp_path)
+
+
+def test_who_works_in_the_home(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        taken = _look(tmp_path, AUTOCODER_PORT=port)["service"]
+        assert taken.level is Level.WARNING
+        assert "AUTOCODER_PORT" in taken.mend
+    assert "is free" in _look(tmp_path, AUTOCODER_PORT="0")["service"].what
+    with held(tmp_path / "data"):
+        assert str(os.getpid()) in _look(tmp_path)["service"].what
+
+
+def test_half_a_chat_is_none(tmp_path: Path) -> None:
+    assert _look(tmp_path)["slack"].level is Level.OK
+    half = _look(tmp_path, SLACK_BOT_TOKEN="xoxb")["slack"]
+    assert half.level is Level.WARNING
+    assert half.mend == "Set SLACK_APP_TOKEN too."
