@@ -191,9 +191,6 @@ class _Chat:
     async def last_change(self) -> int:
         return await self._store.read(web_chat.last_change)
 
-    async def last_message(self, channel: str, *, since: int) -> int:
-        return await self._store.read(web_chat.last_message, channel, since=since)
-
     async def channels(self) -> Sequence[ChannelLine]:
         return await self._store.read(web_chat.channels)
 

@@ -46,6 +46,12 @@ _STATUS = {
     "wrong_value": 422,
     "failed": 500,
 }
+_HINTS = {
+    "stale": "The newest card shows how it stands.",
+    "not_allowed": "An admin gives roles: `/autocoder role USER ROLE`.",
+    "unknown": "Look at the newest card.",
+    "missing_values": "Fill in the form and press again.",
+}
 
 
 def _hub(request: Request) -> Hub:
@@ -77,13 +83,19 @@ async def press(body: NewPress, service: Inside, person: Person) -> JSONResponse
 
 
 def press_answer(outcome: Outcome) -> JSONResponse:
-    """200, or what forbids it."""
+    """200, or what forbids it: a refused press is an error like every other one, and says more."""
     if outcome.ok:
         return JSONResponse({"ok": True, "text": outcome.text})
-    form = shapes.form(outcome.form) if outcome.form else None
-    refused: dict[str, Any] = {"ok": False, "reason": outcome.reason, "text": outcome.text}
+    refused: dict[str, Any] = {
+        "ok": False,
+        "reason": outcome.reason,
+        "text": outcome.text,
+        "error": outcome.reason,
+        "message": outcome.text,
+        "hint": _HINTS.get(outcome.reason, ""),
+    }
     if outcome.reason == "missing_values":
-        refused["form"] = form
+        refused["form"] = shapes.form(outcome.form) if outcome.form else None
     return JSONResponse(refused, _STATUS.get(outcome.reason, 409))
 
 

@@ -4,7 +4,7 @@ What goes out has the shapes of core/domain/shapes.py; here are the wrappers aro
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, NotRequired, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -70,7 +70,10 @@ class PressRefused(TypedDict):
     ok: bool
     reason: str
     text: str
-    form: FormData | None
+    form: NotRequired[FormData | None]  # of `missing_values`: what must be filled in first
+    error: str
+    message: str
+    hint: str
 
 
 class MessageOutcome(TypedDict):

@@ -30,7 +30,7 @@ class Change:
     """One post or edit, as it goes to every reader."""
 
     number: int
-    message_id: int
+    posted: int  # the change that posted it
     private_to: str | None
     data: bytes
 
@@ -46,6 +46,7 @@ class Feed:
 
     def __init__(self, tip: int) -> None:
         self.tip = tip  # everything up to here has been looked for
+        self.settled = tip  # nothing up to here waits to be looked for
         self.floor = tip  # everything after this is in the ring
         self.ring: deque[Change] = deque()
         self.bytes = 0
@@ -105,7 +106,7 @@ class Hub:
         feed = await self._join(channel)
         try:
             number = feed.tip if since is None else since
-            told = await self._chat.last_message(channel, since=number)
+            begun, told = number, set[int]()  # what was posted after `begun` is new, once
             # Something must leave at once, else a proxy holds the whole answer back.
             yield ServerSentEvent(comment="open")
             while not self._closing:
@@ -118,9 +119,12 @@ class Hub:
                     number = max(number, feed.tip)
                 for change in found:
                     if change.private_to is None or change.private_to == reader:
-                        kind = "message" if change.message_id > told else "edit"
+                        new = change.posted > begun and change.posted not in told
+                        told.add(change.posted)
+                        kind = "message" if new else "edit"
                         yield change.event(kind)
-                    told = max(told, change.message_id)
+                if number == feed.tip == feed.settled:
+                    begun, told = number, set()
                 if number >= feed.tip:
                     await news.wait()
         finally:
@@ -150,6 +154,7 @@ class Hub:
             feed.dirty.clear()
             while found := await self._look(channel, feed.tip):
                 feed.add(found)
+            feed.settled = feed.tip
 
     async def _look(self, channel: str, since: int) -> list[Change]:
         messages = await self._chat.changes(channel, since=since, limit=_BATCH)
@@ -157,4 +162,4 @@ class Hub:
 
     def _change(self, message: Message) -> Change:
         data = self._redact(encoded(shapes.message(message))).encode("utf-8", "replace")
-        return Change(message.changed, message.id, message.private_to, data)
+        return Change(message.changed, message.posted, message.private_to, data)

@@ -101,10 +101,14 @@ def _long_labels(question: Question) -> list[str]:
 
 
 def _inputs(question: Question) -> tuple[Input, ...]:
-    """Several choices are one multi-select in the card itself."""
-    if not (question.options and question.multiple):
+    """What stands in the card itself: one multi-select, or a select of many options."""
+    if not _chosen_in_card(question):
         return ()
-    return (forms.choice(question.id, tuple(question.options), multiple=True),)
+    return (forms.choice(question.id, tuple(question.options), multiple=question.multiple),)
+
+
+def _chosen_in_card(question: Question) -> bool:
+    return bool(question.options) and (question.multiple or len(question.options) > OPTION_BUTTONS)
 
 
 def _buttons(question: Question, *, interviews: bool) -> tuple[Button, ...]:
@@ -120,8 +124,6 @@ def _buttons(question: Question, *, interviews: bool) -> tuple[Button, ...]:
             )
             for number, option in enumerate(question.options)
         ]
-    # Where the multi-select stands in the card, `Answer` submits that.
-    several = question.multiple and question.options
     own = forms.answer(question.id, tuple(question.options), multiple=False)
     found.append(
         button(
@@ -130,7 +132,7 @@ def _buttons(question: Question, *, interviews: bool) -> tuple[Button, ...]:
             Subject.QUESTION,
             question.id,
             style=Style.DEFAULT if found else Style.PRIMARY,
-            form=None if several else own,
+            form=None if _chosen_in_card(question) else own,  # then it submits what was chosen
         )
     )
     if interviews:

@@ -28,6 +28,7 @@ class Message:
     card: Card | None
     files: tuple[FileLine, ...]
     changed: int  # its place in the stream of posts and edits
+    posted: int  # its place when it was posted
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Runs: begun, mapped to processes, parked, ended; and what becomes of their tasks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from uuid import UUID
@@ -46,6 +46,7 @@ class RunRef:
     takes_over: bool  # goes on in the worktree and session of an earlier run
     leftover: bool  # the worktree may hold what an earlier run left, unwanted now
     answers: tuple[tuple[str, str], ...]  # questions answered since, and their answers
+    answer: str | None  # the one that its session, which ended on its question, waits for
     feature_id: int | None
     feature_slug: str | None
     phase_id: int | None
@@ -118,6 +119,7 @@ def begin(
         takes_over=earlier is not None,
         leftover=order.resumes is not None and earlier is None,
         answers=_answers(tx, earlier) if earlier else (),
+        answer=None,
         feature_id=run.feature_id,
         feature_slug=feature.slug if feature else None,
         phase_id=run.phase_id,
@@ -419,7 +421,9 @@ def take_up(
         resumes=parked.id,
         interview_id=parked.interview_id,
     )
-    return begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
+    run = begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
+    alone = run is not None and run.takes_over and len(questions) == 1
+    return replace(run, answer=questions[0].answer) if run and alone else run
 
 
 def _answers(tx: Session, run: Run | None) -> tuple[tuple[str, str], ...]:

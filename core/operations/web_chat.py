@@ -52,6 +52,7 @@ def say(
         return view(message), inbox.Received(known.id, False, None)
     root = _root(tx, channel, thread)
     files = [_file(tx, channel, file_id) for file_id in file_ids]
+    change = _next_change(tx)
     row = WebMessage(
         channel=channel,
         thread=root,
@@ -59,7 +60,8 @@ def say(
         text=text,
         files=[{"id": f.id, "name": f.name, "size": f.size} for f in files],
         created_at=now,
-        changed=_next_change(tx),
+        changed=change,
+        posted=change,
     )
     tx.add(row)
     tx.flush()
@@ -100,6 +102,7 @@ def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: 
     if standing is not None:
         edit(tx, standing.id, card, now=now)
         return str(standing.id)
+    change = _next_change(tx)
     row = WebMessage(
         channel=place.channel,
         thread=int(place.thread) if place.thread else None,
@@ -110,7 +113,8 @@ def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: 
         card=outbox.card_json(card),
         files=[],
         created_at=now,
-        changed=_next_change(tx),
+        changed=change,
+        posted=change,
     )
     tx.add(row)
     tx.flush()
@@ -174,18 +178,6 @@ def changes(tx: Session, channel: str, *, since: int, limit: int = 200) -> tuple
 
 def last_change(tx: Session) -> int:
     return tx.scalar(select(func.max(WebMessage.changed))) or 0
-
-
-def last_message(tx: Session, channel: str, *, since: int) -> int:
-    """The greatest id in a channel, of those that last changed at `since` or before."""
-    return (
-        tx.scalar(
-            select(func.max(WebMessage.id)).where(
-                WebMessage.channel == channel, WebMessage.changed <= since
-            )
-        )
-        or 0
-    )
 
 
 def known_file(tx: Session, file_id: str) -> FileLine:
@@ -275,6 +267,7 @@ def view(row: WebMessage) -> Message:
         card=_CARD.validate_python(row.card) if row.card else None,
         files=tuple(FileLine(f["id"], f["name"], f["size"]) for f in row.files),
         changed=row.changed,
+        posted=row.posted,
     )
 
 

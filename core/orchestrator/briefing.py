@@ -25,8 +25,16 @@ PLANNER_GO_ON = (
 )
 
 
-def for_coder(*, takes_over: bool, answers: Sequence[tuple[str, str]] = ()) -> str:
-    """`answers` are questions that were answered while the agent did not run."""
+def for_coder(
+    *, takes_over: bool, answers: Sequence[tuple[str, str]] = (), answer: str | None = None
+) -> str:
+    """`answers` are questions that were answered while the agent did not run.
+
+    `answer` is the one that a session waits for, and which it hears verbatim: it goes on with its
+    own last words.
+    """
+    if answer is not None:
+        return answer
     if not answers:
         return CODER_GO_ON if takes_over else CODER_BEGIN
     said = "\n\n".join(f"You asked: {question}\nAnswer: {answer}" for question, answer in answers)

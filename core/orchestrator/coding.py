@@ -164,7 +164,9 @@ class Worker:
         laying_out = self._lay_out(site.slug, worktree, start, run)
         self._prover.attach(run.id, worktree, laying_out)
         run, resume = await self._transcript(run, worktree.path)
-        prompt = briefing.for_coder(takes_over=run.takes_over, answers=run.answers)
+        prompt = briefing.for_coder(
+            takes_over=run.takes_over, answers=run.answers, answer=run.answer if resume else None
+        )
         await self._drive(
             run, prompt, worktree.path, worktree.common_dir, resume, site.rules, worktree
         )

@@ -147,10 +147,6 @@ class Chat(Protocol):
 
     async def last_change(self) -> int: ...
 
-    async def last_message(self, channel: str, *, since: int) -> int:
-        """The greatest id in a channel, of those that last changed at `since` or before."""
-        ...
-
     async def channels(self) -> Sequence[ChannelLine]: ...
 
     async def add_file(

@@ -135,6 +135,7 @@ class WebMessage(Table):
     created_at: Mapped[datetime]
     edited_at: Mapped[datetime | None]
     changed: Mapped[int] = mapped_column(index=True)  # rises with every post and edit of the chat
+    posted: Mapped[int]  # what `changed` was when it was posted
 
 
 class WebFile(Table):

@@ -186,6 +186,8 @@ def test_a_forged_press_changes_nothing(me: Client, action: str, status: int, re
     assert answer.status == status
     assert (answer.json["ok"], answer.json["reason"]) == (False, reason)
     assert answer.json["text"]
+    assert answer.json["error"] == reason
+    assert {"message", "hint"} < set(answer.json)
 
 
 def test_files_are_bytes_with_a_name(me: Client) -> None:

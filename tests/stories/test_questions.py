@@ -14,8 +14,8 @@ WORK = Work(
     "paint",
     (),
     ("test -s colour.txt",),
-    # A run that was parked goes on with the answer in its prompt.
-    (Case(PAINT, prompt="Answer: "), Case((ASK, *PAINT))),
+    # A run that was parked goes on with the answer as its prompt.
+    (Case((ASK, *PAINT), prompt="Begin: "), Case(PAINT)),
 )
 
 

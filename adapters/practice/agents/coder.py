@@ -68,6 +68,10 @@ def _question(talk: Conversation, task: Task) -> tuple[Reply | None, str]:
         told = prompt.rpartition(f"You asked: {question}\nAnswer: ")
         if told[1]:
             return None, _decided(told[2].partition("\n\nYou asked: ")[0], options)
+    for e in reversed(talk.exchanges):  # a session that ended on its question hears it verbatim
+        parked = e.tool == "ask_person" and e.answer().get("asked")
+        if parked and e.arguments.get("question") == question and len(talk.prompts) > e.after:
+            return None, _decided(talk.prompts[e.after], options)
     asked = [e for e in talk.recent if e.tool == "ask_person" and e.result is not None]
     if not asked:
         call = Call("ask_person", {"question": question, "options": options})

@@ -20,6 +20,11 @@ def test_answers_reach_a_coder_word_by_word(takes_over: bool) -> None:
     assert "task_get_next" in words
 
 
+def test_the_answer_a_session_waits_for_is_all_it_hears() -> None:
+    asked = [("red?", "no"), ("blue?", "/clear @x")]
+    assert briefing.for_coder(takes_over=True, answers=asked, answer="/clear @x") == "/clear @x"
+
+
 def planner(**given: Any) -> str:
     plain: dict[str, Any] = {
         "resumed": False, "replan_reason": None, "rework_reason": None, "phase": None, "plan": None,

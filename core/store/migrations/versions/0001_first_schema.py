@@ -115,6 +115,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(), nullable=False),
     sa.Column('edited_at', sa.DateTime(), nullable=True),
     sa.Column('changed', sa.Integer(), nullable=False),
+    sa.Column('posted', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['thread'], ['web_messages.id'], name=op.f('fk_web_messages_thread')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_web_messages'))
     )

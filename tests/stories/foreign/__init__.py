@@ -1,0 +1,1 @@
+"""A model and a client that were written from the contract alone."""
