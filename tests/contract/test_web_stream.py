@@ -58,7 +58,9 @@ class Room:
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, bytes):
-                    lines = dict(line.split(": ", 1) for line in event.decode().splitlines() if line)
+                    lines = dict(
+                        line.split(": ", 1) for line in event.decode().splitlines() if line
+                    )
                     yield f"{lines['id']} {lines['event']} {json.loads(lines['data'])['text']}"
 
 
