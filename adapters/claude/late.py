@@ -32,7 +32,7 @@ class LateRunner:
         self._waiting: set[int] = set()  # runs that wait for it, and were not stopped
 
     def resumable(self, kind: AgentKind, work: Path, session_id: str) -> bool:
-        return agent_folders(self._home, kind, work).holds(session_id)
+        return agent_folders(self._home, kind, work).holds(session_id, work)
 
     async def run(self, request: RunRequest) -> AsyncGenerator[RunSignal, None]:
         runner = self._runner or await self._loaded(request.run_id)
