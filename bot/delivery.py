@@ -29,6 +29,7 @@ from core.store.tables import JournalEntry, Run
 log = logging.getLogger(__name__)
 
 REST = timedelta(milliseconds=25)  # between two looks: a burst of commits is one look
+GATHER = timedelta(milliseconds=100)  # of what happened: cards are edited once a second anyway
 LONGEST = timedelta(seconds=30)  # of a sleep with an end: wall clocks jump, hosts sleep
 ANSWER_WITHIN = timedelta(seconds=20)  # a platform that says nothing for so long has failed
 BACKOFF = timedelta(seconds=1)  # doubled with each failure
@@ -61,7 +62,7 @@ class Teller:
                 await self._store.run(notices.remind, self._remind_after, now=now)
                 continue
             await self._wake.wait(seen, None if at is None else min(at - now, LONGEST))
-            await asyncio.sleep(REST.total_seconds())
+            await asyncio.sleep(GATHER.total_seconds())
 
 
 def _untold(tx: Session, remind_after: timedelta) -> tuple[bool, datetime | None]:
@@ -111,8 +112,8 @@ class Delivery:
                         task = group.create_task(self._channel(items))
                         self._busy[channel] = task
                         task.add_done_callback(partial(self._free, channel))
-                await self._sleep(seen, at, now)
-                await asyncio.sleep(REST.total_seconds())
+                if await self._sleep(seen, at):
+                    await asyncio.sleep(REST.total_seconds())
 
     async def deliver_due(self) -> int:
         """Deliver what is due now, and return how much it was."""
@@ -135,11 +136,12 @@ class Delivery:
         self._shown = {run: doing for run, doing in self._shown.items() if run in now}
         return frozenset(run for run, doing in now.items() if self._shown.get(run) != doing)
 
-    async def _sleep(self, seen: int, at: datetime | None, now: datetime) -> None:
-        waits = [at - now] if at is not None else []
+    async def _sleep(self, seen: int, at: datetime | None) -> bool:
+        """Whether it was woken, so that more may follow at once."""
+        waits = [max(at - self._clock(), timedelta(0))] if at is not None else []
         if self._scene().activity:  # what agents do is no commit
             waits.append(self._terms.edit_interval)
-        await self._wake.wait(seen, min((*waits, LONGEST)) if waits else None)
+        return await self._wake.wait(seen, min((*waits, LONGEST)) if waits else None) != seen
 
     async def _channel(self, items: Iterable[Due]) -> None:
         for item in items:
@@ -164,19 +166,21 @@ class Delivery:
         drawn = await self._store.read(cards.draw, due, scene)
         card = cards.redacted(drawn.card, self._terms.redact)
         digest = cards.digest(card)
-        message = due.message
+        message, sent = due.message, self._clock()
         if message is None:
             ref = await self._platform.post(due.place, card, private_to=due.private_to)
             message = ref.message
         elif digest != due.digest:
             ref = MessageRef(due.place.platform, due.place.channel, message)
             await self._platform.edit(ref, card)
-        await self._record(due, digest, message, drawn.again_at)
+        await self._record(due, digest, message, sent, drawn.again_at)
         self._shown.update(
             (run, doing) for run, doing in scene.activity.items() if due.kind is CardKind.PROGRESS
         )
 
-    async def _record(self, due: Due, digest: str, message: str, again_at: datetime | None) -> None:
+    async def _record(
+        self, due: Due, digest: str, message: str, sent: datetime, again_at: datetime | None
+    ) -> None:
         now = self._clock()
         await self._store.run(
             outbox.delivered,
@@ -184,7 +188,7 @@ class Delivery:
             due.wanted,
             message,
             digest=digest,
-            not_before=now + self._terms.edit_interval,
+            not_before=sent + self._terms.edit_interval,
             again_at=again_at,
             now=now,
         )

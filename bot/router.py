@@ -68,7 +68,7 @@ class Router:
 
     async def deliver(self, inbound: Inbound) -> Received:
         """Insert a delivery; it is acknowledged when this returns, and acted upon soon after."""
-        received = await self._store.run(inbox.receive, inbound, now=self._desk.parts.clock())
+        received = await self._store.run_first(inbox.receive, inbound, now=self._desk.parts.clock())
         self.nudge()
         return received
 
@@ -144,7 +144,7 @@ class Router:
 
     async def _refused(self, item: _Item, problem: AutocoderError) -> Outcome:
         try:
-            return await self._store.run(_refused, self._call(item), item.inbound, problem)
+            return await self._store.run_first(_refused, self._call(item), item.inbound, problem)
         except StorageFailed:
             raise
         except Exception:
@@ -181,15 +181,15 @@ class Router:
         return _fixed(await spec.looks(call))
 
     async def _press(self, item: _Item, pressed: Pressed) -> "_Act":
-        call = await self._store.read(_known, self._call(item))
         found = presses.resolve(pressed)
         if callable(found.looks):
+            call = await self._store.read(_known, self._call(item))
             return _fixed(await found.looks(call))
         return found.does
 
     async def _commit(self, item: _Item, operation: "_Act") -> Outcome:
         """The effect, its reply and the mark that it is done: one transaction."""
-        reply, outcome = await self._store.run(_perform, self._call(item), operation)
+        reply, outcome = await self._store.run_first(_perform, self._call(item), operation)
         if reply is not None and reply.begun is not None:
             self._desk.take_up(reply.begun)
         return outcome
@@ -230,12 +230,12 @@ def _command_of(inbound: Inbound) -> CommandSpec | None:
 
 
 def _open_after(tx: Session, taken: int) -> list[_Item]:
-    ids = tx.scalars(
-        select(InboxItem.id)
+    rows = tx.scalars(
+        select(InboxItem)
         .where(InboxItem.done_at.is_(None), InboxItem.id > taken)
         .order_by(InboxItem.id)
-    )
-    return [_Item(item_id, inbox.load(tx, item_id)) for item_id in ids.all()]
+    ).all()  # kept, so that they are not read one by one again
+    return [_Item(row.id, inbox.load(tx, row.id)) for row in rows]
 
 
 def _known(tx: Session, call: Call) -> Call:

@@ -111,7 +111,7 @@ class _Chat:
         files: Sequence[str],
         client_id: str | None,
     ) -> Message:
-        message, _received = await self._store.run(
+        message, _received = await self._store.run_first(
             web_chat.say,
             channel,
             person,

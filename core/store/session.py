@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from core.errors import InputError, StorageFailed
 from core.store import migrations
+from core.store.turns import Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class Store:
             self._reading = _reader(path)
         except (sqlite3.Error, DatabaseError, OSError) as error:
             raise _failed(f"The database {path} cannot be opened", error) from error
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._writing_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reading_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
 
@@ -63,10 +64,19 @@ class Store:
 
         A cancelled caller does not undo it: the transaction ends as it would have.
         """
-        return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs)))
+        return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs), False))
 
-    async def _run(self, operation: Callable[[Session], T]) -> T:
-        async with self._lock:
+    async def run_first(
+        self,
+        operation: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """The same, before whatever else waits for its turn: a person waits for the answer."""
+        return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs), True))
+
+    async def _run(self, operation: Callable[[Session], T], first: bool) -> T:
+        async with self._turns.turn(first=first):
             result, written = await asyncio.get_running_loop().run_in_executor(
                 self._writing_thread, self._transact, operation
             )
@@ -111,7 +121,7 @@ class Store:
         )
 
     async def close(self) -> None:
-        async with self._lock:
+        async with self._turns.turn(first=False):
             self._reading_threads.shutdown()
             self._writing_thread.shutdown()
             self._reading.dispose()

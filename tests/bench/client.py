@@ -115,7 +115,7 @@ def routes(project: str) -> tuple[str, ...]:
 @contextmanager
 def reader(url: str, token: str, project: str) -> Iterator[None]:
     """Somebody who reads a project's report and lists, one page after the other, all the time."""
-    argv = [sys.executable, "-m", "tests.bench.client", url, token, project]
+    argv = [sys.executable, "-m", "tests.bench.client", "--", url, token, project]
     with Popen(argv, cwd=_ROOT, stdin=DEVNULL) as process:
         try:
             yield
