@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from typing import Any
 from uuid import uuid4
@@ -154,7 +155,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
             ),
             clock=lambda: datetime.now(UTC),
             price=_price,
-            render_report=report.render,
+            render_report=partial(report.render, box=box.level),
             prompts=_prompts(),
             upstream="practice" if practice else settings.base_url or ANTHROPIC,
             home_hash=marker,

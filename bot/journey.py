@@ -11,7 +11,6 @@ from typing import Any, assert_never
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import report as reporting
 from bot.app import App, open_app
 from bot.decisions import PERSON, Decisions
 from bot.exits import Exit
@@ -262,7 +261,7 @@ class Journey:
     async def _unfinished(self, why: str) -> None:
         report = await self._board(with_evidence=True)
         folder = self._app.settings.database.parent
-        for name, content in reporting.render(report).items():
+        for name, content in self._parts.render_report(report).items():
             (folder / Path(name).name).write_bytes(content)
         self._view.stop(why, report, report_file=folder / "report.md")
 

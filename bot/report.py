@@ -34,6 +34,7 @@ from core.domain.shapes import (
     UsageData,
     WaitingData,
 )
+from core.ports.host import BoxLevel
 
 PAGE = ".autocoder/report.md"
 DATA = ".autocoder/report.json"
@@ -48,12 +49,12 @@ class ReportData(TypedDict):
     usage: UsageData
 
 
-def render(report: Report) -> dict[str, bytes]:
+def render(report: Report, box: BoxLevel = BoxLevel.FULL) -> dict[str, bytes]:
     """Paths in the repository and their content: the page and the data."""
     # A lone surrogate, which a model may name and UTF-8 cannot carry, becomes its escape.
     text = json.dumps(data(report), ensure_ascii=False, indent=2) + "\n"
     return {
-        PAGE: page(report).encode("utf-8", "backslashreplace"),
+        PAGE: page(report, box).encode("utf-8", "backslashreplace"),
         DATA: text.encode("utf-8", "backslashreplace"),
     }
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from bot import wording
+from bot.cards.words import sandbox
 from bot.markdown import block, code, text
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -18,12 +19,13 @@ from core.domain.lifecycle import (
 from core.domain.money import Tokens
 from core.domain.proof import CheckResult, Verdict
 from core.domain.report import ApprovalLine, EvidenceLine, FeatureLine, Report, TaskLine, reason
+from core.ports.host import BoxLevel
 
 
-def page(report: Report) -> str:
-    """GitHub-flavoured Markdown; ends with a newline."""
+def page(report: Report, box: BoxLevel) -> str:
+    """GitHub-flavoured Markdown; ends with a newline. `box`: where its last agents worked."""
     parts = [
-        *_head(report),
+        *_head(report, box),
         *_use(report),
         *_built(report),
         *_evidence(report),
@@ -34,13 +36,15 @@ def page(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _head(report: Report) -> Iterator[str]:
+def _head(report: Report, box: BoxLevel) -> Iterator[str]:
     yield f"# {text(report.name)}"
     if report.practice:
         yield (
             "> **Practice model.** The work below was played by a scripted model, offline."
             " Nothing was paid; costs are what the same messages come to at list prices."
         )
+    if box is not BoxLevel.FULL:
+        yield f"> **{sandbox(box).capitalize()}.** Agents could reach more of the host than their work."
     if report.summary.strip():
         yield text(report.summary)
     counts = report.counts
