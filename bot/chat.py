@@ -1,10 +1,10 @@
 """The service's chat in a terminal: what is posted is printed, lines are said, buttons pressed."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
@@ -15,10 +15,17 @@ from core.domain.redaction import Redaction
 from core.errors import AutocoderError, StateError
 
 _SHOWN = 15  # messages at the beginning
+_IN_THREAD = 60  # of them, where a project's waiting cards stand
 _WAIT_S = 25.0
+_BAR = 24  # cells
 HELP = (
-    "A line is said; `:1` presses button 1 of the last card, `:2 TEXT` fills its form; Ctrl-D ends."
+    "A line is said; a plain one answers an open question. `:1` or `:approve` presses a button,"
+    " `:reject WORDS` fills in its form, `:answer 1,3` chooses options; Ctrl-D ends."
 )
+_COLOURS = {"✓": "green", "▲": "yellow", "■": "red", "◐": "blue", "○": "dim"}
+_LOOKS = {light.Look.BOLD: "bold", light.Look.CODE: "cyan"}
+_TONES = {"success": "green", "warning": "yellow", "danger": "red"}
+_LIVE = ("progress", "interview")  # cards that are edited all the time
 
 
 def say(client: Client, channel: str, text: str, *, wait: bool) -> tuple[bool, str]:
@@ -39,8 +46,8 @@ class Terminal:
 
     def __init__(self, client: Client, channel: str, console: Console) -> None:
         self._client, self._channel, self._console = client, channel, console
-        self._buttons: list[tuple[int, Mapping[str, Any]]] = []
-        self._thread: int | None = None  # of the last question: a plain line there is its answer
+        self._cards: dict[int, Mapping[str, Any]] = {}  # messages that can be acted upon
+        self._threads: dict[int, int | None] = {}  # open questions: a plain line is their answer
         self._told: dict[int, int] = {}  # message → revision
 
     def run(self) -> None:
@@ -48,7 +55,9 @@ class Terminal:
         self._console.print(Text(HELP, style="dim"))
         newest = self._client.newest(self._channel, _SHOWN)
         for message in newest["items"]:
-            self._show(message)
+            self.show(message)
+            if message["card"] and message["card"]["kind"] == "interview":
+                self._open(message["id"])
         reader = threading.Thread(target=self._listen, args=(newest["changed"],), daemon=True)
         reader.start()
         for line in self._lines():
@@ -56,6 +65,14 @@ class Terminal:
                 self._act(line)
             except AutocoderError as error:
                 self._console.print(Text(_clean(f"■ {error} {error.hint}").rstrip(), style="red"))
+
+    def _open(self, root: int) -> None:
+        """Of a project's thread what waits for somebody; the rest was said before."""
+        for message in self._client.thread(self._channel, root, _IN_THREAD)["items"]:
+            card = message["card"]
+            if card and card["buttons"] and card["kind"] != "report":
+                self.show(message)
+            self._told[message["id"]] = message["revision"]
 
     def _lines(self) -> Iterator[str]:
         while True:
@@ -69,51 +86,138 @@ class Terminal:
     def _listen(self, since: int) -> None:
         try:
             for message in self._client.stream(self._channel, since):
-                self._show(message)
+                self.show(message)
             self._console.print(Text("■ The service ended the stream.", style="red"))
         except StateError as error:
             self._console.print(Text(f"■ {error}", style="red"))
 
     def _act(self, line: str) -> None:
-        word, _, rest = line.partition(" ")
-        if not word.startswith(":") or not word[1:].isdigit():
-            command = word.lower() in ("/autocoder", "@autocoder")
-            self._client.say(self._channel, line, thread=None if command else self._thread)
+        if not line.startswith(":"):
+            command = line.split()[0].lower() in ("/autocoder", "@autocoder")
+            thread = next(reversed(self._threads.values()), None)
+            self._client.say(self._channel, line, thread=None if command else thread)
             return
-        number = int(word[1:])
-        if not 1 <= number <= len(self._buttons):
-            raise StateError(f"There is no button {number}.")
-        message, button = self._buttons[number - 1]
-        form = button["form"]
-        values = {form["inputs"][0]["name"]: rest} if form and rest else {}
-        answer = self._client.press(message, button["action_id"], values)
-        if not answer["ok"]:
-            self._console.print(Text(f"■ {_clean(answer['text'])}", style="red"))
+        message, button, words = chosen(self._cards, line[1:].strip())
+        answer = self._client.press(message, button["action_id"], filled(button, words))
+        style = "dim" if answer["ok"] else "red"
+        told = f"{'✓' if answer['ok'] else '■'} {answer['text']}"
+        if answer.get("form"):
+            told += f" Say it behind the button: `:{button['label'].lower()} WORDS`."
+        self._console.print(Text(_clean(told), style=style))
 
-    def _show(self, message: Mapping[str, Any]) -> None:
-        """A message once, an edited one when its words changed what a person may do."""
-        if self._told.get(message["id"], -1) >= message["revision"] or message["deleted"]:
+    def show(self, message: Mapping[str, Any]) -> None:
+        """A message once; of an edited one what became of it."""
+        number, card = message["id"], message["card"]
+        if self._told.get(number, -1) >= message["revision"] or message["deleted"]:
             return
-        first = message["id"] not in self._told
-        self._told[message["id"]] = message["revision"]
-        card = message["card"]
+        first = number not in self._told
+        self._told[number] = message["revision"]
         if card is None:
-            if message["author"] != "web:local" or first:
-                self._console.print(Text(f"{message['author']}: {_clean(message['text'])}"))
+            self._console.print(Text(f"{message['author']}: {_clean(message['text'])}"))
             return
-        if not first and card["kind"] in ("progress", "interview"):
+        self._cards.pop(number, None)
+        self._threads.pop(number, None)
+        if card["buttons"]:
+            # The live card stands behind what waits for an answer.
+            found = {number: _with_inputs(card)}
+            live = card["kind"] in _LIVE
+            self._cards = found | self._cards if live else self._cards | found
+            if card["kind"] == "question":
+                self._threads[number] = message["thread"] or number
+        if not first and (card["kind"] in _LIVE or not card["buttons"]):
             self._console.print(Text(f"  {_clean(message['text'])}", style="dim"))
             return
-        self._buttons = [(message["id"], button) for button in card["buttons"]] or self._buttons
-        if card["kind"] == "question" and card["buttons"]:
-            self._thread = message["thread"]
-        lines = [_clean(light.plain(card["body"]))]
-        lines += [f"{_clean(field['name'])}: {_clean(field['value'])}" for field in card["fields"]]
-        if card["buttons"]:
-            labels = [f"[:{n}] {_clean(b['label'])}" for n, b in enumerate(card["buttons"], 1)]
-            lines.append("  ".join(labels))
-        title = Text(_clean(card["title"]))
-        self._console.print(Panel(Text("\n".join(filter(None, lines))), title=title))
+        newest = next(reversed(self._cards), None)
+        self._console.print(drawn(card, numbered=number == newest))
+
+
+def chosen(cards: Mapping[int, Mapping[str, Any]], said: str) -> tuple[int, Mapping[str, Any], str]:
+    """The message, its button and the words after it, of `1`, `approve` or `reject WORDS`.
+
+    A number is a button of the newest card, a word one of any card, the newest first.
+    """
+    word, _, rest = said.partition(" ")
+    for number, card in reversed(cards.items()):
+        buttons: Sequence[Mapping[str, Any]] = card["buttons"]
+        if word.isdigit():
+            if not 1 <= int(word) <= len(buttons):
+                raise StateError(f"There is no button {word}.", hint=_named(buttons))
+            return number, buttons[int(word) - 1], rest.strip()
+        # The longest label first: `retry with opus` is not `retry` with words.
+        for button in sorted(buttons, key=lambda each: -len(each["label"])):
+            label = button["label"].lower()
+            if said.lower() == label or said.lower().startswith(f"{label} "):
+                return number, button, said[len(label) :].strip()
+    every = [button for card in cards.values() for button in card["buttons"]]
+    raise StateError(f"There is no button {word!r}.", hint=_named(every))
+
+
+def _named(buttons: Sequence[Mapping[str, Any]]) -> str:
+    labels = list(dict.fromkeys(f"`:{button['label'].lower()}`" for button in buttons))
+    return f"There are {', '.join(labels[:8])}." if labels else "No card waits for you."
+
+
+def _with_inputs(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The card, its `Answer` with the choices that stand in the card itself."""
+    if not card["inputs"]:
+        return card
+    form = {"title": "", "inputs": card["inputs"]}
+    buttons = [
+        {**button, "form": form} if button["label"] == "Answer" else button
+        for button in card["buttons"]
+    ]
+    return {**card, "buttons": buttons}
+
+
+def filled(button: Mapping[str, Any], words: str) -> dict[str, list[str]]:
+    """What a form is given: options by number or label, with commas; else the words."""
+    form = button["form"]
+    if not form or not form["inputs"] or not words:
+        return {}
+    first = form["inputs"][0]
+    labels = {option["label"].lower(): option["value"] for option in first["options"]}
+    labels |= {str(n): option["value"] for n, option in enumerate(first["options"], 1)}
+    parts = [part.strip().lower() for part in words.split(",")]
+    if labels and all(part in labels for part in parts):
+        return {first["name"]: [labels[part] for part in parts]}
+    own = next((each["name"] for each in form["inputs"] if not each["options"]), "answer")
+    return {own: [words]}
+
+
+def drawn(card: Mapping[str, Any], *, numbered: bool = True) -> RenderableType:
+    """A card for a terminal of any width: bar, words, facts, choices, buttons."""
+    parts: list[RenderableType] = []
+    progress = card["progress"]
+    if progress and progress["total"]:
+        done = round(_BAR * progress["done"] / progress["total"])
+        sums = f" {progress['done']} of {progress['total']}"
+        parts.append(Text.assemble(("█" * done, "green"), ("░" * (_BAR - done), "dim"), sums))
+    parts += [_line(line) for line in light.parse(card["body"])]
+    if card["fields"]:
+        parts.append(Text())
+    for field in card["fields"]:
+        parts.append(Text.assemble((f"{field['name']}  ", "dim"), _clean(field["value"])))
+    for each in card["inputs"]:
+        for number, option in enumerate(each["options"], 1):
+            parts.append(Text(f"  {number}  {_clean(option['label'])}"))
+    if card["buttons"]:
+        labels = [
+            f"[:{n}] {button['label']}" if numbered else f"[:{button['label'].lower()}]"
+            for n, button in enumerate(card["buttons"], 1)
+        ]
+        parts += [Text(), Text("   ".join(_clean(label) for label in labels), style="bold")]
+    style = _TONES.get(card["tone"], "dim")
+    title = Text(_clean(card["title"]), style="bold")
+    return Panel(Group(*parts), title=title, title_align="left", border_style=style)
+
+
+def _line(line: light.Line) -> Text:
+    found = Text("- " if line.item else "")
+    for span in line.spans:
+        found.append(_clean(span.text), style=_LOOKS.get(span.look))
+    if found.plain[:1] in _COLOURS:
+        found.stylize(_COLOURS[found.plain[0]], 0, 1)
+    return found
 
 
 def _clean(text: str) -> str:

@@ -3,7 +3,7 @@
 import http.client
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -39,13 +39,17 @@ class Client:
         path = f"/api/chat/{quote(channel)}/messages/{message}/outcome?wait={wait:g}"
         return self._ask("GET", path)
 
-    def press(self, message: int, action: str, values: dict[str, str]) -> dict[str, Any]:
+    def press(self, message: int, action: str, values: Mapping[str, list[str]]) -> dict[str, Any]:
         body = {"message_id": message, "action_id": action, "values": values}
         return self._ask("POST", "/api/chat/presses", body, also=(403, 404, 409, 422))
 
     def newest(self, channel: str, limit: int) -> dict[str, Any]:
         """The newest messages, and from where a stream goes on."""
         return self._ask("GET", f"/api/chat/{quote(channel)}/messages?newest=true&limit={limit}")
+
+    def thread(self, channel: str, root: int, limit: int) -> dict[str, Any]:
+        """The newest messages of a thread."""
+        return self._ask("GET", f"/api/chat/{quote(channel)}/messages?thread={root}&limit={limit}")
 
     def backup(self, target: Path) -> int:
         """Have the service copy its database into a new file; the copy's bytes."""

@@ -28,6 +28,7 @@ _SPEC_SHOWN = 4  # groups of a long spec that are not folded away
 _QUIET = "Practice model: "  # the page says it at the top already
 SEGMENTS = 40  # a bar of more is one piece
 _BRANCH = re.compile(r"^( *)└─ ([○◐✓▲■]) ")
+_WITHIN = re.compile(r"(?<=· )([○◐✓▲■]) ")
 _DEEPEST = 4
 HUES = 6  # colours of people
 _FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
@@ -44,6 +45,7 @@ class ShownLine:
     depth: int = 0  # of a branch of a tree
     proof: bool = False  # a command, and what it answered
     quiet: bool = False  # said on every card
+    sole: bool = False  # a line of an error or a command, and nothing else
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def card(value: Card) -> ShownCard:
     parts = groups(value.body)
     long = value.kind is CardKind.SPEC and len(parts) > _SPEC_SHOWN + 2
     shown = _SPEC_SHOWN if long else max(len(parts) - 1, 1)
+    if long and all(span.look is light.Look.BOLD for span in parts[shown - 1][-1].spans):
+        shown -= 1  # a heading stands above what it names
     return ShownCard(
         card=value,
         pill=_pill(value),
@@ -198,8 +202,20 @@ def _line(line: light.Line) -> ShownLine:
         spans = ([rest] if rest.text else []) + list(line.spans[1:])
         proof = len(spans) == 2 and spans[0].look is light.Look.CODE
         return ShownLine(spans, mark, MARKS[mark], line.item, proof=proof)
-    quiet = text.startswith(_QUIET)
-    return ShownLine(line.spans, item=line.item, under=text.startswith("  "), quiet=quiet)
+    return ShownLine(
+        line.spans,
+        item=line.item,
+        under=text.startswith("  "),
+        quiet=text.startswith(_QUIET),
+        sole=len(line.spans) == 1 and line.spans[0].look is light.Look.CODE,
+    )
+
+
+def marks(words: str) -> Iterator[tuple[str, str]]:
+    """Words at marks within them, each with the mark before it: `1 done · ■ 1 stuck`."""
+    begin, *rest = _WITHIN.split(words)
+    yield "", begin
+    yield from zip(rest[::2], rest[1::2], strict=True)
 
 
 def bar(value: Progress) -> Bar:

@@ -71,6 +71,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,  # a service draws as it was begun, whatever is installed meanwhile
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -81,8 +82,9 @@ def _environment() -> jinja2.Environment:
         "day": drawing.day,
         "groups": drawing.groups,
         "days": drawing.since_days,
+        "marks": drawing.marks,
     }
-    found.globals |= {"digest": _digest(), "text_limit": TEXT_LIMIT}
+    found.globals |= {"digest": _digest(), "MARKS": drawing.MARKS, "text_limit": TEXT_LIMIT}
     return found
 
 

@@ -123,7 +123,7 @@ def _laid_out(
     for position, phase in enumerate(plan.phases, start=1):
         if len(boxes) == MOST_FEATURES:
             break
-        phases.append((f"{position} {wording.one_line(phase.name, 38)}", y + 14))
+        phases.append((f"{position} {wording.one_line(phase.name, 30)}", y + 14))
         y += _HEAD
         depths = words.depths({feature.name: lifted[feature.name] for feature in phase.features})
         for feature in sorted(phase.features, key=lambda each: depths[each.name]):

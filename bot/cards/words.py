@@ -151,8 +151,9 @@ def telling_line(error: str) -> str:
 
 
 def error_lines(error: str, most: int) -> tuple[str, ...]:
-    """Its first line, and the last ones."""
-    lines = [line for line in wording.clean(error).strip().split("\n") if line.strip()]
+    """Its first line, and the last ones; none that only divides others."""
+    lines = wording.clean(error).strip().split("\n")
+    lines = [line for line in lines if any(char.isalnum() for char in line)]
     return tuple(lines[:1] + lines[1:][-most:])
 
 

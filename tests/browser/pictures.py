@@ -20,25 +20,27 @@ def _open(client: Client, kind: str) -> dict[str, Any] | None:
     return next((m for m in reversed(found) if m["card"]["buttons"]), None)
 
 
-def _press(client: Client, message: dict[str, Any], word: str) -> None:
+def _press(client: Client, message: dict[str, Any], word: str, **values: str) -> None:
     button = next(b for b in message["card"]["buttons"] if b["action_id"].startswith(word))
     client.post(
         "/api/chat/presses",
-        {"message_id": message["id"], "action_id": button["action_id"], "values": {}},
+        {
+            "message_id": message["id"],
+            "action_id": button["action_id"],
+            "values": {name: [words] for name, words in values.items()},
+        },
     )
 
 
-def _until(client: Client, kind: str, then: str = "") -> dict[str, Any]:
+def _until(client: Client, kind: str, *, title: str = "") -> dict[str, Any]:
     """Wait for a card of this kind to be open; the interview decides by itself meanwhile."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         found = _open(client, kind)
-        if found:
-            if then:
-                _press(client, found, then)
+        if found and title in found["card"]["title"]:
             return found
-        asked = _open(client, "question") if kind == "plan" else None
-        if asked:
+        asked = _open(client, "question")
+        if asked and "Question" in asked["card"]["title"]:
             _press(client, asked, "just_decide")
         time.sleep(0.2)
     raise TimeoutError(kind)
@@ -58,29 +60,51 @@ def main() -> None:
         client.say(f"/autocoder new {NAME}")
 
         def shoot(
-            name: str, path: str, scheme: Literal["light", "dark"], size: dict[str, int]
+            name: str,
+            path: str,
+            scheme: Literal["light", "dark"],
+            size: dict[str, int],
+            card: str = "",
         ) -> None:
+            """The window, or a card in it; a tall window, so that the card is whole."""
+            high = 2400 if card else size["height"]
             context = browser.new_context(
-                viewport={"width": size["width"], "height": size["height"]},
+                viewport={"width": size["width"], "height": high},
                 color_scheme=scheme,
-                device_scale_factor=1 if size is WIDE else 1.5,
+                device_scale_factor=1 if size is WIDE and not card else 1.5,
             )
             page = context.new_page()
             page.goto(f"{client.url}/?token={client.token}")
             page.goto(f"{client.url}{path}")
             page.locator("#connection", has_text="Live").wait_for()
-            page.screenshot(path=FOLDER / f"{name}.png")
+            page.wait_for_function("[...document.images].every((each) => each.complete)")
+            shown = page.locator(card).last if card else page
+            shown.screenshot(path=FOLDER / f"{name}.png")
             context.close()
 
-        _until(client, "plan", "approve")
+        question = _until(client, "question", title="features")
+        thread = f"/c/main?thread={question['thread']}"
+        shoot("web-question", thread, "light", PHONE)
+        _press(client, question, "just_decide")
+        plan = _until(client, "plan")
+        shoot("web-plan", thread, "light", WIDE, "#thread .kind-plan")
+        _press(client, plan, "approve")
         gate = _until(client, "gate")
-        thread = gate["thread"]
-        shoot("web-phone-gate", f"/c/main?thread={thread}", "light", PHONE)
+        shoot("web-phone-gate", thread, "light", PHONE)
+        shoot("web-gate", thread, "dark", WIDE, "#thread .kind-gate")
         _press(client, gate, "approve")
-        _until(client, "question")
-        shoot("web-chat", f"/c/main?thread={thread}", "light", WIDE)
-        shoot("web-chat-dark", f"/c/main?thread={thread}", "dark", WIDE)
+        asked = _until(client, "question", title="asks")
+        shoot("web-chat", thread, "light", WIDE)
+        shoot("web-chat-dark", thread, "dark", WIDE)
         shoot("web-phone-dark", "/c/main", "dark", PHONE)
+        stuck = _until(client, "stuck")
+        shoot("web-stuck", thread, "light", WIDE, "#thread .kind-stuck")
+        shoot("web-progress", "/c/main", "light", WIDE, "#log .kind-progress")
+        _press(client, asked, "answer:question")
+        _press(client, stuck, "guide", hint="Keep the day on which the series began.")
+        _press(client, _until(client, "gate", title="phase 2"), "approve")
+        _until(client, "report")
+        shoot("web-report", thread, "light", WIDE, "#thread .kind-report")
         browser.close()
 
 

@@ -9,14 +9,16 @@ import pytest
 from tests.browser.conftest import Open
 from tests.stories.service import House, Running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SIZES = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # The kind of the first card in the thread that can be acted upon, or of the report.
 WAITING = """() => document.querySelector("#thread .kind-report") ? "report"
   : ["question", "plan", "gate", "stuck"].find((kind) =>
-    document.querySelector(`#thread .kind-${kind} [data-press]:enabled`))"""
+    document.querySelector(`#thread .kind-${kind} [data-press]:not([aria-disabled])`))"""
+FOCUS_IN = """id => document.activeElement.closest(".message")?.dataset.id === id
+  || document.querySelector("#form[open]") !== null"""
 
 
 def violations(page: Any) -> list[str]:
@@ -79,15 +81,43 @@ def test_a_stranger_is_asked_to_sign_in(chromium: Any, service: Running) -> None
     context.close()
 
 
+def with_reason(page: Any, button: str, words: str) -> None:
+    """A press that asks for words: they are typed, and sent by the form's own button."""
+    tab_to(page, button)
+    page.keyboard.press("Enter")
+    page.locator("#form[open] textarea").wait_for()
+    page.keyboard.type(words)
+    tab_to(page, "#form-send", most=3)
+    page.keyboard.press("Enter")
+    page.locator("#form[open]").wait_for(state="detached")
+
+
+def keeps_the_focus_while_it_changes(page: Any, card: str) -> None:
+    """The live card is edited under the focused button, which is focused still."""
+    page.locator(f'{card} [data-press^="details"]').focus()
+    page.evaluate("document.activeElement.closest('.message').dataset.mine = 'old'")
+    page.locator(f"{card}").wait_for()
+    page.wait_for_function("!document.querySelector('[data-mine]')", timeout=90_000)
+    pressed = page.evaluate("document.activeElement.dataset.press || ''")
+    assert pressed.startswith("details:project"), pressed
+
+
+WORDS = {  # what is typed where a press asks for it
+    "plan": "Say how the data is backed up.",
+    "gate": "The list must say clearly when it is empty.",
+    "stuck": "Keep the day on which the series began.",
+}
+ANSWERS = '[data-press^="just_decide"], [data-press^="answer:question"]'
+
+
 @pytest.mark.parametrize(("width", "scheme"), SIZES)
 def test_the_journey_by_keyboard(visit: Open, width: int, scheme: str) -> None:
-    """Interview, plan, question, gates, report; no pointer is moved, and axe finds nothing."""
+    """All of it, a plan and a gate sent back among it; no pointer is moved, axe finds nothing."""
     page = visit(width=width, scheme=scheme)
     page.locator("#content").wait_for()
     name = f"todo-{width}-{scheme}"
     say(page, f"/autocoder new {name}")
-    root = page.locator("#log .kind-interview", has_text=name)
-    root.wait_for()
+    page.locator("#log .kind-interview", has_text=name).wait_for()
     replies = page.locator(
         "#log .message", has=page.locator(".kind-interview", has_text=name)
     ).locator(".replies a")
@@ -95,40 +125,86 @@ def test_the_journey_by_keyboard(visit: Open, width: int, scheme: str) -> None:
     replies.focus()
     page.keyboard.press("Enter")
     page.locator("#thread").wait_for()
-    seen = set()
-    for _ in range(40):
-        kind = page.wait_for_function(WAITING, timeout=90_000).json_value()
+    assert page.title().endswith(f"{name} · # main · autocoder")
+    seen: list[str] = []
+    for _ in range(60):
+        kind = page.wait_for_function(WAITING, timeout=120_000).json_value()
         if kind not in seen:
-            seen.add(kind)
             assert violations(page) == []
             assert fits(page)
+        seen.append(kind)
         if kind == "report":
             break
-        card = f"#thread .kind-{kind}"
-        press = {
-            "question": '[data-press^="just_decide"], [data-press^="answer:question"]',
-            "plan": '[data-press^="approve"]',
-            "gate": '[data-press^="approve"]',
-            "stuck": '[data-press^="retry:"]',
-        }[kind]
-        if kind == "plan":
-            leaves_reject(page, f'{card} [data-press^="reject"]')
-        button = page.locator(f"{card} :is({press})").first
-        action = button.get_attribute("data-press")
-        wanted = f'{card} [data-press="{action}"]'
-        if kind == "question" and re.fullmatch(r"answer:question:\d+", action):
-            tab_to(page, f"{card} :is(textarea, input, select)")
-            page.locator(f"{card} textarea").first.focus()
-            page.keyboard.type("Decide what is simplest.")
+        card = f"#thread .kind-{kind}:has([data-press])"
+        message = page.locator(f"#thread .message:has(.kind-{kind} [data-press])").first
+        number = message.get_attribute("data-id")
         page.locator("#thread-title").focus()
-        tab_to(page, wanted)
-        page.keyboard.press("Enter")
-        page.locator(wanted).first.wait_for(state="detached")
-    assert {"question", "plan", "gate", "report"} <= seen
+        first = seen.count(kind) == 1
+        if kind == "question":
+            button = page.locator(f"{card} :is({ANSWERS})").first
+            action = button.get_attribute("data-press")
+            if re.fullmatch(r"answer:question:\d+", action):  # of a coder, with no choices
+                tab_to(page, f"{card} :is(textarea, input, select)")
+                page.keyboard.type("Decide what is simplest.")
+            tab_to(page, f'{card} [data-press="{action}"]')
+            page.keyboard.press("Enter")
+        elif kind == "stuck":
+            action = page.locator(f'{card} [data-press^="guide"]').get_attribute("data-press")
+            with_reason(page, f'{card} [data-press="{action}"]', WORDS[kind])
+        else:
+            if first and kind == "plan":
+                leaves_reject(page, f'{card} [data-press^="reject"]')
+                page.locator("#thread-title").focus()
+            chosen = "reject" if first else "approve"
+            button = page.locator(f'{card} [data-press^="{chosen}"]').first
+            action = button.get_attribute("data-press")
+            if first:
+                with_reason(page, f'{card} [data-press="{action}"]', WORDS[kind])
+            else:
+                tab_to(page, f'{card} [data-press="{action}"]')
+                page.keyboard.press("Enter")
+        page.locator(f'#thread [data-press="{action}"]').first.wait_for(state="detached")
+        assert page.evaluate(FOCUS_IN, number), f"the focus is lost after {action}"
+        if kind == "plan" and not first and width > 1100:
+            live = page.locator("#log .message", has=page.locator(".kind-progress", has_text=name))
+            live.wait_for()
+            keeps_the_focus_while_it_changes(page, f"#log #{live.get_attribute('id')}")
+    assert [kind for n, kind in enumerate(seen) if kind not in seen[:n]] == [
+        "question",
+        "plan",
+        "gate",
+        "stuck",
+        "report",
+    ]
+    assert seen.count("plan") == 2
+    assert seen.count("gate") == 3  # of two phases, the first of them sent back
+    said = page.locator("#thread").inner_text()
+    for words in ("Changed since plan 1", "Rejected by", "failed check", "Guided by"):
+        assert words in said
     page.keyboard.press("Escape")
     page.locator("#thread").wait_for(state="detached")
+    assert page.title().startswith("# main") or "# main" in page.title()
     assert page.locator("#log .kind-progress", has_text=name).count() == 1
     assert violations(page) == []
+
+
+def test_what_is_new_below_is_marked(visit: Open, service: Running) -> None:
+    """Whoever reads further up stays there, and is told."""
+    for number in range(40):
+        service.admin.say(f"line {number}", channel="long")
+    page = visit("/c/long")
+    page.locator("#connection", has_text="Live").wait_for()
+    page.evaluate("document.querySelector('main .scroll').scrollTop = 0")
+    service.admin.say("something new", channel="long")
+    button = page.locator("main .news [data-newest]")
+    button.wait_for()
+    assert page.evaluate("document.querySelector('main .scroll').scrollTop") == 0
+    assert violations(page) == []
+    page.locator("#say-main").focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    button.wait_for(state="hidden")
+    assert "something new" in page.evaluate("document.activeElement.innerText")
 
 
 def test_an_error_is_for_whoever_made_it(visit: Open, service: Running) -> None:
@@ -208,6 +284,8 @@ def test_other_pages_are_clean(visit: Open, path: str) -> None:
         page = visit(path, width=width, scheme=scheme)
         assert violations(page) == []
         assert fits(page)
+    narrow = visit(path, width=320)
+    assert fits(narrow)
 
 
 def test_it_reconnects_by_itself_and_says_so(visit: Open, house: House, service: Running) -> None:

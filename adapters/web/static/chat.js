@@ -323,6 +323,9 @@
       done(dialog.returnValue === "send" ? values($("form", dialog)) : null);
     }, { once: true }));
   }
+  dialog?.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); $("#form-send").click(); }
+  });
   $("#form-cancel")?.addEventListener("click", () => dialog.close(""));
 
   function values(form) {
