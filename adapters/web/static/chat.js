@@ -592,10 +592,9 @@
     all(".scroll:has(.log)", root).forEach((box) => {
       toEnd(box);
       // A picture that comes later moves what is below it.
-      box.addEventListener("load", (event) => {
-        if (box.scrollHeight - box.scrollTop - box.clientHeight < 80 + event.target.clientHeight) toEnd(box);
-      }, true);
-      box.addEventListener("scroll", () => { if (atEnd(box) && news(box)) news(box).hidden = true; });
+      let stay = true;
+      box.addEventListener("load", () => { if (stay) toEnd(box); }, true);
+      box.addEventListener("scroll", () => { stay = atEnd(box); if (atEnd(box) && news(box)) news(box).hidden = true; });
     });
   }
 
