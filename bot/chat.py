@@ -137,7 +137,7 @@ def chosen(cards: Mapping[int, Mapping[str, Any]], said: str) -> tuple[int, Mapp
     A number is a button of the newest card, a word one of any card, the newest first.
     """
     word, _, rest = said.partition(" ")
-    for number, card in reversed(cards.items()):
+    for number, card in reversed(list(cards.items())):
         buttons: Sequence[Mapping[str, Any]] = card["buttons"]
         if word.isdigit():
             if not 1 <= int(word) <= len(buttons):

@@ -12,6 +12,7 @@ from tests.stories.service import House, Running
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 Open = Callable[..., Any]
+PATIENCE_S = 240  # a host may be busy; what hangs ends by the test's own limit
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +33,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 @pytest.fixture(scope="module")
 def service(house: House) -> Iterator[Running]:
-    with house.running() as running:
+    running = house.start()
+    try:
+        running.wait_ready(PATIENCE_S)
         yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def visit(chromium: Any, service: Running) -> Iterator[Open]:
             )
             stack.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(30_000)
+            page.set_default_timeout(120_000)
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on(
                 "console",
