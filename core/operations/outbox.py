@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from core.domain.cards import Card, CardKind
@@ -120,64 +120,81 @@ class Due:
     wanted_at: datetime
 
 
+# Built once: to build them takes longer than to run them, and they are asked for all the time.
+_ROOT = aliased(OutboxItem)
+_NOW = bindparam("now", type_=OutboxItem.not_before.type)
+_FREE = or_(  # it waits for nothing, or for a moment of a clock that was set back since
+    OutboxItem.not_before.is_(None),
+    OutboxItem.not_before <= _NOW,
+    OutboxItem.delivered_at > _NOW,
+    and_(
+        OutboxItem.attempts > 0,
+        OutboxItem.not_before > bindparam("longest", type_=OutboxItem.not_before.type),
+    ),
+)
+_WAITING = (
+    select(OutboxItem, _ROOT.message)
+    .outerjoin(
+        _ROOT,
+        (_ROOT.platform == OutboxItem.platform)
+        & (_ROOT.channel == OutboxItem.channel)
+        & (_ROOT.key == OutboxItem.thread_key)
+        & (_ROOT.id != OutboxItem.id),
+    )
+    .where(
+        OutboxItem.platform == bindparam("platform"),
+        OutboxItem.failed_at.is_(None),
+        _FREE,
+        or_(_ROOT.id.is_(None), _ROOT.message.is_not(None)),
+        or_(
+            OutboxItem.thread_key.is_(None),
+            OutboxItem.thread_key == OutboxItem.key,
+            _ROOT.id.is_not(None),
+        ),
+    )
+    .order_by(OutboxItem.id)
+    .limit(bindparam("most"))
+)
+_WANTED = _WAITING.where(OutboxItem.wanted != OutboxItem.built)
+_STALE = _WAITING.where(OutboxItem.again_at <= _NOW, OutboxItem.wanted == OutboxItem.built)
+_STANDING = select(OutboxItem).where(
+    OutboxItem.platform == bindparam("platform"),
+    OutboxItem.project_id.in_(bindparam("projects", expanding=True)),
+    OutboxItem.kind == bindparam("kind"),
+    OutboxItem.message.is_not(None),
+    OutboxItem.failed_at.is_(None),
+    _FREE,
+)
+_OPEN = select(OutboxItem).where(
+    OutboxItem.platform == bindparam("platform"), OutboxItem.failed_at.is_(None)
+)
+_HELD = _OPEN.with_only_columns(func.min(OutboxItem.not_before)).where(
+    OutboxItem.wanted != OutboxItem.built, OutboxItem.not_before > _NOW
+)
+_AGAIN = _OPEN.with_only_columns(OutboxItem.again_at, OutboxItem.not_before).where(
+    OutboxItem.again_at.is_not(None)
+)
+
+
 def due(tx: Session, platform: str, *, now: datetime, limit: int = 50) -> tuple[Due, ...]:
     """Cards of a platform that wait, oldest first; a thread waits for its root."""
-    root = aliased(OutboxItem)
-    waiting = (
-        select(OutboxItem, root.message)
-        .outerjoin(
-            root,
-            (root.platform == OutboxItem.platform)
-            & (root.channel == OutboxItem.channel)
-            & (root.key == OutboxItem.thread_key)
-            & (root.id != OutboxItem.id),
-        )
-        .where(
-            OutboxItem.platform == platform,
-            OutboxItem.failed_at.is_(None),
-            _free(now),
-            or_(root.id.is_(None), root.message.is_not(None)),
-            or_(
-                OutboxItem.thread_key.is_(None),
-                OutboxItem.thread_key == OutboxItem.key,
-                root.id.is_not(None),
-            ),
-        )
-        .order_by(OutboxItem.id)
-        .limit(limit)
-    )
-    wanted = tx.execute(waiting.where(OutboxItem.wanted != OutboxItem.built)).all()
-    stale = tx.execute(
-        waiting.where(OutboxItem.again_at <= now, OutboxItem.wanted == OutboxItem.built)
-    )
-    return tuple(_due(row, message) for row, message in (*wanted, *stale))
+    asked = {"platform": platform, "now": now, "longest": now + BACKOFF_MAX, "most": limit}
+    wanted = tx.execute(_WANTED, asked).all()
+    return tuple(_due(row, message) for row, message in (*wanted, *tx.execute(_STALE, asked)))
 
 
 def standing(
     tx: Session, platform: str, kind: CardKind, project_ids: Collection[int], *, now: datetime
 ) -> tuple[Due, ...]:
     """Cards of these projects that stand there and may be edited now, wanted or not."""
-    rows = tx.scalars(
-        select(OutboxItem).where(
-            OutboxItem.platform == platform,
-            OutboxItem.project_id.in_(project_ids),
-            OutboxItem.kind == kind,
-            OutboxItem.message.is_not(None),
-            OutboxItem.failed_at.is_(None),
-            _free(now),
-        )
-    )
-    return tuple(_due(row, None) for row in rows)
-
-
-def _free(now: datetime) -> ColumnElement[bool]:
-    """It waits for nothing, or for a moment of a clock that was set back since."""
-    return or_(
-        OutboxItem.not_before.is_(None),
-        OutboxItem.not_before <= now,
-        OutboxItem.delivered_at > now,
-        and_(OutboxItem.attempts > 0, OutboxItem.not_before > now + BACKOFF_MAX),
-    )
+    asked = {
+        "platform": platform,
+        "projects": list(project_ids),
+        "kind": kind,
+        "now": now,
+        "longest": now + BACKOFF_MAX,
+    }
+    return tuple(_due(row, None) for row in tx.scalars(_STANDING, asked))
 
 
 def _due(row: OutboxItem, root_message: str | None) -> Due:
@@ -201,19 +218,9 @@ def _due(row: OutboxItem, root_message: str | None) -> Due:
 
 def next_due(tx: Session, platform: str, *, now: datetime) -> datetime | None:
     """When the next card may go out that waits, or the clock makes one stale."""
-    open_items = select(OutboxItem).where(
-        OutboxItem.platform == platform, OutboxItem.failed_at.is_(None)
-    )
-    held = tx.scalar(
-        open_items.with_only_columns(func.min(OutboxItem.not_before)).where(
-            OutboxItem.wanted != OutboxItem.built, OutboxItem.not_before > now
-        )
-    )
-    again = tx.execute(
-        open_items.with_only_columns(OutboxItem.again_at, OutboxItem.not_before).where(
-            OutboxItem.again_at.is_not(None)
-        )
-    )
+    asked = {"platform": platform, "now": now}
+    held = tx.scalar(_HELD, asked)
+    again = tx.execute(_AGAIN, asked)
     stale = (max(at, free or at) for at, free in again if at is not None)
     moments = [moment for moment in (held, *stale) if moment is not None and moment > now]
     return min(moments, default=None)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import and_, func, not_, select
+from sqlalchemy import and_, bindparam, func, not_, select
 from sqlalchemy.orm import Session, aliased
 
 from core.domain.agents import AgentKind
@@ -44,6 +44,76 @@ _Steady = Callable[[datetime | None], datetime | None]
 OPEN_FEATURE = tuple(status for status in FeatureStatus if status is not FeatureStatus.COMPLETED)
 
 
+# Built once: to build them takes longer than to run them, and a decision needs them all.
+_OPEN_PHASE = (
+    select(Phase)
+    .where(Phase.project_id == bindparam("project"), Phase.status != PhaseStatus.COMPLETED)
+    .order_by(Phase.position)
+    .limit(1)
+)
+_WAITED = aliased(Feature)
+_WAITS = (
+    select(FeatureDependency.feature_id)
+    .join(Feature, Feature.id == FeatureDependency.feature_id)
+    .join(_WAITED, _WAITED.id == FeatureDependency.depends_on_id)
+    .where(
+        Feature.phase_id == bindparam("phase"),
+        Feature.status.in_(OPEN_FEATURE),
+        _WAITED.status != FeatureStatus.COMPLETED,
+    )
+)
+# Whether there is one, not how many: what is done already must not be counted each time.
+_OF_FEATURE = select(Task.id).where(Task.feature_id == Feature.id)
+_PASSING = _OF_FEATURE.where(Task.status == TaskStatus.PASSING).exists()
+_LEFT_OUT = _OF_FEATURE.where(Task.status == TaskStatus.SKIPPED, Task.merging.is_not(None)).exists()
+_OPEN_FEATURES = select(
+    Feature.id,
+    Feature.slug,
+    Feature.status,
+    Feature.priority,
+    Feature.position,
+    Feature.resume_run_id,
+    and_(_PASSING, not_(_LEFT_OUT)).label("passing"),
+).where(Feature.phase_id == bindparam("phase"), Feature.status.in_(OPEN_FEATURE))
+_OPEN_TASKS = select(
+    Task.id,
+    Task.number,
+    Task.feature_id,
+    Task.status,
+    Task.priority,
+    Task.complexity,
+    Task.category,
+    Task.files,
+    Task.blockers,
+    Task.rank,
+    Task.position,
+    Task.attempts,
+    Task.restarts,
+    Task.deferred,
+    Task.model,
+    Task.not_before,
+).where(Task.phase_id == bindparam("phase"), Task.status.in_(OPEN_TASK))
+_UNDELIVERED = (
+    select(Question.run_id, func.count(), func.count(Question.answer))
+    .where(Question.project_id == bindparam("project"), Question.delivered.is_(False))
+    .group_by(Question.run_id)
+)
+_RUNS = select(
+    Run.id, Run.kind, Run.status, Run.feature_id, Run.seat, Run.life, Run.interview_id
+).where(Run.project_id == bindparam("project"), Run.status.in_(NOT_ENDED))
+_INTERVIEWS = (
+    select(Interview.id, Interview.kind, Interview.status, Interview.not_before)
+    .where(Interview.project_id == bindparam("project"), Interview.status.not_in(interviews.OVER))
+    .order_by(Interview.id)
+)
+_ELSEWHERE = select(func.count()).where(
+    Run.project_id != bindparam("project"),
+    Run.status.in_(ACTIVE),
+    Run.life == bindparam("life"),
+    Run.kind != AgentKind.INTERVIEWER,
+)
+
+
 def load(
     tx: Session,
     project_id: int,
@@ -57,12 +127,7 @@ def load(
     """Read what `next_orders` needs of a project; costs what is open, not what is done."""
     project = tx.get_one(Project, project_id)
     steady = partial(_steady, now=now, longest=limits.backoff_max)
-    phase = tx.scalars(
-        select(Phase)
-        .where(Phase.project_id == project_id, Phase.status != PhaseStatus.COMPLETED)
-        .order_by(Phase.position)
-        .limit(1)
-    ).first()
+    phase = tx.scalars(_OPEN_PHASE, {"project": project_id}).first()
     building = phase is not None and project.status is ProjectStatus.RUNNING
     return Snapshot(
         now=now,
@@ -81,15 +146,7 @@ def load(
         tasks=_tasks(tx, phase.id, steady) if phase and building else (),
         runs=_runs(tx, project_id, life),
         interviews=_interviews(tx, project_id, steady),
-        agents_elsewhere=tx.scalar(
-            select(func.count()).where(
-                Run.project_id != project_id,
-                Run.status.in_(ACTIVE),
-                Run.life == life,
-                Run.kind != AgentKind.INTERVIEWER,
-            )
-        )
-        or 0,
+        agents_elsewhere=tx.scalar(_ELSEWHERE, {"project": project_id, "life": life}) or 0,
         window_until=spending.window_until(tx, upstream, now),
         budget_left=spending.budget_left(tx, project, caps, now=now),
         planner_failures=project.planner_failures,
@@ -103,36 +160,8 @@ def _steady(moment: datetime | None, *, now: datetime, longest: timedelta) -> da
 
 
 def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
-    waited = aliased(Feature)
-    waits = Counter(
-        tx.scalars(
-            select(FeatureDependency.feature_id)
-            .join(Feature, Feature.id == FeatureDependency.feature_id)
-            .join(waited, waited.id == FeatureDependency.depends_on_id)
-            .where(
-                Feature.phase_id == phase_id,
-                Feature.status.in_(OPEN_FEATURE),
-                waited.status != FeatureStatus.COMPLETED,
-            )
-        )
-    )
-    # Whether there is one, not how many: what is done already must not be counted each time.
-    of_feature = select(Task.id).where(Task.feature_id == Feature.id)
-    passing = of_feature.where(Task.status == TaskStatus.PASSING).exists()
-    left_out = of_feature.where(
-        Task.status == TaskStatus.SKIPPED, Task.merging.is_not(None)
-    ).exists()
-    rows = tx.execute(
-        select(
-            Feature.id,
-            Feature.slug,
-            Feature.status,
-            Feature.priority,
-            Feature.position,
-            Feature.resume_run_id,
-            and_(passing, not_(left_out)).label("passing"),
-        ).where(Feature.phase_id == phase_id, Feature.status.in_(OPEN_FEATURE))
-    )
+    waits = Counter(tx.scalars(_WAITS, {"phase": phase_id}))
+    rows = tx.execute(_OPEN_FEATURES, {"phase": phase_id})
     return tuple(
         FeatureView(
             id=row.id,
@@ -149,26 +178,7 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
 
 
 def _tasks(tx: Session, phase_id: int, steady: _Steady) -> tuple[TaskView, ...]:
-    rows = tx.execute(
-        select(
-            Task.id,
-            Task.number,
-            Task.feature_id,
-            Task.status,
-            Task.priority,
-            Task.complexity,
-            Task.category,
-            Task.files,
-            Task.blockers,
-            Task.rank,
-            Task.position,
-            Task.attempts,
-            Task.restarts,
-            Task.deferred,
-            Task.model,
-            Task.not_before,
-        ).where(Task.phase_id == phase_id, Task.status.in_(OPEN_TASK))
-    )
+    rows = tx.execute(_OPEN_TASKS, {"phase": phase_id})
     return tuple(
         TaskView(
             id=row.id,
@@ -193,13 +203,9 @@ def _tasks(tx: Session, phase_id: int, steady: _Steady) -> tuple[TaskView, ...]:
 
 
 def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
-    waiting = tx.execute(
-        select(Question.run_id, func.count(), func.count(Question.answer))
-        .where(Question.project_id == project_id, Question.delivered.is_(False))
-        .group_by(Question.run_id)
-    )
+    waiting = tx.execute(_UNDELIVERED, {"project": project_id})
     answered = {run_id for run_id, asked, answers in waiting if asked == answers}
-    rows = tx.scalars(select(Run).where(Run.project_id == project_id, Run.status.in_(NOT_ENDED)))
+    rows = tx.execute(_RUNS, {"project": project_id})
     return tuple(
         RunView(
             id=run.id,
@@ -216,11 +222,7 @@ def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
 
 
 def _interviews(tx: Session, project_id: int, steady: _Steady) -> tuple[InterviewView, ...]:
-    rows = tx.scalars(
-        select(Interview)
-        .where(Interview.project_id == project_id, Interview.status.not_in(interviews.OVER))
-        .order_by(Interview.id)
-    )
+    rows = tx.execute(_INTERVIEWS, {"project": project_id})
     return tuple(
         InterviewView(
             id=row.id,
