@@ -9,7 +9,8 @@ each other, and nobody waits for a slow query.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
@@ -61,6 +62,7 @@ class Router:
         self._desk = desk
         self._store = desk.parts.store
         self._arrived = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None  # of `run`
         self._taken = 0  # the last delivery that was put into its lane
         self._lanes: dict[_Lane, deque[_Item]] = {}
         self._waiting: dict[int, list[asyncio.Future[Outcome]]] = {}
@@ -74,16 +76,30 @@ class Router:
 
     async def press(self, inbound: Inbound) -> Outcome:
         """Insert a press and wait for what comes of it; a repeated one is told the same."""
-        received = await self.deliver(inbound)
-        return received.outcome or await self.outcome(received.item_id)
+        received = await self._store.run_first(inbox.receive, inbound, now=self._desk.parts.clock())
+        if received.outcome is not None:
+            return received.outcome
+        if not received.new or self._group is None or received.item_id != self._taken + 1:
+            self.nudge()
+            return await self.outcome(received.item_id)
+        # All before it were taken: whoever pressed need not wait until it is read again.
+        self._taken = received.item_id
+        with self._heard(received.item_id) as future:
+            self._put(_Item(received.item_id, inbound), self._group)
+            return await future
 
     async def outcome(self, item_id: int) -> Outcome:
         """What came of a delivery, once it was acted upon."""
+        with self._heard(item_id) as future:
+            known = await self._store.read(inbox.outcome_of, item_id)
+            return known or await future
+
+    @contextmanager
+    def _heard(self, item_id: int) -> Iterator[asyncio.Future[Outcome]]:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(item_id, []).append(future)
         try:
-            known = await self._store.read(inbox.outcome_of, item_id)
-            return known or await future
+            yield future
         finally:
             waiting = self._waiting[item_id]
             waiting.remove(future)
@@ -96,12 +112,13 @@ class Router:
 
     async def run(self) -> None:
         """Act until cancelled; a failing disk ends it with StorageFailed."""
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as self._group:
             while True:
                 self._arrived.clear()
                 for item in await self._store.read(_open_after, self._taken):
-                    self._taken = item.id
-                    self._put(item, group)
+                    if item.id > self._taken:  # else a press was taken while this was read
+                        self._taken = item.id
+                        self._put(item, self._group)
                 self.recovered.set()
                 await self._arrived.wait()
 
