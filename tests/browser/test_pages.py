@@ -264,6 +264,26 @@ def test_files_are_picked_and_sent(visit: Open, tmp_path: Path) -> None:
     assert comes(page.locator("#log .files a", has_text="note.txt"))
 
 
+GIVE = """([what, where]) => {
+  const data = new DataTransfer();
+  data.items.add(new File(["x"], `${what}.png`, { type: "image/png" }));
+  const event = what === "drop" ? new DragEvent("drop", { dataTransfer: data, bubbles: true })
+    : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
+  document.querySelector(where).dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize(("what", "where"), [("paste", "#say-main"), ("drop", "main .scroll")])
+def test_pictures_are_pasted_and_dropped(visit: Open, what: str, where: str) -> None:
+    page = visit("/c/words")
+    page.evaluate(GIVE, [what, where])
+    page.locator(".chips", has_text=f"{what}.png").wait_for()
+    tab_to(page, f".chips [aria-label='Remove {what}.png']")
+    page.keyboard.press("Enter")
+    page.locator(".chips li").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.id") == "say-main"
+
+
 def test_two_tabs_share_one_stream(visit: Open, service: Running) -> None:
     page = visit("/c/tabs")
     other = page.context.new_page()

@@ -66,10 +66,12 @@
     if (!old.contains(at)) return () => {};
     const press = at.dataset.press;
     const name = at.name;
+    const href = at.getAttribute("href");
     const [begin, end] = at.matches("textarea") ? [at.selectionStart, at.selectionEnd] : [];
     return () => {
-      const again = all("[data-press], input, textarea, select, a", fresh).find((each) =>
-        press ? each.dataset.press === press : name && each.name === name && each.value === at.value);
+      const again = all("[data-press], input, textarea, select, a, summary", fresh).find((each) =>
+        press ? each.dataset.press === press : href ? each.getAttribute("href") === href
+          : at.matches("summary") ? each.matches("summary") : name && each.name === name && each.value === at.value);
       (again || fresh).focus({ preventScroll: true });
       if (again && begin !== undefined) again.setSelectionRange(begin, end);
     };
@@ -524,6 +526,7 @@
         toEnd(box);
       } catch (error) { complain(error); }
       button.disabled = false;
+      if (!document.activeElement || document.activeElement === document.body) field.focus();
     }
     field.addEventListener("input", () => { store(field.value); fit(); suggest(); });
     field.addEventListener("blur", () => choose.close());
