@@ -49,6 +49,7 @@ class _Gate:
     green_before: frozenset[int]  # tasks that no check of theirs proves
     own_tests: frozenset[int]  # tasks whose tests were written by the run they prove
     later: bool  # another phase follows
+    rejected: bool  # once at least
     cost: Decimal
 
 
@@ -76,7 +77,7 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
         key=key,
         kind=CardKind.GATE,
         title=heading,
-        body=body(lines, [state, footnote(project.practice, scene.box)]),
+        body=body(lines, [state, _invitation(gate), footnote(project.practice, scene.box)]),
         fallback=fallback(f"{project.name}: {heading}", proved, state),
         project=project.name,
         fields=() if reminder else _fields(gate, scene),
@@ -100,6 +101,11 @@ def _load(tx: Session, approval_id: int) -> _Gate:
     later = select(Phase.id).where(
         Phase.project_id == phase.project_id, Phase.position > phase.position
     )
+    rejected = select(Approval.id).where(
+        Approval.kind == ApprovalKind.GATE,
+        Approval.subject_id == phase.id,
+        Approval.status == ApprovalStatus.REJECTED,
+    )
     return _Gate(
         approval=approval,
         phase=phase,
@@ -111,6 +117,7 @@ def _load(tx: Session, approval_id: int) -> _Gate:
         green_before=frozenset(p.task_id for p in proofs if p.verdict is Verdict.GREEN_BEFORE),
         own_tests=frozenset(p.task_id for p in proofs if p.own_tests),
         later=tx.scalars(later.limit(1)).first() is not None,
+        rejected=tx.scalars(rejected.limit(1)).first() is not None,
         cost=boards.cost_of(tx, phase.project_id, Dimension.PHASE, phase.id),
     )
 
@@ -131,6 +138,14 @@ def _state(gate: _Gate, scene: Scene) -> str:
             return f"{words.STOPPED} Withdrawn: the phase goes on"
         case _:
             assert_never(approval.status)
+
+
+def _invitation(gate: _Gate) -> str:
+    """Where nothing is lost by it, a newcomer is told what else can be seen."""
+    first = gate.phase.position == 1 and not gate.rejected
+    if not (gate.project.practice and first and gate.approval.status is ApprovalStatus.OPEN):
+        return ""
+    return "Practice model: reject it once with a reason, and see that become rework"
 
 
 def _tone(status: ApprovalStatus) -> Tone:

@@ -209,6 +209,17 @@ def test_a_gate_shows_what_was_built_and_what_it_took(tx: Session) -> None:
     assert "✓ Approved by slack:U1, 10:48" in after.body
 
 
+def test_practice_invites_to_reject_a_gate_once(tx: Session) -> None:
+    project = stage.build(tx, practice=True)
+    approval = stage.to_gate(tx, project)
+    tell(tx)
+    invites = "reject it once with a reason"
+    assert invites in stage.card(tx, CardKind.GATE).body
+    approvals.reject(tx, approval.id, "Paging is missing.", by="web:ann", now=NOW)
+    tell(tx)
+    assert invites not in stage.card(tx, CardKind.GATE).body
+
+
 def test_a_rejected_gate_says_why_and_what_comes_of_it(tx: Session) -> None:
     project = stage.build(tx)
     approval = stage.to_gate(tx, project)
