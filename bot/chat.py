@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from bot.client import Client
+from bot.commands.parsing import is_number
 from bot.wording import clean
 from core.domain import light
 from core.domain.redaction import Redaction
@@ -139,7 +140,7 @@ def chosen(cards: Mapping[int, Mapping[str, Any]], said: str) -> tuple[int, Mapp
     word, _, rest = said.partition(" ")
     for number, card in reversed(list(cards.items())):
         buttons: Sequence[Mapping[str, Any]] = card["buttons"]
-        if word.isdigit():
+        if is_number(word):
             if not 1 <= int(word) <= len(buttons):
                 raise StateError(f"There is no button {word}.", hint=_named(buttons))
             return number, buttons[int(word) - 1], rest.strip()
@@ -196,7 +197,7 @@ def drawn(card: Mapping[str, Any], *, numbered: bool = True) -> RenderableType:
     if card["fields"]:
         parts.append(Text())
     for field in card["fields"]:
-        parts.append(Text.assemble((f"{field['name']}  ", "dim"), _clean(field["value"])))
+        parts.append(Text.assemble((f"{_clean(field['name'])}  ", "dim"), _clean(field["value"])))
     for each in card["inputs"]:
         for number, option in enumerate(each["options"], 1):
             parts.append(Text(f"  {number}  {_clean(option['label'])}"))

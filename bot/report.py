@@ -12,6 +12,7 @@ from typing import TypedDict
 from bot.report_page import page
 from core.domain import shapes
 from core.domain.reasons import waiting
+from core.domain.redaction import Redaction
 from core.domain.report import (
     ApprovalLine,
     EvidenceLine,
@@ -52,7 +53,7 @@ class ReportData(TypedDict):
 def render(report: Report, box: BoxLevel = BoxLevel.FULL) -> dict[str, bytes]:
     """Paths in the repository and their content: the page and the data."""
     # A lone surrogate, which a model may name and UTF-8 cannot carry, becomes its escape.
-    text = json.dumps(data(report), ensure_ascii=False, indent=2) + "\n"
+    text = Redaction()(json.dumps(data(report), ensure_ascii=False, indent=2)) + "\n"
     return {
         PAGE: page(report, box).encode("utf-8", "backslashreplace"),
         DATA: text.encode("utf-8", "backslashreplace"),

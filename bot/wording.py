@@ -4,7 +4,10 @@ import re
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
+from core.domain.redaction import Redaction
+
 UNKNOWN = "–"
+_REDACT = Redaction()
 
 _ESCAPE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
@@ -19,10 +22,13 @@ _UNSEEN = re.compile(
 
 
 def clean(text: str) -> str:
-    """Text of an agent, a model or a person, with nothing in it that steers a screen."""
+    """Text of an agent, a model or a person: it steers no screen, and holds no secret's shape.
+
+    Before it is escaped or cut, either of which would hide one from whoever looks for it later.
+    """
     plain = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     plain = plain.replace("\u2028", "\n").replace("\u2029", "\n").expandtabs(4)
-    return _UNSEEN.sub("", plain)
+    return _REDACT(_UNSEEN.sub("", plain))
 
 
 def is_blank(text: str) -> bool:

@@ -106,6 +106,8 @@ class Hub:
         feed = await self._join(channel)
         try:
             number = feed.tip if since is None else since
+            if number > feed.tip and number > await self._chat.last_change():
+                number = feed.tip  # of another database: what is said from now on is news
             begun, told = number, set[int]()  # what was posted after `begun` is new, once
             # Something must leave at once, else a proxy holds the whole answer back.
             yield ServerSentEvent(comment="open")

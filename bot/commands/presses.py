@@ -13,6 +13,7 @@ from bot.cards import forms
 from bot.commands import agents, money, plan, projects, tasks
 from bot.commands.context import ref
 from bot.commands.messages import TEXT_LIMIT
+from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
 from bot.wording import is_blank
 from core.domain.cards import CardKind, Form, Label, Press, Subject
@@ -39,6 +40,8 @@ class Found:
 def resolve(pressed: Pressed) -> Found:
     """What an action_id means. Raises NotFound for one that no card ever had."""
     press = pressed.press
+    if press.more and press.subject is not Subject.TASK and press.label is not Label.ANSWER:
+        raise _unknown()
     match press.label, press.subject:
         case Label.APPROVE, Subject.PLAN | Subject.GATE:
             return Found(_never, partial(_approve, press))
@@ -106,7 +109,7 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
 def task_of(tx: Session, press: Press) -> Task:
     """Task N of the project in `more`; without one the row."""
     if press.more:
-        if not press.more.isdigit() or len(press.more) > 12:
+        if not is_number(press.more):
             raise _unknown()
         query = tx.query(Task).filter(Task.project_id == int(press.more), Task.number == press.id)
         task = query.first()
@@ -173,7 +176,7 @@ def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...
     """The chosen labels literally, joined by `, `, or the own words unchanged."""
     options = tuple(question.options)
     if press.more:
-        if not press.more.isdigit() or len(press.more) > 3 or int(press.more) >= len(options):
+        if not is_number(press.more) or int(press.more) >= len(options):
             raise _unknown()
         return options[int(press.more)]
     given = [value for chosen in values.values() for value in chosen if not is_blank(value)]

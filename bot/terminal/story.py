@@ -258,7 +258,7 @@ class Story:
                 what, facts, mark = f"Task {task.number}", task.name, Mark.PROGRESS
             case QuestionPrompt(question):
                 what, mark = f"{question.asker} asked", Mark.DONE
-                if word.isdigit() and 1 <= int(word) <= len(question.options):
+                if word.isascii() and word.isdigit() and 1 <= int(word) <= len(question.options):
                     word = wording.one_line(question.options[int(word) - 1], 120)
             case _:
                 assert_never(prompt)

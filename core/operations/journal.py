@@ -9,9 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event, Level
+from core.domain.redaction import Redaction
 from core.store.tables import Feature, JournalEntry, Phase, Project, Run, Task
 
 SERVICE = "service"
+_REDACT = Redaction()
 
 
 def record(
@@ -41,19 +43,26 @@ def record(
         level=level,
         category=event.value.split("_")[0],
         event=event,
-        text=text,
+        text=_REDACT(text),
         actor=actor,
         project_id=project_id,
         run_id=run.id if run else (task.run_id if task else None),
         task_id=task.id if task else None,
         feature_id=feature.id if feature else (task or run or _NOTHING).feature_id,
         phase_id=phase.id if phase else (task or feature or run or _NOTHING).phase_id,
-        data=dict(data or {}),
+        data={key: _redacted(value) for key, value in (data or {}).items()},
         previous_hash=previous or "",
     )
     entry.hash = entry_hash(entry)
     tx.add(entry)
     return entry
+
+
+def _redacted(value: object) -> object:
+    """What is written here is exported, and never changed."""
+    if isinstance(value, str):
+        return _REDACT(value)
+    return [_redacted(each) for each in value] if isinstance(value, list) else value
 
 
 class _Nothing:
