@@ -63,7 +63,7 @@ def question(service: Running) -> dict[str, Any] | None:
     for message in reversed(service.admin.messages()):
         card = message["card"]
         if card and card["kind"] == "question" and card["buttons"]:
-            return message
+            return dict(message)
     return None
 
 
