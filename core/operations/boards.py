@@ -34,6 +34,7 @@ from core.store.tables import (
 )
 
 PACE = 21  # proofs of which the pace is taken
+LOOKED_AT = 10_000  # proofs of the home among which they are sought
 MOST_STUCK = 20
 
 
@@ -250,10 +251,12 @@ def _landing(tx: Session, project_id: int) -> tuple[str, ...]:
 
 
 def _passed_at(tx: Session, project_id: int) -> tuple[datetime, ...]:
+    """The last proofs, of the home's last LOOKED_AT: looking further back would cost what is done."""
+    of_project = select(Task.id).where(Task.id == Evidence.task_id, Task.project_id == project_id)
+    newest = tx.scalar(select(func.max(Evidence.id))) or 0
     rows = tx.scalars(
         select(Evidence.at)
-        .join(Task, Task.id == Evidence.task_id)
-        .where(Task.project_id == project_id, Evidence.accepted)
+        .where(Evidence.accepted, Evidence.id > newest - LOOKED_AT, of_project.exists())
         .order_by(Evidence.id.desc())
         .limit(PACE)
     ).all()

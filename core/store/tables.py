@@ -165,6 +165,7 @@ class Task(Table):
         UniqueConstraint("project_id", "number"),
         Index("ix_tasks_feature_status", "feature_id", "status"),
         Index("ix_tasks_phase_status", "phase_id", "status"),
+        Index("ix_tasks_tally", "project_id", "status", "phase_id", "complexity"),  # boards count
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -435,6 +435,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_tasks_feature_status', ['feature_id', 'status'], unique=False)
         batch_op.create_index('ix_tasks_phase_status', ['phase_id', 'status'], unique=False)
         batch_op.create_index(batch_op.f('ix_tasks_run_id'), ['run_id'], unique=False)
+        batch_op.create_index('ix_tasks_tally', ['project_id', 'status', 'phase_id', 'complexity'], unique=False)
 
     op.create_table('evidence',
     sa.Column('id', sa.Integer(), nullable=False),
