@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -77,6 +78,39 @@ def as_completed(report: Report, now: datetime) -> Report:
     return replace(report, status=ProjectStatus.COMPLETED, completed_at=now)
 
 
+# Columns, not objects: a project may have 100,000 tasks.
+_TASK = (
+    tables.Task.id,
+    tables.Task.number,
+    tables.Task.feature_id,
+    tables.Task.name,
+    tables.Task.category,
+    tables.Task.description,
+    tables.Task.steps,
+    tables.Task.complexity,
+    tables.Task.checks,
+    tables.Task.files,
+    tables.Task.priority,
+    tables.Task.status,
+    tables.Task.attempts,
+    tables.Task.error_repeats,
+    tables.Task.last_error,
+    tables.Task.recovery_notes,
+)
+_TOTAL = (
+    tables.UsageTotal.dimension,
+    tables.UsageTotal.key,
+    tables.UsageTotal.messages,
+    tables.UsageTotal.unpriced_messages,
+    tables.UsageTotal.input,
+    tables.UsageTotal.output,
+    tables.UsageTotal.cache_read,
+    tables.UsageTotal.cache_write_5m,
+    tables.UsageTotal.cache_write_1h,
+    tables.UsageTotal.micro_usd,
+    tables.UsageTotal.assumed_micro_usd,
+)
+
 Costs = dict[tuple[Dimension, str], Decimal]
 
 
@@ -103,8 +137,8 @@ def _plan(row: tables.Plan, parallel: int) -> PlanLine:
 
 
 def _tasks(tx: Session, project_id: int, costs: Costs, with_evidence: bool) -> tuple[TaskLine, ...]:
-    rows = tx.scalars(
-        select(tables.Task).where(tables.Task.project_id == project_id).order_by(tables.Task.number)
+    rows = tx.execute(
+        select(*_TASK).where(tables.Task.project_id == project_id).order_by(tables.Task.number)
     ).all()
     numbers = {row.id: row.number for row in rows}
     waits: dict[int, list[int]] = {}
@@ -295,21 +329,23 @@ def _runs(tx: Session, project_id: int) -> tuple[RunLine, ...]:
 
 
 def _usage(tx: Session, project_id: int, tasks: Sequence[TaskLine]) -> UsageLine:
-    rows = tx.scalars(
-        select(tables.UsageTotal)
+    rows = tx.execute(
+        select(*_TOTAL)
         .where(
             tables.UsageTotal.project_id == project_id,
             tables.UsageTotal.dimension != Dimension.RUN,
         )
         .order_by(tables.UsageTotal.key)
     ).all()
-    whole = next((row for row in rows if row.dimension is Dimension.PROJECT), None)
+    found: dict[Dimension, list[Any]] = {dimension: [] for dimension in Dimension}
+    for row in rows:
+        found[row.dimension].append(row)
+    whole = next(iter(found[Dimension.PROJECT]), None)
 
     def by(dimension: Dimension) -> dict[str, Spent]:
         return {
             row.key: Spent(row.messages, _tokens(row), to_usd(row.micro_usd))
-            for row in rows
-            if row.dimension is dimension
+            for row in found[dimension]
         }
 
     by_task = by(Dimension.TASK)
@@ -321,8 +357,7 @@ def _usage(tx: Session, project_id: int, tasks: Sequence[TaskLine]) -> UsageLine
         assumed_usd=to_usd(whole.assumed_micro_usd) if whole else Decimal(0),
         by_model=tuple(
             ModelUsage(row.key, row.messages, _tokens(row), to_usd(row.micro_usd))
-            for row in rows
-            if row.dimension is Dimension.MODEL
+            for row in found[Dimension.MODEL]
         ),
         by_kind=by(Dimension.KIND),
         by_phase=by(Dimension.PHASE),
@@ -334,5 +369,5 @@ def _usage(tx: Session, project_id: int, tasks: Sequence[TaskLine]) -> UsageLine
     )
 
 
-def _tokens(row: tables.UsageTotal) -> Tokens:
+def _tokens(row: Any) -> Tokens:
     return Tokens(row.input, row.output, row.cache_read, row.cache_write_5m, row.cache_write_1h)
