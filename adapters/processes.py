@@ -4,13 +4,15 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.ports.host import RunningProcess
 
-_MARKER = b"AUTOCODER_PROCESS="
+_VARIABLE = "AUTOCODER_PROCESS"
+_MARKER = f"{_VARIABLE}=".encode()
 _FREEZE_SECONDS = 2.0
 _SWEEP_SECONDS = 5.0
 _ENDED = "ZX"
@@ -73,6 +75,22 @@ class HostProcesses:
             killed.update(living)
             time.sleep(0.002)
         return len(killed)
+
+    @contextmanager
+    def marking(self, marker: str) -> Iterator[None]:
+        """What is started within the block inherits the marker, unless it is given another one.
+
+        A process's own marker, by which it would be swept, is what it was started with.
+        """
+        before = os.environ.get(_VARIABLE)
+        os.environ[_VARIABLE] = marker
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_VARIABLE]
+            else:
+                os.environ[_VARIABLE] = before
 
     def free_memory(self) -> int:
         """What the kernel calls available, or what the control group leaves if that is less."""

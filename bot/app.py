@@ -128,6 +128,10 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.home))
         stack.enter_context(database_held(settings.database, settings.home))
+        marker = home_hash(settings.home)
+        processes = HostProcesses()
+        processes.sweep(f"{marker}-")
+        stack.enter_context(processes.marking(f"{marker}-0"))
         _need_git()
         _need_credential(settings)
         box = open_box(
@@ -135,9 +139,6 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
             readable=settings.sandbox.read,
             hidden=(settings.home,),
         )
-        marker = home_hash(settings.home)
-        processes = HostProcesses()
-        processes.sweep(f"{marker}-")
         wake = Wake()
         store = Store(settings.database, on_commit=wake.notify)
         stack.push_async_callback(store.close)

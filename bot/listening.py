@@ -1,5 +1,7 @@
 """The socket of the web chat."""
 
+import errno
+import os
 import socket
 
 from core.errors import StateError
@@ -13,9 +15,13 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=QUEUE)
     except OSError as error:
+        known = error.errno is not None and error.errno > 0  # else a name that leads nowhere
+        words = os.strerror(error.errno) if known else error.strerror
+        hint = "Set AUTOCODER_HOST to an address of this host."
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            hint = "Set AUTOCODER_PORT to another port, or to 0 for a free one."
         raise StateError(
-            f"The web chat cannot listen on {host} port {port}: {error.strerror}.",
-            hint="Set AUTOCODER_PORT to another port, or to 0 for a free one.",
+            f"The web chat cannot listen on {host} port {port}: {words}.", hint=hint
         ) from error
     # asyncio does it only for sockets that name their protocol, which this one does not; without
     # it each answer waits 40 ms for the client's acknowledgement of its headers.

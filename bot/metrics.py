@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from core.domain.lifecycle import TaskStatus
 from core.operations.usage import Figures
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -54,8 +55,10 @@ class _Counted(Collector):
         tasks = GaugeMetricFamily(
             "autocoder_tasks", "Tasks by project and status.", labels=("project", "status")
         )
-        for (project, status), count in found.tasks.items():
-            tasks.add_metric((project, status.value), count)
+        for project in sorted({project for project, _ in found.tasks}):
+            for status in TaskStatus:  # also those of which there is none: a series does not vanish
+                count = found.tasks.get((project, status), 0)
+                tasks.add_metric((project, status.value), count)
         yield tasks
         yield GaugeMetricFamily("autocoder_agents", "Agents at work now.", value=found.agents)
         yield CounterMetricFamily(

@@ -155,5 +155,19 @@ def test_sweep_finds_the_marker_alone(
         processes.sweep("")
 
 
+def test_what_is_started_inherits_the_marker_unless_it_has_its_own() -> None:
+    command = ["sh", "-c", "echo $AUTOCODER_PROCESS"]
+
+    def marker(**more: str) -> str:
+        env = {**os.environ, **more} if more else None
+        return subprocess.run(command, capture_output=True, text=True, env=env).stdout.strip()
+
+    before = marker()
+    with HostProcesses().marking("abcdef-0"):
+        assert marker() == "abcdef-0"
+        assert marker(AUTOCODER_PROCESS="abcdef-7") == "abcdef-7"
+    assert marker() == before
+
+
 def test_free_memory_is_in_bytes(processes: Processes) -> None:
     assert 1 << 20 < processes.free_memory() < 1 << 50

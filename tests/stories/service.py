@@ -210,19 +210,21 @@ class House:
     env: dict[str, str] = field(default_factory=dict)
     starts: int = 0
 
-    def start(self, **env: str) -> Running:
+    def start(self, *, tree: Path = ROOT, **env: str) -> Running:
+        """Start the service, of this source tree or of another one."""
         self.starts += 1
         out = self.home.with_name(f"{self.home.name}-{self.starts}.txt")
         with out.open("wb") as sink:
             process = subprocess.Popen(
                 [sys.executable, "-m", "bot", "serve", "--home", str(self.home)],
-                cwd=ROOT,
+                cwd=tree,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 env={
                     **os.environ,
                     "AUTOCODER_MODEL": "practice",
                     "AUTOCODER_PORT": "0",
+                    "PYTHONPATH": str(tree),
                     **self.env,
                     **env,
                 },
@@ -231,8 +233,8 @@ class House:
         return Running(process, self.home, out)
 
     @contextmanager
-    def running(self, **env: str) -> Iterator[Running]:
-        service = self.start(**env)
+    def running(self, *, tree: Path = ROOT, **env: str) -> Iterator[Running]:
+        service = self.start(tree=tree, **env)
         try:
             service.wait_ready()
             yield service

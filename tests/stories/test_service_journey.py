@@ -53,7 +53,7 @@ def _until(person: Person, true: Callable[[str], bool]) -> None:
     wait_until(lambda: true(person.look()), timeout=400)
 
 
-def _keys(service: Running) -> Iterator[str]:
+def cards(service: Running) -> Iterator[str]:
     for message in service.admin.messages():
         if message["card"] and not message["deleted"]:
             yield message["card"]["key"]
@@ -76,8 +76,8 @@ def test_from_a_name_to_a_report_through_a_stop_and_a_kill(house: House) -> None
         service.process.wait()
     with house.running() as service:
         _until(Person(service), lambda status: status == "completed")
-        wait_until(lambda: any(key.startswith("report:") for key in _keys(service)))
-        keys = list(_keys(service))
+        wait_until(lambda: any(key.startswith("report:") for key in cards(service)))
+        keys = list(cards(service))
         assert len(keys) == len(set(keys)), "a card was posted twice"
         assert {"interview:todo-api", "spec:todo-api", "progress:todo-api"} <= set(keys)
         admin = service.admin

@@ -1,6 +1,9 @@
 """The life of the service (issue: health, signals, one per home, restarts, logs, upgrades)."""
 
 import json
+import os
+import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.scripted.process import ROOT
-from tests.stories.service import House, Listener, wait_until
+from tests.stories.service import House, Listener, Running, wait_until
+from tests.stories.test_service_journey import Person, cards
 from tests.stories.world import marked_processes
 
 
@@ -165,3 +169,97 @@ def test_a_home_that_moved_goes_on(house: House, tmp_path: Path) -> None:
         assert [m["text"] for m in service.admin.messages() if m["author"] != "autocoder"] == [
             "before"
         ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_home_that_moves_goes_on_where_it_was_killed(house: House, tmp_path: Path) -> None:
+    """Sessions, worktrees and their links, the repository: none knows where the home was."""
+    with house.running() as service:
+        service.admin.say("/autocoder new todo-api")
+        wait_until(lambda: any(key.startswith("question:") for key in cards(service)), 300)
+        service.process.kill()
+        service.process.wait()
+    at_work = _moved(house, tmp_path / "once")
+    with at_work.running() as service:
+        person = Person(service)
+        wait_until(lambda: person.look() == "running" and _passing(service) >= 1, 400)
+        service.process.kill()
+        service.process.wait()
+    last = _moved(at_work, tmp_path / "deeper" / "twice")
+    with last.running() as service:
+        person = Person(service)
+        wait_until(lambda: person.look() == "completed", 600)
+        assert service.stop() < 5
+    with closing(sqlite3.connect(last.home / "autocoder.db")) as rows:
+        resumed = rows.execute(
+            "SELECT now.session_id = before.session_id FROM runs now JOIN runs before"
+            " ON now.resumes_id = before.id"
+            " WHERE now.life != before.life AND now.kind = 'interviewer'"
+        ).fetchall()
+        missed = rows.execute("SELECT number FROM tasks WHERE status != 'passing'").fetchall()
+    assert resumed == [(1,)], "the interviewer's session went on"
+    assert missed == []
+    assert list(marked_processes(b"AUTOCODER_PROCESS=" + _marker(last.home))) == []
+
+
+def _moved(house: House, place: Path) -> House:
+    place.parent.mkdir(exist_ok=True)
+    house.home.rename(place)
+    return House(place)
+
+
+def _passing(service: Running) -> int:
+    items = service.admin.get("/api/projects").json["items"]
+    return int(items[0]["tasks"]["passing"]) if items else 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_older_database_is_migrated_after_a_copy(house: House, tmp_path: Path) -> None:
+    """The next version, with a revision more, is started in place of this one."""
+    with house.running() as service:
+        service.admin.say("hello")
+        service.stop()
+    tree = tmp_path / "next"
+    for package in ("adapters", "bot", "core", "mcp_server"):
+        shutil.copytree(ROOT / package, tree / package)
+    migrations = tree / "core" / "store" / "migrations"
+    module = migrations / "__init__.py"
+    text = module.read_text()
+    (head,) = re.findall(r'^HEAD = "(\w+)"$', text, re.MULTILINE)
+    module.write_text(text.replace(f'HEAD = "{head}"', 'HEAD = "9999"'))
+    (migrations / "versions" / "9999_more.py").write_text(
+        "from alembic import op\nimport sqlalchemy as sa\n"
+        f'revision, down_revision, branch_labels, depends_on = "9999", "{head}", None, None\n'
+        "def upgrade():\n"
+        '    op.add_column("channels", sa.Column("more", sa.Integer(), server_default="7"))\n'
+    )
+    with house.running(tree=tree) as service:
+        assert [m["text"] for m in service.admin.messages()] == ["hello"]
+        said = service.out.read_text()
+        service.stop()
+    copy = house.home / f"autocoder.db.{head}.backup"
+    assert f"brought from {head} to 9999, as it was: {copy}" in said
+    with closing(sqlite3.connect(house.home / "autocoder.db")) as rows:
+        assert rows.execute("SELECT more FROM channels").fetchall() == [(7,)]
+    with closing(sqlite3.connect(copy)) as rows:
+        assert rows.execute("SELECT text FROM web_messages").fetchall() == [("hello",)]
+        assert rows.execute("SELECT version_num FROM alembic_version").fetchall() == [(head,)]
+    behind = house.start()
+    assert behind.process.wait(200) == 1
+    assert "made by a newer autocoder" in behind.out.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
+def test_a_disk_that_fills_up_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    """Status 1 and words; after room was made the same command goes on."""
+    done = subprocess.run(
+        ["unshare", "-m", sys.executable, "-m", "tests.stories.full_disk", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=800, check=False,
+    )  # fmt: skip
+    if done.returncode == 77:
+        pytest.skip("nothing can be mounted here")
+    assert done.returncode == 0, done.stdout + done.stderr
