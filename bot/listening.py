@@ -15,10 +15,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=QUEUE)
     except OSError as error:
-        known = error.errno is not None and error.errno > 0  # else a name that leads nowhere
-        words = os.strerror(error.errno) if known else error.strerror
+        number = error.errno or 0  # negative: a name that leads nowhere
+        words = os.strerror(number) if number > 0 else error.strerror
         hint = "Set AUTOCODER_HOST to an address of this host."
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        if number in (errno.EADDRINUSE, errno.EACCES):
             hint = "Set AUTOCODER_PORT to another port, or to 0 for a free one."
         raise StateError(
             f"The web chat cannot listen on {host} port {port}: {words}.", hint=hint
