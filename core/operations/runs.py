@@ -13,14 +13,7 @@ from core.domain import failure, orders
 from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
-from core.domain.lifecycle import (
-    Cause,
-    FeatureStatus,
-    ProjectStatus,
-    RunStatus,
-    TaskStatus,
-    move,
-)
+from core.domain.lifecycle import Cause, FeatureStatus, ProjectStatus, RunStatus, TaskStatus, move
 from core.operations import journal, plans, projects, specs, spending, tasks
 from core.ports.agents import FailureKind, RunOutcome
 from core.store.tables import (
