@@ -294,13 +294,13 @@ class CardPoster:
     app: App
 
     async def post(self, place: Place, card: Card, *, private_to: str | None) -> str:
-        return await self.app.parts.store.run(
+        return await self.app.parts.store.run_first(
             web_chat.post, place, card, private_to=private_to, now=self.app.parts.clock()
         )
 
     async def edit(self, message: str, card: Card) -> None:
         if not message.isdigit():
             raise NotFound(f"There is no message {message[:40]!r}.")
-        await self.app.parts.store.run(
+        await self.app.parts.store.run_first(
             web_chat.edit, int(message), card, now=self.app.parts.clock()
         )
