@@ -19,6 +19,7 @@ from core.domain.shapes import (
     ProjectData,
     TaskData,
     UsageData,
+    UsageSettingsData,
 )
 from core.errors import StateError
 from core.operations import listing, outbox, task_listing, usage, web_chat
@@ -122,7 +123,7 @@ class Projects:
     async def _long(self, what: str, **arguments: Any) -> Encoded:
         return await reading.ask(self._store, self._app.reader, Question(what, arguments))
 
-    async def usage_settings(self) -> Mapping[str, Any]:
+    async def usage_settings(self) -> UsageSettingsData:
         budget = self._app.settings.budget
         return {
             "budget": {

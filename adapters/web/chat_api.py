@@ -1,7 +1,7 @@
 """The chat over HTTP: messages, streams, presses, files (CONTRACT.md §3)."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,12 +16,13 @@ from adapters.web.asking import (
     WantedPart,
     cursor_of,
 )
-from adapters.web.security import FILE_LIMIT, TooLarge, trouble
+from adapters.web.security import FILE_LIMIT, TooLarge, encoded, trouble
 from adapters.web.shapes import (
     CHANNEL,
     TEXT_LIMIT,
     Collection,
     MessageOutcome,
+    MessagePage,
     NewMessage,
     NewPress,
     PressDone,
@@ -29,6 +30,7 @@ from adapters.web.shapes import (
 )
 from adapters.web.stream import PING_S, SEND_TIMEOUT_S, Hub
 from core.domain import shapes
+from core.domain.messages import Message
 from core.domain.shapes import ChannelData, FileData, MessageData
 from core.errors import InputError
 from core.ports.web import Outcome
@@ -36,6 +38,11 @@ from core.ports.web import Outcome
 routes = APIRouter(prefix="/api", tags=["chat"])
 
 ChannelName = Annotated[str, Path(pattern=CHANNEL)]
+_EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
+_SVG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}}}
+_BYTES: dict[str, Any] = {
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+}
 _CHUNK = 256 * 1024  # bytes
 _SCHEME = "@media(prefers-color-scheme:dark)"  # as a picture of ours says it
 _STATUS = {
@@ -122,7 +129,9 @@ async def say(
     return shapes.message(message)
 
 
-@routes.get("/chat/{channel}/messages")
+@routes.get(
+    "/chat/{channel}/messages", response_model=None, responses={200: {"model": MessagePage}}
+)
 async def messages(
     channel: ChannelName,
     service: Inside,
@@ -132,7 +141,7 @@ async def messages(
     before: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
     thread: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
     newest: bool = False,
-) -> dict[str, Any]:
+) -> Response:
     """Messages with a greater id than `after`, in their current state, oldest first.
 
     With `newest`, `before` or `thread` the newest ones there, for a page that scrolls up;
@@ -143,17 +152,20 @@ async def messages(
         found = await service.chat.before(
             channel, person, before_id=before, thread=thread, limit=part.limit
         )
-        return {"items": [shapes.message(m) for m in found], "next": None, "changed": changed}
+        return _page(found, None, changed)
     found = await service.chat.after(
         channel, person, after_id=max(after or 0, part.after), limit=part.limit + 1
     )
     more = len(found) > part.limit
     kept = found[: part.limit]
-    return {
-        "items": [shapes.message(message) for message in kept],
-        "next": cursor_of(kept[-1].id) if more else None,
-        "changed": changed,
-    }
+    return _page(kept, cursor_of(kept[-1].id) if more else None, changed)
+
+
+def _page(messages: Sequence[Message], rest: str | None, changed: int) -> Response:
+    """Encoded once: a thousand cards would else be looked through twice."""
+    items = [shapes.message(message) for message in messages]
+    page: MessagePage = {"items": items, "next": rest, "changed": changed}
+    return Response(encoded(page).encode("utf-8", "replace"), media_type="application/json")
 
 
 @routes.get("/chat/{channel}/messages/{message_id}/outcome")
@@ -179,7 +191,11 @@ async def outcome(
     }
 
 
-@routes.get("/chat/{channel}/stream", response_class=EventSourceResponse)
+@routes.get(
+    "/chat/{channel}/stream",
+    response_class=EventSourceResponse,
+    responses={200: {"description": "`data` is a Message.", "content": _EVENTS}},
+)
 async def stream(
     channel: ChannelName,
     person: Viewer,
@@ -223,7 +239,9 @@ async def add_file(
     return {"id": line.id, "name": line.name, "size": line.size}
 
 
-@routes.get("/pictures/{sort}/{number}.svg")
+@routes.get(
+    "/pictures/{sort}/{number}.svg", response_class=Response, responses={200: {"content": _SVG}}
+)
 async def picture(
     sort: Annotated[str, Path(pattern="^(plan|gate|cost)$")],
     number: Annotated[int, Path(ge=1, lt=2**62)],
@@ -248,7 +266,7 @@ async def picture(
     )
 
 
-@routes.get("/files/{file_id}", response_class=FileResponse)
+@routes.get("/files/{file_id}", response_class=FileResponse, responses={200: {"content": _BYTES}})
 async def get_file(
     file_id: Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")], service: Inside, _person: Viewer
 ) -> Response:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import PlainTextResponse
 
 from adapters.web.asking import (
     Admin,
@@ -37,6 +38,7 @@ from core.domain.shapes import (
     RunData,
     TaskData,
     UsageData,
+    UsageSettingsData,
 )
 from core.errors import InputError
 from core.ports.web import ProjectVerb, Verdict
@@ -62,7 +64,7 @@ async def readyz(service: Inside, response: Response) -> Readiness:
     return {"ready": found.ready, "model": found.model, "parts": dict(found.parts)}
 
 
-@open_routes.get("/metrics", response_class=Response)
+@open_routes.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: Inside) -> Response:
     content, media_type = await service.health.metrics()
     return Response(content, media_type=media_type)
@@ -279,5 +281,5 @@ async def history(
 
 
 @routes.get("/usage/settings", tags=["usage"])
-async def usage_settings(service: Inside, _person: Viewer) -> dict[str, Any]:
-    return dict(await service.projects.usage_settings())
+async def usage_settings(service: Inside, _person: Viewer) -> UsageSettingsData:
+    return await service.projects.usage_settings()

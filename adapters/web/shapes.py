@@ -76,6 +76,10 @@ class PressRefused(TypedDict):
     hint: str
 
 
+class MessagePage(Collection[MessageData]):
+    changed: int  # where a stream goes on: `stream?since=`
+
+
 class MessageOutcome(TypedDict):
     done: bool
     ok: bool | None  # None: not acted upon yet

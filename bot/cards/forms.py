@@ -1,5 +1,7 @@
 """What must be filled in before a press counts: the same on a card and where it was left out."""
 
+from collections.abc import Sequence
+
 from core.domain.cards import OPTION_BUTTONS, Form, Input, InputKind, Label, Option, Press, Subject
 
 ANSWER_LIMIT = 100_000
@@ -28,6 +30,22 @@ def choice(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Inp
         required=False,
         options=tuple(Option(label, label) for label in options),
     )
+
+
+WHICH = "question"  # the input that says which earlier answer is meant
+_ASKED = 25
+
+
+def change(asked: Sequence[tuple[int, str]]) -> Form:
+    """Going back: one of the answered questions, by id, and its new answer."""
+    which = Input(
+        WHICH,
+        "Which question",
+        InputKind.SELECT,
+        options=tuple(Option(text, str(number)) for number, text in asked[-_ASKED:]),
+    )
+    new = Input("answer", "Your new answer", max_length=ANSWER_LIMIT)
+    return Form("Change an answer", (which, new))
 
 
 def answer(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Form:

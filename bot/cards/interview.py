@@ -8,12 +8,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import words
+from bot.cards import forms, words
 from bot.cards.frame import (
     Drawn,
     Scene,
     body,
     bold,
+    button,
     code,
     fallback,
     footnote,
@@ -22,7 +23,7 @@ from bot.cards.frame import (
     title,
 )
 from core.domain import light
-from core.domain.cards import Card, CardKind, Tone
+from core.domain.cards import Button, Card, CardKind, Label, Subject, Tone
 from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
 from core.store.chat_tables import Interview
 from core.store.tables import JournalEntry, Phase, Project, Question
@@ -63,6 +64,7 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
         fallback=fallback(project.name, state),
         project=project.name,
         tone=_tone(project.status),
+        buttons=_going_back(tx, interview),
     )
     return Drawn(card)
 
@@ -106,6 +108,22 @@ def _how_far(tx: Session, project: Project) -> str:
     ).all()
     done = sum(status is PhaseStatus.COMPLETED for status in statuses)
     return f"phase {done + 1} of {len(statuses)}" if done < len(statuses) else "the report"
+
+
+def _going_back(tx: Session, interview: Interview | None) -> tuple[Button, ...]:
+    """While it asks, an earlier answer may be changed."""
+    if interview is None or interview.status is not InterviewStatus.ASKING:
+        return ()
+    rows = tx.scalars(
+        select(Question)
+        .where(Question.interview_id == interview.id, Question.answer.is_not(None))
+        .order_by(Question.id)
+    ).all()
+    if not rows:
+        return ()
+    form = forms.change([(row.id, wording.one_line(row.text, 75)) for row in rows])
+    last = rows[-1].id
+    return (button("Change an answer", Label.CHANGE_ANSWER, Subject.QUESTION, last, form=form),)
 
 
 def _asking(tx: Session, interview: Interview) -> tuple[str, str]:
@@ -160,6 +178,7 @@ def _addition(tx: Session, key: str, project: Project, interview: Interview, sce
         fallback=fallback(heading, state),
         project=project.name,
         tone=tone,
+        buttons=_going_back(tx, interview),
     )
     return Drawn(card)
 

@@ -1,5 +1,6 @@
 """Presses: each resolved by its action_id alone, each with one effect (CONTRACT.md §2)."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,14 +161,20 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
 def _change(
     tx: Session, call: Call, question: Question, values: Mapping[str, tuple[str, ...]]
 ) -> Reply:
+    which = next(iter(values.get(forms.WHICH, ())), "")
+    if which.isascii() and which.isdigit() and len(which) <= 12:
+        meant = tx.get(Question, int(which))
+        if meant is None or meant.interview_id != question.interview_id:
+            raise _unknown()
+        question = meant
     options = tuple(question.options)
-    given = [value for chosen in values.values() for value in chosen if not is_blank(value)]
+    given = _given(question, {name: v for name, v in values.items() if name != forms.WHICH})
     if not given:
         raise MissingValues(
             "What shall it be instead?",
             forms.answer(question.id, options, multiple=question.multiple),
         )
-    text = ", ".join(dict.fromkeys(_label(options, value) for value in given))
+    text = ", ".join(dict.fromkeys(given))
     interviews.change_answer(tx, question.id, text, by=call.person, now=call.now)
     return Reply(said="The answer is changed; the interviewer hears it next.")
 
@@ -179,7 +186,7 @@ def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...
         if not is_number(press.more) or int(press.more) >= len(options):
             raise _unknown()
         return options[int(press.more)]
-    given = [value for chosen in values.values() for value in chosen if not is_blank(value)]
+    given = _given(question, values)
     if sum(map(len, given)) > TEXT_LIMIT:
         raise InputError(f"An answer has at most {TEXT_LIMIT:,} characters.")
     if not given:
@@ -192,16 +199,22 @@ def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...
         raise MissingValues(
             "One answer is wanted.", forms.answer(question.id, options, multiple=question.multiple)
         )
-    return ", ".join(dict.fromkeys(_label(options, value) for value in given))
+    return ", ".join(dict.fromkeys(given))
 
 
-def _label(options: tuple[str, ...], value: str) -> str:
-    """An option by its label, or by its place as buttons count; else own words."""
-    if value in options:
-        return value
-    if value.isascii() and value.isdigit() and len(value) <= 3 and int(value) < len(options):
-        return options[int(value)]
-    return value
+def _given(question: Question, values: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """What was filled in, unchanged; in the question's own select a place is its option too."""
+    options: list[str] = question.options
+    select = forms.chosen_name(question.id)
+    found: list[str] = []
+    for name, several in values.items():
+        for value in several:
+            place = int(value) if re.fullmatch(r"[0-9]{1,3}", value) else len(options)
+            if name == select and value not in options and place < len(options):
+                found.append(options[place])
+            elif not is_blank(value):
+                found.append(value)
+    return found
 
 
 def _raise_budget(

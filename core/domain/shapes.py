@@ -43,6 +43,16 @@ class UsageData(TypedDict):
     by_day: dict[str, SpentData]
 
 
+class BudgetData(TypedDict):
+    project_usd: str
+    run_usd: str
+    day_usd: str | None  # None: no limit
+
+
+class UsageSettingsData(TypedDict):
+    budget: BudgetData
+
+
 class HistoryData(TypedDict):
     message_id: str
     at: str

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from core.domain.cards import Form
 from core.domain.messages import ChannelLine, FileLine, Message
@@ -21,6 +21,7 @@ from core.domain.shapes import (
     ProjectData,
     TaskData,
     UsageData,
+    UsageSettingsData,
 )
 from core.ports.pages import Pages
 
@@ -229,7 +230,7 @@ class Projects(Protocol):
         """A collection of HistoryData."""
         ...
 
-    async def usage_settings(self) -> Mapping[str, Any]: ...
+    async def usage_settings(self) -> UsageSettingsData: ...
 
     async def command(self, name: str, verb: ProjectVerb, *, by: str) -> Outcome: ...
 

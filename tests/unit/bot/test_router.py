@@ -287,6 +287,20 @@ async def test_answers_by_press_word_for_word(tmp_path: Path) -> None:
         assert "web:local" in again.text
 
 
+async def test_a_number_in_own_words_is_no_option(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.question(tx, row, "How many?", "5", "10", "20")
+        world.question(tx, row, "How many?", "5", "10", "20")
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        assert (await it.press("answer:question:1", answer="2")).ok
+        pressed = Pressed(parse_press("answer:question:2"), {"answer:question:2": ("2",)})
+        assert (await it.router.press(it.inbound(pressed, by="web:local", place=MAIN))).ok
+        assert [(await it.row(Question, n)).answer for n in (1, 2)] == ["2", "20"]
+
+
 async def test_messages_in_a_thread_answer_its_newest_question(tmp_path: Path) -> None:
     def prepare(tx: Session) -> None:
         row = world.project(tx)

@@ -61,6 +61,26 @@ def test_the_root_says_that_a_question_waits(tx: Session, project: int) -> None:
     assert "◐ Interview: 1 question answered" in root(tx).body
 
 
+def test_the_root_offers_to_go_back_while_it_asks(tx: Session, project: int) -> None:
+    assert root(tx).buttons == ()
+    asker = stage.run(tx, project, AgentKind.INTERVIEWER)
+    asker.interview_id = 1
+    ids = [questions.ask(tx, asker.id, text, (), False, now=NOW) for text in ("One?", "Two?")]
+    for asked in ids:
+        questions.answer(tx, asked, "a", by="web:ann", now=NOW)
+    tell(tx)
+    [back] = root(tx).buttons
+    assert back.press.encode() == f"change_answer:question:{ids[1]}"
+    assert back.form is not None
+    which, _new = back.form.inputs
+    assert [(o.label, o.value) for o in which.options] == [
+        ("One?", str(ids[0])),
+        ("Two?", str(ids[1])),
+    ]
+    tx.get_one(Interview, 1).status = InterviewStatus.PLANNING
+    assert root(tx).buttons == ()
+
+
 def test_a_spec_is_shown_with_both_its_files(tx: Session, project: int) -> None:
     row = tx.get_one(Project, project)
     text = "# To-do\n\n- *one* `x`\n\nPlain **words**.\n" + "More of it.\n" * 400
