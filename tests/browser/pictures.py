@@ -34,13 +34,15 @@ def _press(client: Client, message: dict[str, Any], word: str, **values: str) ->
 
 def _until(client: Client, kind: str, *, title: str = "") -> dict[str, Any]:
     """Wait for a card of this kind to be open; the interview decides by itself meanwhile."""
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 1_200
+    answered: set[int] = set()
     while time.monotonic() < deadline:
         found = _open(client, kind)
         if found and title in found["card"]["title"]:
             return found
         asked = _open(client, "question")
-        if asked and "Question" in asked["card"]["title"]:
+        if asked and "Question" in asked["card"]["title"] and asked["id"] not in answered:
+            answered.add(asked["id"])
             _press(client, asked, "just_decide")
         time.sleep(0.2)
     raise TimeoutError(kind)
