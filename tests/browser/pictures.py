@@ -79,7 +79,7 @@ def main() -> None:
             page.goto(f"{client.url}/?token={client.token}")
             page.goto(f"{client.url}{path}")
             page.locator("#connection", has_text="Live").wait_for()
-            page.wait_for_function("[...document.images].every((each) => each.complete)")
+            page.wait_for_function("() => [...document.images].every((each) => each.complete)")
             shown = page.locator(card).last if card else page
             shown.screenshot(path=FOLDER / f"{name}.png")
             context.close()

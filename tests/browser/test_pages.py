@@ -96,8 +96,7 @@ def keeps_the_focus_while_it_changes(page: Any, card: str) -> None:
     """The live card is edited under the focused button, which is focused still."""
     page.locator(f'{card} [data-press^="details"]').focus()
     page.evaluate("document.activeElement.closest('.message').dataset.mine = 'old'")
-    page.locator(f"{card}").wait_for()
-    page.wait_for_function("!document.querySelector('[data-mine]')", timeout=90_000)
+    page.locator("[data-mine]").wait_for(state="detached")
     pressed = page.evaluate("document.activeElement.dataset.press || ''")
     assert pressed.startswith("details:project"), pressed
 
