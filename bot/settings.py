@@ -128,13 +128,13 @@ class AgentModels(Section):
         ("haiku", "sonnet", "opus"),
         description="From small to large: after the same error three times the next one tries.",
     )
-    interviewer: Model = Field("sonnet")
-    planner: Model = Field("opus")
-    coder: Model = Field("sonnet")
-    tester: Model = Field("sonnet", json_schema_extra={"later": True})
-    reviewer: Model = Field("opus", json_schema_extra={"later": True})
-    merger: Model = Field("sonnet", json_schema_extra={"later": True})
-    assistant: Model = Field("sonnet", json_schema_extra={"later": True})
+    interviewer: Model = Field("sonnet", description="The model of the interviewer.")
+    planner: Model = Field("opus", description="The model of the planner.")
+    coder: Model = Field("sonnet", description="The model of the coder.")
+    tester: Model = Field("sonnet", description="The model of the tester.", json_schema_extra={"later": True})
+    reviewer: Model = Field("opus", description="The model of the reviewer.", json_schema_extra={"later": True})
+    merger: Model = Field("sonnet", description="The model of the merger.", json_schema_extra={"later": True})
+    assistant: Model = Field("sonnet", description="The model of the assistant.", json_schema_extra={"later": True})
 
 
 class Budget(Section):

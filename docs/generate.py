@@ -1,17 +1,36 @@
 """Writes docs/reference from the code: `make docs`. A house test holds the files to it."""
 
+import importlib
 import inspect
+import pkgutil
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
+import adapters.web
 import core.errors
+from adapters.web.security import OPEN
 from bot.cli import app
-from bot.settings import FILE_NAME, SECTIONS, VARIABLES, Section
+from bot.commands import COMMANDS, FAMILIES
+from bot.commands.parsing import COMMAND
+from bot.metrics import Metrics
+from bot.settings import FILE_NAME, SECTIONS, VARIABLES
+from core.domain.cards import CardKind, Label
+from core.domain.events import MEANINGS, Event
+from core.domain.lifecycle import TaskStatus
+from core.domain.money import Tokens
+from core.domain.notices import wishes
+from core.domain.people import Role
 from core.errors import AutocoderError
+from core.operations.usage import Figures
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTICE = "<!-- Written by `make docs` from the code; do not edit. -->\n"
@@ -26,12 +45,72 @@ CALLING = """\
 `autocoder …` is the same as `python -m bot …`. Exit status: 0 done, 1 unfinished and resumable,
 2 bad input, 3 host unfit, 130 Ctrl-C."""
 
+TALKING = """\
+The same everywhere: in the web chat, in `autocoder chat` and `autocoder say`. `@autocoder TEXT` is `ask`.
+A project belongs to the channel it was made in; there, and in its threads, its name may be left out, and
+elsewhere it stands at the end of the line. A role holds all that the ones before it hold: {roles}.
+
+A plain message needs no command: in a thread with an open question it is the answer, in the thread of a
+project that builds it is guidance for the agents at work. Elsewhere it has no effect."""
+
+CARDS: dict[CardKind, str] = {
+    CardKind.INTERVIEW: "The head of a project's thread: what is talked about, and how far it is.",
+    CardKind.QUESTION: "An agent asks. Options are buttons, own words are always taken.",
+    CardKind.SPEC: "The spec as it stands on `main`.",
+    CardKind.PLAN: "Phases, features, tasks, cost and time; nothing is built before its approval.",
+    CardKind.PROGRESS: "The one live card of a project: tasks, agents at work, cost, forecast.",
+    CardKind.LANDED: "A feature is on `main`, with its evidence and cost.",
+    CardKind.STUCK: "A task that used up its attempts: what was tried, what went wrong.",
+    CardKind.GATE: "A phase is built and proved; the next one starts only after its approval.",
+    CardKind.BUDGET: "Spending passed a mark, or reached the limit.",
+    CardKind.LIMIT: "The model's server refuses for load or allowance: all wait, and until when.",
+    CardKind.DIGEST: "The day in a channel. *Comes with a later version.*",
+    CardKind.REPORT: "The project is complete: what was built, proved and spent.",
+    CardKind.ANSWER: "The answer to a command.",
+    CardKind.ERROR: "What went wrong, what it means, what to do.",
+    CardKind.HELP: "What can be said; and what is new after an update.",
+}
+
+BUTTONS: dict[Label, tuple[Role, str]] = {
+    Label.APPROVE: (Role.APPROVER, "Approve the plan or gate that is shown."),
+    Label.REJECT: (Role.APPROVER, "Send it back with a reason."),
+    Label.START: (Role.OPERATOR, "Go on with a stopped project."),
+    Label.PAUSE: (Role.OPERATOR, "Stop its agents for now; what they hold is kept."),
+    Label.RESUME: (Role.OPERATOR, "Go on after a pause."),
+    Label.STOP: (Role.OPERATOR, "Stop it until somebody starts it again."),
+    Label.RETRY: (Role.OPERATOR, "Give a stuck task new attempts."),
+    Label.RETRY_WITH_OPUS: (Role.OPERATOR, "The same, by the largest model."),
+    Label.SKIP: (Role.OPERATOR, "End a task unproved; what depends on it stays undone."),
+    Label.GUIDE: (Role.OPERATOR, "Give a stuck task a hint and new attempts."),
+    Label.ANSWER: (Role.OPERATOR, "Answer a question: an option, several, or own words."),
+    Label.JUST_DECIDE: (Role.OPERATOR, "Let the agent choose; it says what it chose."),
+    Label.DETAILS: (Role.VIEWER, "Show all of it, to you alone."),
+    Label.LOGS: (Role.VIEWER, "Show what happened, to you alone."),
+    Label.RAISE_BUDGET: (Role.ADMIN, "Set a higher limit and go on."),
+    Label.CHANGE_ANSWER: (Role.OPERATOR, "Take back an answer of an interview and give another."),
+}
+
+ASKING = """\
+On loopback, with `Authorization: Bearer TOKEN`; the token is the line of `web-token` in the home, or a
+member's own. `GET /api/openapi.json` has every shape. Times are ISO 8601 in UTC, money is a decimal
+string in USD. A collection is `{"items": […], "next": null | CURSOR}`, oldest first, with `?limit=` (100,
+at most 1000) and `&cursor=`. An error is `{"error", "message", "hint"}`. "member" below: whoever has a
+token, and then what their role allows in chat."""
+
+COUNTING = """\
+At `GET /metrics`, for Prometheus, without a token."""
+
 
 def pages() -> dict[str, str]:
     """The text of each generated page by its file name."""
     return {
+        "cards.md": cards(),
+        "chat.md": chat(),
         "commands.md": commands(),
         "errors.md": errors(),
+        "events.md": events(),
+        "http.md": http(),
+        "metrics.md": metrics(),
         "settings.md": settings(),
     }
 
@@ -56,7 +135,7 @@ def settings() -> str:
         lines += ["", f"## {name}", "", inspect.cleandoc(section.__doc__ or ""), ""]
         lines += ["| key | default | meaning |", "| --- | --- | --- |"]
         lines += [
-            f"| `{name}.{key}` | {_value(field.default)} | {_meaning(section, key, field)} |"
+            f"| `{name}.{key}` | {_value(field.default)} | {_meaning(field)} |"
             for key, field in section.model_fields.items()
         ]
     lines += ["", "## Variables", "", "| variable | meaning (default) |", "| --- | --- |"]
@@ -64,11 +143,10 @@ def settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _meaning(section: type[Section], key: str, field: FieldInfo) -> str:
+def _meaning(field: FieldInfo) -> str:
     extra = field.json_schema_extra
     later = LATER if isinstance(extra, dict) and extra.get("later") else ""
-    words = field.description or f"The model of the {key}."
-    return f"{words}{later}"
+    return f"{field.description or '–'}{later}"
 
 
 def _value(value: object) -> str:
@@ -145,6 +223,145 @@ def errors() -> str:
         for kind in error_classes()
     ]
     return "\n".join(lines) + "\n"
+
+
+def chat() -> str:
+    roles = ", ".join(role.value for role in Role)
+    lines = ["# What can be said", NOTICE, TALKING.format(roles=roles)]
+    for family, names in FAMILIES.items():
+        lines += ["", f"## {family}", ""]
+        lines += ["| command | who | what it does |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{COMMAND} {_cell(COMMANDS[name].usage)}` | {_who(COMMANDS[name].role)} "
+            f"| {COMMANDS[name].about} |"
+            for name in names
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _who(role: Role) -> str:
+    return "everybody" if role is Role.NONE else role.value
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def cards() -> str:
+    lines = ["# Cards and buttons", NOTICE, "## Cards", ""]
+    lines += ["| card | shows | posted at |", "| --- | --- | --- |"]
+    for kind in CardKind:
+        at = [
+            f"`{event}`"
+            for event in Event
+            if any(wish.kind is kind and wish.post for wish in wishes(event))
+        ]
+        lines.append(f"| `{kind}` | {CARDS.get(kind, '–')} | {', '.join(at) or '–'} |")
+    lines += ["", "## Buttons", ""]
+    lines += ["| button | who | does |", "| --- | --- | --- |"]
+    for label in Label:
+        role, words = BUTTONS.get(label, (Role.VIEWER, "–"))
+        lines.append(f"| `{label}` | {role} | {words} |")
+    lines += [
+        "",
+        "A press over HTTP names its button by `LABEL:KIND:ID[:MORE]`, the `action_id` of the card.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def events() -> str:
+    lines = [
+        "# Journal events",
+        NOTICE,
+        "Every change of state writes one of these in its own transaction. `actor` is a person,",
+        "`run:ID` or `service`.",
+        "",
+        "| event | means |",
+        "| --- | --- |",
+    ]
+    lines += [f"| `{event}` | {MEANINGS.get(event, '–')} |" for event in Event]
+    return "\n".join(lines) + "\n"
+
+
+def metrics() -> str:
+    figures = Figures(
+        tasks={("todo-api", TaskStatus.PASSING): 1},
+        agents=1,
+        messages=1,
+        tokens={"m": Tokens()},
+        cost_usd={"m": Decimal(1)},
+        outbox_pending=0,
+    )
+    watched = Metrics()
+    watched.acknowledged("web", 0)
+    watched.delivered(0)
+    page = watched.page(figures).decode()
+    lines = ["# Metrics", NOTICE, COUNTING, "", "| metric | kind | labels | means |"]
+    lines.append("| --- | --- | --- | --- |")
+    for name, words in re.findall(r"^# HELP (\S+) (.*)$", page, re.MULTILINE):
+        kind = re.findall(rf"^# TYPE {name} (\w+)$", page, re.MULTILINE)[0]
+        if name.endswith("_created"):
+            continue
+        labels = sorted(
+            {
+                label
+                for sample in re.findall(rf"^{name}(?:_\w+)?\{{(.*)\}}", page, re.MULTILINE)
+                for label in re.findall(r'(\w+)="', sample)
+            }
+            - {"le"}
+        )
+        shown = ", ".join(f"`{label}`" for label in labels) or "–"
+        lines.append(f"| `{name}` | {kind} | {shown} | {words} |")
+    return "\n".join(lines) + "\n"
+
+
+def routers() -> list[APIRouter]:
+    """Every router of the web adapter, whichever module has it."""
+    found: dict[int, APIRouter] = {}
+    for module in sorted(each.name for each in pkgutil.iter_modules(adapters.web.__path__)):
+        for value in vars(importlib.import_module(f"adapters.web.{module}")).values():
+            if isinstance(value, APIRouter):
+                found[id(value)] = value
+    return list(found.values())
+
+
+def routes() -> list[APIRoute]:
+    """The routes that stand in the OpenAPI document, by their paths."""
+    found = [
+        route
+        for router in routers()
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.include_in_schema
+    ]
+    return sorted(found, key=lambda route: (route.path.startswith("/api/"), route.path))
+
+
+def http() -> str:
+    whole = FastAPI()
+    for router in routers():
+        whole.include_router(router)
+    described = whole.openapi()["paths"]
+    lines = ["# HTTP", NOTICE, ASKING, "", "| request | who | does |", "| --- | --- | --- |"]
+    for route in routes():
+        for method in sorted(route.methods):
+            said = described[route.path][method.lower()]
+            words = _sentence(said.get("description") or said["summary"].capitalize()).rstrip(".")
+            who = "everybody" if route.path in OPEN else _role(route.dependant)
+            lines.append(f"| `{method} {route.path}` | {who} | {_cell(words)}. |")
+    return "\n".join(lines) + "\n"
+
+
+def _role(dependant: Dependant) -> str:
+    """The role that a route asks for, somewhere among what it depends on."""
+    for each in dependant.dependencies:
+        if each.call is not None:
+            held = inspect.getclosurevars(each.call).nonlocals.get("role")
+            if isinstance(held, Role):
+                return held.value
+        found = _role(each)
+        if found != "member":
+            return found
+    return "member"
 
 
 def error_classes() -> list[type[AutocoderError]]:

@@ -18,6 +18,7 @@ from bot.setting_values import shown
 from bot.setting_values import words as problem_words
 from bot.settings import SECTIONS
 from core.domain.cards import CardKind, Tone
+from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
 from core.errors import BadSetting, InputError, NotAllowed
 from core.operations import members, own_settings
@@ -184,6 +185,9 @@ def change(tx: Session, project: Project, name: str, given: str, *, by: str, cal
     """Set a project's own value, checked as the service's own; `default` takes it away."""
     if given.lower() == "default":
         own_settings.set_one(tx, project.id, name, None, by=by, now=call.now)
+        if name == "project_usd":
+            usual = call.desk.settings.budget.project_usd
+            own_settings.set_budget(tx, project.id, usual, by=by, now=call.now)
         return
     value = checked(name, given)
     own_settings.set_one(tx, project.id, name, value, by=by, now=call.now)
@@ -205,6 +209,8 @@ def checked(name: str, given: object) -> Any:
 
 
 def _value(call: Call, project: Project, name: str) -> Any:
+    if name == "project_usd":  # each project has its own from the start
+        return f"{to_usd(project.budget_micro_usd).normalize():f}"
     if name in project.settings:
         return project.settings[name]
     section = getattr(call.desk.settings, PROJECT_SETTINGS[name])

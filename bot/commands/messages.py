@@ -31,12 +31,15 @@ def check_size(text: str, *, blank: bool = False) -> None:
         raise InputError("This message is blank.", hint="Write something, or drop in a file.")
 
 
+_KEPT = "Kept; it has no effect here. Commands begin with `/autocoder`."
+
+
 def said(tx: Session, call: Call, said: Said) -> Reply:
     """What somebody wrote without a command."""
     check_size(said.text, blank=bool(said.files))
     project = thread_project(tx, call.place)
     if project is None:
-        return Reply()
+        return Reply(said=_KEPT)
     if said.files:
         return _material(tx, call, project, said)
     question = _newest_question(tx, project.id)
@@ -44,7 +47,7 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
         return _answer(tx, call, question, said.text)
     if tx.get_one(Project, project.id).status in _BUILDS and not is_blank(said.text):
         return _guide(tx, call, project, said.text)
-    return Reply()
+    return Reply(said=_KEPT)
 
 
 def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply:

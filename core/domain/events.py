@@ -1,6 +1,7 @@
 """What may happen; a row of the journal each (CONTRACT.md §3, Journal)."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Event(StrEnum):
@@ -53,6 +54,60 @@ class Event(StrEnum):
     SETTINGS_CHANGED = "settings_changed"
     MEMBER_CHANGED = "member_changed"
     CARD_GIVEN_UP = "card_given_up"
+
+
+# What each tells, for docs/reference/events.md.
+MEANINGS: Final[dict[Event, str]] = {
+    Event.SERVICE_STARTED: "The program began to work on this home.",
+    Event.SERVICE_STOPPED: "It ended in good order.",
+    Event.PROJECT_CREATED: "A project with its spec was made.",
+    Event.PROJECT_BLOCKED: "A project cannot go on until a person does something.",
+    Event.PROJECT_PAUSED: "A person paused it; its agents stopped.",
+    Event.PROJECT_STOPPED: "A person stopped it.",
+    Event.PROJECT_ARCHIVED: "A person put it away for good.",
+    Event.PROJECT_RESUMED: "It goes on.",
+    Event.PROJECT_COMPLETED: "The last gate was approved.",
+    Event.INTERVIEW_BEGUN: "A person wants something: a project, a feature, a phase, a task; or goes on with it.",
+    Event.INTERVIEW_SENT_BACK: "The spec files do not do yet; the interviewer was told why.",
+    Event.INTERVIEW_BLOCKED: "An addition cannot go on until a person does something.",
+    Event.INTERVIEW_WITHDRAWN: "A person took back what they wanted.",
+    Event.QUESTION_ASKED: "An agent asked a person.",
+    Event.QUESTION_ANSWERED: "A person answered.",
+    Event.SPEC_WRITTEN: "The spec stands in the repository.",
+    Event.PLAN_SUBMITTED: "A planner's plan was accepted as well-formed; it waits for approval.",
+    Event.PLAN_APPROVED: "A person approved the plan that was shown.",
+    Event.PLAN_REJECTED: "A person rejected it, with a reason; the planner is asked again.",
+    Event.PLAN_EXTENDED: "Tasks were added to an approved plan.",
+    Event.PHASE_STARTED: "Work on a phase began.",
+    Event.PHASE_READY: "All its features have landed; its gate is open.",
+    Event.PHASE_APPROVED: "A person approved the gate.",
+    Event.PHASE_REJECTED: "A person rejected it, with a reason, which becomes rework.",
+    Event.GATE_FAILED: "A check of landed work failed on `main` at a gate.",
+    Event.RUN_STARTED: "An agent began a piece of work.",
+    Event.RUN_PARKED: "A run waits for a person; its process has ended.",
+    Event.RUN_RESUMED: "A parked or interrupted run goes on in its session.",
+    Event.RUN_ENDED: "A run is over; the outcome says how.",
+    Event.TASK_STARTED: "A run claimed a task.",
+    Event.CHECK_FAILED: "A check of a task, a landing or a gate did not exit with 0.",
+    Event.TASK_PASSED: "All checks of a task exited with 0 on its commit.",
+    Event.TASK_STUCK: "A task has used up its attempts or cannot be proved; a person decides.",
+    Event.TASK_REQUEUED: "A task is free for another attempt.",
+    Event.TASK_SKIPPED: "A task was put last by an agent, or ended by a person.",
+    Event.TASK_RETRIED: "A person had a stuck task tried again.",
+    Event.TASK_GUIDED: "A person gave a hint for a task.",
+    Event.GUIDANCE_GIVEN: "A person said something to the agents at work.",
+    Event.GUIDANCE_TAKEN: "An agent has it.",
+    Event.FEATURE_LANDED: "A feature's commits were merged into `main` and proved there.",
+    Event.LANDING_CONFLICT: "A feature could not be merged, or the merged result failed a check.",
+    Event.RATE_LIMITED: "The model's server refused for load or allowance; all agents wait.",
+    Event.PRESS_REFUSED: "A decision came too late, or from somebody who may not make it.",
+    Event.BUDGET_WARNING: "Spending passed a mark on its way to a limit.",
+    Event.BUDGET_REACHED: "A limit is reached; no request passes the gateway.",
+    Event.BUDGET_CHANGED: "A person changed a budget.",
+    Event.SETTINGS_CHANGED: "A person changed a setting of a project.",
+    Event.MEMBER_CHANGED: "A person's role changed.",
+    Event.CARD_GIVEN_UP: "A card could not be shown for a day; its platform never took it.",
+}
 
 
 class Level(StrEnum):

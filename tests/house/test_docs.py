@@ -1,6 +1,8 @@
 """The documents are held to the code."""
 
+import importlib
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -10,9 +12,11 @@ from typer.main import get_command
 
 import docs.generate
 from bot.cli import app
+from bot.commands import COMMANDS, parsing
 from bot.settings import CREDENTIAL_VARIABLES, SECTIONS, VARIABLES
 from core.domain.agents import PROFILES, AgentKind
-from core.domain.events import Event
+from core.domain.cards import CardKind, Label
+from core.domain.events import MEANINGS, Event
 from core.errors import AutocoderError
 from tests.house.sources import ROOT, documents, make_targets, name
 
@@ -57,8 +61,11 @@ def test_readme_has_two_commands() -> None:
     shell = [
         body.strip() for kind, body in FENCE.findall(README) if kind in {"sh", "bash", "shell"}
     ]
-    assert shell == ["make demo", "make test"]
-    assert "`make check`" in README
+    assert shell == ["make run", "make test"]
+    below = README.partition("make test")[2]
+    assert [
+        word for word in ("demo", "check", "test-slow", "bench") if f"`make {word}`" not in below
+    ] == []
 
 
 def test_make_targets_that_are_named_exist() -> None:
@@ -105,7 +112,7 @@ def test_every_setting_is_described() -> None:
         f"{section}.{key}"
         for section, kind in SECTIONS.items()
         for key, field in kind.model_fields.items()
-        if section != "models" and not field.description
+        if not field.description
     ]
     assert bare == []
 
@@ -120,8 +127,24 @@ def test_credentials_are_documented() -> None:
 
 
 def test_every_event_is_documented() -> None:
-    page = (ROOT / "docs" / "reference" / "events.md").read_text()
-    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {str(each) for each in Event}
+    assert set(MEANINGS) == set(Event), "say what it means in core/domain/events.py"
+
+
+def test_every_card_and_button_is_documented() -> None:
+    assert set(docs.generate.CARDS) == set(CardKind), "say what it shows in docs/generate.py"
+    assert set(docs.generate.BUTTONS) == set(Label), "say what it does in docs/generate.py"
+
+
+def test_every_route_and_metric_is_documented() -> None:
+    """The page is made from the routers; the application shall not have others."""
+    application = (ROOT / "adapters" / "web" / "app.py").read_text()
+    included = set(re.findall(r"include_router\((\w+)\.(\w+)\)", application))
+    assert included
+    for module, router in included:
+        held = getattr(importlib.import_module(f"adapters.web.{module}"), router)
+        assert held in docs.generate.routers()
+    assert len(docs.generate.routes()) >= 30
+    assert len(re.findall(r"^\| `autocoder_", docs.generate.metrics(), re.MULTILINE)) >= 8
 
 
 def test_every_error_stands_in_the_tree_and_speaks() -> None:
@@ -136,6 +159,49 @@ def test_every_error_stands_in_the_tree_and_speaks() -> None:
 def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+HOW_TO = [path for path in documents() if "reference" not in path.parts]
+
+
+@pytest.mark.parametrize("path", HOW_TO, ids=name)
+def test_command_lines_that_are_shown_are_understood(path: Path) -> None:
+    """`autocoder …` in a shell example parses; so does each `/autocoder …` of the chat."""
+    command = get_command(app)
+    for words in _shell_lines(path.read_text()):
+        group, rest = command, words
+        while isinstance(group, TyperGroup) and rest and rest[0] in group.commands:
+            group, rest = group.commands[rest[0]], rest[1:]
+        assert rest == words or group is not command, f"{name(path)}: {words}"
+        group.make_context("autocoder", list(rest))
+    for line in _chat_lines(path.read_text()):
+        spec, rest = parsing.find(line, COMMANDS)
+        parsing.parse(spec, rest, ["todo-api"], here=False)
+
+
+def _shell_lines(text: str) -> list[list[str]]:
+    """What is given to `autocoder` in the shell examples of a document, less `--help`."""
+    examples = [body for kind, body in FENCE.findall(text) if kind == "sh"]
+    lines = "\n".join(examples).replace("\\\n", " ").splitlines()
+    found = []
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        where = [i for i, word in enumerate(words) if Path(word).name == "autocoder"]
+        if where and not line.startswith(("docker compose -f", "sudo install", "sudo useradd")):
+            found.append(words[where[-1] + 1 :])
+    return found
+
+
+def _chat_lines(text: str) -> list[str]:
+    """The chat commands that a document shows with their arguments, not as a pattern."""
+    shown = re.findall(r"`(/autocoder [^`]+)`", text) + [
+        line
+        for kind, body in FENCE.findall(text)
+        if kind == "text"
+        for line in body.splitlines()
+        if line.startswith("/autocoder ")
+    ]
+    return [line for line in shown if not re.search(r"\b[A-Z]{3,}\b|…|\|", line)]
 
 
 def test_places_that_are_named_exist() -> None:
