@@ -131,10 +131,18 @@ class AgentModels(Section):
     interviewer: Model = Field("sonnet", description="The model of the interviewer.")
     planner: Model = Field("opus", description="The model of the planner.")
     coder: Model = Field("sonnet", description="The model of the coder.")
-    tester: Model = Field("sonnet", description="The model of the tester.", json_schema_extra={"later": True})
-    reviewer: Model = Field("opus", description="The model of the reviewer.", json_schema_extra={"later": True})
-    merger: Model = Field("sonnet", description="The model of the merger.", json_schema_extra={"later": True})
-    assistant: Model = Field("sonnet", description="The model of the assistant.", json_schema_extra={"later": True})
+    tester: Model = Field(
+        "sonnet", description="The model of the tester.", json_schema_extra={"later": True}
+    )
+    reviewer: Model = Field(
+        "opus", description="The model of the reviewer.", json_schema_extra={"later": True}
+    )
+    merger: Model = Field(
+        "sonnet", description="The model of the merger.", json_schema_extra={"later": True}
+    )
+    assistant: Model = Field(
+        "sonnet", description="The model of the assistant.", json_schema_extra={"later": True}
+    )
 
 
 class Budget(Section):

@@ -180,15 +180,16 @@ def test_command_lines_that_are_shown_are_understood(path: Path) -> None:
 
 
 def _shell_lines(text: str) -> list[list[str]]:
-    """What is given to `autocoder` in the shell examples of a document, less `--help`."""
+    """What is given to `autocoder` in the shell examples of a document."""
     examples = [body for kind, body in FENCE.findall(text) if kind == "sh"]
     lines = "\n".join(examples).replace("\\\n", " ").splitlines()
     found = []
     for line in lines:
         words = shlex.split(line, comments=True)
-        where = [i for i, word in enumerate(words) if Path(word).name == "autocoder"]
-        if where and not line.startswith(("docker compose -f", "sudo install", "sudo useradd")):
-            found.append(words[where[-1] + 1 :])
+        for at, word in enumerate(words):
+            in_container = words[at - 2 : at] == ["exec", "autocoder"]
+            if word.endswith("bin/autocoder") or (word == "autocoder" and (in_container or not at)):
+                found.append(words[at + 1 :])
     return found
 
 
