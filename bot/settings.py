@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -121,6 +121,11 @@ class Agents(Section):
     )
 
 
+def _does(model: str, kind: str, *, later: bool = False) -> Any:
+    about = f"The model of the {kind}."
+    return Field(model, description=about, json_schema_extra={"later": later})
+
+
 class AgentModels(Section):
     """Which model does what: an alias (haiku, sonnet, opus) or a full name."""
 
@@ -128,21 +133,13 @@ class AgentModels(Section):
         ("haiku", "sonnet", "opus"),
         description="From small to large: after the same error three times the next one tries.",
     )
-    interviewer: Model = Field("sonnet", description="The model of the interviewer.")
-    planner: Model = Field("opus", description="The model of the planner.")
-    coder: Model = Field("sonnet", description="The model of the coder.")
-    tester: Model = Field(
-        "sonnet", description="The model of the tester.", json_schema_extra={"later": True}
-    )
-    reviewer: Model = Field(
-        "opus", description="The model of the reviewer.", json_schema_extra={"later": True}
-    )
-    merger: Model = Field(
-        "sonnet", description="The model of the merger.", json_schema_extra={"later": True}
-    )
-    assistant: Model = Field(
-        "sonnet", description="The model of the assistant.", json_schema_extra={"later": True}
-    )
+    interviewer: Model = _does("sonnet", "interviewer")
+    planner: Model = _does("opus", "planner")
+    coder: Model = _does("sonnet", "coder")
+    tester: Model = _does("sonnet", "tester", later=True)
+    reviewer: Model = _does("opus", "reviewer", later=True)
+    merger: Model = _does("sonnet", "merger", later=True)
+    assistant: Model = _does("sonnet", "assistant", later=True)
 
 
 class Budget(Section):

@@ -17,6 +17,7 @@ from typer.main import get_command
 
 import adapters.web
 import core.errors
+from adapters.web.asking import Local
 from adapters.web.security import OPEN
 from bot.cli import app
 from bot.commands import COMMANDS, FAMILIES
@@ -28,7 +29,7 @@ from core.domain.events import MEANINGS, Event
 from core.domain.lifecycle import TaskStatus
 from core.domain.money import Tokens
 from core.domain.notices import wishes
-from core.domain.people import Role
+from core.domain.people import LOCAL, Role
 from core.errors import AutocoderError
 from core.operations.usage import Figures
 
@@ -354,6 +355,8 @@ def http() -> str:
 def _role(dependant: Dependant) -> str:
     """The role that a route asks for, somewhere among what it depends on."""
     for each in dependant.dependencies:
+        if each.call is Local.__metadata__[0].dependency:
+            return f"`{LOCAL}`"
         if each.call is not None:
             held = inspect.getclosurevars(each.call).nonlocals.get("role")
             if isinstance(held, Role):

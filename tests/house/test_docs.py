@@ -175,8 +175,8 @@ def test_command_lines_that_are_shown_are_understood(path: Path) -> None:
         assert rest == words or group is not command, f"{name(path)}: {words}"
         group.make_context("autocoder", list(rest))
     for line in _chat_lines(path.read_text()):
-        spec, rest = parsing.find(line, COMMANDS)
-        parsing.parse(spec, rest, ["todo-api"], here=False)
+        spec, arguments = parsing.find(line, COMMANDS)
+        parsing.parse(spec, arguments, ["todo-api"], here=False)
 
 
 def _shell_lines(text: str) -> list[list[str]]:
