@@ -106,3 +106,9 @@ def words(detail: ErrorDetails) -> str:
             return str(context["error"])
         case _:
             return detail["msg"]
+
+
+def agent_model(model: str, kind: str, *, later: bool = False) -> Any:
+    """The field of the model that a kind of agent has."""
+    about = f"The model of the {kind}."
+    return Field(model, description=about, json_schema_extra={"later": later})

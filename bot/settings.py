@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -32,6 +32,7 @@ from bot.setting_values import (
     Models,
     Paths,
     Seconds,
+    agent_model,
     nearest,
     no_bool,
     none_word,
@@ -121,11 +122,6 @@ class Agents(Section):
     )
 
 
-def _does(model: str, kind: str, *, later: bool = False) -> Any:
-    about = f"The model of the {kind}."
-    return Field(model, description=about, json_schema_extra={"later": later})
-
-
 class AgentModels(Section):
     """Which model does what: an alias (haiku, sonnet, opus) or a full name."""
 
@@ -133,13 +129,13 @@ class AgentModels(Section):
         ("haiku", "sonnet", "opus"),
         description="From small to large: after the same error three times the next one tries.",
     )
-    interviewer: Model = _does("sonnet", "interviewer")
-    planner: Model = _does("opus", "planner")
-    coder: Model = _does("sonnet", "coder")
-    tester: Model = _does("sonnet", "tester", later=True)
-    reviewer: Model = _does("opus", "reviewer", later=True)
-    merger: Model = _does("sonnet", "merger", later=True)
-    assistant: Model = _does("sonnet", "assistant", later=True)
+    interviewer: Model = agent_model("sonnet", "interviewer")
+    planner: Model = agent_model("opus", "planner")
+    coder: Model = agent_model("sonnet", "coder")
+    tester: Model = agent_model("sonnet", "tester", later=True)
+    reviewer: Model = agent_model("opus", "reviewer", later=True)
+    merger: Model = agent_model("sonnet", "merger", later=True)
+    assistant: Model = agent_model("sonnet", "assistant", later=True)
 
 
 class Budget(Section):
