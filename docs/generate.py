@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
@@ -90,6 +91,8 @@ BUTTONS: dict[Label, tuple[Role, str]] = {
     Label.RAISE_BUDGET: (Role.ADMIN, "Set a higher limit and go on."),
     Label.CHANGE_ANSWER: (Role.OPERATOR, "Take back an answer of an interview and give another."),
 }
+
+LOCAL_ALONE = get_args(Local)[1].dependency
 
 ASKING = """\
 On loopback, with `Authorization: Bearer TOKEN`; the token is the line of `web-token` in the home, or a
@@ -344,7 +347,7 @@ def http() -> str:
     described = whole.openapi()["paths"]
     lines = ["# HTTP", NOTICE, ASKING, "", "| request | who | does |", "| --- | --- | --- |"]
     for route in routes():
-        for method in sorted(route.methods):
+        for method in sorted(route.methods or ()):
             said = described[route.path][method.lower()]
             words = _sentence(said.get("description") or said["summary"].capitalize()).rstrip(".")
             who = "everybody" if route.path in OPEN else _role(route.dependant)
@@ -355,7 +358,7 @@ def http() -> str:
 def _role(dependant: Dependant) -> str:
     """The role that a route asks for, somewhere among what it depends on."""
     for each in dependant.dependencies:
-        if each.call is Local.__metadata__[0].dependency:
+        if each.call is LOCAL_ALONE:
             return f"`{LOCAL}`"
         if each.call is not None:
             held = inspect.getclosurevars(each.call).nonlocals.get("role")
