@@ -146,15 +146,16 @@ def skip(tx: Session, call: Call) -> Reply:
     )
 
 
-_DECISIONS = (Event.TASK_RETRIED, Event.TASK_SKIPPED, Event.TASK_GUIDED, Event.TASK_PASSED)
+_DECISIONS = (Event.TASK_RETRIED, Event.TASK_SKIPPED, Event.TASK_GUIDED)
 
 
 def decided(tx: Session, row: Task) -> StalePress:
     """This task does not wait for a decision; who made it, and when."""
-    who = by_whom(last_said(tx, _DECISIONS, task_id=row.id))
     state = row.status.value.replace("_", " ")
-    last = f", last moved{who}" if who else ""
-    return StalePress(f"Task {row.number} is {state}{last}; nothing was changed.")
+    person = by_whom(last_said(tx, _DECISIONS, task_id=row.id))
+    agent = by_whom(last_said(tx, (Event.TASK_PASSED,), task_id=row.id))
+    what = f"was decided{person} and is {state}" if person else f"is {state}{agent}"
+    return StalePress(f"Task {row.number} {what}; nothing was changed.")
 
 
 def skip_it(tx: Session, call: Call, row: Task) -> Reply:

@@ -434,7 +434,9 @@ def _answers(tx: Session, run: Run | None) -> tuple[tuple[str, str], ...]:
 
 
 def requeue(tx: Session, run_id: int, policy: Policy, *, now: datetime) -> None:
-    """Close a run that an earlier life of the service left behind."""
+    """Close a run that an earlier life left behind, once: one that asked waits from then on."""
+    if tx.get_one(Run, run_id).status is RunStatus.WAITING:
+        return
     end(
         tx,
         run_id,

@@ -74,7 +74,7 @@ class Person:
             for post in self._wanted(message):
                 if post.client_id not in self.done:
                     self._send(client, post)
-        found = client.get("/api/projects").json["items"]
+        found = client.get("/api/projects", timeout=60).json["items"]
         status = str(found[0]["status"]) if found else ""
         if status == "running" and "/autocoder tasks" not in self.done:
             self._send(client, command("/autocoder tasks"))
@@ -82,7 +82,7 @@ class Person:
 
     def _send(self, client: Client, post: Post) -> None:
         self.due = post
-        answer = client.post(post.path, post.body, timeout=60, on_sent=self.sent)
+        answer = client.post(post.path, post.body, timeout=120, on_sent=self.sent)
         assert answer.status == post.status, (post, answer)
         self.due = None
         self.done.append(post.client_id)

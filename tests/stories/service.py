@@ -75,7 +75,8 @@ class Client:
         return self.post(f"/api/chat/{channel}/messages", {"text": text, **more})
 
     def messages(self, channel: str = "main", after: int = 0) -> list[dict[str, Any]]:
-        items = self.get(f"/api/chat/{channel}/messages?after={after}&limit=1000").json["items"]
+        path = f"/api/chat/{channel}/messages?after={after}&limit=1000"
+        items = self.get(path, timeout=60).json["items"]
         assert isinstance(items, list)
         return items
 

@@ -165,6 +165,17 @@ def test_a_run_that_died_while_it_asked_need_not_ask_again(site: Site, how: Ende
     assert site.task(1).attempts == 0
 
 
+def test_what_was_lost_while_it_asked_is_settled_once(site: Site) -> None:
+    """The order may be given again from a look that was taken before the first had its effect."""
+    site.build({"a": (task("1"),)})
+    run = start(site)
+    ask(site, run)
+    for _ in range(2):
+        site.db.do(runs.requeue, run.id, POLICY, now=NOW)
+        assert row(site, run).status is RunStatus.WAITING
+    assert site.task(1).status is TaskStatus.IN_PROGRESS
+
+
 def test_a_run_with_two_questions_waits_for_both_answers(site: Site) -> None:
     site.build({"a": (task("1"),)})
     run = start(site)
