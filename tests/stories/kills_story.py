@@ -245,8 +245,8 @@ class Story:
     ) -> None:
         """To the end, through these moments; `at_end` while the service still runs."""
         left = list(moments)
-        self._start()
         try:
+            self._start()
             while True:
                 self.moment = left.pop(0) if left else None
                 killer = self._watch()

@@ -17,6 +17,7 @@ from tests.stories import kills_home
 from tests.stories.service import Answer, Client, House, Running, wait_until
 
 TIMES = 1_000
+SLOW = (pytest.mark.slow, pytest.mark.timeout(1800))
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def at_once(*doings: Any) -> list[Any]:
         return list(pool.map(do, doings))
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [8, pytest.param(50, marks=SLOW)])
 def test_two_at_once(house: House, rounds: int) -> None:
     """One approves or rejects; the other is told who was first, and what stands now."""
     kills_home.fill(house.home, rounds)
@@ -104,7 +105,7 @@ def test_two_at_once(house: House, rounds: int) -> None:
         assert first.total() == rounds
 
 
-@pytest.mark.parametrize("times", [60, pytest.param(TIMES, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [60, pytest.param(TIMES, marks=SLOW)])
 def test_one_delivery_many_times(house: House, times: int) -> None:
     """The same client_id has one effect and one answer, also through a kill -9."""
     kills_home.fill(house.home, 1)
@@ -160,7 +161,7 @@ def test_one_file_many_times(house: House) -> None:
         assert sorted(path.suffix for path in (house.home / "files").iterdir()) == ["", ""]
 
 
-@pytest.mark.parametrize("rounds", [pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [pytest.param(12, marks=SLOW)])
 def test_pressed_into_a_kill(house: House, rounds: int) -> None:
     """Whatever the moment: pressed again with its client_id, it was done once and says so."""
     chance = random.Random(rounds)
