@@ -104,7 +104,6 @@ def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int
             planner_model=models.planner,
             interviewer_model=models.interviewer,
             skip_stuck=agents.on_stuck is OnStuck.SKIP,
-            backoff_max=timedelta(seconds=float(agents.backoff_max_s)),
         ),
         caps=Caps(settings.budget.run_usd, settings.budget.day_usd),
         policy=Policy(models.chain, timedelta(seconds=float(agents.backoff_max_s))),

@@ -1,7 +1,7 @@
 """The snapshot that decisions are made from: one project's open work, as plain values."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import (
@@ -26,7 +26,6 @@ class Limits:
     planner_model: str = "opus"
     interviewer_model: str = "sonnet"
     skip_stuck: bool = False
-    backoff_max: timedelta = timedelta(minutes=5)  # longest wait after an accident
 
 
 @dataclass(frozen=True)

@@ -122,11 +122,15 @@ def load(
     caps: spending.Caps,
     upstream: str,
     life: str,
+    backoff_max: timedelta,
     now: datetime,
 ) -> Snapshot:
-    """Read what `next_orders` needs of a project; costs what is open, not what is done."""
+    """Read what `next_orders` needs of a project; costs what is open, not what is done.
+
+    `backoff_max` is the longest that anything waits after an accident.
+    """
     project = tx.get_one(Project, project_id)
-    steady = partial(_steady, now=now, longest=limits.backoff_max)
+    steady = partial(_steady, now=now, longest=backoff_max)
     phase = tx.scalars(_OPEN_PHASE, {"project": project_id}).first()
     building = phase is not None and project.status is ProjectStatus.RUNNING
     return Snapshot(

@@ -37,7 +37,6 @@ def own_rules(rules: Rules, own: Mapping[str, Any]) -> Rules:
         policy["chain"] = tuple(own["chain"])
     if "backoff_max_s" in own:
         policy["backoff_max"] = timedelta(seconds=float(own["backoff_max_s"]))
-        limits["backoff_max"] = policy["backoff_max"]
     plain: dict[str, Any] = {key: own[key] for key in _PLAIN if key in own}
     for key, field in _SECONDS.items():
         if key in own:

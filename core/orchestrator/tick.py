@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = timedelta(seconds=60)
 _GATHER_S = 0.25  # most commits change no decision, so those of this time make one
+_STOP_S = 3  # for agents to end and for what they made to be kept
+_LEAST_STOP_S = 0.5  # of it for the latter
 STRIKES_LIMIT = 24  # account limits in a row without one answer between: a person is asked
 
 
@@ -127,10 +129,12 @@ class Orchestrator:
     async def stop(self) -> None:
         """End every agent at once, resumably."""
         self._worker.stopping = True
+        until = asyncio.get_running_loop().time() + _STOP_S
         await self._runner.close()
         running = [job for job in self._jobs.values() if not job.done()]
         if running:
-            await asyncio.wait(running, timeout=3)
+            left = until - asyncio.get_running_loop().time()
+            await asyncio.wait(running, timeout=max(left, _LEAST_STOP_S))
 
     async def _tick(self, project_id: int, group: asyncio.TaskGroup) -> None:
         snapshot, strikes = await self._look(project_id)
@@ -286,6 +290,13 @@ def _look(
 ) -> tuple[Snapshot, int]:
     own = own_rules(rules, tx.get_one(Project, project_id).settings)
     snapshot = snapshots.load(
-        tx, project_id, limits=own.limits, caps=own.caps, upstream=upstream, life=life, now=now
+        tx,
+        project_id,
+        limits=own.limits,
+        caps=own.caps,
+        upstream=upstream,
+        life=life,
+        backoff_max=own.policy.backoff_max,
+        now=now,
     )
     return snapshot, spending.strikes(tx, upstream)

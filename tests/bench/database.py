@@ -76,7 +76,7 @@ async def decisions(folder: Path) -> Iterable[Figure]:
 async def _decide(store: Store) -> None:
     snapshot = await store.read(
         snapshots.load, PROJECT, limits=Limits(), caps=Caps(Decimal(5), Decimal(50)),
-        upstream="bench", life="bench", now=_NOW,
+        upstream="bench", life="bench", backoff_max=timedelta(minutes=5), now=_NOW,
     )  # fmt: skip
     if not next_orders(snapshot):
         raise RuntimeError("nothing was ordered")

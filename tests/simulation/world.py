@@ -116,7 +116,7 @@ class World:
     def look(self) -> Snapshot:
         return self.db.do(
             snapshots.load, self.project, limits=self.limits, caps=self.caps, upstream=UPSTREAM,
-            life=str(self.life), now=self.now,
+            life=str(self.life), backoff_max=POLICY.backoff_max, now=self.now,
         )  # fmt: skip
 
     def tick(self, meanwhile: Callable[[], None] = lambda: None) -> None:

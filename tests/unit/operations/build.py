@@ -159,5 +159,5 @@ class Site:
     def look(self, now: datetime = NOW, life: str | None = None) -> Snapshot:
         return self.db.do(
             snapshots.load, self.project, limits=self.limits, caps=CAPS, upstream=UPSTREAM,
-            life=life or self.life, now=now,
+            life=life or self.life, backoff_max=POLICY.backoff_max, now=now,
         )  # fmt: skip
