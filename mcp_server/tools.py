@@ -51,9 +51,15 @@ class _Nothing(_Arguments):
     pass
 
 
+class _Option(_Arguments):
+    label: str
+
+
 class _Ask(_Arguments):
     question: str = Field(description="one clear question")
-    options: list[str] = Field(default_factory=list, description="choices, if there are any")
+    options: list[str | _Option] = Field(
+        default_factory=list, description="choices, if there are any"
+    )
     multiple: bool = Field(default=False, description="whether several may be chosen")
     topic: str = Field(default="", description="what it is about, in a word or two")
     expected: int | None = Field(default=None, description="how many questions you expect in all")
@@ -212,7 +218,7 @@ class Toolbox:
             questions.ask,
             run_id,
             arguments.question,
-            arguments.options,
+            [o if isinstance(o, str) else o.label for o in arguments.options],
             arguments.multiple,
             topic=arguments.topic,
             expected=arguments.expected,

@@ -296,7 +296,17 @@ async def test_a_question_that_waits_ends_the_turn(desk: Desk) -> None:
     assert await desk.parts.store.run(runs.park, run.id, now=NOW)
 
 
-async def test_an_answer_within_the_wait_is_the_tools_result(desk: Desk) -> None:
+async def test_options_may_come_as_objects_with_a_label(desk: Desk) -> None:
+    await coder(desk)
+    given = ["red", {"label": "green", "description": "like grass"}]
+    answer = await desk.answer("ask_person", question="colour?", options=given)
+    assert answer["asked"] is True
+    options = await desk.parts.store.read(lambda tx: tx.scalars(select(Question.options)).all())
+    assert options == [["red", "green"]]
+
+
+async def test_an_answer_within_the_wait_is_the_tools_result(tmp_path: Path) -> None:
+    desk = await open_desk(tmp_path, Rules(ask_wait=timedelta(seconds=60)))
     run = await coder(desk)
     asking = asyncio.create_task(desk.call("ask_person", question="red?"))
     store = desk.parts.store
@@ -305,6 +315,7 @@ async def test_an_answer_within_the_wait_is_the_tools_result(desk: Desk) -> None
     await store.run(questions.answer, found[0], "yes, red", by="p", now=NOW)
     assert (await asking).text == "yes, red"
     assert not await store.run(runs.park, run.id, now=NOW), "it is delivered"
+    await store.close()
 
 
 async def test_where_nobody_is_the_agent_decides(tmp_path: Path) -> None:
