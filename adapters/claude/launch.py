@@ -128,6 +128,11 @@ class AgentFolders:
                 return True
         return (wanted / f"{session_id}.jsonl").exists()
 
+    def set_aside(self, session_id: str) -> None:
+        """A transcript that the CLI finds nothing in: its disk was full when it was written."""
+        for found in self._transcripts(session_id, "*"):
+            found.replace(found.with_suffix(".unreadable"))
+
     def _transcripts(self, session_id: str, folder: str) -> Iterator[Path]:
         return (self.config / "projects").glob(f"{folder}/{session_id}.jsonl")
 

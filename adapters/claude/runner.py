@@ -19,7 +19,7 @@ from adapters.claude.launch import (
     find_cli,
     write_script,
 )
-from adapters.claude.process import AgentProcess, Ended
+from adapters.claude.process import AgentDiedError, AgentProcess, Ended
 from adapters.claude.signals import activities, ended, refused
 from adapters.claude.tools import PREFIX, SERVER, answer, tool_server
 from core.domain.agents import AgentKind
@@ -38,6 +38,7 @@ from core.ports.host import Box, BoxLevel, Processes
 
 _LARGEST_MESSAGE = 32 * 1024**2  # the SDK's own 1 MB ends the run at a long Write
 _HOOK_SECONDS = 60
+_NOTHING_FOUND = "No conversation found"  # as the CLI says it
 _LOOK_S = 5  # between two looks at the clock
 _NAP_S = 2  # later than that: the host slept, or this process was stopped
 _NEVER = ["Agent", "Task"]  # subagents go to the background and outlive the result
@@ -267,7 +268,13 @@ class ClaudeRunner:
             if live.process is None:
                 await self._gateway.shut(door)
                 await self._registry.ended(process_id)
-        await process.start()
+        try:
+            await process.start()
+        except AgentDiedError as error:
+            if request.resume and _NOTHING_FOUND in str(error):
+                folders = agent_folders(self._home, request.kind, request.work)
+                folders.set_aside(request.session_id)  # else it would be tried for ever
+            raise
         if process.pid is not None:
             await self._registry.started(process_id, process.pid, process.created_at)
         return process

@@ -242,6 +242,22 @@ async def test_a_session_is_resumed_by_another_process_and_another_runner(tmp_pa
         )
 
 
+async def test_a_transcript_with_nothing_in_it_is_tried_once(tmp_path: Path) -> None:
+    """The disk was full when it was written: the next run begins anew."""
+    kind = AgentKind.INTERVIEWER
+    async with agents(steps(end="What shall it be?"), tmp_path) as (at, _model):
+        first = at.request(1, kind=kind, prompt="Begin.")
+        await collect(at.runner.run(first))
+        await at.runner.close()
+        (transcript,) = at.home.glob(f"agents/*/config/projects/*/{first.session_id}.jsonl")
+        transcript.write_bytes(transcript.read_bytes()[:40])
+        _, end = await collect(at.runner.run(replace(first, run_id=2, resume=True)))
+        assert (end.outcome, end.failure) == (RunOutcome.FAILED, FailureKind.TRANSIENT)
+        assert not at.runner.resumable(kind, at.work, first.session_id)
+        _, end = await collect(at.runner.run(replace(first, run_id=3)))
+        assert end.outcome is RunOutcome.FINISHED
+
+
 async def test_nothing_in_the_repository_steers_the_cli(tmp_path: Path) -> None:
     async with agents(steps(bash("ls")), tmp_path) as (at, model):
         hook = {"type": "command", "command": f"touch {at.work}/hooked"}
