@@ -77,7 +77,7 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
         key=key,
         kind=CardKind.GATE,
         title=heading,
-        body=body(lines, [state, _invitation(gate), footnote(project.practice, scene.box)]),
+        body=body(lines, [state, _note(gate, scene)]),
         fallback=fallback(f"{project.name}: {heading}", proved, state),
         project=project.name,
         fields=() if reminder else _fields(gate, scene),
@@ -140,12 +140,14 @@ def _state(gate: _Gate, scene: Scene) -> str:
             assert_never(approval.status)
 
 
-def _invitation(gate: _Gate) -> str:
+def _note(gate: _Gate, scene: Scene) -> str:
     """Where nothing is lost by it, a newcomer is told what else can be seen."""
+    note = footnote(gate.project.practice, scene.box)
     first = gate.phase.position == 1 and not gate.rejected
     if not (gate.project.practice and first and gate.approval.status is ApprovalStatus.OPEN):
-        return ""
-    return "Practice model: reject it once with a reason, and see that become rework"
+        return note
+    invitation = "Reject it once with a reason, and see that become rework"
+    return note.replace(words.PRACTICE, f"{words.PRACTICE}. {invitation}", 1)
 
 
 def _tone(status: ApprovalStatus) -> Tone:

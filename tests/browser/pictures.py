@@ -41,7 +41,9 @@ def _until(client: Client, kind: str, *, title: str = "") -> dict[str, Any]:
         if found and title in found["card"]["title"]:
             return found
         asked = _open(client, "question")
-        if asked and "Question" in asked["card"]["title"] and asked["id"] not in answered:
+        wanted = kind == "question" and asked and title in asked["card"]["title"]
+        interview = asked and "Question" in asked["card"]["title"]
+        if asked and interview and not wanted and asked["id"] not in answered:
             answered.add(asked["id"])
             _press(client, asked, "just_decide")
         time.sleep(0.2)

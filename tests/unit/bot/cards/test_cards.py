@@ -213,7 +213,7 @@ def test_practice_invites_to_reject_a_gate_once(tx: Session) -> None:
     project = stage.build(tx, practice=True)
     approval = stage.to_gate(tx, project)
     tell(tx)
-    invites = "reject it once with a reason"
+    invites = "Reject it once with a reason"
     assert invites in stage.card(tx, CardKind.GATE).body
     approvals.reject(tx, approval.id, "Paging is missing.", by="web:ann", now=NOW)
     tell(tx)
