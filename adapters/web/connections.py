@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S = 15.0  # from a request's first byte, or a connection's beginning, to the end of its head
 STALL_S = 25.0  # how long a reader may take nothing; less than a stream waits for it
-BACKLOG = 100  # connections taken in one round
+BACKLOG = 32  # connections taken in one round
 UNSENT = 256 * 1024  # bytes the kernel keeps for a reader that is slow
 _MOST = 2_000
 _LEAST = 16
@@ -108,5 +108,7 @@ class Connection(H11Protocol):
 
     def _silent(self) -> Iterator["Connection"]:
         for each in self.connections:
-            if isinstance(each, Connection) and each is not self and not each.asks:
+            if not isinstance(each, Connection) or each is self:
+                continue
+            if not each.asks and not each.transport.is_closing():
                 yield each
