@@ -112,6 +112,7 @@ def _waiting(report: Report) -> WaitingData | None:
     return waiting(
         report.status,
         report.blocked_reason,
+        blocked_on=report.blocked_on,
         spent=report.usage.assumed_usd,
         budget=report.budget_usd,
         window_until=report.window_until,

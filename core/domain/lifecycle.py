@@ -7,6 +7,16 @@ from typing import Protocol, TypeVar
 from core.errors import ForbiddenTransition
 
 
+class WaitingFor(StrEnum):
+    """What a project waits for that no decision of a person about it brings."""
+
+    RATE_LIMIT = "rate_limit"
+    USAGE = "usage"
+    HOURS = "hours"
+    BUDGET = "budget"
+    CREDENTIALS = "credentials"
+
+
 class ProjectStatus(StrEnum):
     INTERVIEWING = "interviewing"
     PLANNING = "planning"

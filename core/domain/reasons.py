@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import assert_never
 
-from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
+from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus, WaitingFor
 from core.domain.shapes import WaitingData, utc
 
 ENDED = frozenset({ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED})
@@ -16,6 +16,7 @@ def waiting(
     status: ProjectStatus,
     blocked_reason: str | None,
     *,
+    blocked_on: WaitingFor | None,
     spent: Decimal,
     budget: Decimal,
     window_until: datetime | None,
@@ -24,16 +25,22 @@ def waiting(
     if status in ENDED:
         return None
     if blocked_reason:
-        return {"reason": "credentials", "until": None, "text": blocked_reason}
+        if blocked_on is None:  # its status says it: only a person can go on with it
+            return None
+        return {"reason": blocked_on.value, "until": None, "text": blocked_reason}
     if spent >= budget:
         return {
-            "reason": "budget",
+            "reason": WaitingFor.BUDGET.value,
             "until": None,
             "text": f"The budget of ${budget:.2f} is spent.",
         }
     if window_until:
         until = utc(window_until)
-        return {"reason": "rate_limit", "until": until, "text": "The account's limit is reached."}
+        return {
+            "reason": WaitingFor.RATE_LIMIT.value,
+            "until": until,
+            "text": "The account's limit is reached.",
+        }
     return None
 
 

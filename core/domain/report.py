@@ -13,6 +13,7 @@ from core.domain.lifecycle import (
     ProjectStatus,
     RunStatus,
     TaskStatus,
+    WaitingFor,
 )
 from core.domain.money import Tokens
 from core.domain.plan import Estimate, Plan
@@ -182,6 +183,7 @@ class Report:
     checks: tuple[str, ...]
     budget_usd: Decimal
     blocked_reason: str | None
+    blocked_on: WaitingFor | None
     first_commit: str | None
     created_at: datetime
     completed_at: datetime | None

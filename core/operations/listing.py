@@ -132,6 +132,7 @@ def project(tx: Session, row: Project, folder: Path, upstream: str, parallel: in
         "waiting": reasons.waiting(
             row.status,
             row.blocked_reason,
+            blocked_on=row.blocked_on,
             spent=to_usd(total.assumed_micro_usd if total else 0),
             budget=to_usd(row.budget_micro_usd),
             window_until=window.until if window else None,

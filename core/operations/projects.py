@@ -14,6 +14,7 @@ from core.domain.lifecycle import (
     PhaseStatus,
     ProjectStatus,
     RunStatus,
+    WaitingFor,
     move,
 )
 from core.domain.money import to_micro
@@ -92,7 +93,9 @@ def set_budget(tx: Session, project_id: int, budget: Decimal) -> None:
     tx.get_one(Project, project_id).budget_micro_usd = to_micro(budget)
 
 
-def block(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
+def block(
+    tx: Session, project_id: int, reason: str, *, on: WaitingFor | None = None, now: datetime
+) -> None:
     """Nothing more starts until a person goes on with it."""
     project = tx.get_one(Project, project_id)
     if project.status not in (
@@ -103,6 +106,7 @@ def block(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
         return
     project.before_pause = project.status
     project.blocked_reason = reason
+    project.blocked_on = on
     move(project, ProjectStatus.BLOCKED, by=Cause.SERVICE)
     journal.record(tx, Event.PROJECT_BLOCKED, reason, now=now, level=Level.ERROR, project=project)
 
@@ -121,6 +125,7 @@ def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
         return
     move(project, project.before_pause or ProjectStatus.RUNNING, by=Cause.PERSON)
     project.blocked_reason = None
+    project.blocked_on = None
     project.planner_failures = 0
     project.planner_restarts = 0
     project.planner_not_before = None

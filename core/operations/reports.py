@@ -59,6 +59,7 @@ def load(
         checks=tuple(project.checks),
         budget_usd=to_usd(project.budget_micro_usd),
         blocked_reason=project.blocked_reason,
+        blocked_on=project.blocked_on,
         first_commit=project.first_commit,
         created_at=project.created_at,
         completed_at=project.completed_at,

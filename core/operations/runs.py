@@ -13,7 +13,9 @@ from core.domain import failure, orders
 from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
-from core.domain.lifecycle import Cause, FeatureStatus, ProjectStatus, RunStatus, TaskStatus, move
+from core.domain.lifecycle import (
+    Cause, FeatureStatus, ProjectStatus, RunStatus, TaskStatus, WaitingFor, move,
+)  # fmt: skip
 from core.operations import journal, plans, projects, specs, spending, tasks
 from core.ports.agents import FailureKind, RunOutcome
 from core.store.tables import (
@@ -97,11 +99,9 @@ def begin(
         tx,
         Event.RUN_RESUMED if earlier else Event.RUN_STARTED,
         f"{order.kind.value}-{order.seat} begins with {order.model}: {order.reason}.",
-        now=now,
-        run=run,
-        task=task,
+        now=now, run=run, task=task,
         data={"reason": order.reason, "resumes": earlier.id if earlier else None},
-    )
+    )  # fmt: skip
     if task is not None:
         tasks.claim(tx, task, run, now=now)
     return RunRef(
@@ -276,11 +276,11 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     elif run.kind is AgentKind.PLANNER:
         _settle_planner(tx, run, ended, policy, now=now)
     if ended.how is EndedHow.CREDENTIALS:
-        projects.block(tx, run.project_id, ended.words, now=now)
+        projects.block(tx, run.project_id, ended.words, on=WaitingFor.CREDENTIALS, now=now)
     limited = _limited_in_a_row(tx, run) if ended.how is EndedHow.WINDOW else 0
     if limited and limited % failure.WINDOW_LIMIT == 0:
         words = f"The account's limit ended {limited} runs in a row: {ended.words}"
-        projects.block(tx, run.project_id, words, now=now)
+        projects.block(tx, run.project_id, words, on=WaitingFor.RATE_LIMIT, now=now)
 
 
 def _limited_in_a_row(tx: Session, run: Run) -> int:

@@ -29,6 +29,7 @@ from core.domain.lifecycle import (
     ProjectStatus,
     RunStatus,
     TaskStatus,
+    WaitingFor,
 )
 from core.domain.money import Dimension
 from core.domain.people import Role
@@ -45,6 +46,7 @@ _TYPES: dict[Any, Any] = {
         for words in (
             AgentKind, ApprovalKind, ApprovalStatus, CardKind, Dimension, Event, FailureKind, FeatureStatus,
             InterviewKind, InterviewStatus, Level, PhaseStatus, ProjectStatus, Role, RunOutcome, RunStatus, TaskStatus, Verdict,
+            WaitingFor,
         )
     },
 }  # fmt: skip
@@ -79,6 +81,7 @@ class Project(Table):
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     budget_micro_usd: Mapped[int] = mapped_column(BigInteger)
     blocked_reason: Mapped[str | None] = mapped_column(Text)
+    blocked_on: Mapped[WaitingFor | None]  # what else than a person's word it needs
     planner_failures: Mapped[int] = mapped_column(default=0)
     planner_restarts: Mapped[int] = mapped_column(default=0)
     planner_not_before: Mapped[datetime | None]

@@ -202,6 +202,7 @@ def board(
         checks=plan().checks,
         budget_usd=Decimal("2.00"),
         blocked_reason=None,
+        blocked_on=None,
         first_commit=COMMIT,
         created_at=NOW,
         completed_at=NOW + timedelta(seconds=41) if status is ProjectStatus.COMPLETED else None,

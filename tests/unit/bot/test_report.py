@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot import markdown
 from bot.report import DATA, PAGE, render
-from core.domain.lifecycle import ProjectStatus
+from core.domain.lifecycle import ProjectStatus, WaitingFor
 from core.domain.proof import CheckResult, Verdict
 from core.domain.report import Report
 from tests.unit.bot.boards import board, done
@@ -94,7 +94,11 @@ def test_no_path_of_the_host_is_told() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"blocked_reason": "The key is refused (401)."}, "credentials"),
+        (
+            {"blocked_reason": "The key is refused.", "blocked_on": WaitingFor.CREDENTIALS},
+            "credentials",
+        ),
+        ({"blocked_reason": "Five plans were refused."}, None),
         ({"budget_usd": Decimal("0.10")}, "budget"),
         ({"window_until": done().created_at}, "rate_limit"),
         ({}, None),

@@ -73,6 +73,7 @@ def upgrade() -> None:
     sa.Column('settings', sa.JSON(), nullable=False),
     sa.Column('budget_micro_usd', sa.BigInteger(), nullable=False),
     sa.Column('blocked_reason', sa.Text(), nullable=True),
+    sa.Column('blocked_on', sa.String(32), nullable=True),
     sa.Column('planner_failures', sa.Integer(), nullable=False),
     sa.Column('planner_restarts', sa.Integer(), nullable=False),
     sa.Column('planner_not_before', sa.DateTime(), nullable=True),
