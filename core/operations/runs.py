@@ -14,7 +14,13 @@ from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import (
-    Cause, FeatureStatus, ProjectStatus, RunStatus, TaskStatus, WaitingFor, move,
+    Cause,
+    FeatureStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+    WaitingFor,
+    move,
 )  # fmt: skip
 from core.operations import journal, plans, projects, specs, spending, tasks
 from core.ports.agents import FailureKind, RunOutcome
