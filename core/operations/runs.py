@@ -382,10 +382,8 @@ def park(tx: Session, run_id: int, *, now: datetime) -> bool:
     move(run, RunStatus.WAITING, by=Cause.SERVICE)
     run.reserved_micro_usd = 0
     tx.execute(update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None))
-    journal.record(
-        tx, Event.RUN_PARKED, f"{run.kind.value}-{run.seat} waits for an answer.", now=now,
-        run=run,
-    )  # fmt: skip
+    words = f"{run.kind.value}-{run.seat} waits for an answer."
+    journal.record(tx, Event.RUN_PARKED, words, now=now, run=run)
     return True
 
 
@@ -421,7 +419,7 @@ def take_up(
         interview_id=parked.interview_id,
     )
     run = begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
-    alone = run is not None and run.takes_over and len(questions) == 1
+    alone = run and run.takes_over and len(questions) == 1
     return replace(run, answer=questions[0].answer) if run and alone else run
 
 
