@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
+from core.domain.lifecycle import RunStatus
 from core.errors import InputError, StalePress
 from core.operations import interviews, journal
 from core.store.tables import Question, Run
@@ -118,9 +119,13 @@ def answered(tx: Session, question_id: int) -> bool:
 
 
 def take_answer(tx: Session, question_id: int) -> str | None:
-    """The answer for the agent that waits; once taken it is delivered."""
+    """The answer for the agent that waits; once taken it is delivered.
+
+    Not where that agent died meanwhile: its run is parked, and the next one is told.
+    """
     question = tx.get_one(Question, question_id)
-    if question.answer is not None:
+    at_work = tx.get_one(Run, question.run_id).status is RunStatus.WORKING
+    if question.answer is not None and at_work:
         question.delivered = True
     return question.answer
 

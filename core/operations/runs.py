@@ -419,7 +419,8 @@ def take_up(
         interview_id=parked.interview_id,
     )
     run = begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
-    alone = run and run.takes_over and len(questions) == 1
+    waits = parked.outcome is RunOutcome.FINISHED  # else its session may lack the question
+    alone = run and run.takes_over and waits and len(questions) == 1
     return replace(run, answer=questions[0].answer) if run and alone else run
 
 

@@ -52,9 +52,10 @@ def asking() -> Work:
     """A task whose agent asks, and writes what it hears."""
     ask = call("ask_person", question="Which colour?")
     paint = (write("colour.txt", ANSWER), passing())
-    # A run that was parked or lost goes on with the answer in its prompt.
-    told = Case(paint, prompt="Answer: ")
-    return Work("paint", (), ("test -s colour.txt",), (told, Case((ask, *paint))))
+    # A run that was parked goes on with the answer as its prompt, one that was lost with both.
+    asks = [Case((ask, *paint), prompt=begins) for begins in ("Begin: ", "You were interrupted")]
+    told = Case(paint, prompt="Answer: "), *asks, Case(paint)
+    return Work("paint", (), ("test -s colour.txt",), told)
 
 
 def whole() -> Journey:

@@ -162,7 +162,18 @@ def test_a_run_that_died_while_it_asked_need_not_ask_again(site: Site, how: Ende
     again = take_up(site, run)
     assert again is not None
     assert again.answers == (("red or blue?", "red"),)
+    assert again.answer is None, "its session may lack the question"
     assert site.task(1).attempts == 0
+
+
+def test_an_answer_that_comes_just_after_its_agent_died_is_not_lost(site: Site) -> None:
+    site.build({"a": (task("1"),)})
+    run = start(site)
+    question = ask(site, run)
+    site.end(run, DIED)
+    answer(site, question)
+    site.db.do(questions.take_answer, question)  # by the tool call that still waited
+    assert next_orders(site.look()) == (ResumeRun(run.id, AgentKind.CODER, run.feature_id),)
 
 
 def test_what_was_lost_while_it_asked_is_settled_once(site: Site) -> None:
