@@ -239,9 +239,8 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     if run.status is RunStatus.ENDED:
         return
     held = tasks.held_by(tx, run_id)
-    cut_off = held and ended.how in (EndedHow.SERVICE, EndedHow.ACCIDENT)
-    asker = run.kind is AgentKind.INTERVIEWER or (run.kind is AgentKind.CODER and cut_off)
-    if asker and park(tx, run_id, now=now):
+    cut_off = run.kind is AgentKind.CODER and ended.how in (EndedHow.SERVICE, EndedHow.ACCIDENT)
+    if (run.kind is AgentKind.INTERVIEWER or (cut_off and held)) and park(tx, run_id, now=now):
         run.outcome = ended.outcome
         return  # it had asked, and need not ask again: how it ended does not matter any more
     move(run, RunStatus.ENDED, by=Cause.SERVICE)
@@ -419,9 +418,9 @@ def take_up(
         interview_id=parked.interview_id,
     )
     run = begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
-    waits = parked.outcome is RunOutcome.FINISHED  # else its session may lack the question
-    alone = run and run.takes_over and waits and len(questions) == 1
-    return replace(run, answer=questions[0].answer) if run and alone else run
+    if run and run.takes_over and parked.outcome is RunOutcome.FINISHED and len(questions) == 1:
+        return replace(run, answer=questions[0].answer)  # its session surely ends on the question
+    return run
 
 
 def _answers(tx: Session, run: Run | None) -> tuple[tuple[str, str], ...]:
