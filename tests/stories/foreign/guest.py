@@ -70,8 +70,8 @@ class Guest:
             name = f"{card['key']} [{card['title']}] {card['body'][:200]!r}" if card else ""
             yield f"{message['id']} {message['thread']} {message['author']} {message['text'][:90]!r} {name}"
 
-    def answered(self, said: Json) -> Json:
-        """The card that answers a command."""
+    def answered(self, said: Json, kind: str = "answer") -> Json:
+        """The card that answers a command; words about refused presses may come between."""
 
         def look() -> list[Json]:
             return [
@@ -79,14 +79,15 @@ class Guest:
                 for message in self.messages()
                 if message["id"] > said["id"]
                 and message["card"]
-                and message["card"]["kind"] in ("answer", "error", "help")
+                and message["card"]["kind"] == kind
+                and message["thread"] == said["thread"]
             ]
 
         found: Json = self.wait(look)[0]
         return found
 
-    def command(self, line: str, thread: int | None = None) -> Json:
-        return self.answered(self.say(f"/autocoder {line}", thread))
+    def command(self, line: str, thread: int | None = None, kind: str = "answer") -> Json:
+        return self.answered(self.say(f"/autocoder {line}", thread), kind)
 
     def open_question(self, project: str, *, after: int = 0) -> Json:
         """The newest question that waits, asked after another one."""
