@@ -214,7 +214,7 @@ def _plans(guest: Guest, journey: Journey) -> None:
     assert journey.planner.problems
     old = guest.act(first, f"approve:plan:{approval['id']}")
     assert (old.status, old.json["reason"]) == (409, "stale")
-    assert guest.again(first)["card"]["buttons"] == []
+    guest.wait(lambda: _answered(guest.again(first)))
     said = guest.say("/autocoder approve", first["thread"])
     guest.wait(lambda: guest.project(NAME)["status"] == "running")
     assert "approved" in guest.answered(said)["card"]["title"]
@@ -248,7 +248,7 @@ def _work(guest: Guest, journey: Journey) -> None:
     assert guest.press(stuck, "Guide").json["reason"] == "missing_values"
     assert guest.press(stuck, "Guide", {"hint": "Use the hammer"}).status == 200
     second = guest.wait(lambda: guest.cards("stuck")[1:])[0]
-    assert guest.again(stuck)["card"]["buttons"] == []
+    guest.wait(lambda: _answered(guest.again(stuck)))
     assert any("Use the hammer" in notes for notes in coder.notes)
     action = guest.button(second, "Retry with Opus")["action_id"]
     assert action.startswith("retry_with_opus:task:3")
@@ -258,7 +258,7 @@ def _work(guest: Guest, journey: Journey) -> None:
     assert coder.answers == {"quick": "up, left", "slow": "dog"}
     assert _git(guest.project(NAME)["path"], "show", "main:slow.txt") == "dog"
     assert any("The port is 8080" in hint for hint in coder.guidance)
-    assert "taken up in task" in guest.again(noted)["text"]
+    guest.wait(lambda: "taken up in task" in guest.again(noted)["text"])
 
 
 def _gate(guest: Guest) -> None:
@@ -269,13 +269,13 @@ def _gate(guest: Guest) -> None:
     assert guest.client.post(f"{path}/reject", {"reason": " "}).status == 422
     assert guest.client.post(f"{path}/reject", {"reason": "Mend it"}).json["id"] == phase["id"]
     second = guest.wait(lambda: guest.cards("gate")[1:])[0]
-    assert guest.again(gate)["card"]["buttons"] == []
+    guest.wait(lambda: _answered(guest.again(gate)))
     assert guest.client.post(f"{path}/approve").json["status"] == "completed"
     refused = guest.client.post(f"{path}/approve")
     assert (refused.status, refused.json["error"]) == (409, "stale")
     assert {"message", "hint"} <= set(refused.json)
     guest.wait(lambda: guest.cards("report"))
-    assert guest.again(second)["card"]["buttons"] == []
+    guest.wait(lambda: _answered(guest.again(second)))
     project = guest.project(NAME)
     assert project["status"] == "completed"
     assert project["completed_at"] is not None
