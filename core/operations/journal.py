@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from sqlalchemy import select
@@ -13,6 +13,7 @@ from core.domain.redaction import Redaction
 from core.store.tables import Feature, JournalEntry, Phase, Project, Run, Task
 
 SERVICE = "service"
+_WAITED = timedelta(seconds=10)
 _REDACT = Redaction()
 
 
@@ -35,11 +36,11 @@ def record(
     tx.flush()
     about = task or feature or run or phase
     project_id = project.id if project else (about.project_id if about else None)
-    previous = tx.scalars(
-        select(JournalEntry.hash).order_by(JournalEntry.id.desc()).limit(1)
+    previous = tx.execute(
+        select(JournalEntry.hash, JournalEntry.at).order_by(JournalEntry.id.desc()).limit(1)
     ).first()
     entry = JournalEntry(
-        at=now,
+        at=_in_order(now, previous.at if previous else now),
         level=level,
         category=event.value.split("_")[0],
         event=event,
@@ -51,11 +52,16 @@ def record(
         feature_id=feature.id if feature else (task or run or _NOTHING).feature_id,
         phase_id=phase.id if phase else (task or feature or run or _NOTHING).phase_id,
         data={key: _redacted(value) for key, value in (data or {}).items()},
-        previous_hash=previous or "",
+        previous_hash=previous.hash if previous else "",
     )
     entry.hash = entry_hash(entry)
     tx.add(entry)
     return entry
+
+
+def _in_order(now: datetime, previous: datetime) -> datetime:
+    """Whoever waited for the writer read the clock before; a clock that was set back is believed."""
+    return previous if timedelta(0) < previous - now < _WAITED else now
 
 
 def _redacted(value: object) -> object:

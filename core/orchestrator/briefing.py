@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from core.domain.lifecycle import InterviewKind
 from core.operations.additions import Wish
+from core.operations.guidance import Hint
 from core.operations.interviews import Sitting
 
 CODER_BEGIN = "Begin: call task_get_next."
@@ -26,15 +27,19 @@ PLANNER_GO_ON = (
 
 
 def for_coder(
-    *, takes_over: bool, answers: Sequence[tuple[str, str]] = (), answer: str | None = None
+    *,
+    takes_over: bool,
+    answers: Sequence[tuple[str, str]] = (),
+    answer: str | None = None,
+    hints: Sequence[Hint] = (),
 ) -> str:
     """`answers` are questions that were answered while the agent did not run.
 
     `answer` is the one that a session waits for, and which it hears verbatim: it goes on with its
-    own last words.
+    own last words. `hints` are what people said meanwhile.
     """
     if answer is not None:
-        return answer
+        return "\n\n".join((answer, *(f"{hint.person} says: {hint.text}" for hint in hints)))
     if not answers:
         return CODER_GO_ON if takes_over else CODER_BEGIN
     said = "\n\n".join(f"You asked: {question}\nAnswer: {answer}" for question, answer in answers)

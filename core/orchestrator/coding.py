@@ -1,7 +1,7 @@
 """Carrying out one run of an agent, from its worktree to what it leaves behind."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from core.domain.failure import EndedHow
 from core.domain.orders import StartRun
 from core.domain.proof import CheckResult, judge, own_tests
 from core.errors import NestedRepository
-from core.operations import additions, evidence, interviews, runs, spending, tasks
+from core.operations import additions, evidence, guidance, interviews, runs, spending, tasks
 from core.operations.evidence import Proof
 from core.operations.projects import latest_plan
 from core.orchestrator import briefing
@@ -164,8 +164,12 @@ class Worker:
         laying_out = self._lay_out(site.slug, worktree, start, run)
         self._prover.attach(run.id, worktree, laying_out)
         run, resume = await self._transcript(run, worktree.path)
+        answer = run.answer if resume else None
+        hints: Sequence[guidance.Hint] = ()
+        if answer is not None:  # it may use none of our tools for long
+            hints = await parts.store.run(guidance.take, run.id, now=parts.clock())
         prompt = briefing.for_coder(
-            takes_over=run.takes_over, answers=run.answers, answer=run.answer if resume else None
+            takes_over=run.takes_over, answers=run.answers, answer=answer, hints=hints
         )
         await self._drive(
             run, prompt, worktree.path, worktree.common_dir, resume, site.rules, worktree

@@ -105,3 +105,20 @@ def test_what_a_transaction_undoes_is_not_told(site: Site) -> None:
         site.db.do(fails)
     assert site.db.ask(lambda tx: len(tx.scalars(select(JournalEntry)).all())) == before
     assert broken(site) == []
+
+
+@pytest.mark.parametrize(
+    ("late", "written"),
+    [
+        (timedelta(milliseconds=-300), timedelta(0)),  # waited for the writer
+        (timedelta(hours=-1), timedelta(hours=-1)),  # the clock was set back
+        (timedelta(seconds=1), timedelta(seconds=1)),
+    ],
+)
+def test_entries_stand_in_the_order_of_their_times(
+    site: Site, late: timedelta, written: timedelta
+) -> None:
+    for moment in (NOW, NOW + late):
+        site.db.do(journal.record, Event.CHECK_FAILED, "x", now=moment)
+    times = site.db.ask(lambda tx: tx.scalars(select(JournalEntry.at)).all())
+    assert times[-1] == NOW + written

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core.operations.guidance import Hint
 from core.orchestrator import briefing
 
 
@@ -23,6 +24,9 @@ def test_answers_reach_a_coder_word_by_word(takes_over: bool) -> None:
 def test_the_answer_a_session_waits_for_is_all_it_hears() -> None:
     asked = [("red?", "no"), ("blue?", "/clear @x")]
     assert briefing.for_coder(takes_over=True, answers=asked, answer="/clear @x") == "/clear @x"
+    hint = Hint(1, "web:ann", "the port is 8080")
+    words = briefing.for_coder(takes_over=True, answer="no", hints=[hint])
+    assert words == "no\n\nweb:ann says: the port is 8080"
 
 
 def planner(**given: Any) -> str:
