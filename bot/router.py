@@ -22,6 +22,7 @@ from bot.commands import COMMANDS, messages, parsing, presses, replies
 from bot.commands.context import by_name, names, project_at
 from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
 from core.domain.events import Event, Level
+from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import (
     AutocoderError,
@@ -279,7 +280,17 @@ def _with_arguments(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Ca
             f"There is no project {parsing.shown(parsed.project)}.{near}",
             hint="`/autocoder list` shows them all.",
         )
-    return replace(call, values=parsed.values, project=named or standing)
+    project = named or standing
+    if project is not None and spec.changes and _is_archived(tx, project.id):
+        raise StateError(
+            f"{project.name} is archived: it can be looked at, and nothing more.",
+            hint="`/autocoder list` shows the others.",
+        )
+    return replace(call, values=parsed.values, project=project)
+
+
+def _is_archived(tx: Session, project_id: int) -> bool:
+    return tx.get_one(Project, project_id).status is ProjectStatus.ARCHIVED
 
 
 def _prepared(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Call:

@@ -36,7 +36,7 @@ from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.events import Event
 from core.domain.people import Role
 from core.domain.redaction import Redaction
-from core.operations import journal, listing, members, outbox, web_chat
+from core.operations import journal, members, outbox, web_chat
 from core.ports.chat import Place
 from core.ports.host import BoxLevel
 from core.store.migrations import HEAD
@@ -163,8 +163,7 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
     store, clock = app.parts.store, app.parts.clock
     before = await store.read(_last_version)
     await store.run(_started, app, room.where, now=clock())
-    for project_id in await store.read(listing.moving):
-        app.orchestrator.add(project_id)
+    app.orchestrator.take_all()
     code = await store.run(_claim_code, now=clock())
     with announced(app.settings.home, room.where):
         try:

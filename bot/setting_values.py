@@ -49,6 +49,7 @@ def _no_repeats(value: tuple[str, ...]) -> tuple[str, ...]:
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1, le=10_000)]
 Seconds = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=7 * 86_400)]
 Dollars = Annotated[Decimal, BeforeValidator(no_bool), Field(gt=0, le=1_000_000, decimal_places=6)]
+Limit = Annotated[Dollars | None, BeforeValidator(none_word)]  # none: without one
 Model = Annotated[str, AfterValidator(_model_name)]
 Models = Annotated[
     tuple[Model, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_no_repeats)

@@ -28,6 +28,7 @@ from bot.home import chosen_home
 from bot.setting_values import (
     Count,
     Dollars,
+    Limit,
     Model,
     Models,
     Paths,
@@ -135,7 +136,7 @@ class AgentModels(Section):
     tester: Model = agent_model("sonnet", "tester", later=True)
     reviewer: Model = agent_model("opus", "reviewer", later=True)
     merger: Model = agent_model("sonnet", "merger", later=True)
-    assistant: Model = agent_model("sonnet", "assistant", later=True)
+    assistant: Model = agent_model("sonnet", "assistant")
 
 
 class Budget(Section):
@@ -143,9 +144,8 @@ class Budget(Section):
 
     project_usd: Dollars = Field(Decimal(20), description="One project, in all.")
     run_usd: Dollars = Field(Decimal(5), description="One run of one agent.")
-    day_usd: Annotated[Dollars | None, BeforeValidator(none_word)] = Field(
-        None, description="All projects in one day (UTC); none: no limit."
-    )
+    day_usd: Limit = Field(None, description="All projects in one day (UTC); none: no limit.")
+    month_usd: Limit = Field(None, description="All projects in one month (UTC); none: no limit.")
 
 
 class Chat(Section):

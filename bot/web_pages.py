@@ -23,9 +23,9 @@ from core.domain.lifecycle import (
 from core.domain.messages import Message
 from core.domain.money import to_usd
 from core.domain.people import Role
-from core.operations import chat_pages, members, spending, web_chat
+from core.operations import chat_pages, members, outbox, spending, web_chat
+from core.ports.chat import Place
 from core.ports.pages import CommandLine, ProjectLine, Replies, Surroundings, WaitingLine
-from core.store.chat_tables import ProjectPlace
 from core.store.tables import Approval, Phase, Plan, Project, Question, Run, Task
 
 PROJECTS = 40
@@ -150,8 +150,14 @@ def _decision(tx: Session, approval: Approval, slug: str) -> tuple[str, str]:
 
 
 def _channel(tx: Session, project_id: int) -> str | None:
-    place = tx.get(ProjectPlace, project_id)
-    return place.channel if place and place.platform == web_chat.PLATFORM else None
+    place = _place(tx, project_id)
+    return place[0].channel if place else None
+
+
+def _place(tx: Session, project_id: int) -> tuple[Place, str] | None:
+    """Its first channel of the web chat, and its root card's key."""
+    places = outbox.places_of(tx, project_id)
+    return next((found for found in places if found[0].platform == web_chat.PLATFORM), None)
 
 
 def _projects(tx: Session, waited_for: set[int]) -> list[ProjectLine]:
@@ -188,11 +194,12 @@ def _projects(tx: Session, waited_for: set[int]) -> list[ProjectLine]:
 def _line(
     tx: Session, project: Project, tally: Mapping[TaskStatus, int], waits: bool, at_gate: bool
 ) -> ProjectLine:
-    place = tx.get(ProjectPlace, project.id)
+    found = _place(tx, project.id)
     channel = root = None
-    if place is not None and place.platform == web_chat.PLATFORM:
+    if found is not None:
+        place, key = found
         channel = place.channel
-        card = chat_pages.standing(tx, channel, place.root_key)
+        card = chat_pages.standing(tx, channel, key)
         root = (card[1] or card[0]) if card else None
     return ProjectLine(
         name=project.name,

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from core.domain import failure
 from core.domain.agents import AgentKind
+from core.domain.lifecycle import TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import Verdict
-from core.errors import AutocoderError, StateError
-from core.operations import additions, guidance, questions, runs, tasks
+from core.errors import AutocoderError, InputError, StateError
+from core.operations import additions, dossiers, guidance, questions, runs, tasks
 from core.orchestrator.own_rules import rules_of
 from core.orchestrator.proving import Prover, load_work
 from core.orchestrator.rules import Parts, Rules
@@ -41,6 +42,12 @@ class _Arguments(BaseModel):
 
 class _TaskId(_Arguments):
     task_id: int = Field(description="the id that task_get_next gave")
+
+
+class _TaskList(_Arguments):
+    status: str = Field(
+        default="", description="only those of this status: pending, in_progress, passing, stuck, …"
+    )
 
 
 class _TaskReason(_TaskId):
@@ -99,7 +106,14 @@ class Toolbox:
                 self.task_get_next,
                 False,
             ),
-            ("task_get", "A task of yours again, by id.", _TaskId, self.task_get, True),
+            (
+                "task_get",
+                "A task by its id, with all you may know of it.",
+                _TaskId,
+                self.task_get,
+                True,
+            ),
+            ("task_list", "The project's tasks in short.", _TaskList, self.task_list, True),
             (
                 "task_mark_passing",
                 "Have the service prove and commit your task. Refusals show the failing check.",
@@ -167,10 +181,20 @@ class Toolbox:
     async def task_get(self, call: ToolCall) -> ToolReply:
         arguments = _TaskId.model_validate(call.arguments)
         run_id = await self._run_of(call)
-        task = await self._parts.store.read(
-            _task_of_run, run_id, arguments.task_id, self._parts.rules
-        )
+        store = self._parts.store
+        if await store.read(_kind_of, run_id) is AgentKind.ASSISTANT:
+            return _json({"task": await store.read(_dossier, run_id, arguments.task_id)})
+        task = await store.read(_task_of_run, run_id, arguments.task_id, self._parts.rules)
         return _json({"task": _task_json(task)})
+
+    async def task_list(self, call: ToolCall) -> ToolReply:
+        arguments = _TaskList.model_validate(call.arguments)
+        run_id = await self._run_of(call)
+        known = {status.value: status for status in TaskStatus}
+        if arguments.status and arguments.status not in known:
+            raise InputError(f"A status is one of {', '.join(known)}.")
+        wanted = known.get(arguments.status)
+        return _json({"tasks": await self._parts.store.read(_tasks_of_run, run_id, wanted)})
 
     async def task_mark_passing(self, call: ToolCall) -> ToolReply:
         arguments = _TaskId.model_validate(call.arguments)
@@ -376,6 +400,14 @@ def _task_of_run(tx: Session, run_id: int, number: int, rules: Rules) -> tasks.T
     if work.task.number != number:
         raise StateError(f"Task {number} is not yours; you hold task {work.task.number}.")
     return work.task
+
+
+def _dossier(tx: Session, run_id: int, number: int) -> dict[str, Any]:
+    return dossiers.of_task(tx, tx.get_one(Run, run_id).project_id, number)
+
+
+def _tasks_of_run(tx: Session, run_id: int, status: TaskStatus | None) -> list[dict[str, Any]]:
+    return dossiers.listed(tx, tx.get_one(Run, run_id).project_id, status)
 
 
 def _kind_of(tx: Session, run_id: int) -> AgentKind:

@@ -4,7 +4,18 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot.cards import ending, gate, interview, landed, money, plan, progress, questions, stuck
+from bot.cards import (
+    answers,
+    ending,
+    gate,
+    interview,
+    landed,
+    money,
+    plan,
+    progress,
+    questions,
+    stuck,
+)
 from bot.cards.frame import Drawn, Scene, digest, redacted
 from core.domain.cards import Card, CardKind
 from core.errors import StateError
@@ -50,7 +61,9 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
             return ending.draw_report(tx, due.key, subject, scene)
         case CardKind.ERROR:
             return ending.draw_blocked(tx, due.key, subject, scene)
-        case CardKind.DIGEST | CardKind.ANSWER | CardKind.HELP:
+        case CardKind.ANSWER:
+            return answers.draw(tx, due.key, subject, scene)
+        case CardKind.DIGEST | CardKind.HELP:
             raise StateError(f"The words of {due.key} are fixed when they are said.")
         case _:
             assert_never(due.kind)

@@ -86,7 +86,8 @@ def _state(tx: Session, project: Project, interview: Interview | None) -> tuple[
         case ProjectStatus.AWAITING_APPROVAL:
             return words.WAITS, "The plan waits for an approver"
         case ProjectStatus.RUNNING:
-            return words.PROGRESS, f"Being built: {_how_far(tx, project)}"
+            after = "; it stops after the features at work" if project.winding_down_by else ""
+            return words.PROGRESS, f"Being built: {_how_far(tx, project)}{after}"
         case ProjectStatus.PAUSED:
             return words.STOPPED, "Paused"
         case ProjectStatus.BLOCKED:
@@ -169,7 +170,7 @@ def _addition(tx: Session, key: str, project: Project, interview: Interview, sce
         kind=CardKind.INTERVIEW,
         title=heading,
         body=body(
-            [f"{mark} {state}", spoken(interview.request, REQUEST)],
+            [f"{mark} {state}", spoken(interview.request, REQUEST), *_way_out(interview)],
             [
                 f"Asked for by {said(interview.by, 128)}, {scene.clock(interview.begun_at)}",
                 footnote(project.practice, scene.box),
@@ -183,11 +184,17 @@ def _addition(tx: Session, key: str, project: Project, interview: Interview, sce
     return Drawn(card)
 
 
+def _way_out(interview: Interview) -> Iterator[str]:
+    if interview.status is InterviewStatus.BLOCKED:
+        yield "`/autocoder resume` lets it go on, `/autocoder withdraw` gives it up."
+
+
 _ADDED = {
     InterviewKind.PROJECT: "A spec",
     InterviewKind.FEATURE: "A new feature",
     InterviewKind.PHASE: "A new phase",
     InterviewKind.TASK: "A new task",
+    InterviewKind.SPEC: "A change of the spec",
     InterviewKind.JOB: "A job",
 }
 

@@ -1,11 +1,13 @@
 """The budget's warnings, and waits for the account's limit."""
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import forms, words
-from bot.cards.frame import Drawn, Scene, body, button, fallback, footnote, said, title
+from bot.cards.frame import Drawn, Scene, body, button, code, fallback, footnote, said, title
 from core.domain.cards import (
     Button,
     Card,
@@ -30,6 +32,8 @@ def draw_budget(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     """A warning, or the end of the budget; it can be acted upon until something newer is said."""
     entry = tx.get_one(JournalEntry, entry_id)
     project = _project(tx, key, entry)
+    if "scope" in entry.data:
+        return _draw_span(tx, key, project, entry, scene)
     cost, spent = boards.spending_of(tx, project.id)
     budget = to_usd(project.budget_micro_usd)
     reached = entry.event is Event.BUDGET_REACHED
@@ -77,6 +81,37 @@ def draw_budget(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
         buttons=buttons,
     )
     return Drawn(card)
+
+
+def _draw_span(tx: Session, key: str, project: Project, entry: JournalEntry, scene: Scene) -> Drawn:
+    """A day's or a month's budget, which begins anew by itself."""
+    until = datetime.fromisoformat(entry.data["until"])
+    cap, scope = wording.usd(to_usd(entry.data["cap"])), str(entry.data["scope"])
+    whose = said(project.name) if entry.data["own"] else "all projects"
+    reached = entry.event is Event.BUDGET_REACHED
+    over = scene.now >= until or project.status in _OVER
+    lines = [f"The {scope}'s budget of {whose} (UTC) is **{cap}** at list prices."]
+    buttons: tuple[Button, ...] = ()
+    if over:
+        state = f"{words.DONE} Over: it began anew"
+    else:
+        raising = code(f"/autocoder budget {scope} AMOUNT")
+        state = f"{words.WAITS} Begins anew at {scene.clock(until)}; an admin raises it: {raising}"
+        buttons = _buttons(project, reached=reached)[1:] if reached else ()
+        if reached:
+            lines.append("Nothing new starts until then; messages under way come to their end.")
+    heading = title(entry.text.rstrip("."))
+    card = Card(
+        key=key,
+        kind=CardKind.BUDGET,
+        title=heading,
+        body=body(lines, [state, footnote(project.practice, scene.box)]),
+        fallback=fallback(heading, state),
+        project=project.name,
+        tone=Tone.INFO if over else Tone.DANGER if reached else Tone.WARNING,
+        buttons=buttons,
+    )
+    return Drawn(card, None if over else until)
 
 
 def _share(entry: JournalEntry) -> str:

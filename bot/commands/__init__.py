@@ -3,6 +3,8 @@
 Another command is one function and one row here; every platform and `help` show it by themselves.
 """
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
 from bot.commands import agents, house, money, plan, projects, tasks
@@ -74,10 +76,18 @@ _PROJECTS = (
         "pause", "pause", Role.OPERATOR, "Stop its agents for now; what they hold is kept.",
         does=projects.pause,
     ),
-    CommandSpec("resume", "resume", Role.OPERATOR, "Go on after a pause.", does=projects.resume),
+    CommandSpec(
+        "resume", "resume", Role.OPERATOR, "Go on after a pause, a block, or with what is parked.",
+        does=projects.resume,
+    ),
     CommandSpec(
         "stop", "stop", Role.OPERATOR, "Stop it until somebody starts it again.",
         does=projects.stop,
+    ),
+    CommandSpec(
+        "stop after feature", "stop after feature", Role.OPERATOR,
+        "Begin nothing new; stop once the features at work have landed.",
+        does=projects.stop_after,
     ),
     CommandSpec(
         "archive", "archive", Role.ADMIN, "Take it out of the lists, for good; its files stay.",
@@ -105,6 +115,12 @@ _PLAN = (
     CommandSpec("plan", "plan", Role.VIEWER, "The newest plan, whole.", does=plan.plan),
     CommandSpec("spec", "spec", Role.VIEWER, "The spec on main.", looks=plan.spec, slow=True),
     CommandSpec(
+        "spec edit", "spec edit TEXT", Role.ADMIN,
+        "Change the spec: before the plan is approved it is made anew, later what is new is added.",
+        (Argument("text", "what shall be different, in words"),),
+        ("spec edit it keeps its data in SQLite",), does=plan.edit_spec,
+    ),
+    CommandSpec(
         "diff", "diff [FEATURE|N]", Role.VIEWER,
         "What changed: in the open phase, by a feature, or in phase N.",
         (Argument("what", "a feature's name or a phase's number", Kind.NAME, required=False),),
@@ -131,6 +147,12 @@ _PLAN = (
     CommandSpec(
         "task add", "task add TEXT", Role.ADMIN, "Another task: a planner gives it a check.",
         (_TEXT,), ("task add say the version in /health",), does=plan.add_task,
+    ),
+    CommandSpec(
+        "withdraw", "withdraw [N]", Role.OPERATOR,
+        "Give up an addition that is not in the plan yet: an admin, or whoever asked for it.",
+        (Argument("n", "which one, if there are several", Kind.NUMBER, required=False),),
+        ("withdraw", "withdraw 2"), does=plan.withdraw,
     ),
     CommandSpec(
         "tasks", "tasks [STATUS]", Role.VIEWER, "Its tasks.",
@@ -162,7 +184,7 @@ _AGENTS = (
     ),
     CommandSpec(
         "guide", "guide N TEXT", Role.OPERATOR, "A hint for a task's agent.",
-        (_TASK, _TEXT), ("guide 12 the port is 8080",), does=agents.guide,
+        (_TASK, Argument("text", "a hint, in words")), ("guide 12 the port is 8080",), does=agents.guide,
     ),
     CommandSpec(
         "logs", "logs [N] [LEVEL]", Role.VIEWER, "What happened, of a project or a task.",
@@ -178,8 +200,10 @@ _AGENTS = (
         (_TASK,), ("why 12",), does=agents.why,
     ),
     CommandSpec(
-        "ask", "ask TEXT", Role.OPERATOR, "A question about a project.",
-        (_TEXT,), ("ask why did task 12 take three tries?",), does=agents.ask, slow=True,
+        "ask", "ask TEXT", Role.OPERATOR,
+        "A question about a project: an assistant reads its code and journal, and answers.",
+        (Argument("text", "a question, in words"),), ("ask why did task 12 take three tries?",),
+        does=agents.ask,
     ),
 )  # fmt: skip
 
@@ -192,13 +216,13 @@ _MONEY = (
     ),
     CommandSpec(
         "budget", "budget [SCOPE AMOUNT]", Role.VIEWER,
-        "What may be spent; an admin sets it, for project, run or day.",
+        "What may be spent; an admin sets it, for project, run, day or month.",
         (
             Argument("scope", "what it limits", Kind.WORD, required=False,
-                     choices=("project", "run", "day")),
-            Argument("amount", "an amount in USD", Kind.ONE, required=False),
+                     choices=money.SCOPES),
+            Argument("amount", "an amount in USD, or `none`", Kind.ONE, required=False),
         ),
-        ("budget", "budget project 20"), does=money.budget,
+        ("budget", "budget project 20", "budget day none"), does=money.budget,
     ),
 )  # fmt: skip
 
@@ -236,5 +260,12 @@ _ALL = {
     "Money": _MONEY,
     "House": _HOUSE,
 }
-COMMANDS = {spec.name: spec for family in _ALL.values() for spec in family}
+_NAMES = tuple(spec.name for family in _ALL.values() for spec in family)
+COMMANDS = {
+    spec.name: replace(
+        spec, longer=tuple(name for name in _NAMES if name.startswith(f"{spec.name} "))
+    )
+    for family in _ALL.values()
+    for spec in family
+}
 FAMILIES = {name: tuple(spec.name for spec in family) for name, family in _ALL.items()}

@@ -1,38 +1,35 @@
 """Agents: at work, tried again, guided; what they did and why."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import words
+from bot.cards import answers, words
 from bot.cards.frame import bold, said
 from bot.commands import parsing
+from bot.commands.context import names
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from bot.commands.tasks import decided
-from core.domain.cards import Field
-from core.domain.events import Event, Level
+from core.domain.events import Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
+from core.domain.mention import task_numbers
 from core.domain.money import Dimension, to_usd
 from core.errors import InputError
-from core.operations import boards, guidance, tasks
+from core.operations import guidance, inquiries, tasks
 from core.operations.projects import ProjectRef
 from core.store.tables import (
-    Evidence,
-    Feature,
-    FeatureDependency,
     JournalEntry,
     Project,
     Run,
-    RunTask,
     Task,
     UsageTotal,
 )
 
 _ENTRIES = 25
+_NAMED = 8
 _AT_WORK = (RunStatus.QUEUED, RunStatus.STARTING, RunStatus.WORKING, RunStatus.WAITING)
 
 
@@ -177,18 +174,10 @@ def _entries(
     scene = call.desk.scene(call.now)
     return Reply(
         title=title,
-        body=lines(*(f"- {_entry(row, scene.clock(row.at))}" for row in reversed(rows)))
+        body=lines(*(f"- {answers.entry(row, scene.clock(row.at))}" for row in reversed(rows)))
         or "Nothing is written there.",
         project=project,
     )
-
-
-_MARKS = {Level.INFO: "", Level.WARNING: f"{words.WAITS} ", Level.ERROR: f"{words.STOPPED} "}
-
-
-def _entry(row: JournalEntry, at: str) -> str:
-    actor = f" · {said(row.actor, 60)}" if row.actor != "service" else ""
-    return f"{at} {_MARKS[row.level]}{said(row.text, 180)}{actor}"
 
 
 def why(tx: Session, call: Call) -> Reply:
@@ -198,128 +187,70 @@ def why(tx: Session, call: Call) -> Reply:
 
 
 def why_it(tx: Session, call: Call, row: Task, project: ProjectRef) -> Reply:
-    scene = call.desk.scene(call.now)
-    runs = tx.execute(
-        select(Run)
-        .join(RunTask, RunTask.run_id == Run.id)
-        .where(RunTask.task_id == row.id)
-        .order_by(Run.id)
-    ).scalars()
-    body = [f"{words.TASK_MARKS[row.status]} {_reason(tx, row)}"]
-    for run in runs.all():
-        failed = tx.scalars(
-            select(Evidence)
-            .where(Evidence.run_id == run.id, Evidence.task_id == row.id)
-            .order_by(Evidence.id)
-        ).all()
-        outcome = run.outcome.value.replace("_", " ") if run.outcome else run.status.value
-        proved = any(proof.accepted for proof in failed)
-        mark = words.STOPPED if run.status is RunStatus.ENDED else words.PROGRESS
-        state = f"{words.DONE} passed" if proved else f"{mark} {outcome}"
-        refusals = [proof for proof in failed if not proof.accepted]
-        tries = f", {wording.count(len(refusals), 'refusal')}" if refusals else ""
-        agent = bold(f"{run.kind.value}-{run.seat}")
-        body.append(
-            f"- {scene.clock(run.started_at)} {agent} {said(wording.model(run.model))}: {state}{tries}"
-        )
-        if refusals:
-            red = next((c for c in refusals[-1].checks if c["exit_code"] != 0), None)
-            if red:
-                body.append(f"  {said(words.telling_line(red['output']) or red['command'], 160)}")
-    decisions = tx.scalars(
-        select(JournalEntry)
-        .where(
-            JournalEntry.task_id == row.id,
-            JournalEntry.event.in_(
-                (Event.TASK_RETRIED, Event.TASK_GUIDED, Event.TASK_SKIPPED, Event.TASK_STUCK)
-            ),
-        )
-        .order_by(JournalEntry.id)
-    )
-    body += [f"- {_entry(entry, scene.clock(entry.at))}" for entry in decisions.all()[-6:]]
     return Reply(
         title=f"Why task {row.number} {row.name}",
-        body=lines(*body),
+        body=lines(*answers.why(tx, row, call.desk.scene(call.now))),
         project=project,
     )
 
 
-def _reason(tx: Session, row: Task) -> str:
-    """Why it stands where it stands, in a sentence."""
-    match row.status:
-        case TaskStatus.PASSING:
-            return f"passes after {wording.count(row.attempts + 1, 'attempt')}"
-        case TaskStatus.SKIPPED:
-            return "was skipped: nothing proves it"
-        case TaskStatus.STUCK:
-            telling = said(words.telling_line(row.last_error or ""), 160)
-            return f"is stuck: {words.tries(row.attempts, row.error_repeats)}. {telling}"
-        case TaskStatus.IN_PROGRESS:
-            run = tx.get(Run, row.run_id) if row.run_id else None
-            return f"is worked on: {said(run.reason, 160)}" if run else "is worked on"
-        case TaskStatus.PENDING:
-            return _pending(tx, row)
-
-
-def _pending(tx: Session, row: Task) -> str:
-    project = tx.get_one(Project, row.project_id)
-    if project.status is not ProjectStatus.RUNNING:
-        return f"waits: the project is {project.status.value.replace('_', ' ')}"
-    feature = tx.get_one(Feature, row.feature_id)
-    behind = tx.scalars(
-        select(Feature.name)
-        .join(FeatureDependency, FeatureDependency.depends_on_id == Feature.id)
-        .where(FeatureDependency.feature_id == feature.id, Feature.landed_commit.is_(None))
-    ).all()
-    if row.blockers:
-        return f"waits for {wording.count(row.blockers, 'task')} of {said(feature.name, 80)}"
-    if behind:
-        return f"waits until {', '.join(said(name, 60) for name in behind)} has landed"
-    if row.not_before is not None:
-        return f"is tried again at {row.not_before:%H:%M:%S} UTC"
-    return "is ready: an agent takes it up next"
+_UNREAD = {
+    ProjectStatus.INTERVIEWING: "Its spec is not written yet",
+    ProjectStatus.PLANNING: "Its plan is not made yet",
+    ProjectStatus.STOPPED: "It is stopped, so no agent works for it",
+    ProjectStatus.BLOCKED: "It is blocked, so no agent works for it",
+    ProjectStatus.ARCHIVED: "It is archived, so no agent works for it",
+}
 
 
 def ask(tx: Session, call: Call) -> Reply:
-    """Answered from the journal and the board; what that cannot tell is said."""
+    """Put to the project's assistant; where none may work, the journal and the board answer."""
     text = call.values["text"]
     if call.project is None:
-        raise InputError(
-            "Which project is meant?",
-            hint=f"`{parsing.COMMAND} ask project:NAME {wording.one_line(text, 60)}`",
-        )
-    number = _mentioned(text)
-    if number is not None:
-        row = tasks.find(tx, call.project.id, number)
-        return why_it(tx, call, row, call.project)
-    board = boards.load(
-        tx,
-        call.project.id,
-        upstream=call.desk.parts.upstream,
-        parallel=call.desk.parts.rules.limits.max_parallel,
+        raise _no_project(tx, text)
+    project = tx.get_one(Project, call.project.id)
+    why_not = _UNREAD.get(project.status)
+    if why_not is not None:
+        return _from_journal(tx, call, project, text, why_not)
+    inquiries.begin(
+        tx, project.id, text, inbox_id=call.item_id, place=call.place, by=call.person, now=call.now
     )
-    counts = board.counts
-    waits = [f"- {words.WAITS} {said(wait.what, 120)} waits" for wait in board.waits[:6]]
-    state = board.status.value.replace("_", " ")
+    return Reply(said="An assistant reads the project; its answer comes here.", begun=project.id)
+
+
+def _from_journal(tx: Session, call: Call, project: Project, text: str, why_not: str) -> Reply:
+    scene = call.desk.scene(call.now)
+    numbers = task_numbers(text)
+    row = tx.scalars(
+        select(Task).where(Task.project_id == project.id, Task.number.in_(numbers)).limit(1)
+    ).first()
+    if row is not None:
+        found = why_it(tx, call, row, call.here)
+        return replace(found, body=lines(found.body, f"{why_not}: this is what the journal says."))
     return Reply(
-        title=f"{call.project.name} is {state}",
+        title=f"{project.name} is {project.status.value.replace('_', ' ')}",
         body=lines(
-            f"**{counts.passing} of {counts.total}** tasks pass" if counts.total else "",
-            f"{words.STOPPED} {said(board.blocked_reason, 300)}" if board.blocked_reason else "",
-            *waits,
-            "This is what the journal and the board say; about the code itself nobody was asked.",
+            *answers.standing(tx, project.id, scene)[1:],
+            f"{why_not}: this is what the journal and the board say.",
             f"More: `{parsing.COMMAND} why N` · `{parsing.COMMAND} logs` · `{parsing.COMMAND} diff`",
         ),
-        fields=(Field("Cost", wording.usd(board.cost_usd)),),
-        project=call.project,
+        project=call.here,
     )
 
 
-def _mentioned(text: str) -> int | None:
-    """The task a question names."""
-    tokens = text.lower().replace("#", " ").split()
-    for word, following in pairwise(tokens):
-        number = following.strip("?.,!:;")
-        if word == "task" and parsing.is_number(number):
-            return int(number)
-    return None
+def _no_project(tx: Session, text: str) -> InputError:
+    known = names(tx)
+    if not known:
+        return InputError(
+            "There is no project to ask about yet.",
+            hint=f"Begin one: `{parsing.COMMAND} new todo-api`",
+        )
+    shown = ", ".join(known[:_NAMED]) + (
+        f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    )
+    line = wording.one_line(text, 60).replace("`", "'")
+    return InputError(
+        f"Which project is meant? There are: {shown}.",
+        hint=f'`{parsing.COMMAND} ask project:"{known[0]}" {line}`, or choose one for this'
+        f" channel: `{parsing.COMMAND} use {known[0]}`",
+    )

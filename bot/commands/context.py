@@ -130,6 +130,14 @@ def shown_decision(tx: Session, call: Call) -> Decision:
     return Decision(shown.id, shown.kind)
 
 
+def decisions_open(tx: Session, project_id: int) -> bool:
+    """Whether a plan or gate of a project waits, wherever its card stands."""
+    waiting = select(Approval.id).where(
+        Approval.project_id == project_id, Approval.status == ApprovalStatus.OPEN
+    )
+    return tx.scalars(waiting.limit(1)).first() is not None
+
+
 def _approval_of(tx: Session, card: OutboxItem) -> Approval | None:
     """The decision a card asks for: a gate's card names it, a plan's names the plan."""
     if card.kind is CardKind.GATE:

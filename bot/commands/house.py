@@ -40,9 +40,11 @@ PROJECT_SETTINGS = {
     "planner": "models",
     "coder": "models",
     "interviewer": "models",
+    "assistant": "models",
     "project_usd": "budget",
     "run_usd": "budget",
     "day_usd": "budget",
+    "month_usd": "budget",
     "strict": "proof",
 }
 

@@ -17,6 +17,7 @@ from core.ports.chat import Said
 from core.store.tables import Project, Question
 
 TEXT_LIMIT = 100_000
+_KEPT = "Kept; nothing comes of it here. A command begins with /autocoder."
 _BUILDS = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.BLOCKED)
 
 

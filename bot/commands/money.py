@@ -1,7 +1,7 @@
 """What it cost, and what it may cost."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal, InvalidOperation
 
 from sqlalchemy import select
@@ -23,6 +23,7 @@ from core.store.tables import Feature, Project, UsageTotal
 
 _LISTED = 8
 _MOST = Decimal(1_000_000)
+SCOPES = ("project", "run", "day", "month")
 SPANS = {"today": 1, "week": 7, "month": 30}
 
 
@@ -130,10 +131,16 @@ def budget(tx: Session, call: Call) -> Reply:
         own_settings.set_budget(tx, project.id, amount, by=call.person, now=call.now)
         words_ = f"The budget of {project.name} is {wording.usd(amount)} now"
     else:
-        none = scope == "day" and given.lower() in ("none", "off")
-        value = None if none else str(dollars(given))
+        if given.lower() in ("none", "off", "default"):
+            if scope == "run":
+                raise InputError(
+                    "A run has always a budget.", hint="For example `/autocoder budget run 5`"
+                )
+            value = None
+        else:
+            value = str(dollars(given))
         own_settings.set_one(tx, project.id, f"{scope}_usd", value, by=call.person, now=call.now)
-        shown = wording.usd(Decimal(value)) if value else "without a limit"
+        shown = wording.usd(Decimal(value)) if value else "the service's again"
         words_ = f"The {scope}'s budget of {project.name} is {shown} now"
     return Reply(title=words_, project=call.here, begun=project.id)
 
@@ -142,18 +149,34 @@ def _budgets(tx: Session, call: Call, project: Project) -> Reply:
     rules = call.desk.rules(tx, project.id)
     spent = to_usd(spending.total(tx, project.id, Dimension.PROJECT, str(project.id)))
     whole = to_usd(project.budget_micro_usd)
-    today = to_usd(spending.day_total(tx, call.now))
-    day = rules.caps.day_usd
     return Reply(
         title=f"Budget of {project.name}: {wording.usd(spent)} of {wording.usd(whole)} spent",
         body=lines(
             f"- Project {wording.usd(whole)}, {wording.percent(spent, whole)} spent",
             f"- One run {wording.usd(rules.caps.run_usd)}",
-            f"- Today, all projects: {wording.usd(today)}"
-            + (f" of {wording.usd(day)}" if day is not None else ", no limit"),
+            *(_span_line(tx, call, project, name) for name in ("day", "month")),
             "Set one: `/autocoder budget project 20`",
         ),
         project=call.here,
+    )
+
+
+def _span_line(tx: Session, call: Call, project: Project, name: str) -> str:
+    caps = call.desk.rules(tx, project.id).caps
+    found = next(
+        (s for s in spending.spans(tx, project.id, caps, now=call.now) if s.name == name), None
+    )
+    heading = {"day": "Today", "month": "This month"}[name]
+    if found is None:
+        today = call.now.astimezone(UTC)
+        since = today.replace(day=1) if name == "month" else today
+        spent = to_usd(spending.spent_in(tx, since, today + timedelta(days=1)))
+        return f"- {heading}, all projects: {wording.usd(spent)}, no limit"
+    whose = "this project alone" if found.own else "all projects"
+    spent, cap = to_usd(found.spent), to_usd(found.cap)
+    return (
+        f"- {heading}, {whose}: {wording.usd(spent)} of {wording.usd(cap)},"
+        f" {wording.percent(spent, cap)} spent"
     )
 
 

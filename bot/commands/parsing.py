@@ -31,11 +31,14 @@ def find(line: str, commands: Mapping[str, CommandSpec]) -> tuple[CommandSpec, s
         text = text[len(COMMAND) :].strip()
     if not text:
         return commands["help"], ""
-    parts = text.split(maxsplit=2)
+    parts = text.split(maxsplit=3)
     first = parts[0].lower().removeprefix("/")
     two = f"{first} {parts[1].lower()}" if len(parts) > 1 else ""
+    three = f"{two} {parts[2].lower()}" if len(parts) > 2 else ""
+    if three in commands:
+        return commands[three], parts[3] if len(parts) > 3 else ""
     if two in commands:
-        return commands[two], parts[2] if len(parts) > 2 else ""
+        return commands[two], text.split(maxsplit=2)[2] if len(parts) > 2 else ""
     if first in commands:
         return commands[first], text[len(parts[0]) :].lstrip()
     families = [name for name in commands if name.startswith(f"{first} ")]
@@ -181,6 +184,12 @@ class _Reader:
         if not choices:
             known += [c for a in spec.arguments for c in a.choices]
         bare = unquote(word)
+        longer = self._longer(word)
+        if longer is not None:
+            return InputError(
+                f"`{COMMAND} {spec.name}` has no argument {shown(bare)}.",
+                hint=f"Did you mean `{COMMAND} {longer}`?",
+            )
         if not known:
             return InputError(
                 f"`{COMMAND} {spec.name}` has no argument {shown(bare)}.",
@@ -195,6 +204,24 @@ class _Reader:
             f"There is no {what} {shown(bare)}.",
             hint=f"Did you mean `{COMMAND} {spec.name} {line[:200]}`?",
         )
+
+    def _longer(self, word: str) -> str | None:
+        """A command that begins like this one and may have been meant, with the rest of the line."""
+        first = " ".join(word.lower().split())
+        for name in self._spec.longer:
+            tail = name.removeprefix(f"{self._spec.name} ")
+            typed = " ".join(first.split()[: len(tail.split())])
+            if not _is_far(typed, tail):
+                rest = " ".join(word.split()[len(tail.split()) :])
+                return f"{name} {rest}".strip()[:200]
+        return None
+
+
+def _is_far(word: str, name: str) -> bool:
+    """More than a slip of the finger in every third letter."""
+    typed, other = word.lower()[:_COMPARED], name.lower()[:_COMPARED]
+    near = other.startswith(typed) or typed.startswith(other)
+    return not near and distance(typed, other) > max(len(typed), len(other)) / 3
 
 
 def is_number(word: str) -> bool:

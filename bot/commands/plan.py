@@ -10,7 +10,7 @@ from bot import wording
 from bot.cards import forms, words
 from bot.cards.frame import bold, button, code, said, spoken
 from bot.commands import parsing
-from bot.commands.context import shown_decision
+from bot.commands.context import decisions_open, shown_decision
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Operation, Reply
 from core.domain import light
@@ -20,9 +20,10 @@ from core.domain.lifecycle import (
     ApprovalStatus,
     InterviewKind,
 )
+from core.domain.people import Role
 from core.domain.plan import Plan, estimate
 from core.domain.proof import CheckResult
-from core.errors import NotFound, StateError
+from core.errors import InputError, NotAllowed, NotFound, StateError
 from core.operations import additions, approvals, evidence
 from core.operations.plans import PLAN
 from core.operations.projects import ProjectRef, latest_plan
@@ -156,7 +157,8 @@ def check_line(check: CheckResult) -> str:
 async def spec(call: Call) -> Reply:
     workspaces = call.desk.parts.workspaces
     project = call.here
-    content = await workspaces.show(project.slug, "refs/heads/main", SPEC)
+    main = await workspaces.head(project.slug)
+    content = await workspaces.show(project.slug, main, SPEC) if main else None
     if content is None:
         raise StateError(
             f"{project.name} has no spec yet.", hint="The interview in its thread makes it."
@@ -291,7 +293,18 @@ def still_open(tx: Session, approval_id: int) -> None:
 
 
 def reject(tx: Session, call: Call) -> Reply:
-    decision = shown_decision(tx, call)
+    """Send back what was shown last."""
+    try:
+        decision = shown_decision(tx, call)
+    except StateError as problem:
+        parked = additions.parked(tx, call.here.id)
+        if not parked or decisions_open(tx, call.here.id):
+            raise
+        raise StateError(
+            f"{problem} Parked is: {wording.one_line(parked[-1].request, 80)}",
+            hint=f"`{parsing.COMMAND} withdraw {parked[-1].number}` gives it up,"
+            f" `{parsing.COMMAND} resume` lets it go on.",
+        ) from None
     return reject_it(tx, call, decision.approval_id, call.values["reason"], typed=True)
 
 
@@ -318,7 +331,42 @@ def add_job(tx: Session, call: Call) -> Reply:
     return _add(tx, call, InterviewKind.JOB)
 
 
+def edit_spec(tx: Session, call: Call) -> Reply:
+    return _add(tx, call, InterviewKind.SPEC)
+
+
+def withdraw(tx: Session, call: Call) -> Reply:
+    """Give an addition up: the one that is named, or the only one."""
+    project = call.here
+    found = additions.under_way(tx, project.id)
+    if "n" in call.values:
+        found = [each for each in found if each.number == call.number("n")]
+    if not found:
+        raise StateError(
+            f"No addition to {project.name} waits for its plan.",
+            hint="What is planned is given up task by task: `/autocoder skip N`.",
+        )
+    if len(found) > 1:
+        listed = "; ".join(f"{e.number} {wording.one_line(e.request, 60)}" for e in found)
+        raise InputError(
+            f"Which one? {listed}.", hint=f"`{parsing.COMMAND} withdraw {found[-1].number}`"
+        )
+    (addition,) = found
+    if not call.role.covers(Role.ADMIN) and addition.by != call.person:
+        raise NotAllowed(
+            f"{addition.by} asked for this: they or an admin may give it up; your role is"
+            f" {call.role!s}."
+        )
+    additions.withdraw(tx, addition.id, by=call.person, now=call.now)
+    return Reply(
+        title=f"{words.STOPPED} Given up: {wording.one_line(addition.request, 100)}",
+        project=call.here,
+        begun=call.here.id,
+    )
+
+
 _NEXT = {
+    InterviewKind.SPEC: "An interviewer changes the spec; the plan follows it.",
     InterviewKind.FEATURE: "The interview begins in the project's thread.",
     InterviewKind.PHASE: "The interview begins in the project's thread.",
     InterviewKind.TASK: "A planner works it out; its plan comes for approval.",
@@ -328,8 +376,9 @@ _NEXT = {
 
 def _add(tx: Session, call: Call, kind: InterviewKind) -> Reply:
     additions.begin(tx, call.here.id, kind, call.values["text"], by=call.person, now=call.now)
+    what = "The spec" if kind is InterviewKind.SPEC else kind.value.capitalize()
     return Reply(
-        title=f"{kind.value.capitalize()} for {call.here.name}: {wording.one_line(call.values['text'], 90)}",
+        title=f"{what} for {call.here.name}: {wording.one_line(call.values['text'], 90)}",
         body=_NEXT[kind],
         project=call.here,
         begun=call.here.id,

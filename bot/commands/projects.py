@@ -1,6 +1,7 @@
 """Projects: made, listed, watched, moved."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from core.domain.lifecycle import FeatureStatus, ProjectStatus, TaskStatus
 from core.domain.money import Dimension, to_usd
 from core.domain.names import is_name, mend, parse_name, unquote
 from core.errors import BadName, NotFound, StalePress, StateError
-from core.operations import interviews, outbox, projects
+from core.operations import additions, interviews, outbox, places, projects, specs
 from core.operations.projects import ProjectRef, latest_plan
 from core.store.tables import Feature, FeatureDependency, Phase, Project, Task, UsageTotal
 
@@ -123,9 +124,15 @@ def use_it(tx: Session, call: Call) -> Reply:
     if project is None:
         raise NotFound(f"There is no project {parsing.shown(call.values['name'])}.")
     use(tx, call.place, project.id, now=call.now)
+    archived = tx.get_one(Project, project.id).status is ProjectStatus.ARCHIVED
+    new = not archived and places.settle(tx, project.id, call.place, now=call.now)
     return Reply(
         title=f"This channel is about {project.name} now",
-        body="Commands without a name mean it.",
+        body=lines(
+            "Commands without a name mean it.",
+            "It has a thread here from now on, and its cards come." if new else "",
+            "It is archived: it can be looked at, and nothing more." if archived else "",
+        ),
         project=project,
     )
 
@@ -181,9 +188,7 @@ def board(tx: Session, call: Call) -> Reply:
             for row in tx.execute(column.with_only_columns(Task.number, Task.name))
         ]
         if count > _COLUMN:
-            body.append(
-                f"- and {count - _COLUMN} more: `{parsing.COMMAND} tasks {name.split()[0]}`"
-            )
+            body.append(f"- and {count - _COLUMN} more: `{parsing.COMMAND} tasks {status_.value}`")
     return Reply(title=f"Board of {project.name}", body=lines(*body), project=project)
 
 
@@ -240,6 +245,23 @@ def stop(tx: Session, call: Call) -> Reply:
     return _moved(tx, call, Label.STOP)
 
 
+def stop_after(tx: Session, call: Call) -> Reply:
+    """`stop after feature`: what is begun is brought to its end."""
+    names = projects.wind_down(tx, call.here.id, actor=call.person, now=call.now)
+    if not names:
+        title = f"{call.here.name} is stopped; no feature was at work"
+        return Reply(title=title, project=call.here, begun=call.here.id)
+    return Reply(
+        title=f"{call.here.name} stops after {wording.count(len(names), 'feature')}",
+        body=lines(
+            *(f"- {words.PROGRESS} {said(name, 90)}" for name in names),
+            f"`{parsing.COMMAND} resume` takes that back, `{parsing.COMMAND} stop` stops it now.",
+        ),
+        project=call.here,
+        begun=call.here.id,
+    )
+
+
 def _moved(tx: Session, call: Call, label: Label) -> Reply:
     project = tx.get_one(Project, call.here.id)
     return move_it(tx, call, project, label, pressed=False)
@@ -267,9 +289,13 @@ def move_it(tx: Session, call: Call, project: Project, label: Label, *, pressed:
         ) and (project.status is not ProjectStatus.STOPPED):
             projects.stop(tx, project.id, actor=by, now=now)
             words_ = f"{project.name} is stopped; start takes it up again"
-        case Label.START | Label.RESUME if project.status in _RESTS:
+        case Label.START | Label.RESUME if project.status in _RESTS or project.winding_down_by:
             projects.resume(tx, project.id, actor=by, now=now)
+            _go_on(tx, project, by, now)
             words_ = f"{project.name} goes on"
+        case Label.START | Label.RESUME if additions.parked(tx, project.id):
+            parked = wording.count(_go_on(tx, project, by, now), "addition")
+            words_ = f"{parked} of {project.name}: it goes on"
         case _:
             return _unmoved(tx, project, pressed=pressed)
     return Reply(
@@ -280,6 +306,14 @@ def move_it(tx: Session, call: Call, project: Project, label: Label, *, pressed:
     )
 
 
+def _go_on(tx: Session, project: Project, by: str, now: datetime) -> int:
+    """Let what is parked go on; how many there were."""
+    parked = additions.parked(tx, project.id)
+    for each in parked:
+        specs.resume(tx, each.id, by=by, now=now)
+    return len(parked)
+
+
 def _unmoved(tx: Session, project: Project, *, pressed: bool) -> Reply:
     who = by_whom(last_said(tx, _MOVES, project_id=project.id))
     words_ = (
@@ -287,7 +321,19 @@ def _unmoved(tx: Session, project: Project, *, pressed: bool) -> Reply:
     )
     if pressed:
         raise StalePress(f"{words_}; nothing was changed.")
-    return Reply(title=words_, body="Nothing was changed.", project=ref(project))
+    body = lines("Nothing was changed.", _NEXT_STEP.get(project.status, ""))
+    return Reply(title=words_, body=body, project=ref(project))
+
+
+_NEXT_STEP = {
+    ProjectStatus.INTERVIEWING: "Its interview waits in its thread.",
+    ProjectStatus.PLANNING: "The planner is at work.",
+    ProjectStatus.AWAITING_APPROVAL: f"Its plan waits: `{parsing.COMMAND} approve` or"
+    f" `{parsing.COMMAND} reject REASON`.",
+    ProjectStatus.COMPLETED: f"`{parsing.COMMAND} feature add TEXT` adds to it.",
+    ProjectStatus.STOPPED: f"`{parsing.COMMAND} start` takes it up again.",
+    ProjectStatus.PAUSED: f"`{parsing.COMMAND} resume` lets it go on.",
+}
 
 
 def archive(tx: Session, call: Call) -> Reply:
@@ -304,6 +350,11 @@ def archive(tx: Session, call: Call) -> Reply:
 
 def preview(tx: Session, call: Call) -> Reply:
     project = tx.get_one(Project, call.here.id)
+    landed = tx.scalars(
+        select(Feature.id)
+        .where(Feature.project_id == project.id, Feature.landed_commit.is_not(None))
+        .limit(1)
+    ).first()
     if project.run_command is None:
         raise StateError(
             f"The plan of {project.name} says no command that starts it."
@@ -318,6 +369,9 @@ def preview(tx: Session, call: Call) -> Reply:
             f"- {code(f'cd {folder}')}",
             *(f"- {code(command)}" for command in project.setup),
             f"- {code(project.run_command)}",
+            f"{words.WAITS} Nothing has landed yet: this is what its plan says."
+            if landed is None
+            else "",
         ),
         project=call.here,
     )

@@ -126,6 +126,9 @@ Query = Callable[[], Awaitable["Reply | Operation"]]
 """Reads first (git, a file, an agent); its reply, or what it decided to do, is one transaction."""
 
 
+_TOLD_APART = ("ask", "archive")
+
+
 @dataclass(frozen=True)
 class CommandSpec:
     """One command of the vocabulary. Exactly one of `does` and `looks` is given."""
@@ -141,6 +144,12 @@ class CommandSpec:
     slow: bool = False  # nobody waits behind it
     project: bool = True  # whether it is about a project, whose name may be left out
     private: bool = False  # its answer is for whoever asked
+    longer: tuple[str, ...] = ()  # commands that begin with this one's name
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes a project; questions and `archive` say themselves what they find."""
+        return self.project and self.role.covers(Role.OPERATOR) and self.name not in _TOLD_APART
 
     @property
     def takes_names(self) -> bool:

@@ -151,6 +151,7 @@ class Story:
                 | Event.PROJECT_CREATED
                 | Event.PROJECT_PAUSED
                 | Event.PROJECT_STOPPED
+                | Event.PROJECT_WINDING_DOWN
                 | Event.PROJECT_ARCHIVED
                 | Event.PROJECT_RESUMED
                 | Event.PROJECT_COMPLETED
@@ -167,6 +168,9 @@ class Story:
                 | Event.TASK_PASSED
                 | Event.TASK_REQUEUED
                 | Event.PRESS_REFUSED
+                | Event.INQUIRY_BEGUN
+                | Event.INQUIRY_ANSWERED
+                | Event.INQUIRY_GIVEN_UP
                 | Event.INTERVIEW_BEGUN
                 | Event.INTERVIEW_SENT_BACK
                 | Event.INTERVIEW_BLOCKED

@@ -1,6 +1,7 @@
 """Kinds of agents as values (CONTRACT.md §4), and how their runs end."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -8,6 +9,7 @@ class AgentKind(StrEnum):
     INTERVIEWER = "interviewer"
     PLANNER = "planner"
     CODER = "coder"
+    ASSISTANT = "assistant"
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class AgentProfile:
     builtin_tools: tuple[str, ...]  # of the Claude CLI
     writes: bool  # may change files of its worktree
     warm: bool  # its process may be cleared and used for another run in the same worktree
+    patience: timedelta | None = None  # a person waits for it: no run of it is longer
 
 
 PROFILES: dict[AgentKind, AgentProfile] = {
@@ -47,7 +50,17 @@ PROFILES: dict[AgentKind, AgentProfile] = {
         writes=True,
         warm=True,
     ),
+    AgentKind.ASSISTANT: AgentProfile(
+        own_tools=("task_get", "task_list"),
+        builtin_tools=("Read", "Glob", "Grep"),
+        writes=False,
+        warm=False,
+        patience=timedelta(minutes=10),
+    ),
 }
+
+# A person waits for them and they build nothing: they take no agent's place.
+SLOTLESS = (AgentKind.INTERVIEWER, AgentKind.ASSISTANT)
 
 
 class RunOutcome(StrEnum):

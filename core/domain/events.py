@@ -11,6 +11,7 @@ class Event(StrEnum):
     PROJECT_BLOCKED = "project_blocked"
     PROJECT_PAUSED = "project_paused"
     PROJECT_STOPPED = "project_stopped"
+    PROJECT_WINDING_DOWN = "project_winding_down"
     PROJECT_ARCHIVED = "project_archived"
     PROJECT_RESUMED = "project_resumed"
     PROJECT_COMPLETED = "project_completed"
@@ -20,6 +21,9 @@ class Event(StrEnum):
     INTERVIEW_WITHDRAWN = "interview_withdrawn"
     QUESTION_ASKED = "question_asked"
     QUESTION_ANSWERED = "question_answered"
+    INQUIRY_BEGUN = "inquiry_begun"
+    INQUIRY_ANSWERED = "inquiry_answered"
+    INQUIRY_GIVEN_UP = "inquiry_given_up"
     SPEC_WRITTEN = "spec_written"
     PLAN_SUBMITTED = "plan_submitted"
     PLAN_APPROVED = "plan_approved"
@@ -64,15 +68,19 @@ MEANINGS: Final[dict[Event, str]] = {
     Event.PROJECT_BLOCKED: "A project cannot go on until a person does something.",
     Event.PROJECT_PAUSED: "A person paused it; its agents stopped.",
     Event.PROJECT_STOPPED: "A person stopped it.",
+    Event.PROJECT_WINDING_DOWN: "A person wants it stopped once the features at work have landed.",
     Event.PROJECT_ARCHIVED: "A person put it away for good.",
     Event.PROJECT_RESUMED: "It goes on.",
     Event.PROJECT_COMPLETED: "The last gate was approved.",
-    Event.INTERVIEW_BEGUN: "A person wants something: a project, a feature, a phase, a task; or goes on with it.",
+    Event.INTERVIEW_BEGUN: "A person wants something: a project, a feature, a phase, a task, another spec; or goes on with it.",
     Event.INTERVIEW_SENT_BACK: "The spec files do not do yet; the interviewer was told why.",
     Event.INTERVIEW_BLOCKED: "An addition cannot go on until a person does something.",
     Event.INTERVIEW_WITHDRAWN: "A person took back what they wanted.",
     Event.QUESTION_ASKED: "An agent asked a person.",
     Event.QUESTION_ANSWERED: "A person answered.",
+    Event.INQUIRY_BEGUN: "A person asked something about a project.",
+    Event.INQUIRY_ANSWERED: "Its assistant answered.",
+    Event.INQUIRY_GIVEN_UP: "No assistant could answer; the card says why.",
     Event.SPEC_WRITTEN: "The spec stands in the repository.",
     Event.PLAN_SUBMITTED: "A planner's plan was accepted as well-formed; it waits for approval.",
     Event.PLAN_APPROVED: "A person approved the plan that was shown.",

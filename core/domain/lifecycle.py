@@ -81,6 +81,7 @@ class InterviewKind(StrEnum):
     FEATURE = "feature"
     PHASE = "phase"
     TASK = "task"  # no interview: a planner and an approval
+    SPEC = "spec"  # a change of the spec; before approval the plan is made anew
     JOB = "job"  # no interview and no approval: one small task
 
 
@@ -92,6 +93,14 @@ class InterviewStatus(StrEnum):
     DONE = "done"
     BLOCKED = "blocked"
     WITHDRAWN = "withdrawn"
+
+
+class InquiryStatus(StrEnum):
+    """A person's question about a project, for an assistant."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    GIVEN_UP = "given_up"  # its card says why, and what the journal tells
 
 
 class Cause(StrEnum):
@@ -270,6 +279,14 @@ TRANSITIONS: dict[type[StrEnum], _Moves] = {
         },
         InterviewStatus.DONE: {},
         InterviewStatus.WITHDRAWN: {},
+    },
+    InquiryStatus: {
+        InquiryStatus.OPEN: {
+            InquiryStatus.ANSWERED: _by(_A),
+            InquiryStatus.GIVEN_UP: _by(_S),
+        },
+        InquiryStatus.ANSWERED: {},
+        InquiryStatus.GIVEN_UP: {},
     },
     ApprovalStatus: {
         ApprovalStatus.OPEN: {

@@ -33,7 +33,7 @@ def wishes(event: Event) -> tuple[Wish, ...]:
         case Event.INTERVIEW_SENT_BACK | Event.INTERVIEW_BLOCKED | Event.INTERVIEW_WITHDRAWN:
             return (_ROOT, _fresh(CardKind.PLAN), _fresh(CardKind.QUESTION))
         case Event.SPEC_WRITTEN:
-            return (_post(CardKind.SPEC), _ROOT)
+            return (_post(CardKind.SPEC), _fresh(CardKind.PLAN), _ROOT)
         case Event.QUESTION_ASKED | Event.QUESTION_ANSWERED:
             return (_post(CardKind.QUESTION), _ROOT, _PROGRESS)
         case Event.PLAN_SUBMITTED | Event.PLAN_REJECTED:
@@ -65,7 +65,7 @@ def wishes(event: Event) -> tuple[Wish, ...]:
             return (_fresh(CardKind.ERROR), _fresh(CardKind.BUDGET), _PROGRESS, _ROOT)
         case Event.PROJECT_COMPLETED:
             return (_post(CardKind.REPORT), _PROGRESS, _ROOT)
-        case Event.PROJECT_PAUSED:
+        case Event.PROJECT_PAUSED | Event.PROJECT_WINDING_DOWN:
             return (_PROGRESS, _ROOT)
         case (
             Event.RUN_STARTED
@@ -87,6 +87,9 @@ def wishes(event: Event) -> tuple[Wish, ...]:
             | Event.PRESS_REFUSED  # whoever pressed was told
             | Event.GUIDANCE_GIVEN  # acknowledged where it was said
             | Event.GUIDANCE_TAKEN
+            | Event.INQUIRY_BEGUN  # its card stands where it was asked, maybe in another channel
+            | Event.INQUIRY_ANSWERED
+            | Event.INQUIRY_GIVEN_UP
             | Event.MEMBER_CHANGED
             | Event.CARD_GIVEN_UP
         ):

@@ -6,11 +6,10 @@ again until its effect is in the snapshot, so carrying out must know what it has
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from core.domain.agents import AgentKind
+from core.domain.agents import SLOTLESS, AgentKind
 from core.domain.lifecycle import (
     FeatureStatus,
     InterviewKind,
@@ -20,7 +19,22 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
+from core.domain.order import AskApproval as AskApproval
+from core.domain.order import Block as Block
+from core.domain.order import CompleteFeature as CompleteFeature
+from core.domain.order import FinishProject as FinishProject
+from core.domain.order import GiveUp as GiveUp
+from core.domain.order import Land as Land
+from core.domain.order import Order as Order
+from core.domain.order import Requeue as Requeue
+from core.domain.order import ResumeRun as ResumeRun
+from core.domain.order import SkipStuck as SkipStuck
+from core.domain.order import StartRun as StartRun
+from core.domain.order import StopProject as StopProject
+from core.domain.order import StopRun as StopRun
+from core.domain.order import WriteSpec as WriteSpec
 from core.domain.snapshot import FeatureView as FeatureView
+from core.domain.snapshot import InquiryView as InquiryView
 from core.domain.snapshot import InterviewView as InterviewView
 from core.domain.snapshot import Limits as Limits
 from core.domain.snapshot import PhaseView as PhaseView
@@ -32,101 +46,6 @@ SMALL = 2  # tasks up to this complexity may share a run
 SOLO_CATEGORY = "solo"  # work of this category runs with nothing beside it
 PLANNER_ATTEMPTS = 3
 
-
-@dataclass(frozen=True)
-class StartRun:
-    """Start an agent; a coder begins with `task_id` and may take more of its feature."""
-
-    kind: AgentKind
-    model: str
-    reason: str
-    phase_id: int | None = None
-    feature_id: int | None = None
-    task_id: int | None = None
-    seat: int = 1
-    resumes: int | None = None  # an earlier run whose worktree and session go on
-    interview_id: int | None = None
-
-
-@dataclass(frozen=True)
-class ResumeRun:
-    """The question of a parked run has its answer."""
-
-    run_id: int
-    kind: AgentKind
-    feature_id: int | None
-    interview_id: int | None = None
-
-
-@dataclass(frozen=True)
-class WriteSpec:
-    """Look at the files an interviewer left, and put them on `main` or send them back."""
-
-    interview_id: int
-
-
-@dataclass(frozen=True)
-class StopRun:
-    run_id: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Requeue:
-    """A run of an earlier life of the service: close it, its tasks go back to the queue."""
-
-    run_id: int
-
-
-@dataclass(frozen=True)
-class Land:
-    feature_id: int
-
-
-@dataclass(frozen=True)
-class CompleteFeature:
-    """Every task was skipped: there is nothing to land."""
-
-    feature_id: int
-
-
-@dataclass(frozen=True)
-class AskApproval:
-    """Prove the phase on `main` and ask at its gate."""
-
-    phase_id: int
-
-
-@dataclass(frozen=True)
-class SkipStuck:
-    task_id: int
-
-
-@dataclass(frozen=True)
-class Block:
-    """Nothing can go on without a person."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class FinishProject:
-    pass
-
-
-Order = (
-    StartRun
-    | ResumeRun
-    | WriteSpec
-    | StopRun
-    | Requeue
-    | Land
-    | CompleteFeature
-    | AskApproval
-    | SkipStuck
-    | Block
-    | FinishProject
-)
 
 ACTIVE = (RunStatus.QUEUED, RunStatus.STARTING, RunStatus.WORKING)
 NOT_ENDED = (*ACTIVE, RunStatus.WAITING)
@@ -144,27 +63,32 @@ def next_orders(snapshot: Snapshot) -> tuple[Order, ...]:
         return lost
     match snapshot.status:
         case ProjectStatus.PLANNING:
-            return tuple(_resumed(snapshot)) + tuple(_plan(snapshot))
+            if _spec_changes(snapshot):
+                return (*_stop_planner(snapshot), *_talk(snapshot), *_answer(snapshot))
+            return (*_resumed(snapshot), *_plan(snapshot), *_answer(snapshot))
         case ProjectStatus.RUNNING:
-            return tuple(_build(snapshot)) + tuple(_talk(snapshot))
+            return (*_build(snapshot), *_talk(snapshot), *_answer(snapshot))
         case ProjectStatus.PAUSED:
-            building = [run for run in snapshot.runs if run.interview_id is None]
-            return tuple(_stop(snapshot, building)) + tuple(_talk(snapshot))
+            building = [r for r in snapshot.runs if r.interview_id is None and not r.inquiry_id]
+            return (*_stop(snapshot, building), *_talk(snapshot), *_answer(snapshot))
         case ProjectStatus.STOPPED | ProjectStatus.BLOCKED | ProjectStatus.ARCHIVED:
-            return tuple(_stop(snapshot, snapshot.runs))
+            return (*_stop(snapshot, snapshot.runs), *_unanswered(snapshot))
         case ProjectStatus.INTERVIEWING | ProjectStatus.AWAITING_APPROVAL | ProjectStatus.COMPLETED:
-            return tuple(_talk(snapshot))
+            return (*_talk(snapshot), *_answer(snapshot))
         case _:
             assert_never(snapshot.status)
 
 
 def next_due(snapshot: Snapshot) -> datetime | None:
     """The next moment at which time alone changes the answer."""
-    moving = snapshot.status in _MOVING or snapshot.interviews
-    if not moving or not snapshot.budget_left:
+    moving = snapshot.status in _MOVING or snapshot.interviews or snapshot.inquiries
+    if not moving:
         return None
+    if not snapshot.budget_left:
+        return snapshot.spent_until
     moments = [task.not_before for task in snapshot.tasks]
     moments += [interview.not_before for interview in snapshot.interviews]
+    moments += [inquiry.not_before for inquiry in snapshot.inquiries]
     moments += [snapshot.window_until, snapshot.planner_not_before]
     return min((m for m in moments if m is not None and m > snapshot.now), default=None)
 
@@ -181,11 +105,28 @@ def _stop(snapshot: Snapshot, runs: Iterable[RunView]) -> Iterable[Order]:
             yield StopRun(run.id, f"the project is {snapshot.status!s}")
 
 
+def _spec_changes(snapshot: Snapshot) -> bool:
+    """Whether the spec of a plan that is being made is changed meanwhile."""
+    writing = (InterviewStatus.ASKING, InterviewStatus.CHECKING)
+    return any(i.kind is InterviewKind.SPEC and i.status in writing for i in snapshot.interviews)
+
+
+def _stop_planner(snapshot: Snapshot) -> Iterable[Order]:
+    for run in snapshot.runs:
+        if run.kind is AgentKind.PLANNER and run.status in ACTIVE:
+            yield StopRun(run.id, "the spec it plans is changed")
+
+
 def _talk(snapshot: Snapshot) -> Iterable[Order]:
     """Interviews and additions. An interviewer takes no slot: a person waits for it."""
     first = snapshot.status is ProjectStatus.INTERVIEWING
     runs = {run.interview_id: run for run in snapshot.runs}
     planning = any(run.kind is AgentKind.PLANNER for run in snapshot.runs) or _room(snapshot) < 1
+    open_ones = {interview.id for interview in snapshot.interviews}
+    for each in snapshot.runs:
+        talks = each.kind is AgentKind.INTERVIEWER and each.status in ACTIVE
+        if talks and each.interview_id not in open_ones:
+            yield StopRun(each.id, "what it asks about is not wanted any more")
     undecided = any(i.status is InterviewStatus.AWAITING_APPROVAL for i in snapshot.interviews)
     for interview in snapshot.interviews:
         if (interview.kind is InterviewKind.PROJECT) is not first:
@@ -221,6 +162,36 @@ def _talk(snapshot: Snapshot) -> Iterable[Order]:
                 continue
 
 
+def _answer(snapshot: Snapshot) -> Iterable[Order]:
+    """One assistant at a time: questions about a project are answered in their order."""
+    if any(run.kind is AgentKind.ASSISTANT for run in snapshot.runs):
+        return
+    for inquiry in snapshot.inquiries:
+        if snapshot.spent is not None:
+            yield GiveUp(inquiry.id, snapshot.spent)
+        elif may_start(snapshot) and _is_due(inquiry.not_before, snapshot.now):
+            yield StartRun(
+                AgentKind.ASSISTANT,
+                snapshot.limits.assistant_model,
+                "a question about the project",
+                resumes=inquiry.last_run_id,
+                inquiry_id=inquiry.id,
+            )
+            return
+
+
+def _unanswered(snapshot: Snapshot) -> Iterable[Order]:
+    """Nothing starts in a project at rest, so nobody answers."""
+    held = {run.inquiry_id for run in snapshot.runs}
+    for inquiry in snapshot.inquiries:
+        if inquiry.id not in held:
+            yield GiveUp(inquiry.id, f"The project is {snapshot.status!s}: no agent works for it.")
+
+
+def _is_due(moment: datetime | None, now: datetime) -> bool:
+    return moment is None or moment <= now
+
+
 def _plan(snapshot: Snapshot, phase_id: int | None = None) -> Iterable[Order]:
     if any(run.kind is AgentKind.PLANNER for run in snapshot.runs):
         return
@@ -241,7 +212,7 @@ def _plan(snapshot: Snapshot, phase_id: int | None = None) -> Iterable[Order]:
 def _resumed(snapshot: Snapshot) -> Iterable[Order]:
     room = _room(snapshot) if may_start(snapshot) else 0
     for run in sorted(snapshot.runs, key=lambda r: r.id):
-        if run.kind is AgentKind.INTERVIEWER:
+        if run.kind in SLOTLESS:
             continue
         if room > 0 and run.status is RunStatus.WAITING and run.answered:
             yield ResumeRun(run.id, run.kind, run.feature_id)
@@ -250,9 +221,7 @@ def _resumed(snapshot: Snapshot) -> Iterable[Order]:
 
 def _room(snapshot: Snapshot) -> int:
     limits = snapshot.limits
-    active = sum(
-        run.status in ACTIVE and run.kind is not AgentKind.INTERVIEWER for run in snapshot.runs
-    )
+    active = sum(run.status in ACTIVE and run.kind not in SLOTLESS for run in snapshot.runs)
     return min(
         limits.max_parallel - active, limits.host_parallel - active - snapshot.agents_elsewhere
     )
@@ -278,8 +247,32 @@ def _build(snapshot: Snapshot) -> Iterable[Order]:
     if not snapshot.features:
         yield AskApproval(phase.id)
         return
+    if snapshot.winding_down and _wound_down(snapshot):
+        yield StopProject()
+        return
     if may_start(snapshot):
         yield from _start_coders(snapshot, _room(snapshot) - len(resumed))
+
+
+def _wound_down(snapshot: Snapshot) -> bool:
+    """Nothing that is begun goes on by itself any more."""
+    if any(run.kind is AgentKind.CODER for run in snapshot.runs):
+        return False
+    still_open = {task.feature_id for task in snapshot.tasks}
+    ready = {
+        task.feature_id
+        for task in snapshot.tasks
+        if task.status is TaskStatus.PENDING and task.blockers == 0
+    }
+    return not any(
+        feature.status is FeatureStatus.LANDING
+        or (_is_begun(feature) and (feature.id in ready or feature.id not in still_open))
+        for feature in snapshot.features
+    )
+
+
+def _is_begun(feature: FeatureView) -> bool:
+    return feature.status is FeatureStatus.IN_PROGRESS
 
 
 def _finish_features(snapshot: Snapshot) -> Iterable[Order]:
@@ -331,6 +324,7 @@ def _candidates(snapshot: Snapshot, held: set[int]) -> Sequence[tuple[FeatureVie
             feature.waits_for
             or feature.id in held
             or feature.status in (FeatureStatus.LANDING, FeatureStatus.COMPLETED)
+            or (snapshot.winding_down and not _is_begun(feature))
         ):
             continue
         ready = ready_tasks(by_feature.get(feature.id, ()), snapshot.now)

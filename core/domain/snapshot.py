@@ -25,6 +25,7 @@ class Limits:
     coder_model: str = "sonnet"
     planner_model: str = "opus"
     interviewer_model: str = "sonnet"
+    assistant_model: str = "sonnet"
     skip_stuck: bool = False
 
 
@@ -76,6 +77,16 @@ class RunView:
     ours: bool  # started in this life of the service
     answered: bool  # parked, and every question of it has an answer
     interview_id: int | None = None
+    inquiry_id: int | None = None
+
+
+@dataclass(frozen=True)
+class InquiryView:
+    """A person's question about the project that has no answer yet."""
+
+    id: int
+    last_run_id: int | None  # the session that goes on
+    not_before: datetime | None
 
 
 @dataclass(frozen=True)
@@ -110,8 +121,12 @@ class Snapshot:
     tasks: tuple[TaskView, ...] = ()
     runs: tuple[RunView, ...] = ()
     interviews: tuple[InterviewView, ...] = ()  # oldest first
+    inquiries: tuple[InquiryView, ...] = ()  # oldest first
     agents_elsewhere: int = 0  # at work for other projects of this host
     window_until: datetime | None = None
     budget_left: bool = True
+    winding_down: bool = False  # nothing new is begun; then it stops
+    spent: str | None = None  # which budget is spent, in words
+    spent_until: datetime | None = None  # when it begins anew by itself
     planner_failures: int = 0
     planner_not_before: datetime | None = None

@@ -28,17 +28,19 @@ from core.domain.lifecycle import (
     move,
 )
 from core.errors import InputError, StateError
-from core.operations import interviews, journal, outbox, plans
+from core.operations import interviews, journal, outbox, plans, runs
 from core.operations.plans import PLAN, Submitted
 from core.operations.projects import latest_plan
 from core.store.chat_tables import Interview
 from core.store.tables import Feature, Phase, Plan, Project, Question, Run
 
 TAKES = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.COMPLETED)
-_INTERVIEWED = (InterviewKind.FEATURE, InterviewKind.PHASE)
+_INTERVIEWED = (InterviewKind.FEATURE, InterviewKind.PHASE, InterviewKind.SPEC)
+_UNDECIDED = (ProjectStatus.PLANNING, ProjectStatus.AWAITING_APPROVAL)
 _INSTEAD = {
     ProjectStatus.INTERVIEWING: "Say it in the interview: it is not over.",
     ProjectStatus.PLANNING: "Wait for its first plan.",
+    ProjectStatus.ARCHIVED: "It is put away for good: begin another one, `/autocoder new NAME`.",
     ProjectStatus.AWAITING_APPROVAL: "Reject the plan with it as the reason, or approve first.",
 }
 
@@ -62,10 +64,13 @@ def begin(
         raise InputError("Say in words what shall be added.")
     if len(text) > interviews.REQUEST_LIMIT:
         raise InputError(f"At most {interviews.REQUEST_LIMIT:,} characters are taken.")
-    if project.status not in TAKES:
+    takes = (*TAKES, *_UNDECIDED) if kind is InterviewKind.SPEC else TAKES
+    if project.status not in takes:
         raise StateError(
             f"{project.name} is {project.status!s}: nothing can be added to it now.",
-            hint=_INSTEAD.get(project.status, "Start it first: `/autocoder start`."),
+            hint=_INSTEAD.get(
+                project.status, f"Start it first: `/autocoder start {project.name}`."
+            ),
         )
     last = tx.scalar(select(func.max(Interview.number)).where(Interview.project_id == project_id))
     interview = Interview(
@@ -80,13 +85,12 @@ def begin(
     tx.add(interview)
     tx.flush()
     key = interviews.card_key(project.slug, interview.number)
+    what = "The spec is changed" if kind is InterviewKind.SPEC else f"A {kind!s} is added"
     journal.record(
-        tx, Event.INTERVIEW_BEGUN, f"A {kind!s} is added: {text.strip()[:300]}", now=now,
+        tx, Event.INTERVIEW_BEGUN, f"{what}: {text.strip()[:300]}", now=now,
         actor=by, project=project, data={"interview": interview.id},
     )  # fmt: skip
-    home = outbox.place_of(tx, project_id)
-    if home is not None:
-        place, root = home
+    for place, root in outbox.places_of(tx, project_id):
         outbox.want(
             tx, place, key, CardKind.INTERVIEW, project_id=project_id, subject_id=interview.id,
             thread_key=root, now=now,
@@ -105,6 +109,7 @@ def withdraw(tx: Session, interview_id: int, *, by: str, now: datetime) -> None:
     if opened and tx.get_one(Plan, opened.subject_id).interview_id == interview_id:
         move(opened, ApprovalStatus.WITHDRAWN, by=Cause.SERVICE)
         opened.decided_at = now
+    runs.drop_parked(tx, interview_id, now=now)
     tx.execute(
         update(Question)
         .where(Question.interview_id == interview_id, Question.answer.is_(None))
@@ -115,6 +120,26 @@ def withdraw(tx: Session, interview_id: int, *, by: str, now: datetime) -> None:
         now=now, actor=by, project=tx.get_one(Project, interview.project_id),
         data={"interview": interview_id},
     )  # fmt: skip
+
+
+def parked(tx: Session, project_id: int) -> list[Interview]:
+    """Additions that are blocked: a person lets them go on, or gives them up."""
+    return [each for each in under_way(tx, project_id) if each.status is InterviewStatus.BLOCKED]
+
+
+def under_way(tx: Session, project_id: int) -> list[Interview]:
+    """Additions that are not in the plan yet, oldest first."""
+    return list(
+        tx.scalars(
+            select(Interview)
+            .where(
+                Interview.project_id == project_id,
+                Interview.kind != InterviewKind.PROJECT,
+                Interview.status.not_in(interviews.OVER),
+            )
+            .order_by(Interview.id)
+        )
+    )
 
 
 def submit(

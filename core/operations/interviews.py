@@ -98,13 +98,15 @@ def begin(
 
 
 def _known(tx: Session, project: Project, place: Place) -> Begun:
-    home = tx.get(ProjectPlace, project.id)
-    if home is not None and (home.platform, home.channel) == (place.platform, place.channel):
-        return Begun(project.id, project.name, project.slug, home.root_key, False)
-    where = f"in {home.platform}:{home.channel}" if home else "in the terminal"
+    here = tx.get(ProjectPlace, (project.id, place.platform, place.channel))
+    if here is not None:
+        return Begun(project.id, project.name, project.slug, here.root_key, False)
+    home = outbox.place_of(tx, project.id)
+    where = f"in {home[0].platform}:{home[0].channel}" if home else "in the terminal"
     raise InputError(
         f"A project {project.name!r} exists already, {where}.",
-        hint="Names are unique in this service: choose another one.",
+        hint=f"Names are unique in this service: choose another one, or bring it here with"
+        f" `/autocoder use {project.name}`.",
     )
 
 

@@ -30,9 +30,9 @@ from core.domain.shapes import (
     RunData,
 )
 from core.errors import InputError, NotFound
+from core.operations import outbox
 from core.operations.projects import latest_plan
 from core.ports.web import Page
-from core.store.chat_tables import ProjectPlace
 from core.store.tables import (
     AccountWindow,
     Approval,
@@ -61,12 +61,6 @@ def find(tx: Session, name: str) -> Project:
     if row is None:
         raise NotFound(f"There is no project {name[:80]!r}.", hint="`/autocoder list` shows all.")
     return row
-
-
-def moving(tx: Session) -> tuple[int, ...]:
-    """Projects that something may still happen in."""
-    rows = tx.scalars(select(Project).order_by(Project.id))
-    return tuple(row.id for row in rows if row.status not in reasons.ENDED)
 
 
 def cut(
@@ -104,13 +98,13 @@ def project(tx: Session, row: Project, folder: Path, upstream: str, parallel: in
     ).first()
     total = tx.get(UsageTotal, (row.id, Dimension.PROJECT, str(row.id)))
     window = tx.get(AccountWindow, upstream)
-    place = tx.get(ProjectPlace, row.id)
+    places = outbox.places_of(tx, row.id)
     return {
         "id": row.id,
         "name": row.name,
         "slug": row.slug,
         "status": row.status.value,
-        "channels": [f"{place.platform}:{place.channel}"] if place else [],
+        "channels": [f"{place.platform}:{place.channel}" for place, _root in places],
         "path": str(folder / row.slug),
         "phase_id": phase,
         "mode": str(row.settings.get("mode", "standard")),

@@ -90,28 +90,24 @@ class _Teller:
     def __init__(self, tx: Session, now: datetime) -> None:
         self._tx = tx
         self._now = now
-        self._homes: dict[int, _Home | None] = {}
-        self._wanted: set[tuple[int, str]] = set()
+        self._homes: dict[int, tuple[_Home, ...]] = {}
+        self._wanted: set[tuple[Place, str]] = set()
         self._refreshed: set[tuple[int, CardKind, int | None]] = set()
 
     def homes(self, wish: Wish, entry: JournalEntry) -> Sequence[_Home]:
         if not wish.everywhere:
-            home = self._home(entry.project_id) if entry.project_id else None
-            return [home] if home else []
+            return self._homes_of(entry.project_id) if entry.project_id else ()
         ids = self._tx.scalars(
-            select(Project.id)
-            .join(ProjectPlace, ProjectPlace.project_id == Project.id)
-            .where(Project.status.in_(_AT_WORK))
-            .order_by(Project.id)
+            select(Project.id).where(Project.status.in_(_AT_WORK)).order_by(Project.id)
         )
-        found = (self._home(project_id) for project_id in ids.all())
-        return [home for home in found if home]
+        return [home for project_id in ids.all() for home in self._homes_of(project_id)]
 
-    def _home(self, project_id: int) -> _Home | None:
+    def _homes_of(self, project_id: int) -> Sequence[_Home]:
         if project_id not in self._homes:
-            found = outbox.place_of(self._tx, project_id)
-            self._homes[project_id] = found and _Home(
-                project_id, self._tx.get_one(Project, project_id).slug, *found
+            slug = self._tx.get_one(Project, project_id).slug
+            self._homes[project_id] = tuple(
+                _Home(project_id, slug, place, root)
+                for place, root in outbox.places_of(self._tx, project_id)
             )
         return self._homes[project_id]
 
@@ -150,7 +146,7 @@ class _Teller:
                     self._refresh(home, wish.kind)
                     return
                 self._refresh(home, wish.kind)  # an earlier one is no longer the one to act upon
-                number = outbox.count(self._tx, home.project_id, wish.kind) + 1
+                number = outbox.count(self._tx, home.project_id, wish.kind, home.place) + 1
                 name = "blocked" if wish.kind is CardKind.ERROR else wish.kind.value
                 self._want(home, wish.kind, f"{name}:{home.slug}:{number}", entry.id)
             case CardKind.DIGEST | CardKind.ANSWER | CardKind.HELP:
@@ -206,7 +202,7 @@ class _Teller:
             return
         self._refresh(home, CardKind.STUCK, task.id)
         if wish.post:
-            times = outbox.count(self._tx, home.project_id, CardKind.STUCK, task.id) + 1
+            times = outbox.count(self._tx, home.project_id, CardKind.STUCK, home.place, task.id) + 1
             tail = f":{times}" if times > 1 else ""
             self._want(home, CardKind.STUCK, f"stuck:{home.slug}:{task.number}{tail}", task.id)
 
@@ -218,9 +214,9 @@ class _Teller:
     def _want(
         self, home: _Home, kind: CardKind, key: str, subject_id: int, *, in_thread: bool = True
     ) -> None:
-        if (home.project_id, key) in self._wanted:
+        if (home.place, key) in self._wanted:
             return
-        self._wanted.add((home.project_id, key))
+        self._wanted.add((home.place, key))
         outbox.want(
             self._tx,
             home.place,
@@ -250,31 +246,30 @@ def remind(tx: Session, after: timedelta, *, now: datetime) -> None:
         if (approval.reminded_at or approval.opened_at) + after > now:
             continue
         approval.reminded_at = now
-        found = outbox.place_of(tx, approval.project_id)
-        if found is None:
-            continue
-        place, root = found
         slug = tx.get_one(Project, approval.project_id).slug
         kind, subject, key = _decision_card(tx, approval, slug)
         outbox.refresh(tx, approval.project_id, kind, subject, now=now)
-        number = outbox.count(tx, approval.project_id, kind, subject)
-        outbox.want(
-            tx,
-            place,
-            f"{key}:reminder-{number}",
-            kind,
-            project_id=approval.project_id,
-            subject_id=subject,
-            thread_key=root,
-            now=now,
-        )
+        for place, root in outbox.places_of(tx, approval.project_id):
+            number = outbox.count(tx, approval.project_id, kind, place, subject)
+            outbox.want(
+                tx,
+                place,
+                f"{key}:reminder-{number}",
+                kind,
+                project_id=approval.project_id,
+                subject_id=subject,
+                thread_key=root,
+                now=now,
+            )
 
 
 def _waiting_decisions(tx: Session) -> Sequence[Approval]:
     return tx.scalars(
         select(Approval)
-        .join(ProjectPlace, ProjectPlace.project_id == Approval.project_id)
-        .where(Approval.status == ApprovalStatus.OPEN)
+        .where(
+            Approval.status == ApprovalStatus.OPEN,
+            Approval.project_id.in_(select(ProjectPlace.project_id)),
+        )
         .order_by(Approval.id)
     ).all()
 

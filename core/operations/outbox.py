@@ -290,9 +290,16 @@ def refresh(tx: Session, project_id: int, kind: CardKind, subject_id: int | None
         _want_again(item, now)
 
 
-def count(tx: Session, project_id: int, kind: CardKind, subject_id: int | None = None) -> int:
-    """How many cards of this kind (and subject) were ever wanted in a project."""
-    query = select(func.count()).where(OutboxItem.project_id == project_id, OutboxItem.kind == kind)
+def count(
+    tx: Session, project_id: int, kind: CardKind, place: Place, subject_id: int | None = None
+) -> int:
+    """How many cards of this kind (and subject) were ever wanted for a project in a channel."""
+    query = select(func.count()).where(
+        OutboxItem.project_id == project_id,
+        OutboxItem.kind == kind,
+        OutboxItem.platform == place.platform,
+        OutboxItem.channel == place.channel,
+    )
     if subject_id is not None:
         query = query.where(OutboxItem.subject_id == subject_id)
     return tx.scalar(query) or 0
@@ -318,8 +325,17 @@ def message_of(tx: Session, place: Place, key: str) -> str | None:
 
 def place_of(tx: Session, project_id: int) -> tuple[Place, str] | None:
     """A project's channel and its root card's key; None for one that was made in a terminal."""
-    row = tx.get(ProjectPlace, project_id)
-    return (Place(row.platform, row.channel), row.root_key) if row else None
+    return next(iter(places_of(tx, project_id)), None)
+
+
+def places_of(tx: Session, project_id: int) -> tuple[tuple[Place, str], ...]:
+    """Every channel a project lives in, first the one it was made in, with its root card's key."""
+    rows = tx.scalars(
+        select(ProjectPlace)
+        .where(ProjectPlace.project_id == project_id)
+        .order_by(ProjectPlace.position)
+    )
+    return tuple((Place(row.platform, row.channel), row.root_key) for row in rows)
 
 
 def card_json(card: Card) -> dict[str, Any]:

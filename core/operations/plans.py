@@ -102,6 +102,28 @@ def submit(
     return Submitted(())
 
 
+def is_approved(tx: Session, project_id: int) -> bool:
+    """Whether a plan of a project was approved: it has phases then."""
+    found = tx.scalars(select(Phase.id).where(Phase.project_id == project_id).limit(1)).first()
+    return found is not None
+
+
+def spec_changed(tx: Session, project: Project, request: str, *, now: datetime) -> None:
+    """The spec is another one before its plan was approved: the planner is asked again."""
+    opened = open_approval(tx, project.id, ApprovalKind.PLAN)
+    if opened is not None:
+        move(opened, ApprovalStatus.WITHDRAWN, by=Cause.SERVICE)
+        opened.decided_at = now
+    project.replan_reason = (
+        f"The spec was changed, in these words: {request}\nRead the spec again and plan that."
+    )
+    project.planner_failures = 0
+    if project.status is ProjectStatus.AWAITING_APPROVAL:
+        move(project, ProjectStatus.PLANNING, by=Cause.PERSON)
+    elif project.before_pause is ProjectStatus.AWAITING_APPROVAL:
+        project.before_pause = ProjectStatus.PLANNING
+
+
 def propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: datetime) -> None:
     """Show a plan and ask for the decision."""
     row = keep(tx, project, run, plan, now=now)

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from core.domain.events import Event, Level
 from core.domain.lifecycle import (
     Cause,
+    FeatureStatus,
+    InquiryStatus,
     InterviewStatus,
     PhaseStatus,
     ProjectStatus,
@@ -21,8 +23,8 @@ from core.domain.money import to_micro
 from core.domain.names import slugify
 from core.errors import InputError, StateError
 from core.operations import journal
-from core.store.chat_tables import Interview
-from core.store.tables import AccountWindow, Phase, Plan, Project, Run
+from core.store.chat_tables import Inquiry, Interview
+from core.store.tables import AccountWindow, Feature, Phase, Plan, Project, Run
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,13 @@ def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     What led to the block is counted anew, else it would block again at once.
     """
     project = tx.get_one(Project, project_id)
+    if project.winding_down_by is not None:
+        project.winding_down_by = None
+        if project.status is ProjectStatus.RUNNING:
+            journal.record(
+                tx, Event.PROJECT_RESUMED, f"{project.name} goes on after the features at work.",
+                now=now, actor=actor, project=project,
+            )  # fmt: skip
     if project.status not in (
         ProjectStatus.BLOCKED,
         ProjectStatus.PAUSED,
@@ -165,10 +174,51 @@ def stop(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     if project.status not in (ProjectStatus.PAUSED, ProjectStatus.BLOCKED):
         project.before_pause = project.status
     move(project, ProjectStatus.STOPPED, by=Cause.PERSON)
+    project.winding_down_by = None
     journal.record(
         tx, Event.PROJECT_STOPPED, f"{project.name} is stopped.", now=now, actor=actor,
         project=project,
     )  # fmt: skip
+
+
+_AT_REST = (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED)
+
+
+def wind_down(tx: Session, project_id: int, *, actor: str, now: datetime) -> tuple[str, ...]:
+    """Begin nothing new, and stop once the features at work have landed: their names.
+
+    Without one it stops at once.
+    """
+    project = tx.get_one(Project, project_id)
+    if project.status is not ProjectStatus.RUNNING:
+        raise StateError(
+            f"{project.name} is {project.status!s}: no feature is at work.",
+            hint=""
+            if project.status in _AT_REST
+            else f"`/autocoder stop {project.name}` stops it now.",
+        )
+    begun = (FeatureStatus.IN_PROGRESS, FeatureStatus.LANDING)
+    names = tx.scalars(
+        select(Feature.name)
+        .where(Feature.project_id == project_id, Feature.status.in_(begun))
+        .order_by(Feature.position)
+    ).all()
+    if not names:
+        stop(tx, project_id, actor=actor, now=now)
+        return ()
+    project.winding_down_by = actor
+    journal.record(
+        tx, Event.PROJECT_WINDING_DOWN, f"{project.name} stops after {', '.join(names)}."[:500],
+        now=now, actor=actor, project=project,
+    )  # fmt: skip
+    return tuple(names)
+
+
+def wound_down(tx: Session, project_id: int, *, now: datetime) -> None:
+    """The features that were at work have landed, or wait for a person."""
+    project = tx.get_one(Project, project_id)
+    if project.winding_down_by is not None and project.status is ProjectStatus.RUNNING:
+        stop(tx, project_id, actor=project.winding_down_by, now=now)
 
 
 def archive(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
@@ -211,8 +261,9 @@ def at_work(tx: Session) -> tuple[int, ...]:
     talking = select(Interview.project_id).where(
         Interview.status.not_in((InterviewStatus.DONE, InterviewStatus.WITHDRAWN))
     )
+    asked = select(Inquiry.project_id).where(Inquiry.status == InquiryStatus.OPEN)
     running = select(Run.project_id).where(Run.status != RunStatus.ENDED)
-    return tuple(tx.scalars(union(moving, talking, running)))
+    return tuple(tx.scalars(union(moving, talking, asked, running)))
 
 
 def latest_plan(tx: Session, project_id: int, interview_id: int | None = None) -> Plan | None:

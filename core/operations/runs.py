@@ -10,25 +10,15 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
-from core.domain.agents import AgentKind
+from core.domain.agents import SLOTLESS, AgentKind
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
-from core.domain.lifecycle import (
-    Cause,
-    FeatureStatus,
-    ProjectStatus,
-    RunStatus,
-    TaskStatus,
-    WaitingFor,
-    move,
-)  # fmt: skip
-from core.operations import journal, plans, projects, specs, spending, tasks
+from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus, WaitingFor, move
+from core.operations import inquiries, journal, planners, projects, specs, spending, tasks
 from core.ports.agents import FailureKind, RunOutcome
 from core.store.tables import (
     AgentProcess,
     Feature,
-    Phase,
-    Project,
     Question,
     Run,
     RunTask,
@@ -56,6 +46,7 @@ class RunRef:
     prepared: bool
     seat: int
     interview_id: int | None
+    inquiry_id: int | None
 
 
 def begin(
@@ -84,6 +75,7 @@ def begin(
         feature_id=order.feature_id,
         phase_id=order.phase_id,
         interview_id=order.interview_id,
+        inquiry_id=order.inquiry_id,
         seat=order.seat,
         model=order.model,
         session_id=earlier.session_id if earlier else str(session_id),
@@ -110,6 +102,8 @@ def begin(
     )  # fmt: skip
     if task is not None:
         tasks.claim(tx, task, run, now=now)
+    if run.inquiry_id is not None:
+        inquiries.taken_up(tx, run.inquiry_id, now=now)
     return RunRef(
         id=run.id,
         kind=run.kind,
@@ -127,6 +121,7 @@ def begin(
         prepared=feature.prepared if feature else False,
         seat=run.seat,
         interview_id=run.interview_id,
+        inquiry_id=run.inquiry_id,
     )
 
 
@@ -136,7 +131,7 @@ def _resumable(tx: Session, order: orders.StartRun) -> Run | None:
     earlier = tx.get(Run, order.resumes)
     if earlier is None or earlier.kind is not order.kind:
         return None
-    if earlier.model != order.model and order.kind is not AgentKind.INTERVIEWER:
+    if earlier.model != order.model and order.kind not in SLOTLESS:
         return None
     if order.task_id and tx.get(RunTask, (earlier.id, order.task_id)) is None:
         return None
@@ -278,24 +273,41 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
             tx, run, ended.outcome, ended.how, ended.words, backoff_max=policy.backoff_max,
             now=now,
         )  # fmt: skip
+    elif run.inquiry_id is not None:
+        inquiries.run_ended(
+            tx, run, ended.outcome, ended.how, ended.words, backoff_max=policy.backoff_max,
+            now=now,
+        )  # fmt: skip
     elif run.kind is AgentKind.PLANNER:
-        _settle_planner(tx, run, ended, policy, now=now)
+        planners.run_ended(tx, run, ended.how, backoff_max=policy.backoff_max, now=now)
     if ended.how is EndedHow.CREDENTIALS:
         projects.block(tx, run.project_id, ended.words, on=WaitingFor.CREDENTIALS, now=now)
     limited = _limited_in_a_row(tx, run) if ended.how is EndedHow.WINDOW else 0
     if limited and limited % failure.WINDOW_LIMIT == 0:
         words = f"The account's limit ended {limited} runs in a row: {ended.words}"
+        _block_for(tx, run, words, now=now)
+
+
+def _block_for(tx: Session, run: Run, words: str, *, now: datetime) -> None:
+    """Block what a run worked for: an addition, a question, else the whole project."""
+    if run.interview_id is not None:
+        specs.block(tx, run.interview_id, words, now=now)
+    elif run.inquiry_id is not None:
+        inquiries.give_up(tx, run.inquiry_id, words, now=now)
+    else:
         projects.block(tx, run.project_id, words, on=WaitingFor.RATE_LIMIT, now=now)
 
 
 def _limited_in_a_row(tx: Session, run: Run) -> int:
-    """How many runs of this feature, or of the planner, the account's limit ended since another."""
+    """How many runs of the same work the account's limit ended since another."""
     ends = tx.scalars(
         select(Run.outcome)
         .where(
             Run.project_id == run.project_id,
             Run.kind == run.kind,
             Run.feature_id.is_not_distinct_from(run.feature_id),
+            Run.interview_id.is_not_distinct_from(run.interview_id),
+            Run.inquiry_id.is_not_distinct_from(run.inquiry_id),
             Run.status == RunStatus.ENDED,
         )
         .order_by(Run.id.desc())
@@ -312,57 +324,6 @@ def let_go(
     settled = failure.settle(EndedHow.AGENT, restarts=task.restarts, backoff_max=policy.backoff_max)
     error = f"{words}\n{task.last_error}" if task.refusals and task.last_error else words
     tasks.give_back(tx, task, settled, error=error, model=run.model, chain=policy.chain, now=now)
-
-
-def _settle_planner(tx: Session, run: Run, ended: RunEnd, policy: Policy, *, now: datetime) -> None:
-    project = tx.get_one(Project, run.project_id)
-    phase = tx.get(Phase, run.phase_id) if run.phase_id else None
-    waits = project.status is ProjectStatus.PLANNING or (
-        phase is not None and phase.rework_reason is not None
-    )
-    if not waits:
-        project.planner_restarts = 0
-        return
-    settled = failure.settle(
-        ended.how, restarts=project.planner_restarts, backoff_max=policy.backoff_max
-    )
-    project.planner_restarts = settled.restarts
-    project.planner_failures += settled.attempt
-    project.planner_not_before = now + settled.wait if settled.wait else None
-    if (
-        phase is not None
-        and phase.rework_reason is not None
-        and project.planner_failures >= orders.PLANNER_ATTEMPTS
-    ):
-        _rework_without_planner(tx, project, phase)
-
-
-def block_at_planner(tx: Session, project_id: int, reason: str, *, now: datetime) -> None:
-    """Block a project whose planner gives up, with what its last run ended with."""
-    words = tx.scalars(
-        select(Run.words)
-        .where(Run.project_id == project_id, Run.kind == AgentKind.PLANNER)
-        .order_by(Run.id.desc())
-        .limit(1)
-    ).first()
-    last = " ".join((words or "").split())[:300]
-    projects.block(tx, project_id, f"{reason} The last: {last}" if last else reason, now=now)
-
-
-def _rework_without_planner(tx: Session, project: Project, phase: Phase) -> None:
-    reason = phase.rework_reason or ""
-    checks = project.checks or list(
-        dict.fromkeys(
-            check
-            for task in tx.scalars(
-                select(Task).where(Task.phase_id == phase.id, Task.status == TaskStatus.PASSING)
-            )
-            for check in task.checks
-        )
-    )
-    plans.add_rework(tx, phase, reason, checks, max_attempts=failure.REFUSAL_LIMIT)
-    phase.rework_reason = None
-    project.planner_failures = 0
 
 
 def asks(tx: Session, run_id: int) -> bool:
@@ -435,6 +396,15 @@ def _answers(tx: Session, run: Run | None) -> tuple[tuple[str, str], ...]:
         found += [(row.text, row.answer or "") for row in rows]
         run = tx.get(Run, run.resumes_id) if run.resumes_id else None
     return tuple(reversed(found))
+
+
+def drop_parked(tx: Session, interview_id: int, *, now: datetime) -> None:
+    """Nobody waits any more for what the runs of an interview wait for."""
+    parked = select(Run).where(Run.interview_id == interview_id, Run.status == RunStatus.WAITING)
+    for run in tx.scalars(parked).all():
+        move(run, RunStatus.ENDED, by=Cause.SERVICE)
+        run.outcome = RunOutcome.STOPPED
+        run.ended_at = now
 
 
 def requeue(tx: Session, run_id: int, policy: Policy, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import and_, bindparam, func, not_, select
 from sqlalchemy.orm import Session, aliased
 
-from core.domain.agents import AgentKind
+from core.domain.agents import SLOTLESS
 from core.domain.lifecycle import (
     FeatureStatus,
     PhaseStatus,
@@ -19,6 +19,7 @@ from core.domain.orders import (
     ACTIVE,
     NOT_ENDED,
     FeatureView,
+    InquiryView,
     InterviewView,
     Limits,
     PhaseView,
@@ -26,7 +27,7 @@ from core.domain.orders import (
     Snapshot,
     TaskView,
 )
-from core.operations import interviews, spending
+from core.operations import inquiries, interviews, spending
 from core.store.chat_tables import Interview
 from core.store.tables import (
     Feature,
@@ -99,7 +100,14 @@ _UNDELIVERED = (
     .group_by(Question.run_id)
 )
 _RUNS = select(
-    Run.id, Run.kind, Run.status, Run.feature_id, Run.seat, Run.life, Run.interview_id
+    Run.id,
+    Run.kind,
+    Run.status,
+    Run.feature_id,
+    Run.seat,
+    Run.life,
+    Run.interview_id,
+    Run.inquiry_id,
 ).where(Run.project_id == bindparam("project"), Run.status.in_(NOT_ENDED))
 _INTERVIEWS = (
     select(Interview.id, Interview.kind, Interview.status, Interview.not_before)
@@ -110,7 +118,7 @@ _ELSEWHERE = select(func.count()).where(
     Run.project_id != bindparam("project"),
     Run.status.in_(ACTIVE),
     Run.life == bindparam("life"),
-    Run.kind != AgentKind.INTERVIEWER,
+    Run.kind.not_in(SLOTLESS),
 )
 
 
@@ -132,6 +140,7 @@ def load(
     project = tx.get_one(Project, project_id)
     steady = partial(_steady, now=now, longest=backoff_max)
     phase = tx.scalars(_OPEN_PHASE, {"project": project_id}).first()
+    spent = spending.exhausted(tx, project, caps, now=now)
     building = phase is not None and project.status is ProjectStatus.RUNNING
     return Snapshot(
         now=now,
@@ -150,9 +159,13 @@ def load(
         tasks=_tasks(tx, phase.id, steady) if phase and building else (),
         runs=_runs(tx, project_id, life),
         interviews=_interviews(tx, project_id, steady),
+        inquiries=_inquiries(tx, project_id, steady),
         agents_elsewhere=tx.scalar(_ELSEWHERE, {"project": project_id, "life": life}) or 0,
         window_until=spending.window_until(tx, upstream, now),
-        budget_left=spending.budget_left(tx, project, caps, now=now),
+        budget_left=spent is None and spending.unreserved(tx, project),
+        winding_down=project.winding_down_by is not None,
+        spent=spent.words if spent else None,
+        spent_until=spent.until if spent else None,
         planner_failures=project.planner_failures,
         planner_not_before=steady(project.planner_not_before),
     )
@@ -220,6 +233,7 @@ def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
             ours=run.life == life,
             answered=run.id in answered,
             interview_id=run.interview_id,
+            inquiry_id=run.inquiry_id,
         )
         for run in rows
     )
@@ -236,4 +250,15 @@ def _interviews(tx: Session, project_id: int, steady: _Steady) -> tuple[Intervie
             not_before=steady(row.not_before),
         )
         for row in rows
+    )
+
+
+def _inquiries(tx: Session, project_id: int, steady: _Steady) -> tuple[InquiryView, ...]:
+    return tuple(
+        InquiryView(
+            id=row.id,
+            last_run_id=inquiries.last_run(tx, row.id),
+            not_before=steady(row.not_before),
+        )
+        for row in inquiries.waiting(tx, project_id)
     )

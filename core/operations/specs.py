@@ -10,8 +10,15 @@ from core.domain import failure
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
-from core.domain.lifecycle import Cause, InterviewKind, InterviewStatus, ProjectStatus, move
-from core.operations import interviews, journal, projects
+from core.domain.lifecycle import (
+    Cause,
+    InterviewKind,
+    InterviewStatus,
+    ProjectStatus,
+    may_move,
+    move,
+)
+from core.operations import interviews, journal, plans, projects
 from core.store.chat_tables import Interview
 from core.store.tables import Project, Run
 
@@ -103,6 +110,8 @@ def block(tx: Session, interview_id: int, reason: str, *, now: datetime) -> None
             move(interview, InterviewStatus.ASKING, by=Cause.SERVICE)
         projects.block(tx, interview.project_id, reason, now=now)
         return
+    if not may_move(interview.status, InterviewStatus.BLOCKED, Cause.SERVICE):
+        return  # it is over, or waits for a decision
     move(interview, InterviewStatus.BLOCKED, by=Cause.SERVICE)
     interview.blocked_reason = reason
     journal.record(
@@ -168,6 +177,10 @@ def spec_written(
         interview.ended_at = now
         move(interview, InterviewStatus.DONE, by=Cause.SERVICE)
         move(project, ProjectStatus.PLANNING, by=Cause.SERVICE)
+    elif interview.kind is InterviewKind.SPEC and not plans.is_approved(tx, project.id):
+        interview.ended_at = now
+        move(interview, InterviewStatus.DONE, by=Cause.SERVICE)
+        plans.spec_changed(tx, project, interview.request, now=now)
     else:
         move(interview, InterviewStatus.PLANNING, by=Cause.SERVICE)
     journal.record(

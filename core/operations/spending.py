@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.orm import Session
 
 from core.domain import failure
 from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
-from core.domain.lifecycle import RunStatus, TaskStatus
+from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
 from core.domain.money import Dimension, MessageUsage, Price, Tokens, to_micro, to_usd
 from core.domain.orders import NOT_ENDED
 from core.operations import journal
@@ -28,15 +28,42 @@ from core.store.tables import (
     UsageTotal,
 )
 
+_AT_WORK = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 WARN_AT = (50, 80, 95)  # percent of the project's budget
 
 
 @dataclass(frozen=True)
 class Caps:
-    """Budgets beside the project's own, in USD."""
+    """Budgets beside the project's own, in USD.
+
+    A day's and a month's (UTC) are for all projects together, but for those named in `own`: the
+    project has a value of its own, which counts what it spends alone.
+    """
 
     run_usd: Decimal
     day_usd: Decimal | None
+    month_usd: Decimal | None = None
+    own: frozenset[str] = frozenset()  # of `day_usd`, `month_usd`
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """A budget that is spent."""
+
+    words: str
+    until: datetime | None  # when it begins anew; None: a person must raise it
+
+
+@dataclass(frozen=True)
+class Span:
+    """A day or a month and its budget, in micro-dollars."""
+
+    name: str  # day, month
+    words: str  # today's
+    cap: int
+    spent: int
+    until: datetime
+    own: bool  # the project's alone
 
 
 def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime) -> Refusal | None:
@@ -53,21 +80,62 @@ def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime
             until,
         )
     project = tx.get_one(Project, run.project_id)
-    spent = total(tx, project.id, Dimension.PROJECT, str(project.id))
-    if spent >= project.budget_micro_usd:
-        budget = to_usd(project.budget_micro_usd)
-        return Refusal(
-            RefusalReason.BUDGET, f"The budget of {project.name}, ${budget:.2f}, is spent."
-        )
+    spent = exhausted(tx, project, caps, now=now)
+    if spent is not None:
+        return Refusal(RefusalReason.BUDGET, spent.words)
     if total(tx, project.id, Dimension.RUN, str(run.id)) >= to_micro(caps.run_usd):
         return Refusal(
             RefusalReason.BUDGET, f"The budget of this run, ${caps.run_usd:.2f}, is spent."
         )
-    if caps.day_usd is not None and day_total(tx, now) >= to_micro(caps.day_usd):
-        return Refusal(
-            RefusalReason.BUDGET, f"The budget of today (UTC), ${caps.day_usd:.2f}, is spent."
-        )
     return None
+
+
+def exhausted(tx: Session, project: Project, caps: Caps, *, now: datetime) -> Exhausted | None:
+    """The budget that lets nothing more of a project through, if one is spent."""
+    if total(tx, project.id, Dimension.PROJECT, str(project.id)) >= project.budget_micro_usd:
+        budget = to_usd(project.budget_micro_usd)
+        return Exhausted(f"The budget of {project.name}, ${budget:.2f}, is spent.", None)
+    for span in spans(tx, project.id, caps, now=now):
+        if span.spent >= span.cap:
+            whose = f" of {project.name}" if span.own else ""
+            return Exhausted(
+                f"{span.words} budget{whose} (UTC), ${to_usd(span.cap):.2f}, is spent.", span.until
+            )
+    return None
+
+
+def spans(tx: Session, project_id: int, caps: Caps, *, now: datetime) -> tuple[Span, ...]:
+    """The day and the month as far as they have a budget."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = today.replace(day=1)
+    found = []
+    for name, words, usd, since, until in (
+        ("day", "Today's", caps.day_usd, today, today + timedelta(days=1)),
+        (
+            "month",
+            "This month's",
+            caps.month_usd,
+            first,
+            (first + timedelta(days=32)).replace(day=1),
+        ),
+    ):
+        if usd is not None:
+            own = f"{name}_usd" in caps.own
+            spent = spent_in(tx, since, until, project_id if own else None)
+            found.append(Span(name, words, to_micro(usd), spent, until, own))
+    return tuple(found)
+
+
+def spent_in(tx: Session, since: datetime, until: datetime, project_id: int | None = None) -> int:
+    """Micro-dollars from this UTC day to before that one, of one project or of all."""
+    query = select(func.sum(UsageTotal.assumed_micro_usd)).where(
+        UsageTotal.dimension == Dimension.DAY,
+        UsageTotal.key >= since.date().isoformat(),
+        UsageTotal.key < until.date().isoformat(),
+    )
+    if project_id is not None:
+        query = query.where(UsageTotal.project_id == project_id)
+    return tx.scalar(query) or 0
 
 
 def total(tx: Session, project_id: int, dimension: Dimension, key: str) -> int:
@@ -84,14 +152,8 @@ def total(tx: Session, project_id: int, dimension: Dimension, key: str) -> int:
 
 def day_total(tx: Session, now: datetime) -> int:
     """Micro-dollars of all projects on this UTC day."""
-    return (
-        tx.scalar(
-            select(func.sum(UsageTotal.assumed_micro_usd)).where(
-                UsageTotal.dimension == Dimension.DAY, UsageTotal.key == now.date().isoformat()
-            )
-        )
-        or 0
-    )
+    today = now.astimezone(UTC)
+    return spent_in(tx, today, today + timedelta(days=1))
 
 
 def run_spent_out(tx: Session, run_id: int, caps: Caps) -> bool:
@@ -127,6 +189,7 @@ def book(
     usage: MessageUsage,
     price: Callable[[MessageUsage], Price],
     *,
+    caps: Caps | None = None,
     now: datetime,
 ) -> bool:
     """Write one message's usage and its sums; False when it is written already."""
@@ -185,6 +248,8 @@ def book(
             keys.append((dimension, str(value)))
     _add(tx, project.id, keys, tokens, micro, assumed)
     _warn(tx, project, before, before + assumed, now=now)
+    for span in spans(tx, project.id, caps, now=now) if caps else ():
+        _warn_of(tx, project, span, assumed, now=now)
     return True
 
 
@@ -239,19 +304,45 @@ def _adding(names: tuple[str, ...]) -> Insert:
 
 
 def _warn(tx: Session, project: Project, before: int, after: int, *, now: datetime) -> None:
-    budget = project.budget_micro_usd
-    if before < budget <= after:
+    crossed = _crossed(before, after, project.budget_micro_usd)
+    if crossed == 100:
         journal.record(
             tx, Event.BUDGET_REACHED, f"{project.name} has spent its budget.", now=now,
             level=Level.WARNING, project=project,
         )  # fmt: skip
-        return
-    crossed = [p for p in WARN_AT if before * 100 < p * budget <= after * 100]
-    if crossed:
+    elif crossed:
         journal.record(
-            tx, Event.BUDGET_WARNING, f"{project.name} has spent {crossed[-1]} % of its budget.",
+            tx, Event.BUDGET_WARNING, f"{project.name} has spent {crossed} % of its budget.",
             now=now, level=Level.WARNING, project=project,
         )  # fmt: skip
+
+
+def _warn_of(tx: Session, project: Project, span: Span, added: int, *, now: datetime) -> None:
+    """A day's or a month's budget; one of all projects concerns each that is at work."""
+    crossed = _crossed(span.spent - added, span.spent, span.cap)
+    if not crossed:
+        return
+    query = select(Project).where(or_(Project.id == project.id, Project.status.in_(_AT_WORK)))
+    concerned = [project] if span.own else tx.scalars(query.order_by(Project.id)).all()
+    for each in concerned:
+        who = each.name if span.own else "This service"
+        what = f"{span.words.lower()} budget"
+        reached = crossed == 100
+        journal.record(
+            tx,
+            Event.BUDGET_REACHED if reached else Event.BUDGET_WARNING,
+            f"{who} has spent {what}." if reached else f"{who} has spent {crossed} % of {what}.",
+            now=now,
+            level=Level.WARNING,
+            project=each,
+            data={"scope": span.name, "own": span.own, "cap": span.cap,
+                  "until": span.until.isoformat()},
+        )  # fmt: skip
+
+
+def _crossed(before: int, after: int, budget: int) -> int:
+    """The highest mark, in percent, that lies between two sums; 0: none."""
+    return max((p for p in (*WARN_AT, 100) if before * 100 < p * budget <= after * 100), default=0)
 
 
 def limited(
@@ -304,7 +395,12 @@ def strikes(tx: Session, upstream: str) -> int:
 
 
 def budget_left(tx: Session, project: Project, caps: Caps, *, now: datetime) -> bool:
-    """Whether another run may start: what is spent and reserved leaves something."""
+    """Whether another run may start."""
+    return exhausted(tx, project, caps, now=now) is None and unreserved(tx, project)
+
+
+def unreserved(tx: Session, project: Project) -> bool:
+    """Whether what is spent and reserved leaves something of a project's budget."""
     spent = total(tx, project.id, Dimension.PROJECT, str(project.id))
     reserved = (
         tx.scalar(
@@ -314,8 +410,4 @@ def budget_left(tx: Session, project: Project, caps: Caps, *, now: datetime) -> 
         )
         or 0
     )
-    if spent >= project.budget_micro_usd or (
-        reserved and spent + reserved >= project.budget_micro_usd
-    ):
-        return False
-    return caps.day_usd is None or day_total(tx, now) < to_micro(caps.day_usd)
+    return not reserved or spent + reserved < project.budget_micro_usd

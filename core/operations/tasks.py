@@ -292,7 +292,9 @@ def find(tx: Session, project_id: int, number: int) -> Task:
     ).first()
     if task is None:
         last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == project_id))
-        raise InputError(f"There is no task {number}; they go from 1 to {last or 0}.")
+        if last is None:
+            raise InputError(f"There is no task {number}: this project has no tasks yet.")
+        raise InputError(f"There is no task {number}; they go from 1 to {last}.")
     return task
 
 

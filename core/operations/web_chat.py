@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain.cards import Card, CardKind
+from core.domain.lifecycle import InquiryStatus
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.errors import InputError, NotFound
-from core.operations import inbox, outbox
+from core.operations import inbox, inquiries, outbox
 from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Said
 from core.store.chat_tables import (
     Channel,
@@ -305,7 +306,7 @@ def echo(tx: Session, channel: str, message_id: int, reader: str) -> Echo:
             OutboxItem.platform == PLATFORM,
             OutboxItem.channel == channel,
             OutboxItem.key.in_(keys),
-            OutboxItem.message.is_(None),
+            or_(OutboxItem.message.is_(None), OutboxItem.built != OutboxItem.wanted),
             OutboxItem.failed_at.is_(None),
         )
     ).first()
@@ -314,4 +315,7 @@ def echo(tx: Session, channel: str, message_id: int, reader: str) -> Echo:
         .where(WebMessage.channel == channel, WebMessage.key.in_(keys), seen_by(reader))
         .order_by(WebMessage.id)
     )
-    return Echo(outcome, tuple(map(view, rows)), outcome is not None and waiting is None)
+    asked = inquiries.of_delivery(tx, item.id)
+    answered = asked is None or asked.status is not InquiryStatus.OPEN
+    complete = outcome is not None and waiting is None and answered
+    return Echo(outcome, tuple(map(view, rows)), complete)

@@ -84,6 +84,12 @@ _BEGIN_ADDITION = (
     " .autocoder/prompts/app_spec.txt. Ask about what is new, then change the spec."
 )
 
+_BEGIN_SPEC = (
+    "A person wants the spec of the project {name} changed. It is in"
+    " .autocoder/prompts/app_spec.txt. Change it as they say; ask only what is unclear."
+)
+_BEGINNINGS = {InterviewKind.PROJECT: _BEGIN_PROJECT, InterviewKind.SPEC: _BEGIN_SPEC}
+
 
 def for_interviewer(sitting: Sitting, *, resumed: bool) -> str:
     """A resumed session hears the answer verbatim; one that may lack its question, both.
@@ -98,7 +104,7 @@ def for_interviewer(sitting: Sitting, *, resumed: bool) -> str:
             parts.append(INTERVIEWER_GO_ON)
     else:
         answers = sitting.answers
-        begin = _BEGIN_PROJECT if sitting.kind is InterviewKind.PROJECT else _BEGIN_ADDITION
+        begin = _BEGINNINGS.get(sitting.kind, _BEGIN_ADDITION)
         parts.append(begin.format(name=sitting.name, kind=sitting.kind.value))
         if sitting.request:
             parts.append(f"In the person's words:\n\n{sitting.request}")
@@ -121,6 +127,7 @@ _SHAPES = {
     InterviewKind.FEATURE: "one phase with the new features",
     InterviewKind.PHASE: "the new phase with its features",
     InterviewKind.TASK: "one phase with one feature, which has as few tasks as will do, best one",
+    InterviewKind.SPEC: "one phase with what the spec asks for now and the code does not do yet",
     InterviewKind.JOB: (
         "one phase with one feature with one small task with one check, and no setup and no"
         " plan-wide checks"
@@ -130,8 +137,9 @@ _SHAPES = {
 
 def for_addition(wish: Wish, spec_change: str) -> str:
     """What the planner of an addition is to do."""
+    what = "the spec changed" if wish.kind is InterviewKind.SPEC else f"a new {wish.kind!s}"
     parts = [
-        f"This project has an approved plan. A person wants a new {wish.kind!s}:",
+        f"This project has an approved plan. A person wants {what}:",
         wish.request,
     ]
     if spec_change:

@@ -19,7 +19,7 @@ from core.errors import NestedRepository
 from core.operations import additions, evidence, guidance, interviews, runs, spending, tasks
 from core.operations.evidence import Proof
 from core.operations.projects import latest_plan
-from core.orchestrator import briefing
+from core.orchestrator import assisting, briefing
 from core.orchestrator.landing import prepare
 from core.orchestrator.own_rules import own_rules, rules_of
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
@@ -93,6 +93,8 @@ class Worker:
                     await self._plan(site, run)
                 case AgentKind.INTERVIEWER:
                     await self._interview(site, run)
+                case AgentKind.ASSISTANT:
+                    await self._assist(site, run)
                 case _:
                     assert_never(run.kind)
         finally:
@@ -138,6 +140,17 @@ class Worker:
         run, resume = await self._transcript(run, desk.work)
         prompt = briefing.for_interviewer(sitting, resumed=resume)
         await self._drive(run, prompt, desk.work, desk.git_dir, resume, site.rules)
+
+    async def _assist(self, site: "_Site", run: runs.RunRef) -> None:
+        """Reads the project as it has landed; whatever lands meanwhile it may see too."""
+        if run.inquiry_id is None:
+            await self._end(run.id, RunOutcome.STOPPED, EndedHow.SERVICE, "Nobody asks.")
+            return
+        question = await self._parts.store.read(assisting.load, run.inquiry_id)
+        work = self._parts.workspaces.project_path(site.slug)
+        run, resume = await self._transcript(run, work)
+        prompt = assisting.briefing(question, resumed=resume)
+        await self._drive(run, prompt, work, work / ".git", resume, site.rules)
 
     async def _code(self, site: "_Site", run: runs.RunRef) -> None:
         parts = self._parts
@@ -232,7 +245,7 @@ class Worker:
             writes=profile.writes,
             warm=profile.warm,
             max_turns=rules.max_turns,
-            max_time=rules.max_time,
+            max_time=min(rules.max_time, profile.patience or rules.max_time),
             silence=rules.silence,
             ready=partial(self._prover.laid_out, run.id),
         )

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from core.domain.agents import AgentKind
 from core.domain.money import MessageUsage
 from core.operations import runs, spending
+from core.operations.spending import Caps
 from core.orchestrator.own_rules import own_rules
 from core.orchestrator.rules import Parts, Rules
 from core.ports.agents import LimitReport, Refusal
@@ -33,14 +34,7 @@ class StoreLedger:
 
     async def book(self, process_id: str, usage: MessageUsage) -> None:
         parts = self._parts
-        await parts.store.run(
-            spending.book,
-            parts.process_number(process_id),
-            process_id,
-            usage,
-            parts.price,
-            now=parts.clock(),
-        )
+        await parts.store.run(_book, parts, process_id, usage, now=parts.clock())
 
     async def limited(self, process_id: str, report: LimitReport) -> None:
         parts = self._parts
@@ -93,7 +87,20 @@ def utc_now() -> datetime:
 def _admit(
     tx: Session, process: int, upstream: str, rules: Rules, *, now: datetime
 ) -> Refusal | None:
+    return spending.admit(tx, process, upstream, _caps(tx, process, rules), now=now)
+
+
+def _book(
+    tx: Session, parts: Parts, process_id: str, usage: MessageUsage, *, now: datetime
+) -> None:
+    process = parts.process_number(process_id)
+    caps = _caps(tx, process, parts.rules)
+    spending.book(tx, process, process_id, usage, parts.price, caps=caps, now=now)
+
+
+def _caps(tx: Session, process: int, rules: Rules) -> Caps:
+    """The budgets of the project that a process works for."""
     row = tx.get(AgentProcess, process)
     run = tx.get(Run, row.run_id) if row and row.run_id else None
     own = tx.get_one(Project, run.project_id).settings if run else {}
-    return spending.admit(tx, process, upstream, own_rules(rules, own).caps, now=now)
+    return own_rules(rules, own).caps

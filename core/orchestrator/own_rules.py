@@ -17,6 +17,7 @@ _LIMITS = {
     "coder": "coder_model",
     "planner": "planner_model",
     "interviewer": "interviewer_model",
+    "assistant": "assistant_model",
 }
 _SECONDS = {"silence_s": "silence", "check_timeout_s": "check_timeout", "ask_wait_s": "ask_wait"}
 _PLAIN = ("max_attempts", "max_turns", "strict")
@@ -30,8 +31,11 @@ def own_rules(rules: Rules, own: Mapping[str, Any]) -> Rules:
     if "on_stuck" in own:
         limits["skip_stuck"] = own["on_stuck"] == "skip"
     caps: dict[str, Any] = {
-        key: Decimal(own[key]) for key in ("run_usd", "day_usd") if own.get(key) is not None
+        key: Decimal(own[key])
+        for key in ("run_usd", "day_usd", "month_usd")
+        if own.get(key) is not None
     }
+    caps["own"] = frozenset(caps) - {"run_usd"}
     policy: dict[str, Any] = {}
     if "chain" in own:
         policy["chain"] = tuple(own["chain"])

@@ -14,7 +14,16 @@ from core.domain.agents import AgentKind
 from core.domain.lifecycle import Cause
 from core.domain.orders import Order, Snapshot
 from core.errors import AutocoderError, StorageFailed
-from core.operations import features, projects, runs, snapshots, specs, spending, tasks
+from core.operations import (
+    features,
+    inquiries,
+    planners,
+    projects,
+    snapshots,
+    specs,
+    spending,
+    tasks,
+)
 from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
 from core.orchestrator.coding import Worker
@@ -167,7 +176,7 @@ class Orchestrator:
                     return
                 if strikes >= STRIKES_LIMIT:
                     words = f"The account was limited {strikes} times in a row without one answer."
-                    await self._block(project_id, order.interview_id, words)
+                    await self._block(project_id, order, words)
                     return
                 run = await self._worker.begin(project_id, order)
                 self._start_run(project_id, place, run, group)
@@ -181,6 +190,10 @@ class Orchestrator:
                     group,
                     (project_id, "spec", order.interview_id),
                     self._specs.write(order.interview_id),
+                )
+            case orders.GiveUp():
+                await parts.store.run(
+                    inquiries.give_up, order.inquiry_id, order.reason, now=parts.clock()
                 )
             case orders.StopRun():
                 self._start(
@@ -211,18 +224,20 @@ class Orchestrator:
                     now=parts.clock(),
                 )  # fmt: skip
             case orders.Block():
-                await parts.store.run(
-                    runs.block_at_planner, project_id, order.reason, now=parts.clock()
-                )
+                await parts.store.run(planners.block, project_id, order.reason, now=parts.clock())
+            case orders.StopProject():
+                await parts.store.run(projects.wound_down, project_id, now=parts.clock())
             case orders.FinishProject():
                 self._start(group, (project_id, "finish"), self._lander.finish(project_id))
             case _:
                 assert_never(order)
 
-    async def _block(self, project_id: int, interview_id: int | None, words: str) -> None:
+    async def _block(self, project_id: int, order: orders.StartRun, words: str) -> None:
         now = self._parts.clock()
-        if interview_id is not None:
-            await self._parts.store.run(specs.block, interview_id, words, now=now)
+        if order.inquiry_id is not None:
+            await self._parts.store.run(inquiries.give_up, order.inquiry_id, words, now=now)
+        elif order.interview_id is not None:
+            await self._parts.store.run(specs.block, order.interview_id, words, now=now)
         else:
             await self._parts.store.run(projects.block, project_id, words, now=now)
 

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.domain.cards import CardKind
-from core.domain.lifecycle import InterviewKind, InterviewStatus
+from core.domain.lifecycle import InquiryStatus, InterviewKind, InterviewStatus
 from core.domain.people import Role
 from core.store.tables import Table
 
@@ -99,13 +99,17 @@ class Channel(Table):
 
 
 class ProjectPlace(Table):
-    """Where a project lives in chat: the channel it was made in, its root card."""
+    """Where a project lives in chat: a channel, and its root card there.
+
+    The first place is where it was made; `use` gives it others.
+    """
 
     __tablename__ = "project_places"
 
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
-    platform: Mapped[str] = mapped_column(String(16))
-    channel: Mapped[str] = mapped_column(String(128), index=True)
+    platform: Mapped[str] = mapped_column(String(16), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(128), primary_key=True, index=True)
+    position: Mapped[int] = mapped_column(default=0)  # 0: where it was made
     root_key: Mapped[str] = mapped_column(String(200))  # the outbox item whose message is the root
 
 
@@ -206,6 +210,31 @@ class Interview(Table):
     replan_reason: Mapped[str | None] = mapped_column(Text)  # why its plan was rejected
     begun_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class Inquiry(Table):
+    """A person's question about a project, for its assistant."""
+
+    __tablename__ = "inquiries"
+    __table_args__ = (
+        Index("ix_inquiries_open", "project_id",
+              sqlite_where=text("status = 'open'"),
+              postgresql_where=text("status = 'open'")),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    inbox_id: Mapped[int] = mapped_column(ForeignKey("inbox.id"), unique=True)
+    text: Mapped[str] = mapped_column(Text)
+    by: Mapped[str] = mapped_column(String(128))
+    status: Mapped[InquiryStatus]
+    answer: Mapped[str | None] = mapped_column(Text)
+    trouble: Mapped[str | None] = mapped_column(Text)  # how its last run ended without one
+    failures: Mapped[int] = mapped_column(default=0)
+    restarts: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[datetime | None]
+    asked_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
 
 
 class Guidance(Table):

@@ -23,6 +23,7 @@ from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
     FeatureStatus,
+    InquiryStatus,
     InterviewKind,
     InterviewStatus,
     PhaseStatus,
@@ -45,7 +46,7 @@ _TYPES: dict[Any, Any] = {
         words: Word(words)
         for words in (
             AgentKind, ApprovalKind, ApprovalStatus, CardKind, Dimension, Event, FailureKind, FeatureStatus,
-            InterviewKind, InterviewStatus, Level, PhaseStatus, ProjectStatus, Role, RunOutcome, RunStatus, TaskStatus, Verdict,
+            InquiryStatus, InterviewKind, InterviewStatus, Level, PhaseStatus, ProjectStatus, Role, RunOutcome, RunStatus, TaskStatus, Verdict,
             WaitingFor,
         )
     },
@@ -72,6 +73,7 @@ class Project(Table):
     slug: Mapped[str] = mapped_column(String(64), unique=True)
     status: Mapped[ProjectStatus]
     before_pause: Mapped[ProjectStatus | None]  # where `resume` goes back to
+    winding_down_by: Mapped[str | None] = mapped_column(String(128))  # `stop after feature`
     spec_digest: Mapped[str] = mapped_column(String(64))
     summary: Mapped[str] = mapped_column(Text, default="")
     setup: Mapped[list[str]] = mapped_column(default=list)
@@ -225,6 +227,7 @@ class Run(Table):
     feature_id: Mapped[int | None] = mapped_column(ForeignKey("features.id"), index=True)
     phase_id: Mapped[int | None] = mapped_column(ForeignKey("phases.id"))
     interview_id: Mapped[int | None] = mapped_column(ForeignKey("interviews.id"), index=True)
+    inquiry_id: Mapped[int | None] = mapped_column(ForeignKey("inquiries.id"), index=True)
     seat: Mapped[int] = mapped_column(default=1)  # the number in "coder-1"
     model: Mapped[str] = mapped_column(String(64))
     session_id: Mapped[str] = mapped_column(String(64))

@@ -453,7 +453,7 @@ def test_nonsense_from_the_service_ends_the_turn(tmp_path: Path) -> None:
         assert not Session(service, "coder").prompt("Begin.").calls
 
 
-@pytest.mark.parametrize("kind", ["tester", "assistant", "something_else"])
+@pytest.mark.parametrize("kind", ["tester", "merger", "something_else"])
 def test_a_kind_it_does_not_play_is_said(kind: str) -> None:
     body = {
         "model": "m",

@@ -173,8 +173,8 @@ class World:
                 do(projects.block, self.project, order.reason, now=now)
             case orders.FinishProject():
                 self.jobs.setdefault(("finish",), self._finish)
-            case orders.WriteSpec():
-                raise AssertionError("nobody is interviewed in this world")
+            case orders.WriteSpec() | orders.GiveUp() | orders.StopProject():
+                raise AssertionError("nobody is interviewed and nobody asks in this world")
 
     def _working(self, place: object) -> bool:
         return any((a.run.feature_id or a.run.kind) == place for a in self.agents.values())

@@ -5,12 +5,13 @@ A new kind is a module with `answer(talk) -> Reply` and a line in `_PLAYERS`.
 
 from collections.abc import Callable
 
-from adapters.practice.agents import coder, interviewer, planner
+from adapters.practice.agents import assistant, coder, interviewer, planner
 from adapters.practice.conversation import Conversation, Reply
 
 LABEL = "[practice] "
 
 _PLAYERS: dict[str, Callable[[Conversation], Reply]] = {
+    "assistant": assistant.answer,
     "interviewer": interviewer.answer,
     "planner": planner.answer,
     "coder": coder.answer,

@@ -19,6 +19,7 @@ _WRITES = 3  # of one file, then it ends without it
 
 _NAME = re.compile(r"Its name is: (.+)")
 _ADDED_TO = re.compile(r"The project (.+) gets something new: a (\w+)\.")
+_CHANGED_SPEC = re.compile(r"A person wants the spec of the project (.+) changed\.")
 _REQUEST = re.compile(r"In the person's words:\n\n(.+?)(?=\n\nYou asked|\n\nA file was|\Z)", re.S)
 _SAID = re.compile(r"You asked: (.+?)\nAnswer: (.*?)(?=\n\nYou asked: |\n\nAsk your last|\Z)", re.S)
 _CHANGED = re.compile(r"\AI change an earlier answer\.")
@@ -94,6 +95,8 @@ _NEW_DONE = _Question(
 
 def answer(talk: Conversation) -> Reply:
     first = talk.prompts[0] if talk.prompts else ""
+    if _CHANGED_SPEC.search(first):
+        return _change(talk)
     added = _ADDED_TO.search(first)
     if added:
         return _add(talk, added[1], added[2])
@@ -135,6 +138,20 @@ def _add(talk: Conversation, name: str, kind: str) -> Reply:
         section.append(f"- {clean((question.choice or request) if decided else said, 300)}")
     spec = before if "\n".join(section) in before else f"{before}\n" + "\n".join(section) + "\n"
     return _write(talk, {APP_SPEC: spec}, "The spec says what is new.")
+
+
+def _change(talk: Conversation) -> Reply:
+    """A person's words become a section of the spec; the practice model understands no more."""
+    source = SPEC_NOW if SPEC_NOW in talk.prompts[-1] else APP_SPEC
+    found = _REQUEST.search(talk.prompts[0])
+    request = clean(found[1], 2000) if found else "a change"
+    reads = [e for e in talk.recent if e.tool == "Read" and e.concerns(source) and e.result]
+    if not reads:
+        return Reply("I read the spec as it is.", (Call("Read", {"file_path": source}),))
+    before = _whole(reads[-1])
+    section = f"## Changed since\n\n- {request}\n"
+    spec = before if f"- {request}\n" in before else f"{before}\n{section}"
+    return _write(talk, {APP_SPEC: spec}, "The spec says what was wanted.")
 
 
 def _ask_next(

@@ -34,7 +34,7 @@ _WORDS = re.compile(
 _BEING_BUILT = re.compile(r"\brejected phase\b|\bat the gate\b|\bonly what is new\b", re.IGNORECASE)
 _KNOWN_ALREADY = re.compile(r"\bexists? already\b|\bonly what is new\b", re.IGNORECASE)
 _ADDED = re.compile(
-    r"A person wants a new (\w+):\n\n(.+?)\n\n(?:It was talked|Your last plan|Look at the)",
+    r"A person wants (?:a new |the )(\w+)(?: changed)?:\n\n(.+?)\n\n(?:It was talked|Your last plan|Look at the)",
     re.DOTALL,
 )
 _LEAVE_OUT = re.compile(r"\b(?:drop|remove|without|leave out|cut|skip)\b", re.IGNORECASE)

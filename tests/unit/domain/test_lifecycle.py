@@ -11,6 +11,7 @@ from core.domain.lifecycle import (
     ApprovalStatus,
     Cause,
     FeatureStatus,
+    InquiryStatus,
     InterviewStatus,
     PhaseStatus,
     ProjectStatus,
@@ -29,6 +30,7 @@ BEGINS: dict[type[StrEnum], tuple[StrEnum, ...]] = {
     TaskStatus: (TaskStatus.PENDING,),
     RunStatus: (RunStatus.QUEUED,),
     InterviewStatus: (InterviewStatus.ASKING, InterviewStatus.PLANNING),
+    InquiryStatus: (InquiryStatus.OPEN,),
     ApprovalStatus: (ApprovalStatus.OPEN,),
 }
 ENDS: dict[type[StrEnum], set[StrEnum]] = {
@@ -38,6 +40,7 @@ ENDS: dict[type[StrEnum], set[StrEnum]] = {
     TaskStatus: {TaskStatus.PASSING},
     RunStatus: {RunStatus.ENDED},
     InterviewStatus: {InterviewStatus.DONE, InterviewStatus.WITHDRAWN},
+    InquiryStatus: {InquiryStatus.ANSWERED, InquiryStatus.GIVEN_UP},
     ApprovalStatus: {s for s in ApprovalStatus if s is not ApprovalStatus.OPEN},
 }
 KINDS = list(TRANSITIONS)

@@ -12,6 +12,9 @@ SILENT = {
     Event.PRESS_REFUSED,
     Event.GUIDANCE_GIVEN,
     Event.GUIDANCE_TAKEN,
+    Event.INQUIRY_BEGUN,
+    Event.INQUIRY_ANSWERED,
+    Event.INQUIRY_GIVEN_UP,
     Event.MEMBER_CHANGED,
     Event.CARD_GIVEN_UP,
 }

@@ -125,3 +125,19 @@ def test_a_wait_ends_by_the_clock() -> None:
     assert next_orders(waits) == ()
     assert next_due(waits) == later
     assert kinds(replace(waits, now=later)) == [(AgentKind.INTERVIEWER, 1)]
+
+
+def test_a_plan_waits_while_its_spec_is_changed() -> None:
+    change = InterviewView(4, InterviewKind.SPEC, InterviewStatus.ASKING, None, None)
+    planner = RunView(9, AgentKind.PLANNER, RunStatus.WORKING, None, 1, True, False)
+    orders = next_orders(snapshot(ProjectStatus.PLANNING, change, runs=(planner,)))
+    assert [type(order) for order in orders] == [StopRun, StartRun]
+    assert kinds(snapshot(ProjectStatus.PLANNING, change)) == [(AgentKind.INTERVIEWER, 4)]
+    assert kinds(snapshot(ProjectStatus.PLANNING)) == [(AgentKind.PLANNER, None)]
+
+
+def test_an_interviewer_whose_matter_was_given_up_is_stopped() -> None:
+    orders = next_orders(snapshot(ProjectStatus.RUNNING, runs=(run(2, RunStatus.WORKING),)))
+    assert [order.run_id for order in orders if isinstance(order, StopRun)] == [7]
+    waits = next_orders(snapshot(ProjectStatus.RUNNING, FEATURE, runs=(run(2, RunStatus.WORKING),)))
+    assert not any(isinstance(order, StopRun) for order in waits)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -16,8 +16,10 @@ from core.operations import projects, spending
 from core.operations.runs import RunRef
 from core.operations.spending import Caps
 from core.ports.agents import LimitReport, RefusalReason
-from core.store.tables import AgentProcess, JournalEntry, Run, UsageEntry, UsageTotal
+from core.store.tables import AgentProcess, JournalEntry, Project, Run, UsageEntry, UsageTotal
 from tests.unit.operations.build import CAPS, GIVEN_UP, NOW, UPSTREAM, Site, task
+
+CENT = Price(Decimal("0.01"), Decimal("0.01"))
 
 
 def process_of(site: Site, run: RunRef) -> int:
@@ -143,6 +145,7 @@ def test_the_door_is_open_to_a_run_at_work_with_money_left(site: Site) -> None:
         (CAPS, Decimal("0.03")),
         (replace(CAPS, run_usd=Decimal("0.03")), Decimal(9)),
         (replace(CAPS, day_usd=Decimal("0.03")), Decimal(9)),
+        (replace(CAPS, month_usd=Decimal("0.03")), Decimal(9)),
     ],
 )
 def test_each_budget_closes_the_door_at_the_cent(site: Site, caps: Caps, budget: Decimal) -> None:
@@ -167,6 +170,62 @@ def test_the_day_begins_anew_at_midnight(site: Site) -> None:
     book(site, process, message("m"))
     assert admit(site, process, caps) is RefusalReason.BUDGET
     assert admit(site, process, caps, minutes=12 * 60) is None
+
+
+def test_a_month_holds_across_its_days_and_begins_anew(site: Site) -> None:
+    site.build({"a": (task("1"),)})
+    caps = replace(CAPS, month_usd=Decimal("0.02"))
+    process = process_of(site, site.begin(number=1))
+    book(site, process, message("m1"))
+    tomorrow = 24 * 60
+    assert admit(site, process, caps, minutes=tomorrow) is None
+    site.db.do(spending.book, process, f"p{process}", message("m2"), lambda _: CENT,
+               now=NOW + timedelta(days=1))  # fmt: skip
+    assert admit(site, process, caps, minutes=20 * tomorrow) is RefusalReason.BUDGET
+    assert admit(site, process, caps, minutes=22 * tomorrow) is None, "it is April"
+    project = site.db.ask(lambda tx: tx.get_one(Project, site.project))
+    spent = site.db.do(spending.exhausted, project, caps, now=NOW)
+    assert spent is not None
+    assert spent.until == datetime(2027, 4, 1, tzinfo=UTC)
+
+
+def test_a_budget_of_a_projects_own_counts_what_it_spends_alone(site: Site) -> None:
+    site.build({"a": (task("1"),)})
+    process = process_of(site, site.begin(number=1))
+    today = NOW.date().isoformat()
+    other = site.db.do(
+        projects.create, name="other", spec_digest="", practice=True, budget=Decimal(9),
+        actor="x", now=NOW,
+    )  # fmt: skip
+    site.db.do(
+        lambda tx: tx.add(
+            UsageTotal(project_id=other.id, dimension=Dimension.DAY, key=today,
+                       assumed_micro_usd=5_000_000)
+        )
+    )  # fmt: skip
+    caps = replace(CAPS, day_usd=Decimal(1))
+    assert admit(site, process, caps) is RefusalReason.BUDGET
+    assert admit(site, process, replace(caps, own=frozenset({"day_usd"}))) is None
+
+
+def test_a_days_budget_warns_once_at_each_mark(site: Site) -> None:
+    site.build({"a": (task("1"),)})
+    process = process_of(site, site.begin(number=1))
+    caps = replace(CAPS, day_usd=Decimal("0.10"))
+    for n in range(12):
+        site.db.do(spending.book, process, f"p{process}", message(f"m{n}"), lambda _: CENT,
+                   caps=caps, now=NOW)  # fmt: skip
+    rows = site.db.ask(
+        lambda tx: tx.scalars(
+            select(JournalEntry).where(JournalEntry.category == "budget").order_by(JournalEntry.id)
+        ).all()
+    )
+    assert [row.text for row in rows] == [
+        "This service has spent 50 % of today's budget.",
+        "This service has spent 80 % of today's budget.",
+        "This service has spent today's budget.",
+    ]
+    assert {row.data["scope"] for row in rows} == {"day"}
 
 
 def limited(site: Site, process: int, minutes: int = 0, **headers: str) -> timedelta:

@@ -25,9 +25,11 @@ GIVEN: dict[str, tuple[str, Callable[[Rules], object], object]] = {
     "chain": ("haiku, opus", lambda r: r.policy.chain, ("haiku", "opus")),
     "planner": ("sonnet", lambda r: r.limits.planner_model, "sonnet"),
     "coder": ("opus", lambda r: r.limits.coder_model, "opus"),
+    "assistant": ("opus", lambda r: r.limits.assistant_model, "opus"),
     "interviewer": ("opus", lambda r: r.limits.interviewer_model, "opus"),
     "run_usd": ("1.25", lambda r: r.caps.run_usd, Decimal("1.25")),
-    "day_usd": ("9", lambda r: r.caps.day_usd, Decimal(9)),
+    "day_usd": ("9", lambda r: (r.caps.day_usd, r.caps.own), (Decimal(9), {"day_usd"})),
+    "month_usd": ("8", lambda r: (r.caps.month_usd, r.caps.own), (Decimal(8), {"month_usd"})),
     "strict": ("true", lambda r: r.strict, True),
 }
 
@@ -47,7 +49,8 @@ def test_it_wins(key: str) -> None:
     assert len(changed) == 1
     if changed[0] in groups:
         before, after = getattr(rules, changed[0]), getattr(own, changed[0])
-        assert sum(getattr(after, f.name) != getattr(before, f.name) for f in fields(after)) == 1
+        names = [f.name for f in fields(after) if f.name != "own"]
+        assert sum(getattr(after, name) != getattr(before, name) for name in names) == 1
 
 
 def test_nothing_of_its_own_is_the_services() -> None:

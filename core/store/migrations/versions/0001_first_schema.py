@@ -64,6 +64,7 @@ def upgrade() -> None:
     sa.Column('slug', sa.String(length=64), nullable=False),
     sa.Column('status', sa.String(32), nullable=False),
     sa.Column('before_pause', sa.String(32), nullable=True),
+    sa.Column('winding_down_by', sa.String(length=128), nullable=True),
     sa.Column('spec_digest', sa.String(length=64), nullable=False),
     sa.Column('summary', sa.Text(), nullable=False),
     sa.Column('setup', sa.JSON(), nullable=False),
@@ -158,6 +159,28 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_channels_project_id')),
     sa.PrimaryKeyConstraint('platform', 'name', name=op.f('pk_channels'))
     )
+    op.create_table('inquiries',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('project_id', sa.Integer(), nullable=False),
+    sa.Column('inbox_id', sa.Integer(), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('by', sa.String(length=128), nullable=False),
+    sa.Column('status', sa.String(32), nullable=False),
+    sa.Column('answer', sa.Text(), nullable=True),
+    sa.Column('trouble', sa.Text(), nullable=True),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('restarts', sa.Integer(), nullable=False),
+    sa.Column('not_before', sa.DateTime(), nullable=True),
+    sa.Column('asked_at', sa.DateTime(), nullable=False),
+    sa.Column('answered_at', sa.DateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['inbox_id'], ['inbox.id'], name=op.f('fk_inquiries_inbox_id')),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_inquiries_project_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_inquiries')),
+    sa.UniqueConstraint('inbox_id', name=op.f('uq_inquiries_inbox_id'))
+    )
+    with op.batch_alter_table('inquiries', schema=None) as batch_op:
+        batch_op.create_index('ix_inquiries_open', ['project_id'], unique=False, sqlite_where=sa.text("status = 'open'"), postgresql_where=sa.text("status = 'open'"))
+
     op.create_table('interviews',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -237,9 +260,10 @@ def upgrade() -> None:
     sa.Column('project_id', sa.Integer(), nullable=False),
     sa.Column('platform', sa.String(length=16), nullable=False),
     sa.Column('channel', sa.String(length=128), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
     sa.Column('root_key', sa.String(length=200), nullable=False),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_project_places_project_id')),
-    sa.PrimaryKeyConstraint('project_id', name=op.f('pk_project_places'))
+    sa.PrimaryKeyConstraint('project_id', 'platform', 'channel', name=op.f('pk_project_places'))
     )
     with op.batch_alter_table('project_places', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_project_places_channel'), ['channel'], unique=False)
@@ -310,6 +334,7 @@ def upgrade() -> None:
     sa.Column('feature_id', sa.Integer(), nullable=True),
     sa.Column('phase_id', sa.Integer(), nullable=True),
     sa.Column('interview_id', sa.Integer(), nullable=True),
+    sa.Column('inquiry_id', sa.Integer(), nullable=True),
     sa.Column('seat', sa.Integer(), nullable=False),
     sa.Column('model', sa.String(length=64), nullable=False),
     sa.Column('session_id', sa.String(length=64), nullable=False),
@@ -324,6 +349,7 @@ def upgrade() -> None:
     sa.Column('started_at', sa.DateTime(), nullable=False),
     sa.Column('ended_at', sa.DateTime(), nullable=True),
     sa.ForeignKeyConstraint(['feature_id'], ['features.id'], name=op.f('fk_runs_feature_id')),
+    sa.ForeignKeyConstraint(['inquiry_id'], ['inquiries.id'], name=op.f('fk_runs_inquiry_id')),
     sa.ForeignKeyConstraint(['interview_id'], ['interviews.id'], name=op.f('fk_runs_interview_id')),
     sa.ForeignKeyConstraint(['phase_id'], ['phases.id'], name=op.f('fk_runs_phase_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_runs_project_id')),
@@ -332,6 +358,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('runs', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_runs_feature_id'), ['feature_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_runs_inquiry_id'), ['inquiry_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_runs_interview_id'), ['interview_id'], unique=False)
         batch_op.create_index('ix_runs_status_project_kind', ['status', 'project_id', 'kind'], unique=False)
 

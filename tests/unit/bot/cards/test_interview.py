@@ -127,4 +127,4 @@ def test_an_addition_has_its_own_card_in_the_thread(
     assert card.key == "interview:todo-api:1"
     assert card.title == "A new feature for todo-api"
     assert card.body.startswith(f"{words}\nDue dates")
-    assert outbox.count(tx, project, CardKind.INTERVIEW) == 2
+    assert outbox.count(tx, project, CardKind.INTERVIEW, PLACE) == 2

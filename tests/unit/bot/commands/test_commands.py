@@ -170,7 +170,6 @@ async def test_every_reading_command_reads_an_empty_and_a_full_project(tmp_path:
         "list", "status", "inbox", "board", "graph", "tasks", "tasks stuck", "task 4", "plan",
         "agents", "logs", "logs 1 warning", "why 1", "why 4", "why 3", "cost", "cost today", "cost week",
         "budget", "settings", "settings max_parallel", "members", "check", "preview",
-        "ask why is task 4 stuck?", "ask how is it going?",
     )  # fmt: skip
     async with stage(tmp_path) as it:
         await it.change(prepare)
