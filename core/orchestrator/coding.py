@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 from core.domain.agents import PROFILES, AgentKind
 from core.domain.failure import EndedHow
 from core.domain.orders import StartRun
-from core.domain.proof import CheckResult, judge, own_tests
+from core.domain.proof import judge, own_tests
 from core.errors import NestedRepository
 from core.operations import additions, evidence, guidance, interviews, runs, spending, tasks
 from core.operations.evidence import Proof
 from core.operations.projects import latest_plan
 from core.orchestrator import assisting, briefing
 from core.orchestrator.landing import prepare
+from core.orchestrator.lost import Lost, find_lost
 from core.orchestrator.own_rules import own_rules, rules_of
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
 from core.orchestrator.rules import Parts, Rules
@@ -34,7 +35,7 @@ from core.ports.agents import (
     RunRequest,
 )
 from core.ports.host import Merged, Worktree
-from core.store.tables import Feature, Phase, Project, Run
+from core.store.tables import Phase, Project, Run
 
 
 class Worker:
@@ -348,7 +349,7 @@ class Worker:
     async def recover(self, project_id: int, run_id: int) -> None:
         """Close a run of an earlier life; a commit it made and could not record is proved again."""
         parts = self._parts
-        lost = await parts.store.read(_lost, project_id, run_id)
+        lost = await parts.store.read(find_lost, project_id, run_id)
         if lost is not None:
             branch = f"refs/heads/{lost.branch}"
             head = await parts.workspaces.head(lost.slug, branch)
@@ -357,7 +358,7 @@ class Worker:
         policy = (await rules_of(parts, run_id)).policy
         await parts.store.run(runs.requeue, run_id, policy, now=parts.clock())
 
-    async def _prove_again(self, lost: "_Lost", head: str) -> None:
+    async def _prove_again(self, lost: Lost, head: str) -> None:
         parts = self._parts
         worktree = await parts.workspaces.open(lost.slug, lost.feature_slug, head)
         history = await parts.workspaces.history(lost.slug, lost.good_commit, head)
@@ -422,33 +423,3 @@ def _left_open(tx: Session, run_id: int) -> tuple[bool, tasks.TaskBrief | None]:
     """Whether a run ends on a question, and the task it still holds."""
     held = tasks.held_by(tx, run_id)
     return runs.asks(tx, run_id), tasks.brief(tx, held[0]) if held else None
-
-
-@dataclass(frozen=True)
-class _Lost:
-    """A coder's run of an earlier life, with the task it held."""
-
-    run_id: int
-    slug: str
-    feature_slug: str
-    branch: str
-    good_commit: str
-    task: tasks.TaskBrief
-    before: tuple[CheckResult, ...]
-
-
-def _lost(tx: Session, project_id: int, run_id: int) -> _Lost | None:
-    run = tx.get_one(Run, run_id)
-    feature = tx.get(Feature, run.feature_id) if run.feature_id else None
-    held = tasks.held_by(tx, run_id)
-    if feature is None or feature.good_commit is None or not held:
-        return None
-    return _Lost(
-        run_id=run_id,
-        slug=tx.get_one(Project, project_id).slug,
-        feature_slug=feature.slug,
-        branch=feature.branch,
-        good_commit=feature.good_commit,
-        task=tasks.brief(tx, held[0]),
-        before=tuple(evidence.from_json(row) for row in held[0].before or ()),
-    )
