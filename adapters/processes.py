@@ -31,7 +31,9 @@ class HostProcesses:
     def below(self, pid: int) -> tuple[RunningProcess, ...]:
         return tuple(stat.process for stat in _below(pid) if stat.state not in _ENDED)
 
-    def freeze(self, pid: int, *, spare: Collection[int] = ()) -> tuple[int, ...]:
+    def freeze(
+        self, pid: int, *, spare: Collection[int] = (), spare_below: Collection[int] = ()
+    ) -> tuple[int, ...]:
         """Gives up after 2 s on what cannot be stopped (uninterruptible disk waits)."""
         stopped: list[int] = []
         deadline = time.monotonic() + _FREEZE_SECONDS
@@ -41,7 +43,9 @@ class HostProcesses:
             running = [
                 stat
                 for stat in _below(pid)
-                if stat.state not in _ENDED + _STOPPED and stat.process.pid not in spare
+                if stat.state not in _ENDED + _STOPPED
+                and stat.process.pid not in spare
+                and stat.process.parent not in spare_below
             ]
             quiet = 0 if running else quiet + 1
             for stat in running:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,7 @@ class AgentProcess:
         self._idle = asyncio.Event()
         self._idle.set()
         self._own_family: frozenset[int] = frozenset()
+        self._carriers: frozenset[int] = frozenset()  # socat forks a child per connection
 
     @property
     def id(self) -> str:
@@ -114,7 +115,9 @@ class AgentProcess:
             await self.end(kill=True)
             said = "; ".join(self.stderr)
             raise AgentDiedError(f"The Claude CLI did not start: {said or words}")
-        self._own_family = self._family()
+        below = self._below()
+        self._own_family = frozenset(process.pid for process in below)
+        self._carriers = frozenset(process.pid for process in below if process.name == "socat")
         self.touch()
 
     def ask(self, prompt: str) -> Output:
@@ -175,9 +178,8 @@ class AgentProcess:
 
     def kill_strays(self) -> None:
         """Kill what the agent left running in the box."""
-        below = self._below()
-        own = self._own_family | self._carriers(below)
-        self._processes.kill([p.pid for p in below if p.pid not in own])
+        strays = (p for p in self._below() if p.parent not in self._carriers)
+        self._processes.kill([p.pid for p in strays if p.pid not in self._own_family])
 
     def freeze(self) -> Callable[[], None]:
         """Stop what the agent started in its box (blocks some milliseconds); the answer thaws it.
@@ -187,14 +189,10 @@ class AgentProcess:
         """
         if self.pid is None:
             return lambda: None
-        spare = self._own_family | self._carriers(self._below())
-        stopped = self._processes.freeze(self.pid, spare=spare)
+        stopped = self._processes.freeze(
+            self.pid, spare=self._own_family, spare_below=self._carriers
+        )
         return lambda: self._processes.thaw(stopped)
-
-    def _carriers(self, below: Sequence[RunningProcess]) -> frozenset[int]:
-        """Socat forks a child per connection: those are no strays."""
-        carriers = {p.pid for p in below if p.pid in self._own_family and p.name == "socat"}
-        return frozenset(p.pid for p in below if p.parent in carriers)
 
     async def _own(self) -> None:
         self._client = ClaudeSDKClient(self.options)

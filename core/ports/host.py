@@ -254,8 +254,13 @@ class Processes(Protocol):
         """Every living descendant of `pid`, without `pid` itself."""
         ...
 
-    def freeze(self, pid: int, *, spare: Collection[int] = ()) -> tuple[int, ...]:
-        """Stop everything below `pid` but `spare`, also what forks meanwhile; what it stopped."""
+    def freeze(
+        self, pid: int, *, spare: Collection[int] = (), spare_below: Collection[int] = ()
+    ) -> tuple[int, ...]:
+        """Stop everything below `pid`, also what forks meanwhile; what it stopped.
+
+        Left alone are `spare` and the children of `spare_below`.
+        """
         ...
 
     def thaw(self, pids: Sequence[int]) -> None: ...
