@@ -45,6 +45,8 @@ _CONFIG = {
     "submodule.recurse": "false",
 }
 
+_BRIEF = frozenset(("commit-tree", "rev-parse", "update-ref", "write-tree"))
+
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "file:https:ssh",
     "GIT_ATTR_NOSYSTEM": "1",
@@ -90,7 +92,8 @@ class Git:
     """`process_id` marks every git for the sweep at the next start."""
 
     process_id: str
-    _program: tuple[str, ...] = field(default_factory=lambda: _program())
+    _program: tuple[str, ...] = field(default_factory=lambda: _found("git"))
+    _setpriv: tuple[str, ...] = field(default_factory=lambda: _found("setpriv"))
 
     async def run(
         self,
@@ -125,6 +128,7 @@ class Git:
             where.append(f"--work-tree={place.work_tree}")
         with storage():
             process = await asyncio.create_subprocess_exec(
+                *self._leash(args[0]),
                 *self._program,
                 *where,
                 *args,
@@ -148,6 +152,12 @@ class Git:
         return Answer(
             process.returncode or 0, output, words.decode("utf-8", "replace").strip(), cut
         )
+
+    def _leash(self, command: str) -> tuple[str, ...]:
+        """Git dies with us; a command that ends in a millisecond needs no second program for it."""
+        if command in _BRIEF or not self._setpriv:
+            return ()
+        return (*self._setpriv, "--pdeathsig", "KILL")
 
     def _environment(self, place: Place) -> Mapping[str, str]:
         env = {
@@ -196,11 +206,9 @@ def storage() -> Iterator[None]:
         raise
 
 
-def _program() -> tuple[str, ...]:
-    git, setpriv = shutil.which("git"), shutil.which("setpriv")
-    if git is None:
-        return ()
-    return (setpriv, "--pdeathsig", "KILL", git) if setpriv else (git,)
+def _found(name: str) -> tuple[str, ...]:
+    path = shutil.which(name)
+    return (path,) if path else ()
 
 
 async def _converse(
