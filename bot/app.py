@@ -159,6 +159,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
             render_report=partial(report.render, box=box.level),
             prompts=_prompts(),
             upstream="practice" if practice else settings.base_url or ANTHROPIC,
+            practice=practice,
             home_hash=marker,
             life=uuid4().hex,
             host=socket.gethostname(),

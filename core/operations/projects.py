@@ -56,10 +56,9 @@ def create(
                 f"A project {known.name!r} exists in this home, with another spec.",
                 hint="Give this one another name with --name, or use another --home.",
             )
-        if known.practice != practice:
-            model = "the practice model" if known.practice else "Claude"
+        if other_model(known, practice=practice):
             raise InputError(
-                f"The project {known.name!r} was begun with {model}.",
+                f"The project {known.name!r} was begun with {_model(known.practice)}.",
                 hint="Use another --name or --home for the other model.",
             )
         return ProjectRef(known.id, known.name, known.slug)
@@ -78,6 +77,25 @@ def create(
         project=project,
     )  # fmt: skip
     return ProjectRef(project.id, project.name, project.slug)
+
+
+def other_model(project: Project, *, practice: bool) -> str | None:
+    """Why the model of this life of the service does not go on with a project; None: it does.
+
+    A script would fill real work with its own, and Claude would be paid for a rehearsal.
+    """
+    if project.practice == practice:
+        return None
+    setting = "practice" if project.practice else "claude"
+    return (
+        f"{project.name} was begun with {_model(project.practice)}, and this service runs"
+        f" {_model(practice)}. Start it with AUTOCODER_MODEL={setting} to go on, or make a new"
+        " project."
+    )
+
+
+def _model(practice: bool) -> str:
+    return "the practice model" if practice else "Claude"
 
 
 def spec_written(tx: Session, project_id: int, commit: str, *, now: datetime) -> None:

@@ -1,14 +1,15 @@
 """The gateway's and the runner's way to the tables."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from core.domain.agents import AgentKind
 from core.domain.money import MessageUsage
 from core.operations import runs, spending
-from core.operations.spending import Caps
 from core.orchestrator.own_rules import own_rules
 from core.orchestrator.rules import Parts, Rules
 from core.ports.agents import LimitReport, Refusal
@@ -87,20 +88,37 @@ def utc_now() -> datetime:
 def _admit(
     tx: Session, process: int, upstream: str, rules: Rules, *, now: datetime
 ) -> Refusal | None:
-    return spending.admit(tx, process, upstream, _caps(tx, process, rules), now=now)
+    work = _work_of(tx, process)
+    caps = own_rules(rules, work.project.settings if work else {}).caps
+    return spending.admit(tx, process, upstream, caps, now=now)
 
 
 def _book(
     tx: Session, parts: Parts, process_id: str, usage: MessageUsage, *, now: datetime
 ) -> None:
     process = parts.process_number(process_id)
-    caps = _caps(tx, process, parts.rules)
+    work = _work_of(tx, process)
+    caps = own_rules(parts.rules, work.project.settings if work else {}).caps
     spending.book(tx, process, process_id, usage, parts.price, caps=caps, now=now)
 
 
-def _caps(tx: Session, process: int, rules: Rules) -> Caps:
-    """The budgets of the project that a process works for."""
-    row = tx.get(AgentProcess, process)
-    run = tx.get(Run, row.run_id) if row and row.run_id else None
-    own = tx.get_one(Project, run.project_id).settings if run else {}
-    return own_rules(rules, own).caps
+@dataclass(frozen=True)
+class _Work:
+    """What a process works for; while it is held, the session reads none of it again."""
+
+    process: AgentProcess
+    run: Run
+    project: Project
+
+
+_WORK = (
+    select(AgentProcess, Run, Project)
+    .join(Run, Run.id == AgentProcess.run_id)
+    .join(Project, Project.id == Run.project_id)
+    .where(AgentProcess.id == bindparam("process"))
+)
+
+
+def _work_of(tx: Session, process: int) -> _Work | None:
+    row = tx.execute(_WORK, {"process": process}).first()
+    return _Work(row[0], row[1], row[2]) if row else None

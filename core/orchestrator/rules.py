@@ -50,6 +50,7 @@ class Parts:
     render_report: Callable[[Report], Mapping[str, bytes]]
     prompts: Mapping[str, str]  # system prompt by agent kind
     upstream: str  # names the account's window
+    practice: bool  # the model is a script
     home_hash: str
     life: str  # this life of the service
     host: str

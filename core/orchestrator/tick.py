@@ -146,27 +146,28 @@ class Orchestrator:
             await asyncio.wait(running, timeout=max(left, _LEAST_STOP_S))
 
     async def _tick(self, project_id: int, group: asyncio.TaskGroup) -> None:
-        snapshot, strikes = await self._look(project_id)
+        snapshot, hindrance = await self._look(project_id)
         decided = orders.next_orders(snapshot)
         for order in decided:
-            await self._carry_out(project_id, order, strikes, group)
+            await self._carry_out(project_id, order, hindrance, group)
         self._projects[project_id] = orders.next_due(snapshot)
         self._idle[project_id] = not decided
 
-    async def _look(self, project_id: int) -> tuple[Snapshot, int]:
-        """The project, and how often the account was limited in a row."""
+    async def _look(self, project_id: int) -> tuple[Snapshot, str | None]:
+        """The project, and why no agent may begin for it."""
         parts = self._parts
         return await parts.store.read(
             _look,
             project_id,
             rules=parts.rules,
             upstream=parts.upstream,
+            practice=parts.practice,
             life=parts.life,
             now=parts.clock(),
         )
 
     async def _carry_out(
-        self, project_id: int, order: Order, strikes: int, group: asyncio.TaskGroup
+        self, project_id: int, order: Order, hindrance: str | None, group: asyncio.TaskGroup
     ) -> None:
         parts = self._parts
         match order:
@@ -174,15 +175,16 @@ class Orchestrator:
                 place = _place(order)
                 if self._busy(project_id, place):
                     return
-                if strikes >= STRIKES_LIMIT:
-                    words = f"The account was limited {strikes} times in a row without one answer."
-                    await self._block(project_id, order, words)
+                if hindrance is not None:
+                    await self._block(project_id, order, hindrance)
                     return
                 run = await self._worker.begin(project_id, order)
                 self._start_run(project_id, place, run, group)
             case orders.ResumeRun():
                 place = _place(order)
-                if not self._busy(project_id, place):  # the parked run may still be retiring
+                if hindrance is not None:
+                    await self._block(project_id, order, hindrance)
+                elif not self._busy(project_id, place):  # the parked run may still be retiring
                     run = await self._worker.take_up(order.run_id)
                     self._start_run(project_id, place, run, group)
             case orders.WriteSpec():
@@ -232,9 +234,11 @@ class Orchestrator:
             case _:
                 assert_never(order)
 
-    async def _block(self, project_id: int, order: orders.StartRun, words: str) -> None:
+    async def _block(
+        self, project_id: int, order: orders.StartRun | orders.ResumeRun, words: str
+    ) -> None:
         now = self._parts.clock()
-        if order.inquiry_id is not None:
+        if isinstance(order, orders.StartRun) and order.inquiry_id is not None:
             await self._parts.store.run(inquiries.give_up, order.inquiry_id, words, now=now)
         elif order.interview_id is not None:
             await self._parts.store.run(specs.block, order.interview_id, words, now=now)
@@ -301,9 +305,17 @@ def _place(order: orders.StartRun | orders.ResumeRun) -> object:
 
 
 def _look(
-    tx: Session, project_id: int, *, rules: Rules, upstream: str, life: str, now: datetime
-) -> tuple[Snapshot, int]:
-    own = own_rules(rules, tx.get_one(Project, project_id).settings)
+    tx: Session,
+    project_id: int,
+    *,
+    rules: Rules,
+    upstream: str,
+    practice: bool,
+    life: str,
+    now: datetime,
+) -> tuple[Snapshot, str | None]:
+    project = tx.get_one(Project, project_id)
+    own = own_rules(rules, project.settings)
     snapshot = snapshots.load(
         tx,
         project_id,
@@ -314,4 +326,7 @@ def _look(
         backoff_max=own.policy.backoff_max,
         now=now,
     )
-    return snapshot, spending.strikes(tx, upstream)
+    strikes = spending.strikes(tx, upstream)
+    if strikes >= STRIKES_LIMIT:
+        return snapshot, f"The account was limited {strikes} times in a row without one answer."
+    return snapshot, projects.other_model(project, practice=practice)

@@ -1,4 +1,4 @@
-"""The life of the service (issue: health, signals, one per home, restarts, logs, upgrades)."""
+"""The life of the service: health, signals, one per home, restarts, logs, upgrades."""
 
 import json
 import os
@@ -263,3 +263,31 @@ def test_a_disk_that_fills_up_is_said_and_loses_nothing(tmp_path: Path) -> None:
     if done.returncode == 77:
         pytest.skip("nothing can be mounted here")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_another_model_does_not_go_on_with_a_project(house: House) -> None:
+    with house.running() as service:
+        service.admin.say("/autocoder new todo-api")
+        wait_until(lambda: any(key.startswith("question:") for key in cards(service)), timeout=60)
+        (question,) = (
+            button["action_id"]
+            for message in service.admin.messages()
+            if message["card"] and message["card"]["kind"] == "question"
+            for button in message["card"]["buttons"][:1]
+        )
+        service.stop(signal.SIGTERM)
+    nobody = {"ANTHROPIC_API_KEY": "none", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
+    with house.running(AUTOCODER_MODEL="claude", **nobody) as service:
+        message = service.admin.messages()[-1]
+        press = {"message_id": message["id"], "action_id": question}
+        assert service.admin.post("/api/chat/presses", press).status == 200
+        wait_until(lambda: _project(service)["status"] == "blocked")
+        assert _events(house.home)[-1] == "project_blocked", "no agent of the other model began"
+        words = "was begun with the practice model"
+        wait_until(lambda: words in json.dumps(service.admin.messages(), ensure_ascii=False))
+
+
+def _project(service: Running) -> dict[str, object]:
+    (project,) = service.admin.get("/api/projects").json["items"]
+    return dict(project)

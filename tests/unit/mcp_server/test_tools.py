@@ -121,6 +121,7 @@ async def open_desk(folder: Path, rules: Rules) -> Desk:
         render_report=lambda report: {},
         prompts={},
         upstream="u",
+        practice=True,
         home_hash="home",
         life="life",
         host="h",
