@@ -15,8 +15,9 @@ Open = Callable[..., Any]
 PATIENCE_S = 240  # a host may be busy; what hangs ends by the test's own limit
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    """Not for the session: playwright holds the thread's event loop, which later tests want."""
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")

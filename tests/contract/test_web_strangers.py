@@ -66,8 +66,7 @@ def test_no_value_of_a_field_breaks_a_route(
         answer = service.admin.post(path, raw=raw, headers={"Content-Type": "application/json"})
         assert answer.status in (201, 400, 404, 413, 422), (what, answer.body)
         if answer.status != 201:
-            refused = {"error", "message", "hint"}, {"ok", "reason", "text"}
-            assert set(answer.json) in refused, (what, answer.body)
+            assert answer.json.keys() >= {"error", "message", "hint"}, (what, answer.body)
         if what in ("100,001", "200,000"):
             assert answer.status in (413, 422), what
     assert service.stranger.get("/healthz").status == 200
