@@ -277,8 +277,11 @@ def test_another_model_does_not_go_on_with_a_project(house: House) -> None:
             for button in message["card"]["buttons"][:1]
         )
         service.stop(signal.SIGTERM)
-    nobody = {"ANTHROPIC_API_KEY": "none", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
-    with house.running(AUTOCODER_MODEL="claude", **nobody) as service:
+    with house.running(
+        AUTOCODER_MODEL="claude",
+        ANTHROPIC_API_KEY="none",
+        ANTHROPIC_BASE_URL="http://127.0.0.1:9",
+    ) as service:
         message = service.admin.messages()[-1]
         press = {"message_id": message["id"], "action_id": question}
         assert service.admin.post("/api/chat/presses", press).status == 200
