@@ -2,10 +2,13 @@
 
 import os
 import stat
+import time
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 LARGEST_FILE = 512 << 20  # bytes of one file that goes into a commit
+_TICK_NS = 20_000_000  # twice the coarsest step of the kernel's file times
 
 # Never part of a commit. Kept in the repository's info/exclude; a .gitignore may overrule it.
 EXCLUDED = (
@@ -42,15 +45,20 @@ class Findings:
     nested: list[bytes] = field(default_factory=list)  # folders that hold a `.git`
     large: list[bytes] = field(default_factory=list)
     blocking: list[bytes] = field(default_factory=list)  # pipes that git would wait on for ever
+    stamp: bytes = b""  # of every file's path, kind, size and times
+    settled: bool = False  # no file changed so lately that the next change may show the same times
 
 
 def look_through(work_tree: Path) -> Findings:
-    """Nested repositories and files too large for a commit; runs nothing, follows no link.
+    """Nested repositories, files too large for a commit, and a stamp that any change changes.
+
+    Runs nothing, follows no link.
 
     Must come before every `git add`: git runs programs named by a nested repository's own
     configuration once that repository is in the index.
     """
     findings = Findings()
+    stamp, newest, began = blake2b(), 0, time.time_ns()
     pending = [(os.fsencode(work_tree), b"", True)]
     while pending:
         folder, relative, excludes_hold = pending.pop()
@@ -70,10 +78,16 @@ def look_through(work_tree: Path) -> Findings:
             elif entry.is_dir(follow_symlinks=False):
                 if not (excludes_hold and entry.name in _EXCLUDED_FOLDERS):
                     pending.append((entry.path, path + b"/", excludes_hold))
-            elif entry.name in _READ_BY_GIT and _is_pipe(entry):
-                findings.blocking.append(path)
-            elif entry.is_file(follow_symlinks=False) and _size(entry) > LARGEST_FILE:
-                findings.large.append(path)
+            elif (seen := _stat(entry)) is not None:
+                times = seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino
+                stamp.update(b"%s\0%d %d %d %d %d\0" % (path, seen.st_mode, *times))
+                newest = max(newest, seen.st_ctime_ns)
+                if entry.name in _READ_BY_GIT and stat.S_ISFIFO(seen.st_mode):
+                    findings.blocking.append(path)
+                elif stat.S_ISREG(seen.st_mode) and seen.st_size > LARGEST_FILE:
+                    findings.large.append(path)
+    findings.stamp = stamp.digest()
+    findings.settled = newest < began - _TICK_NS
     return findings
 
 
@@ -91,15 +105,8 @@ def _overrules(entry: os.DirEntry[bytes]) -> bool:
         return True
 
 
-def _is_pipe(entry: os.DirEntry[bytes]) -> bool:
+def _stat(entry: os.DirEntry[bytes]) -> os.stat_result | None:
     try:
-        return stat.S_ISFIFO(entry.stat(follow_symlinks=False).st_mode)
+        return entry.stat(follow_symlinks=False)
     except OSError:
-        return False
-
-
-def _size(entry: os.DirEntry[bytes]) -> int:
-    try:
-        return entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return 0
+        return None

@@ -89,6 +89,26 @@ def read_ref(common_dir: Path, ref: str) -> str | None:
     return text if _OBJECT_ID.fullmatch(text) else None
 
 
+def move_ref(common_dir: Path, ref: str, new: str, *, expected: str) -> None:
+    """Compare-and-swap of a ref as gitrepository-layout(5) and git's lock files have it.
+
+    Does nothing when it is there already. Raises WorkspaceError when it is elsewhere.
+    """
+    path = common_dir / ref
+    lock = path.with_name(f"{path.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("x") as file:  # git waits for it, and we for git's
+        file.write(f"{new}\n")
+    try:
+        found = read_ref(common_dir, ref)
+        if found == expected:
+            lock.replace(path)
+        elif found != new:
+            raise WorkspaceError(f"{ref} is at {found}, not at {expected}")
+    finally:
+        lock.unlink(missing_ok=True)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder, also one whose parts were made unreadable; follows no link."""
     if not path.is_dir() or path.is_symlink():

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.worktrees import linking
@@ -26,6 +27,18 @@ _NOTHING = "0" * 40
 _CUT = "\n[… cut here]\n"
 
 
+@dataclass(frozen=True)
+class _Written:
+    """What an index holds."""
+
+    tree: str
+    stamp: bytes | None  # of the files it was made from; None: the next change might not show
+
+    @classmethod
+    def of(cls, tree: str, findings: Findings) -> "_Written":
+        return cls(tree, findings.stamp if findings.settled else None)
+
+
 class Worktrees:
     """Repositories in `home/projects`, worktrees in `home/worktrees`.
 
@@ -38,7 +51,7 @@ class Worktrees:
         self._git = Git(process_id)
         self._checkout = Checkout(self._git)
         self._prepared: set[str] = set()
-        self._written: dict[Path, str] = {}  # git folder → the tree its index holds
+        self._written: dict[Path, _Written] = {}  # by git folder
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def project_path(self, slug: str) -> Path:
@@ -147,9 +160,11 @@ class Worktrees:
         if worktree.branch is None:
             raise WorkspaceError(f"{worktree.path.name} is on no branch that could move")
         ref = f"refs/heads/{worktree.branch}"
-        if linking.read_ref(worktree.common_dir, ref) == commit:
-            return
-        await self._move(worktree.common_dir, ref, commit, expected)
+        try:
+            with storage():
+                linking.move_ref(worktree.common_dir, ref, commit, expected=expected)
+        except FileExistsError:  # a git holds the lock: its own program knows how to wait
+            await self._move(worktree.common_dir, ref, commit, expected)
 
     async def restore(self, worktree: Worktree, commit: str, *, tree: str | None = None) -> None:
         self._prepare(worktree.common_dir)
@@ -315,14 +330,19 @@ class Worktrees:
         with storage():
             linking.mend_link(worktree)
         place = self._place(worktree)
-        await self._refuse(place, await asyncio.to_thread(look_through, worktree.path))
-        written = self._written.pop(worktree.git_dir, None)
+        findings = await asyncio.to_thread(look_through, worktree.path)
+        written = self._written.get(worktree.git_dir)
+        if parent is None and written and written.stamp == findings.stamp:
+            return (), written.tree  # nothing was touched since: git would find the same
+        await self._refuse(place, findings)
+        self._written.pop(worktree.git_dir, None)
         added = await self._git.run(place, "add", "--all", *(["--verbose"] if written else []))
         if parent is None:
+            tree = written.tree if written else ""
             if written is None or added.output:  # it names what the index had not yet
-                written = (await self._git.run(place, "write-tree")).line
-            self._written[worktree.git_dir] = written
-            return (), written
+                tree = (await self._git.run(place, "write-tree")).line
+            self._written[worktree.git_dir] = _Written.of(tree, findings)
+            return (), tree
         compare = (
             "diff-index",
             "--cached",
@@ -331,15 +351,15 @@ class Worktrees:
             "--no-renames",
             "--ignore-submodules=none",
         )
-        difference, tree = await asyncio.gather(
+        difference, wrote = await asyncio.gather(
             self._git.run(place, *compare, parent, "--"), self._git.run(place, "write-tree")
         )
         changed, links = read_raw(difference.output)
         if links:  # made between our look and git's: never leave it in an index
             await self._git.run(place, "read-tree", "--reset", parent)
             raise _nested(links)
-        self._written[worktree.git_dir] = tree.line
-        return changed, tree.line
+        self._written[worktree.git_dir] = _Written.of(wrote.line, findings)
+        return changed, wrote.line
 
     async def _refuse(self, place: Place, findings: Findings) -> None:
         if findings.blocking:

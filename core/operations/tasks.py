@@ -119,7 +119,8 @@ def held_claim(
     if not held:
         return None
     run = tx.get_one(Run, run_id)
-    had, waiting = _had(tx, run_id), _waiting(tx, run)
+    had = _had(tx, run_id)
+    waiting = _waiting(tx, run) if len(had) < batch else ()
     return Claimed(brief(tx, held[0]), _left(had, waiting, batch, run.model, coder_model, now))
 
 

@@ -38,7 +38,7 @@ from core.store.tables import Project
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = timedelta(seconds=60)
-_GATHER_S = 0.25  # most commits change no decision, so those of this time make one
+_GATHER_S = 0.5  # most commits change no decision, so those of this time make one
 _STOP_S = 3  # for agents to end and for what they made to be kept
 _LEAST_STOP_S = 0.5  # of it for the latter
 STRIKES_LIMIT = 24  # account limits in a row without one answer between: a person is asked
