@@ -47,6 +47,7 @@ class Findings:
     blocking: list[bytes] = field(default_factory=list)  # pipes that git would wait on for ever
     stamp: bytes = b""  # of every file's path, kind, size and times
     settled: bool = False  # no file changed so lately that the next change may show the same times
+    hollow: bool = False  # there are empty folders, which no tree holds
 
 
 def look_through(work_tree: Path) -> Findings:
@@ -67,6 +68,7 @@ def look_through(work_tree: Path) -> Findings:
                 entries = list(listing)
         except OSError:
             continue  # unreadable or gone: git says so in its own words
+        findings.hollow |= not entries
         for entry in entries:
             if entry.name == b".gitignore" and _overrules(entry):
                 excludes_hold = False

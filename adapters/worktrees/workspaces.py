@@ -23,6 +23,7 @@ from core.ports.host import Commit, Conflict, DiffStat, HistoryEntry, Merged, St
 
 MAIN = "refs/heads/main"
 _LANDING = "_landing"
+_AS_THEY_ARE = "--ignore-submodules=none"
 _NOTHING = "0" * 40
 _CUT = "\n[… cut here]\n"
 
@@ -52,6 +53,7 @@ class Worktrees:
         self._checkout = Checkout(self._git)
         self._prepared: set[str] = set()
         self._written: dict[Path, _Written] = {}  # by git folder
+        self._committed: dict[Path, tuple[str, str]] = {}  # the last commit of each, and its tree
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def project_path(self, slug: str) -> Path:
@@ -145,6 +147,7 @@ class Worktrees:
         parents = (made.parent, merging) if merging else (made.parent,)
         commit = await self._commit_tree(worktree.common_dir, made.tree, parents, message)
         await self._git.run(self._place(worktree), "update-ref", "--no-deref", ref, commit)
+        self._committed[worktree.git_dir] = commit, made.tree
         return Commit(commit, made.tree, made.parent, made.changed)
 
     async def stamp(self, slug: str, parent: str, message: str) -> str:
@@ -174,7 +177,16 @@ class Worktrees:
         with storage():
             linking.attach(worktree, f"ref: {ref}" if ref else commit)
             linking.forget_unfinished(worktree.git_dir)
-        await self._reset(worktree, tree or commit, ignored_too=False)
+        if tree is not None or not await self._holds(worktree, commit):
+            await self._reset(worktree, tree or commit, ignored_too=False)
+
+    async def _holds(self, worktree: Worktree, commit: str) -> bool:
+        """Nothing was touched since this commit was made of the files that are there."""
+        written = self._written.get(worktree.git_dir)
+        if written is None or self._committed.get(worktree.git_dir) != (commit, written.tree):
+            return False
+        findings = await asyncio.to_thread(look_through, worktree.path)
+        return findings.stamp == written.stamp and not findings.hollow
 
     async def merge(self, slug: str, ours: str, theirs: str, message: str) -> Merged | Conflict:
         common = self._repository(slug)
@@ -343,14 +355,7 @@ class Worktrees:
                 tree = (await self._git.run(place, "write-tree")).line
             self._written[worktree.git_dir] = _Written.of(tree, findings)
             return (), tree
-        compare = (
-            "diff-index",
-            "--cached",
-            "--raw",
-            "-z",
-            "--no-renames",
-            "--ignore-submodules=none",
-        )
+        compare = ("diff-index", "--cached", "--raw", "-z", "--no-renames", _AS_THEY_ARE)
         difference, wrote = await asyncio.gather(
             self._git.run(place, *compare, parent, "--"), self._git.run(place, "write-tree")
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.orm import Session
 
@@ -140,14 +140,15 @@ def spent_in(tx: Session, since: datetime, until: datetime, project_id: int | No
 
 def total(tx: Session, project_id: int, dimension: Dimension, key: str) -> int:
     """Micro-dollars that budgets count."""
-    spent = tx.scalar(
-        select(UsageTotal.assumed_micro_usd).where(
-            UsageTotal.project_id == project_id,
-            UsageTotal.dimension == dimension,
-            UsageTotal.key == key,
-        )
-    )
-    return spent or 0
+    given = {"project": project_id, "dimension": dimension, "key": key}
+    return tx.scalar(_TOTAL, given) or 0
+
+
+_TOTAL = select(UsageTotal.assumed_micro_usd).where(
+    UsageTotal.project_id == bindparam("project"),
+    UsageTotal.dimension == bindparam("dimension"),
+    UsageTotal.key == bindparam("key"),
+)
 
 
 def day_total(tx: Session, now: datetime) -> int:

@@ -116,7 +116,7 @@ class Worker:
 
     async def fail(self, run_id: int, words: str) -> None:
         """The service itself could not carry the run out."""
-        await self._end(run_id, RunOutcome.FAILED, EndedHow.ACCIDENT, words)
+        await self._end(run_id, runs.RunEnd(RunOutcome.FAILED, EndedHow.ACCIDENT, words))
 
     async def _plan(self, site: "_Site", run: runs.RunRef) -> None:
         work = self._parts.workspaces.project_path(site.slug)
@@ -145,7 +145,9 @@ class Worker:
     async def _assist(self, site: "_Site", run: runs.RunRef) -> None:
         """Reads the project as it has landed; whatever lands meanwhile it may see too."""
         if run.inquiry_id is None:
-            await self._end(run.id, RunOutcome.STOPPED, EndedHow.SERVICE, "Nobody asks.")
+            await self._end(
+                run.id, runs.RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "Nobody asks.")
+            )
             return
         question = await self._parts.store.read(assisting.load, run.inquiry_id)
         work = self._parts.workspaces.project_path(site.slug)
@@ -156,7 +158,9 @@ class Worker:
     async def _code(self, site: "_Site", run: runs.RunRef) -> None:
         parts = self._parts
         if run.first_task is None or run.feature_slug is None or run.feature_id is None:
-            await self._end(run.id, RunOutcome.STOPPED, EndedHow.SERVICE, "It has no task.")
+            await self._end(
+                run.id, runs.RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "It has no task.")
+            )
             return
         main = await parts.workspaces.head(site.slug) or ""
         start = run.good_commit or main
@@ -171,7 +175,7 @@ class Worker:
             results = await prepare(parts, worktree, site.setup, process_id=parts.service_process)
             if not results[-1].green:
                 words = f"Setup failed: $ {results[-1].command}\n{results[-1].output[-4000:]}"
-                await self._end(run.id, RunOutcome.FAILED, EndedHow.AGENT, words)
+                await self._end(run.id, runs.RunEnd(RunOutcome.FAILED, EndedHow.AGENT, words))
                 return
             await parts.store.run(runs.worktree_ready, run.feature_id, start, prepared=True)
         # While the agent reads its first words: its tools wait for this, however long it takes.
@@ -269,8 +273,18 @@ class Worker:
     ) -> None:
         parts = self._parts
         how = await self._how(run.id, ended)
+        closing = runs.RunEnd(
+            ended.outcome,
+            how,
+            self._verdicts.get(run.id) or ended.text,
+            failure=ended.failure,
+            session_id=ended.session_id,
+        )
         if how is EndedHow.AGENT:
-            asks, held = await parts.store.read(_left_open, run.id)
+            left = await parts.store.run(_close, run.id, closing, parts.rules, now=parts.clock())
+            if left is None:
+                return
+            asks, held = left
             if (
                 asks
                 and ended.outcome is RunOutcome.FINISHED
@@ -280,8 +294,7 @@ class Worker:
                 return
             if worktree is not None and held is not None:
                 await self._save_attempt(worktree, held)
-        words = self._verdicts.get(run.id) or ended.text
-        await self._end(run.id, ended.outcome, how, words, ended)
+        await self._end(run.id, closing)
 
     async def _how(self, run_id: int, ended: RunEnded) -> EndedHow:
         if run_id in self._verdicts:
@@ -313,27 +326,9 @@ class Worker:
             case _:
                 assert_never(ended.outcome)
 
-    async def _end(
-        self,
-        run_id: int,
-        outcome: RunOutcome,
-        how: EndedHow,
-        words: str,
-        ended: RunEnded | None = None,
-    ) -> None:
-        await self._parts.store.run(
-            _end_run,
-            run_id,
-            runs.RunEnd(
-                outcome,
-                how,
-                words,
-                failure=ended.failure if ended else None,
-                session_id=ended.session_id if ended else None,
-            ),
-            self._parts.rules,
-            now=self._parts.clock(),
-        )
+    async def _end(self, run_id: int, ended: runs.RunEnd) -> None:
+        parts = self._parts
+        await parts.store.run(_end_run, run_id, ended, parts.rules, now=parts.clock())
 
     async def _save_attempt(self, worktree: Worktree, task: tasks.TaskBrief) -> None:
         """Keep what an attempt made on its ref; the next one is told."""
@@ -417,6 +412,17 @@ def _site(tx: Session, project_id: int, run: runs.RunRef, rules: Rules) -> _Site
 def _end_run(tx: Session, run_id: int, ended: runs.RunEnd, rules: Rules, *, now: datetime) -> None:
     project = tx.get_one(Project, tx.get_one(Run, run_id).project_id)
     runs.end(tx, run_id, ended, own_rules(rules, project.settings).policy, now=now)
+
+
+def _close(
+    tx: Session, run_id: int, ended: runs.RunEnd, rules: Rules, *, now: datetime
+) -> tuple[bool, tasks.TaskBrief | None] | None:
+    """End a run that leaves nothing open, else say what: whether it asks, the task it holds."""
+    left = _left_open(tx, run_id)
+    if left != (False, None):
+        return left
+    _end_run(tx, run_id, ended, rules, now=now)
+    return None
 
 
 def _left_open(tx: Session, run_id: int) -> tuple[bool, tasks.TaskBrief | None]:
