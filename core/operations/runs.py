@@ -231,8 +231,8 @@ class Policy:
 def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetime) -> None:
     """Close a run; the task it still holds goes back, gets stuck, or waits for the next run."""
     run = tx.get_one(Run, run_id)
-    if run.status is RunStatus.ENDED:
-        return
+    if run.status in (RunStatus.WAITING, RunStatus.ENDED):
+        return  # parked by an end that came before this one, or over
     held = tasks.held_by(tx, run_id)
     cut_off = run.kind is AgentKind.CODER and ended.how in (EndedHow.SERVICE, EndedHow.ACCIDENT)
     if (run.kind is AgentKind.INTERVIEWER or (cut_off and held)) and park(tx, run_id, now=now):
