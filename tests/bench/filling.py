@@ -82,7 +82,7 @@ def _settled(last: int, journal: int, upstream: str | None) -> Iterable[tuple[st
     yield "project_places", [
         {
             "project_id": PROJECT, "platform": "web", "channel": "large",
-            "root_key": "interview:large",
+            "root_key": "interview:large", "position": 0,
         }
     ]  # fmt: skip
     if upstream is not None:
