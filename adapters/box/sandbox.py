@@ -30,7 +30,8 @@ _NAP_S = 2  # later than that: the host slept, or this process was stopped
 _BOX_MARKER = "AUTOCODER_BOX"
 
 # Runs outside. The environment is cleaned before the sandbox program starts, because that
-# program's own memory can be seen from inside. What is open as 8 and 9 tells _INSIDE whether
+# program's own memory can be seen from inside. People wait for the service, nobody for a few
+# milliseconds of an agent: hence `nice`. What is open as 8 and 9 tells _INSIDE whether
 # the outermost process of the box (this one) and the program still live.
 _OUTSIDE = """
 ulimit -c 0
@@ -39,7 +40,7 @@ ulimit -c 0
 JOIN
 exec 9<"$1" 8<"/proc/$$/stat" || exit 125
 shift
-exec env -i PASSED "$@"
+exec nice -n 5 env -i PASSED "$@"
 """
 
 # Runs inside, after it was bound to the death of the outermost process and that one to the
