@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.scripted.process import ROOT
-from tests.stories.stranger import Stranger, expect_words, left_processes, programs
+from tests.stories.stranger import Begun, Stranger, expect_words, left_processes, programs
 from tests.stories.world import until
 
 OLD_GIT = "#!/bin/sh\necho git version 2.30.2\n"
@@ -50,17 +51,24 @@ def test_what_a_host_lacks_is_said(stranger: Stranger, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     long = tmp_path / ("l" * 200) / ("l" * 200) / ("l" * 200)
+    homes = count()
+
+    def begin(*arguments: str | Path, **environment: Any) -> Begun:
+        """Each in a home of its own: the first to come holds it."""
+        environment["AUTOCODER_HOME"] = str(tmp_path / f"home-{next(homes)}")
+        return stranger.begin(*arguments, **environment)
+
     begun = [
-        (stranger.begin("build", spec, PATH=no_git), 3, "git is not installed"),
-        (stranger.begin("build", spec, PATH=old_git), 3, "git 2.30.2 is too old"),
-        (stranger.begin("build", spec, PATH=no_box, **CLAUDE), 3, "apt-get install bubblewrap"),
-        (stranger.begin("build", spec, AUTOCODER_MODEL="claude"), 3, "credential"),
-        (stranger.begin("build", spec, "--home", file), 2, "cannot be used"),
-        (stranger.begin("build", spec, "--home", long), 2, "Give a shorter one"),
-        (stranger.begin("build", spec, AUTOCODER_AGENTS__BATHC="1"), 2, "agents.batch"),
-        (stranger.begin("check", PATH=no_git), 3, "git is not installed"),
+        (begin("build", spec, PATH=no_git), 3, "git is not installed"),
+        (begin("build", spec, PATH=old_git), 3, "git 2.30.2 is too old"),
+        (begin("build", spec, PATH=no_box, **CLAUDE), 3, "apt-get install bubblewrap"),
+        (begin("build", spec, AUTOCODER_MODEL="claude"), 3, "credential"),
+        (begin("build", spec, "--home", file), 2, "cannot be used"),
+        (begin("build", spec, "--home", long), 2, "Give a shorter one"),
+        (begin("build", spec, AUTOCODER_AGENTS__BATHC="1"), 2, "agents.batch"),
+        (begin("check", PATH=no_git), 3, "git is not installed"),
     ]
-    as_json = stranger.begin("check", "--json", PATH=old_git)
+    as_json = begin("check", "--json", PATH=old_git)
     for program, code, words in begun:
         expect_words(program.end(), code, words)
     told = json.loads(as_json.end().out)
