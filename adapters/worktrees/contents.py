@@ -77,6 +77,7 @@ def look_through(work_tree: Path) -> Findings:
             if entry.name == b".git":
                 if relative:
                     findings.nested.append(relative.rstrip(b"/"))
+                    stamp.update(b"%s\0" % path)
             elif entry.is_dir(follow_symlinks=False):
                 if not (excludes_hold and entry.name in _EXCLUDED_FOLDERS):
                     pending.append((entry.path, path + b"/", excludes_hold))

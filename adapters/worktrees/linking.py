@@ -98,15 +98,19 @@ def move_ref(common_dir: Path, ref: str, new: str, *, expected: str) -> None:
     lock = path.with_name(f"{path.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("x") as file:  # git waits for it, and we for git's
-        file.write(f"{new}\n")
-    try:
-        found = read_ref(common_dir, ref)
-        if found == expected:
-            lock.replace(path)
-        elif found != new:
-            raise WorkspaceError(f"{ref} is at {found}, not at {expected}")
-    finally:
-        lock.unlink(missing_ok=True)
+        ours = True
+        try:
+            file.write(f"{new}\n")
+            file.flush()
+            found = read_ref(common_dir, ref)
+            if found == expected:
+                lock.replace(path)
+                ours = False  # what is called so from now on is another's
+            elif found != new:
+                raise WorkspaceError(f"{ref} is at {found}, not at {expected}")
+        finally:
+            if ours:
+                lock.unlink()
 
 
 def remove_tree(path: Path) -> None:

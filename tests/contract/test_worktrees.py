@@ -350,6 +350,19 @@ async def test_a_nested_repository_is_refused_and_nothing_of_it_runs(
     assert not marker.exists()
 
 
+async def test_a_nested_repository_is_found_where_no_file_changed(
+    spaces: Worktrees, tree: Worktree
+) -> None:
+    (tree.path / "sub").mkdir()
+    (tree.path / "sub" / "f").write_text("f")
+    await asyncio.sleep(0.05)  # so that the stamps of the files can be trusted
+    commit = await spaces.commit(tree, "x", ref=REF)
+    assert await spaces.tree(tree) == commit.tree
+    (tree.path / "sub" / ".git").mkdir()
+    with pytest.raises(NestedRepository, match="sub"):
+        await spaces.tree(tree)
+
+
 async def test_a_nested_repository_git_file_is_refused(spaces: Worktrees, tree: Worktree) -> None:
     (tree.path / "sub").mkdir()
     (tree.path / "sub" / ".git").write_text(f"gitdir: {tree.common_dir}\n")
