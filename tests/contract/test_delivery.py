@@ -19,7 +19,6 @@ from core.domain.redaction import HIDDEN, Redaction
 from core.operations import notices, outbox, questions, web_chat
 from core.orchestrator.wake import Wake
 from core.ports.chat import Inbound, MessageRef, Place
-from core.store import migrations
 from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
 from core.store.tables import JournalEntry
@@ -65,14 +64,6 @@ class House:
 
     def shown(self) -> list[str]:
         return [posted.card.key for posted in self.chat.messages.values()]
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database; migrating takes longer than a test."""
-    path = tmp_path_factory.mktemp("empty") / "autocoder.db"
-    migrations.upgrade(path)
-    return path
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from core.domain.messages import Message
 from core.operations import web_chat
 from core.ports.chat import Place
 from core.ports.web import Chat
-from core.store import migrations
 from core.store.session import Store
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -62,14 +61,6 @@ class Room:
                         line.split(": ", 1) for line in event.decode().splitlines() if line
                     )
                     yield f"{lines['id']} {lines['event']} {json.loads(lines['data'])['text']}"
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database; migrating takes longer than a test."""
-    path = tmp_path_factory.mktemp("empty") / "autocoder.db"
-    migrations.upgrade(path)
-    return path
 
 
 @pytest.fixture
