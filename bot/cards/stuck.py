@@ -1,7 +1,7 @@
 """A task that only a person can help on: what was tried, what went wrong, what can be done."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from bot.cards.frame import (
     said,
     title,
 )
+from core.domain import failure
 from core.domain.agents import AgentKind
 from core.domain.cards import Button, Card, CardKind, Field, Label, Style, Subject, Tone
 from core.domain.events import Event
@@ -66,8 +67,8 @@ def draw(tx: Session, key: str, task_id: int, scene: Scene) -> Drawn:
     else:
         state = f"{words.WAITS} Waits for somebody since {scene.clock(spell.since)}"
         lines = [f"{tried}. {_others(tx, task)}", *_error(task), *_tried(tx, task)]
-        tone, buttons = Tone.DANGER, _buttons(task, scene)
-        fields = _fields(tx, task)
+        tone, buttons = Tone.DANGER, decisions(tx, task, scene.chain)
+        fields = _fields(tx, task, scene)
     card = Card(
         key=key,
         kind=CardKind.STUCK,
@@ -160,10 +161,10 @@ def _tried(tx: Session, task: Task) -> Iterator[str]:
         yield f"**Notes** {said(task.recovery_notes, 300)}"
 
 
-def _fields(tx: Session, task: Task) -> tuple[Field, ...]:
+def _fields(tx: Session, task: Task, scene: Scene) -> tuple[Field, ...]:
     cost = boards.cost_of(tx, task.project_id, Dimension.TASK, task.id)
     found = [Field("Cost so far", wording.usd(cost))]
-    opus = _opus_run(tx, task.project_id)
+    opus = _opus_run(tx, task.project_id) if opus_is_stronger(tx, task, scene.chain) else None
     if opus is not None:
         found.append(Field("With Opus", f"about {wording.usd(opus)}"))
     found.append(Field("Checks", words.some(task.checks) or "none"))
@@ -187,7 +188,24 @@ def _opus_run(tx: Session, project_id: int) -> Decimal | None:
     return median(costs) if costs else None
 
 
-def _buttons(task: Task, scene: Scene) -> tuple[Button, ...]:
+def opus_is_stronger(tx: Session, task: Task, chain: Sequence[str]) -> bool:
+    """Whether the task's last run was by a lesser model than Opus, and Opus may be asked for.
+
+    `chain` is the service's; the project's own wins.
+    """
+    own = tx.get_one(Project, task.project_id).settings.get("chain")
+    last = tx.scalars(
+        select(Run.model)
+        .join(RunTask, RunTask.run_id == Run.id)
+        .where(RunTask.task_id == task.id)
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).first()
+    return failure.is_step_up("opus", last or "", own or chain)
+
+
+def decisions(tx: Session, task: Task, chain: Sequence[str]) -> tuple[Button, ...]:
+    """What a person can do about a stuck task; a larger model only where it is one."""
     more = str(task.project_id)
 
     def press(text: str, label: Label, style: Style = Style.DEFAULT) -> Button:
@@ -195,7 +213,7 @@ def _buttons(task: Task, scene: Scene) -> tuple[Button, ...]:
 
     guide = button("Guide", Label.GUIDE, Subject.TASK, task.number, more=more, form=forms.HINT)
     skip = press("Skip", Label.SKIP)
-    if "opus" not in scene.chain:
+    if not opus_is_stronger(tx, task, chain):
         return (press("Retry", Label.RETRY, Style.PRIMARY), skip, guide)
     opus = press("Retry with Opus", Label.RETRY_WITH_OPUS, Style.PRIMARY)
     return (opus, press("Retry", Label.RETRY), skip, guide)

@@ -6,14 +6,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import forms, words
-from bot.cards.frame import bold, button, code, said, spoken
+from bot.cards import stuck, words
+from bot.cards.frame import bold, code, said, spoken
 from bot.commands import parsing
 from bot.commands.context import by_whom, last_said
 from bot.commands.plan import check_line
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Operation, Reply
-from core.domain.cards import Button, Field, Label, Style, Subject, Tone
+from core.domain.cards import Field, Tone
 from core.domain.events import Event
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus
 from core.domain.money import Dimension, to_usd
@@ -103,31 +103,10 @@ def _task(tx: Session, call: Call, row: Task, project: ProjectRef) -> Reply:
             Field("Complexity", f"{row.complexity} of 5"),
             Field("Cost", wording.usd(to_usd(cost.micro_usd)) if cost else wording.UNKNOWN),
         ),
-        buttons=stuck_buttons(row),
+        buttons=stuck.decisions(tx, row, call.desk.parts.rules.policy.chain)
+        if row.status is TaskStatus.STUCK
+        else (),
         project=project,
-    )
-
-
-def stuck_buttons(row: Task) -> tuple[Button, ...]:
-    """What can be done about a stuck task."""
-    if row.status is not TaskStatus.STUCK:
-        return ()
-
-    def press(text: str, label: Label, style: Style = Style.DEFAULT) -> Button:
-        return button(text, label, Subject.TASK, row.number, more=str(row.project_id), style=style)
-
-    return (
-        press("Retry with Opus", Label.RETRY_WITH_OPUS, Style.PRIMARY),
-        press("Retry", Label.RETRY),
-        press("Skip", Label.SKIP),
-        button(
-            "Guide",
-            Label.GUIDE,
-            Subject.TASK,
-            row.number,
-            more=str(row.project_id),
-            form=forms.HINT,
-        ),
     )
 
 

@@ -37,6 +37,15 @@ def next_model(model: str, chain: Sequence[str]) -> str:
     return model
 
 
+def is_step_up(model: str, last: str, chain: Sequence[str]) -> bool:
+    """Whether a model of the chain is stronger than the one that worked `last`."""
+    if model not in chain:
+        return False
+    if last in chain:
+        return chain.index(model) > chain.index(last)
+    return model not in last  # a full name holds its alias: claude-opus-4-1
+
+
 @dataclass(frozen=True)
 class Failures:
     """What a task has behind it after one more failed attempt."""
