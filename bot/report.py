@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from bot.report_page import page
 from core.domain import shapes
+from core.domain.money import Exhausted
 from core.domain.reasons import waiting
 from core.domain.redaction import Redaction
 from core.domain.report import (
@@ -113,8 +114,9 @@ def _waiting(report: Report) -> WaitingData | None:
         report.status,
         report.blocked_reason,
         blocked_on=report.blocked_on,
-        spent=report.usage.assumed_usd,
-        budget=report.budget_usd,
+        exhausted=Exhausted(f"The budget of ${report.budget_usd:.2f} is spent.", None)
+        if report.usage.assumed_usd >= report.budget_usd
+        else None,
         window_until=report.window_until,
     )
 

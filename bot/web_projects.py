@@ -22,7 +22,8 @@ from core.domain.shapes import (
     UsageSettingsData,
 )
 from core.errors import StateError
-from core.operations import listing, outbox, task_listing, usage, web_chat
+from core.operations import listing, outbox, project_listing, task_listing, usage, web_chat
+from core.operations.project_listing import Service
 from core.ports.chat import Place
 from core.ports.web import Encoded, Outcome, Page, ProjectVerb, Verdict
 from core.store.session import Store
@@ -46,22 +47,27 @@ class Projects:
         self._app = app
         self._store: Store = app.parts.store
         self._pressed = pressed
-        self._upstream = app.parts.upstream
-        self._parallel = app.parts.rules.limits.max_parallel
 
     async def projects(self, *, after: int, limit: int) -> Page[ProjectData]:
         return await self._store.read(
-            listing.projects, self._app.settings.projects, self._upstream, self._parallel,
-            after=after, limit=limit,
-        )  # fmt: skip
+            project_listing.projects, self._service(), after=after, limit=limit
+        )
 
     async def project(self, name: str) -> ProjectData:
-        def look(tx: Session) -> ProjectData:
-            row = listing.find(tx, name)
-            folder = self._app.settings.projects
-            return listing.project(tx, row, folder, self._upstream, self._parallel)
+        service = self._service()
+        return await self._store.read(
+            lambda tx: project_listing.project(tx, listing.find(tx, name), service)
+        )
 
-        return await self._store.read(look)
+    def _service(self) -> Service:
+        parts = self._app.parts
+        return Service(
+            folder=self._app.settings.projects,
+            upstream=parts.upstream,
+            parallel=parts.rules.limits.max_parallel,
+            caps=parts.rules.caps,
+            now=parts.clock(),
+        )
 
     async def phases(self, name: str, *, after: int, limit: int) -> Page[PhaseData]:
         return await self._store.read(

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import words
+from bot.cards import progress, words
 from bot.cards.frame import Drawn, Scene, bold, code, footnote, said, spoken, title
 from core.domain import light
 from core.domain.cards import BODY_LIMIT, Card, CardKind, Field, Tone
@@ -16,7 +16,7 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
 from core.domain.money import Dimension, to_usd
-from core.operations import boards, inquiries, spending
+from core.operations import inquiries, spending
 from core.store.chat_tables import Inquiry
 from core.store.tables import (
     Evidence,
@@ -256,7 +256,7 @@ def _pending(tx: Session, row: Task) -> str:
 
 def standing(tx: Session, project_id: int, scene: Scene) -> list[str]:
     """How a project stands, and what it waits for."""
-    board = boards.load(tx, project_id, upstream=scene.upstream, parallel=scene.parallel)
+    board = progress.seen(tx, project_id, scene)
     counts = board.counts
     lines = [f"{board.name} is {board.status.value.replace('_', ' ')}"]
     if counts.total:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
 from hashlib import sha256
 
 from bot import wording
@@ -20,6 +21,7 @@ from core.domain.cards import (
     Style,
     Subject,
 )
+from core.operations.spending import Caps
 from core.ports.host import BoxLevel
 from core.store.tables import Project
 
@@ -39,6 +41,7 @@ class Scene:
     zone: tzinfo | None = None  # None: the host's
     remind_after: timedelta | None = None
     chain: Sequence[str] = ("haiku", "sonnet", "opus")
+    caps: Caps = field(default_factory=lambda: Caps(Decimal(5), None))  # the service's
 
     def clock(self, moment: datetime) -> str:
         return wording.clock(moment, self.now, self.zone)

@@ -43,7 +43,7 @@ LEAST_PASSED = 3  # before anything is foretold
 
 
 def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
-    board = boards.load(tx, project_id, upstream=scene.upstream, parallel=scene.parallel)
+    board = seen(tx, project_id, scene)
     waits = list(waits_of(board, scene))
     left = time_left(board, scene.now)
     state = _state(board)
@@ -65,12 +65,23 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
     return Drawn(card, _again_at(board, scene))
 
 
+def seen(tx: Session, project_id: int, scene: Scene) -> Board:
+    """A project as it stands in this scene."""
+    return boards.load(
+        tx, project_id, upstream=scene.upstream, parallel=scene.parallel, caps=scene.caps,
+        now=scene.now,
+    )  # fmt: skip
+
+
 def _again_at(board: Board, scene: Scene) -> datetime | None:
     """While agents work its minutes run; else a wait for the account's limit ends by the clock."""
     if any(run.status is not RunStatus.WAITING for run in board.agents):
         return scene.now + timedelta(minutes=1)
-    until = board.window_until
-    return until if until and until > scene.now and _works(board) else None
+    if not _works(board):
+        return None
+    begins = board.exhausted.until if board.exhausted else None
+    ends = [until for until in (board.window_until, begins) if until and until > scene.now]
+    return min(ends, default=None)
 
 
 def _works(board: Board) -> bool:
@@ -126,7 +137,8 @@ def _tone(board: Board, scene: Scene) -> Tone:
             | ProjectStatus.RUNNING
             | ProjectStatus.ARCHIVED
         ):
-            held = board.window_until and board.window_until > scene.now
+            limited = board.window_until and board.window_until > scene.now
+            held = limited or (board.exhausted and _works(board))
             return Tone.WARNING if board.waits or held else Tone.INFO
         case _:
             assert_never(board.status)
@@ -250,9 +262,7 @@ def waits_of(board: Board, scene: Scene) -> Iterator[str]:
             f"{words.WAITS} Waits until {scene.clock(until)}, in {rest}, for the account's limit;"
             " resumes by itself"
         )
-    if board.spent_usd >= board.budget_usd and board.status is not ProjectStatus.COMPLETED:
-        budget = wording.usd(board.budget_usd)
-        yield f"{words.WAITS} The budget of {budget} is spent: nothing new starts"
+    yield from _spent(board, scene)
     if board.blocked_reason:
         yield f"{words.STOPPED} {said(board.blocked_reason, 300)}"
     for wait in board.waits[:MOST_WAITS]:
@@ -260,6 +270,18 @@ def waits_of(board: Board, scene: Scene) -> Iterator[str]:
         yield f"{words.WAITS} {wait.what} waits for {who} since {scene.clock(wait.since)}"
     if len(board.waits) > MOST_WAITS:
         yield f"{words.WAITS} and {len(board.waits) - MOST_WAITS} more"
+
+
+def _spent(board: Board, scene: Scene) -> Iterator[str]:
+    """A budget that is spent: a day's and a month's begin anew by themselves."""
+    spent = board.exhausted
+    if spent is None or board.status is ProjectStatus.COMPLETED:
+        return
+    what = said(spent.words.rstrip("."))
+    if spent.until is None:
+        yield f"{words.WAITS} {what}: nothing new starts"
+    elif _works(board):
+        yield f"{words.WAITS} {what}: nothing new starts before {scene.clock(spent.until)}"
 
 
 def _fields(board: Board, left: timedelta | None, scene: Scene) -> tuple[Field, ...]:

@@ -66,6 +66,7 @@ class Desk:
             box=self.parts.box.level,
             activity=self.activity(),
             chain=rules.policy.chain,
+            caps=rules.caps,
         )
 
 

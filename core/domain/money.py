@@ -1,6 +1,7 @@
 """Tokens, prices, budgets. Money is a Decimal in USD here, an integer of micro-dollars in the store."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -65,6 +66,14 @@ class Dimension(StrEnum):
     MODEL = "model"
     KIND = "kind"
     DAY = "day"
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """A budget that is spent."""
+
+    words: str
+    until: datetime | None  # when it begins anew; None: a person must raise it
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import assert_never
 
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus, WaitingFor
-from core.domain.shapes import WaitingData, utc
+from core.domain.money import Exhausted
+from core.domain.shapes import WaitingData, maybe_utc, utc
 
 ENDED = frozenset({ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED})
+HALTED = frozenset({ProjectStatus.PAUSED, ProjectStatus.STOPPED})  # no new day lets them go on
 DONE_PHASES = frozenset({PhaseStatus.COMPLETED})
 
 
@@ -17,22 +18,21 @@ def waiting(
     blocked_reason: str | None,
     *,
     blocked_on: WaitingFor | None,
-    spent: Decimal,
-    budget: Decimal,
+    exhausted: Exhausted | None,
     window_until: datetime | None,
 ) -> WaitingData | None:
-    """What a project that moves waits for; `spent` is what the budget counts."""
+    """What a project that moves waits for; `window_until` is still to come."""
     if status in ENDED:
         return None
     if blocked_reason:
         if blocked_on is None:  # its status says it: only a person can go on with it
             return None
         return {"reason": blocked_on.value, "until": None, "text": blocked_reason}
-    if spent >= budget:
+    if exhausted is not None and (exhausted.until is None or status not in HALTED):
         return {
             "reason": WaitingFor.BUDGET.value,
-            "until": None,
-            "text": f"The budget of ${budget:.2f} is spent.",
+            "until": maybe_utc(exhausted.until),
+            "text": exhausted.words,
         }
     if window_until:
         until = utc(window_until)

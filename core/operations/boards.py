@@ -17,9 +17,11 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
-from core.domain.money import Dimension, to_usd
+from core.domain.money import Dimension, Exhausted, to_usd
 from core.domain.plan import Estimate, estimate
 from core.domain.report import Counts
+from core.operations import spending
+from core.operations.spending import Caps
 from core.store.tables import (
     AccountWindow,
     Approval,
@@ -86,7 +88,7 @@ class Board:
     blocked_reason: str | None
     budget_usd: Decimal
     cost_usd: Decimal  # list price
-    spent_usd: Decimal  # what the budget counts
+    exhausted: Exhausted | None  # the budget that lets nothing new start
     counts: Counts
     phases: tuple[PhaseOnBoard, ...]
     agents: tuple[AgentOnBoard, ...]
@@ -104,17 +106,20 @@ class Board:
         return next((p for p in self.phases if p.status is not PhaseStatus.COMPLETED), None)
 
 
-def load(tx: Session, project_id: int, *, upstream: str, parallel: int) -> Board:
+def load(
+    tx: Session, project_id: int, *, upstream: str, parallel: int, caps: Caps, now: datetime
+) -> Board:
     """Read what the card shows; its queries count rather than list tasks.
 
-    `parallel` is how many agents may work at once, unless the project has its own setting.
+    `parallel` is how many agents may work at once, unless the project has its own setting;
+    `caps` are the service's.
     """
     project = tx.get_one(Project, project_id)
     own = project.settings.get("max_parallel")
     parallel = own if isinstance(own, int) else parallel
     window = tx.get(AccountWindow, upstream)
     by_phase, complexities = _counts(tx, project_id)
-    cost, spent = spending_of(tx, project_id)
+    cost, _ = spending_of(tx, project_id)
     return Board(
         id=project.id,
         name=project.name,
@@ -124,7 +129,7 @@ def load(tx: Session, project_id: int, *, upstream: str, parallel: int) -> Board
         blocked_reason=project.blocked_reason,
         budget_usd=to_usd(project.budget_micro_usd),
         cost_usd=cost,
-        spent_usd=spent,
+        exhausted=spending.exhausted(tx, project, caps.less(project.settings), now=now),
         counts=_sum(by_phase),
         phases=_phases(tx, project_id, by_phase),
         agents=_agents(tx, project_id),

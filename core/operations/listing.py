@@ -5,18 +5,16 @@ begins. The shapes are those of core/domain/shapes.py.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from core.domain import reasons, shapes
+from core.domain import shapes
 from core.domain.events import Event, Level
 from core.domain.lifecycle import TaskStatus
 from core.domain.money import Dimension, Tokens, to_usd
 from core.domain.orders import ACTIVE
-from core.domain.plan import estimate
 from core.domain.shapes import (
     ApprovalData,
     FeatureData,
@@ -26,15 +24,11 @@ from core.domain.shapes import (
     HistoryData,
     JournalData,
     PhaseData,
-    ProjectData,
     RunData,
 )
 from core.errors import InputError, NotFound
-from core.operations import outbox
-from core.operations.projects import latest_plan
 from core.ports.web import Page
 from core.store.tables import (
-    AccountWindow,
     Approval,
     Feature,
     FeatureDependency,
@@ -73,86 +67,6 @@ def cut(
     rows = tx.scalars(query.limit(limit + 1)).all()
     kept = rows[:limit]
     return kept, position(kept[-1]) if len(rows) > limit else None
-
-
-def projects(
-    tx: Session, folder: Path, upstream: str, parallel: int, *, after: int, limit: int
-) -> Page[ProjectData]:
-    query = select(Project).where(Project.id > after).order_by(Project.id)
-    rows, rest = cut(tx, query, lambda row: row.id, limit)
-    return Page([project(tx, row, folder, upstream, parallel) for row in rows], rest)
-
-
-def project(tx: Session, row: Project, folder: Path, upstream: str, parallel: int) -> ProjectData:
-    """One project; `folder` is where work trees lie, `upstream` names the account's window."""
-    counts = dict(
-        tx.execute(
-            select(Task.status, func.count()).where(Task.project_id == row.id).group_by(Task.status)
-        ).all()
-    )
-    phase = tx.scalars(
-        select(Phase.id)
-        .where(Phase.project_id == row.id, Phase.status.not_in(reasons.DONE_PHASES))
-        .order_by(Phase.position)
-        .limit(1)
-    ).first()
-    total = tx.get(UsageTotal, (row.id, Dimension.PROJECT, str(row.id)))
-    window = tx.get(AccountWindow, upstream)
-    places = outbox.places_of(tx, row.id)
-    return {
-        "id": row.id,
-        "name": row.name,
-        "slug": row.slug,
-        "status": row.status.value,
-        "channels": [f"{place.platform}:{place.channel}" for place, _root in places],
-        "path": str(folder / row.slug),
-        "phase_id": phase,
-        "mode": str(row.settings.get("mode", "standard")),
-        "tasks": {
-            "total": sum(counts.values()),
-            "pending": counts.get(TaskStatus.PENDING, 0),
-            "in_progress": counts.get(TaskStatus.IN_PROGRESS, 0),
-            "passing": counts.get(TaskStatus.PASSING, 0),
-            "stuck": counts.get(TaskStatus.STUCK, 0),
-            "skipped": counts.get(TaskStatus.SKIPPED, 0),
-        },
-        "agents": tx.scalar(
-            select(func.count()).where(Run.project_id == row.id, Run.status.in_(ACTIVE))
-        )
-        or 0,
-        "cost_usd": shapes.usd(to_usd(total.micro_usd if total else 0)),
-        "budget": shapes.usd(to_usd(row.budget_micro_usd)),
-        "estimate": _estimate(tx, row.id, parallel),
-        "waiting": reasons.waiting(
-            row.status,
-            row.blocked_reason,
-            blocked_on=row.blocked_on,
-            spent=to_usd(total.assumed_micro_usd if total else 0),
-            budget=to_usd(row.budget_micro_usd),
-            window_until=window.until if window else None,
-        ),
-        "settings": dict(row.settings),
-        "created_at": shapes.utc(row.created_at),
-        "completed_at": shapes.maybe_utc(row.completed_at),
-        "practice": row.practice,
-    }
-
-
-def _estimate(tx: Session, project_id: int, parallel: int) -> shapes.EstimateData | None:
-    plan = latest_plan(tx, project_id)
-    if plan is None:
-        return None
-    complexities = [
-        task["complexity"]
-        for phase in plan.payload["phases"]
-        for feature in phase["features"]
-        for task in feature["tasks"]
-    ]
-    found = estimate(complexities, parallel=parallel)
-    return {
-        "cost_usd": [shapes.usd(amount) for amount in found.cost_usd],
-        "minutes": list(found.minutes),
-    }
 
 
 def phases(tx: Session, project_id: int, *, after: int, limit: int) -> Page[PhaseData]:

@@ -1,10 +1,11 @@
 """Spending: asked at the door before each request, written after each message (DESIGN.md §8)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.dialects.sqlite import Insert, insert
@@ -14,7 +15,15 @@ from core.domain import failure
 from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
-from core.domain.money import Dimension, MessageUsage, Price, Tokens, to_micro, to_usd
+from core.domain.money import (
+    Dimension,
+    Exhausted,
+    MessageUsage,
+    Price,
+    Tokens,
+    to_micro,
+    to_usd,
+)
 from core.domain.orders import NOT_ENDED
 from core.operations import journal
 from core.ports.agents import LimitReport, Refusal, RefusalReason
@@ -45,13 +54,14 @@ class Caps:
     month_usd: Decimal | None = None
     own: frozenset[str] = frozenset()  # of `day_usd`, `month_usd`
 
-
-@dataclass(frozen=True)
-class Exhausted:
-    """A budget that is spent."""
-
-    words: str
-    until: datetime | None  # when it begins anew; None: a person must raise it
+    def less(self, settings: Mapping[str, Any]) -> "Caps":
+        """These, but for those a project has of its own."""
+        found: dict[str, Any] = {
+            key: Decimal(settings[key])
+            for key in ("run_usd", "day_usd", "month_usd")
+            if settings.get(key) is not None
+        }
+        return replace(self, **found, own=frozenset(found) - {"run_usd"})
 
 
 @dataclass(frozen=True)
@@ -95,13 +105,14 @@ def exhausted(tx: Session, project: Project, caps: Caps, *, now: datetime) -> Ex
     if total(tx, project.id, Dimension.PROJECT, str(project.id)) >= project.budget_micro_usd:
         budget = to_usd(project.budget_micro_usd)
         return Exhausted(f"The budget of {project.name}, ${budget:.2f}, is spent.", None)
-    for span in spans(tx, project.id, caps, now=now):
-        if span.spent >= span.cap:
-            whose = f" of {project.name}" if span.own else ""
-            return Exhausted(
-                f"{span.words} budget{whose} (UTC), ${to_usd(span.cap):.2f}, is spent.", span.until
-            )
-    return None
+    spent = [span for span in spans(tx, project.id, caps, now=now) if span.spent >= span.cap]
+    if not spent:
+        return None
+    span = max(spent, key=lambda span: span.until)
+    whose = f" of {project.name}" if span.own else ""
+    return Exhausted(
+        f"{span.words} budget{whose} (UTC), ${to_usd(span.cap):.2f}, is spent.", span.until
+    )
 
 
 def spans(tx: Session, project_id: int, caps: Caps, *, now: datetime) -> tuple[Span, ...]:
@@ -388,6 +399,12 @@ def window_until(tx: Session, upstream: str, now: datetime) -> datetime | None:
     """When the account's limit ends, or ended; a clock that was set back since says nothing of it."""
     window = tx.get(AccountWindow, upstream)
     return window.until if window is not None and window.changed_at <= now else None
+
+
+def limit_ahead(tx: Session, upstream: str, now: datetime) -> datetime | None:
+    """When the account's limit ends, if it has not."""
+    until = window_until(tx, upstream, now)
+    return until if until is not None and until > now else None
 
 
 def strikes(tx: Session, upstream: str) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -30,12 +29,6 @@ def own_rules(rules: Rules, own: Mapping[str, Any]) -> Rules:
     limits = {field: own[key] for key, field in _LIMITS.items() if key in own}
     if "on_stuck" in own:
         limits["skip_stuck"] = own["on_stuck"] == "skip"
-    caps: dict[str, Any] = {
-        key: Decimal(own[key])
-        for key in ("run_usd", "day_usd", "month_usd")
-        if own.get(key) is not None
-    }
-    caps["own"] = frozenset(caps) - {"run_usd"}
     policy: dict[str, Any] = {}
     if "chain" in own:
         policy["chain"] = tuple(own["chain"])
@@ -50,7 +43,7 @@ def own_rules(rules: Rules, own: Mapping[str, Any]) -> Rules:
     return replace(
         rules,
         limits=replace(rules.limits, **limits),
-        caps=replace(rules.caps, **caps),
+        caps=rules.caps.less(own),
         policy=replace(rules.policy, **policy),
         **plain,
     )
