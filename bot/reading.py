@@ -1,19 +1,20 @@
 """`python -m bot.reading DATABASE`: answers long questions beside the service (adapters/reader.py).
 
-Each line on standard input is a question, `{"what", "arguments"}`. Its answer is a line, `SIZE
-{"next"}` or `SIZE {"error", "message", "hint"}`, and SIZE bytes of JSON.
+Each line on standard input is a question, `{"what", "arguments", "secrets"}`. Its answer is a line,
+`SIZE {"next"}` or `SIZE {"error", "message", "hint"}`, and SIZE bytes of JSON without the secrets.
 """
 
 import gc
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from bot import reads
 from bot.reads import Question
+from core.domain.redaction import Redaction
 from core.errors import AutocoderError, InputError, NotFound, StorageFailed
 from core.ports.web import Encoded
 from core.store.session import Store, reading
@@ -31,16 +32,17 @@ class Beside(Protocol):
     async def ask(self, question: bytes) -> tuple[bytes, bytes]: ...
 
 
-async def ask(store: Store, beside: Beside, question: Question) -> Encoded:
+async def ask(store: Store, beside: Beside, question: Question, secrets: Sequence[str]) -> Encoded:
     """Read it here, or beside the service where it would hold it up."""
     if not question.is_long or not await store.read(reads.is_large):
         return await store.read(reads.answer, question)
-    asked = {"what": question.what, "arguments": dict(question.arguments)}
+    arguments = dict(question.arguments)
+    asked = {"what": question.what, "arguments": arguments, "secrets": list(secrets)}
     line, content = await beside.ask(reads.encoded(asked))
     told: dict[str, Any] = json.loads(line.split(b" ", 1)[1])
     if "error" in told:
         raise _ERRORS[told["error"]](told["message"], hint=told["hint"])
-    return Encoded(content, told["next"])
+    return Encoded(content, told["next"], clean=True)
 
 
 def _answer(database: Path, line: bytes) -> tuple[dict[str, Any], bytes]:
@@ -51,7 +53,8 @@ def _answer(database: Path, line: bytes) -> tuple[dict[str, Any], bytes]:
     except (InputError, NotFound, StorageFailed) as error:
         name = next(name for name, kind in _ERRORS.items() if isinstance(error, kind))
         return {"error": name, "message": str(error), "hint": error.hint}, b""
-    return {"next": found.next}, found.content
+    clean = Redaction(asked["secrets"])(found.content.decode("utf-8", "surrogateescape"))
+    return {"next": found.next}, clean.encode("utf-8", "surrogateescape")
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ each other, and nobody waits for a slow query.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -40,6 +40,7 @@ from core.store.tables import Project
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
 _Lane = tuple[str, str]  # platform and channel
 UNEXPECTED = "Something went wrong inside autocoder; nothing was changed."
 
@@ -48,12 +49,12 @@ UNEXPECTED = "Something went wrong inside autocoder; nothing was changed."
 class _Item:
     """A delivery that is to be acted upon."""
 
-    id: int
+    id: int  # 0: it is inserted by the transaction that acts upon it
     inbound: Inbound
 
     @property
     def lane(self) -> _Lane:
-        return self.inbound.place.platform, self.inbound.place.channel
+        return _lane(self.inbound)
 
 
 class Router:
@@ -71,28 +72,38 @@ class Router:
 
     async def deliver(self, inbound: Inbound) -> Received:
         """Insert a delivery; it is acknowledged when this returns, and acted upon soon after."""
-        received = await self._store.run_first(inbox.receive, inbound, now=self._desk.parts.clock())
+        received = await self._received(inbound)
         self.nudge()
         return received
 
     async def press(self, inbound: Inbound) -> Outcome:
-        """Insert a press and wait for what comes of it; a repeated one is told the same."""
-        received = await self._store.run_first(inbox.receive, inbound, now=self._desk.parts.clock())
-        if received.outcome is not None:
-            return received.outcome
-        if not received.new or self._group is None or received.item_id != self._taken + 1:
-            self.nudge()
-            return await self.outcome(received.item_id)
-        # All before it were taken: whoever pressed need not wait until it is read again.
-        self._taken = received.item_id
-        with self._heard(received.item_id) as future:
-            self._put(_Item(received.item_id, inbound), self._group)
-            return await future
+        """Act upon a press and return what comes of it; a repeated one is told the same.
+
+        Whoever pressed waits, so where nothing else of its channel does, it is inserted and acted
+        upon in one transaction.
+        """
+        effect = None if _lane(inbound) in self._lanes else _effect_of(inbound)
+        if effect is not None:
+            item = _Item(0, inbound)
+            outcome = await self._settled(item, partial(self._at_once, item, effect))
+            if outcome is not None:
+                return outcome
+        received = await self._received(inbound)
+        self.nudge()
+        return received.outcome or await self.outcome(received.item_id)
+
+    async def _received(self, inbound: Inbound) -> Received:
+        return await self._store.run_first(inbox.receive, inbound, now=self._desk.parts.clock())
+
+    async def _at_once(self, item: _Item, operation: "_Act") -> Outcome | None:
+        """None: it is in the inbox, and acted upon when its turn comes."""
+        call = self._call(item)
+        return self._done(*await self._store.run_first(_take, call, item.inbound, operation))
 
     async def outcome(self, item_id: int) -> Outcome:
         """What came of a delivery, once it was acted upon."""
         with self._heard(item_id) as future:
-            known = await self._store.read(inbox.outcome_of, item_id)
+            known = await self._store.read_first(inbox.outcome_of, item_id)
             return known or await future
 
     @contextmanager
@@ -144,30 +155,35 @@ class Router:
         del self._lanes[lane]
 
     async def _act(self, item: _Item) -> None:
-        """The door: whatever a delivery leads to ends here, as an outcome and maybe a card."""
-        try:
-            outcome = await self._effect(item)
-        except StorageFailed:
-            raise
-        except AutocoderError as problem:
-            outcome = await self._refused(item, problem)
-        except Exception as problem:
-            log.exception("delivery %d failed inside autocoder", item.id)
-            words = f"{type(problem).__name__}: {problem}"[:200]
-            hint = f"The service's log has more: {words}"
-            outcome = await self._refused(item, AutocoderError(UNEXPECTED, hint=hint))
+        outcome = await self._settled(item, partial(self._effect, item))
         for future in self._waiting.get(item.id, ()):
             if not future.done():
                 future.set_result(outcome)
 
+    async def _settled(self, item: _Item, effect: Callable[[], Awaitable[_T]]) -> _T | Outcome:
+        """The door: whatever a delivery leads to ends here, as an outcome and maybe a card."""
+        try:
+            return await effect()
+        except StorageFailed:
+            raise
+        except AutocoderError as problem:
+            return await self._refused(item, problem)
+        except Exception as problem:
+            log.exception("delivery %s failed inside autocoder", item.id or item.inbound.delivery)
+            words = f"{type(problem).__name__}: {problem}"[:200]
+            hint = f"The service's log has more: {words}"
+            return await self._refused(item, AutocoderError(UNEXPECTED, hint=hint))
+
     async def _refused(self, item: _Item, problem: AutocoderError) -> Outcome:
         try:
+            if not item.id:
+                item = replace(item, id=(await self._received(item.inbound)).item_id)
             return await self._store.run_first(_refused, self._call(item), item.inbound, problem)
         except StorageFailed:
             raise
         except Exception:
             # It stays open, so that a mended service hears it; the others go on.
-            log.exception("delivery %d could not be refused", item.id)
+            log.exception("delivery %s could not be refused", item.id or item.inbound.delivery)
             return Outcome(False, UNEXPECTED, "failed")
 
     async def _effect(self, item: _Item) -> Outcome:
@@ -195,19 +211,22 @@ class Router:
             return act
         if spec.looks is None:
             raise AutocoderError(f"{spec.name} does nothing.")
-        call = await self._store.read(_prepared, self._call(item), spec, rest)
+        call = await self._store.read_first(_prepared, self._call(item), spec, rest)
         return _fixed(await spec.looks(call))
 
     async def _press(self, item: _Item, pressed: Pressed) -> "_Act":
         found = presses.resolve(pressed)
         if callable(found.looks):
-            call = await self._store.read(_known, self._call(item))
+            call = await self._store.read_first(_known, self._call(item))
             return _fixed(await found.looks(call))
         return found.does
 
     async def _commit(self, item: _Item, operation: "_Act") -> Outcome:
         """The effect, its reply and the mark that it is done: one transaction."""
-        reply, outcome = await self._store.run_first(_perform, self._call(item), operation)
+        return self._done(*await self._store.run_first(_perform, self._call(item), operation))
+
+    def _done(self, reply: Reply | None, outcome: _T) -> _T:
+        """What it began beside its transaction is taken up now that this is durable."""
         if reply is not None and reply.begun is not None:
             self._desk.take_up(reply.begun)
         return outcome
@@ -227,6 +246,10 @@ class Router:
 
 
 _Act = Callable[[Session, Call], Reply]
+
+
+def _lane(inbound: Inbound) -> _Lane:
+    return inbound.place.platform, inbound.place.channel
 
 
 def _fixed(found: Reply | Operation) -> _Act:
@@ -295,6 +318,27 @@ def _is_archived(tx: Session, project_id: int) -> bool:
 
 def _prepared(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Call:
     return _with_arguments(tx, call, spec, rest)
+
+
+def _effect_of(inbound: Inbound) -> _Act | None:
+    """What a press does, if it looks at nothing first."""
+    if not isinstance(inbound.content, Pressed):
+        return None
+    try:
+        found = presses.resolve(inbound.content)
+    except NotFound:
+        return None
+    return None if callable(found.looks) else found.does
+
+
+def _take(
+    tx: Session, call: Call, inbound: Inbound, operation: _Act
+) -> tuple[Reply | None, Outcome | None]:
+    """Insert a delivery and act upon it, unless that is another's turn."""
+    received = inbox.receive(tx, inbound, now=call.now)
+    if not received.new or inbox.is_behind(tx, received.item_id):
+        return None, received.outcome
+    return _perform(tx, replace(call, item_id=received.item_id), operation)
 
 
 def _perform(tx: Session, call: Call, operation: _Act) -> tuple[Reply | None, Outcome]:

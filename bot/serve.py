@@ -120,7 +120,9 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             take_up=app.orchestrator.add,
         )
         router = Router(desk)
-        service = web_service(app, router, metrics, lambda: _recovered(app, router))
+        service = web_service(
+            app, router, metrics, lambda: _recovered(app, router), redaction.known
+        )
         web = open_web(service, CardPoster(app), token=token, host=settings.host, redact=redaction)
         remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
         teller = Teller(parts.store, parts.wake, parts.clock, remind_after)

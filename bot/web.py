@@ -53,13 +53,18 @@ class Deliveries(Protocol):
 
 
 def web_service(
-    app: App, router: Deliveries, metrics: Metrics, ready: Callable[[], bool]
+    app: App,
+    router: Deliveries,
+    metrics: Metrics,
+    ready: Callable[[], bool],
+    secrets: Sequence[str],
 ) -> Service:
+    """What stands behind the web; `secrets` are those of this process, which never leave."""
     chat = _Chat(app, router)
     return Service(
         people=_People(app),
         chat=chat,
-        projects=Projects(app, chat.pressed),
+        projects=Projects(app, chat.pressed, secrets),
         pages=WebPages(app),
         health=_Health(app, metrics, ready),
         house=_House(app),
@@ -73,10 +78,10 @@ class _People:
         self._store, self._clock = app.parts.store, app.parts.clock
 
     async def holder(self, token: str) -> str | None:
-        return await self._store.read(members.holder, token)
+        return await self._store.read_first(members.holder, token)
 
     async def role(self, person: str) -> Role:
-        return await self._store.read(members.role_of, person)
+        return await self._store.read_first(members.role_of, person)
 
     async def members(self) -> Sequence[MemberData]:
         return [
@@ -111,16 +116,17 @@ class _Chat:
         files: Sequence[str],
         client_id: str | None,
     ) -> Message:
-        message, _received = await self._store.run_first(
-            web_chat.say,
-            channel,
-            person,
-            text,
-            thread=thread,
-            file_ids=files,
-            client_id=client_id,
-            now=self._clock(),
-        )
+        with self._store.hurry():
+            message, _received = await self._store.run_first(
+                web_chat.say,
+                channel,
+                person,
+                text,
+                thread=thread,
+                file_ids=files,
+                client_id=client_id,
+                now=self._clock(),
+            )
         self._router.nudge()
         return message
 
@@ -152,10 +158,11 @@ class _Chat:
             press = parse_press(action_id)
         except InputError as error:
             return Outcome(False, f"{error} {error.hint}", "unknown")
-        place = await self._store.read(web_chat.where, message_id) if message_id else None
-        return await self.pressed(
-            person, press, values, place or Place(web_chat.PLATFORM, MAIN), client_id
-        )
+        with self._store.hurry():
+            place = await self._store.read_first(web_chat.where, message_id) if message_id else None
+            return await self.pressed(
+                person, press, values, place or Place(web_chat.PLATFORM, MAIN), client_id
+            )
 
     async def pressed(
         self,
@@ -294,13 +301,13 @@ class CardPoster:
     app: App
 
     async def post(self, place: Place, card: Card, *, private_to: str | None) -> str:
-        return await self.app.parts.store.run_first(
+        return await self.app.parts.store.run(
             web_chat.post, place, card, private_to=private_to, now=self.app.parts.clock()
         )
 
     async def edit(self, message: str, card: Card) -> None:
         if not message.isdigit():
             raise NotFound(f"There is no message {message[:40]!r}.")
-        await self.app.parts.store.run_first(
+        await self.app.parts.store.run(
             web_chat.edit, int(message), card, now=self.app.parts.clock()
         )

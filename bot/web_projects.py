@@ -1,6 +1,6 @@
 """Projects as the web adapter asks for them: read in parts, changed by presses."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -43,8 +43,9 @@ class Pressed(Protocol):
 class Projects:
     """What the REST paths show and change."""
 
-    def __init__(self, app: App, pressed: Pressed) -> None:
+    def __init__(self, app: App, pressed: Pressed, secrets: Sequence[str]) -> None:
         self._app = app
+        self._secrets = secrets
         self._store: Store = app.parts.store
         self._pressed = pressed
 
@@ -127,7 +128,9 @@ class Projects:
         return await self._long("history", name=name, after=after, limit=limit)
 
     async def _long(self, what: str, **arguments: Any) -> Encoded:
-        return await reading.ask(self._store, self._app.reader, Question(what, arguments))
+        return await reading.ask(
+            self._store, self._app.reader, Question(what, arguments), self._secrets
+        )
 
     async def usage_settings(self) -> UsageSettingsData:
         budget = self._app.settings.budget

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Query, Request, Response
 from starlette.exceptions import HTTPException
 
+from adapters.web.clean import Clean
 from adapters.web.shapes import Collection
 from core.domain.people import LOCAL, Role
 from core.errors import NotAllowed
@@ -95,13 +96,17 @@ def parse_cursor(cursor: str) -> int:
 
 def sent(found: Encoded) -> Response:
     """One long thing, as it was encoded where it was read."""
-    return Response(found.content, media_type="application/json")
+    return _json(found.content, found)
 
 
 def sent_collection(found: Encoded) -> Response:
     rest = b"null" if found.next is None else f'"{cursor_of(found.next)}"'.encode()
     content = b'{"items":' + found.content + b',"next":' + rest + b"}"
-    return Response(content, media_type="application/json")
+    return _json(content, found)
+
+
+def _json(content: bytes, found: Encoded) -> Response:
+    return Clean(content) if found.clean else Response(content, media_type="application/json")
 
 
 def collection(page: Page[T]) -> Collection[T]:

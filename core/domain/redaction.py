@@ -28,10 +28,11 @@ class Redaction:
     """Replaces secrets by their shape, and those this process knows wherever they stand."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        self._known = sorted({each for each in known if len(each) >= _SHORTEST}, key=len)[::-1]
+        longest_first = sorted({each for each in known if len(each) >= _SHORTEST}, key=len)[::-1]
+        self.known = tuple(longest_first)
 
     def __call__(self, text: str) -> str:
-        for secret in self._known:
+        for secret in self.known:
             text = text.replace(secret, HIDDEN)
         for mark, shape in _SHAPES:
             if mark in text:

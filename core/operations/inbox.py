@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from core.domain.cards import Form, parse_press
@@ -71,6 +71,23 @@ def open_items(tx: Session, *, limit: int = 100) -> tuple[int, ...]:
             .where(InboxItem.done_at.is_(None))
             .order_by(InboxItem.id)
             .limit(limit)
+        )
+    )
+
+
+def is_behind(tx: Session, item_id: int) -> bool:
+    """Whether an earlier delivery of its channel is still to be acted upon."""
+    item = tx.get_one(InboxItem, item_id)
+    return bool(
+        tx.scalar(
+            select(
+                exists().where(
+                    InboxItem.done_at.is_(None),
+                    InboxItem.id < item.id,
+                    InboxItem.platform == item.platform,
+                    InboxItem.channel == item.channel,
+                )
+            )
         )
     )
 

@@ -42,6 +42,7 @@ class Encoded:
 
     content: bytes
     next: int | None = None  # of a collection: what the rest begins after
+    clean: bool = False  # redacted where it was read
 
 
 @dataclass(frozen=True)

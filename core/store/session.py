@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_S = 5
 _STORAGE_ERRORS = (OperationalError, DatabaseError)  # the others are mistakes of our own
-_READERS = 4
+_READERS = 2  # they take the interpreter in turns: more of them only hold each other up
 _WRITES = re.compile(r'\s*(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
 
 
@@ -53,6 +53,7 @@ class Store:
         self._turns = Turns()
         self._writing_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reading_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
+        self._first_reading_thread = ThreadPoolExecutor(1, thread_name_prefix="first-reader")
 
     async def run(
         self,
@@ -74,6 +75,10 @@ class Store:
     ) -> T:
         """The same, before whatever else waits for its turn: a person waits for the answer."""
         return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs), True))
+
+    def hurry(self) -> AbstractContextManager[None]:
+        """A person waits for what is done inside: what `run` and `read` are asked gives way."""
+        return self._turns.hurry()
 
     async def _run(self, operation: Callable[[Session], T], first: bool) -> T:
         async with self._turns.turn(first=first):
@@ -101,8 +106,20 @@ class Store:
         **kwargs: P.kwargs,
     ) -> T:
         """Run `query(tx, …)` on a read-only connection; it sees every finished transaction."""
+        await self._turns.calm()
         return await asyncio.get_running_loop().run_in_executor(
             self._reading_threads, self._look, lambda tx: query(tx, *args, **kwargs)
+        )
+
+    async def read_first(
+        self,
+        query: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """The same for a short look that a person waits for: it queues behind no long one."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._first_reading_thread, self._look, lambda tx: query(tx, *args, **kwargs)
         )
 
     def _look(self, query: Callable[[Session], T]) -> T:
@@ -116,13 +133,12 @@ class Store:
 
     async def backup(self, target: Path) -> int:
         """Copy the file as it is at one moment, while writing goes on; the copy's bytes."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._reading_threads, copy, self.path, target
-        )
+        return await asyncio.to_thread(copy, self.path, target)
 
     async def close(self) -> None:
         async with self._turns.turn(first=False):
             self._reading_threads.shutdown()
+            self._first_reading_thread.shutdown()
             self._writing_thread.shutdown()
             self._reading.dispose()
             self._engine.dispose()
@@ -217,7 +233,7 @@ def _reader(path: Path) -> Engine:
             query={"mode": "ro", "uri": "true"},
         ),
         poolclass=QueuePool,
-        pool_size=_READERS,
+        pool_size=_READERS + 1,
         connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S},
     )
 

@@ -2,22 +2,56 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+HURRY_S = 0.2  # whoever waits longer than this waits beside the others
 
 
 class Turns:
-    """A lock with two queues."""
+    """A lock with two queues, and manners: while a person waits, the others begin nothing."""
 
     def __init__(self) -> None:
         self._taken = False
         self._first: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()
+        self._hurried = 0
+        self._end: asyncio.TimerHandle | None = None
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    @contextmanager
+    def hurry(self) -> Iterator[None]:
+        """A person waits for what is done inside, so what has not begun gives way.
+
+        Up to HURRY_S from the first of several who overlap: many shall not starve the others.
+        """
+        self._hurried += 1
+        if self._hurried == 1:
+            self._calm.clear()
+            self._end = asyncio.get_running_loop().call_later(HURRY_S, self._calmed)
+        try:
+            yield
+        finally:
+            self._hurried -= 1
+            if not self._hurried:
+                assert self._end is not None
+                self._end.cancel()
+                self._calmed()
+
+    def _calmed(self) -> None:
+        self._calm.set()
+        if not self._taken:
+            self._pass_on()
+
+    async def calm(self) -> None:
+        """Wait while somebody is in a hurry."""
+        await self._calm.wait()
 
     @asynccontextmanager
     async def turn(self, *, first: bool) -> AsyncIterator[None]:
         """Wait for a turn; with `first`, before all who came without it."""
-        if self._taken:
+        if self._taken or not (first or self._calm.is_set()):
             await self._wait(self._first if first else self._others)
         self._taken = True
         try:
@@ -37,10 +71,11 @@ class Turns:
             raise
 
     def _pass_on(self) -> None:
-        for queue in (self._first, self._others):
+        for queue in (self._first, self._others) if self._calm.is_set() else (self._first,):
             while queue:
                 waiting = queue.popleft()
                 if not waiting.done():
+                    self._taken = True
                     waiting.set_result(None)
                     return
         self._taken = False

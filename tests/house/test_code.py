@@ -11,7 +11,7 @@ from tests.house.sources import ROOT, calls, dotted, modules, name, tracked, tre
 # The places where a failure of any kind becomes words for a person, each with its reason.
 DOORS = {
     "bot/delivery.py:_attempt": "a card that cannot be shown is tried later; the others go on",
-    "bot/router.py:_act": "what one delivery could not do becomes a private card",
+    "bot/router.py:_settled": "what one delivery could not do becomes a private card",
     "bot/router.py:_refused": "a delivery that cannot even be refused is logged; the others go on",
     "core/orchestrator/tick.py:_guard": "what one piece of work could not do ends with its run",
 }

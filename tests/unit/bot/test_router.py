@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from bot.commands import COMMANDS
+from bot.commands import COMMANDS, presses
 from bot.commands.spec import Call, Reply
 from core.domain.cards import CardKind, parse_press
 from core.domain.events import Event
@@ -157,6 +157,33 @@ async def test_one_channel_is_heard_in_order(tmp_path: Path) -> None:
         assert all("paused" in outcome.text for outcome in paused)
         assert all("goes on" in outcome.text for outcome in resumed)
         assert len(await it.happened(Event.PROJECT_PAUSED)) == 20
+
+
+async def test_a_press_waits_for_what_was_said_before_it(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        for _ in range(20):
+            await it.router.deliver(it.inbound(Asked("pause"), by="web:local", place=MAIN))
+            assert (await it.press("resume:project:1")).ok
+        assert (await it.row(Project, 1)).status is ProjectStatus.RUNNING
+        assert len(await it.happened(Event.PROJECT_RESUMED)) == 20
+
+
+async def test_a_press_that_breaks_something_is_refused_and_the_next_one_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> Reply:
+        raise ZeroDivisionError("a defect")
+
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        monkeypatch.setattr(presses, "_move", fail)
+        broken = await it.press("pause:project:1", delivery="first")
+        assert (broken.ok, broken.reason) == (False, "failed")
+        monkeypatch.undo()
+        assert await it.press("pause:project:1", delivery="first") == broken
+        assert (await it.press("pause:project:1")).ok
+        assert all(item.done_at for item in await it.rows(InboxItem))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Turns: one at a time, in order, some before others; whoever gives up costs nobody a turn."""
 
 import asyncio
+from collections.abc import Coroutine
+from contextlib import nullcontext
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.store.turns import Turns
+from core.store.turns import HURRY_S, Turns
 
 
 async def _take(turns: Turns, name: str, done: list[str], *, first: bool = False) -> None:
@@ -26,12 +28,55 @@ async def test_first_ones_pass_those_who_wait_and_each_queue_keeps_its_order() -
     assert done == ["A", "B", "C", "a", "b", "c"]
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=12), st.integers(0, 12))
-def test_nobody_is_left_waiting_whoever_gives_up(who: list[tuple[bool, bool]], after: int) -> None:
+async def test_while_a_person_waits_only_first_ones_get_a_turn() -> None:
+    turns, done = Turns(), list[str]()
+    with turns.hurry():
+        waiting = [
+            asyncio.create_task(_take(turns, name, done, first=name.isupper())) for name in "aBbC"
+        ]
+        looking = asyncio.create_task(turns.calm())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert done == ["B", "C"]
+        assert not looking.done()
+    await asyncio.gather(looking, *waiting)
+    assert done == ["B", "C", "a", "b"]
+
+
+async def test_many_who_wait_do_not_starve_the_others() -> None:
+    turns, done = Turns(), list[str]()
+    with turns.hurry():
+        waiting = asyncio.create_task(_take(turns, "a", done))
+        async with asyncio.timeout(HURRY_S + 5):
+            await waiting
+    with turns.hurry():
+        assert not await _soon(turns.calm())
+    assert await _soon(turns.calm())
+
+
+async def _soon(waiting: Coroutine[None, None, None]) -> bool:
+    task = asyncio.create_task(waiting)
+    await asyncio.sleep(0)
+    done = task.done()
+    task.cancel()
+    return done
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=12),
+    st.integers(0, 12),
+)
+def test_nobody_is_left_waiting_whoever_gives_up(
+    who: list[tuple[bool, bool, bool]], after: int
+) -> None:
     async def story() -> None:
         turns, inside, served = Turns(), 0, 0
 
-        async def take(first: bool) -> None:
+        async def take(first: bool, hurries: bool) -> None:
+            with turns.hurry() if hurries else nullcontext():
+                await one(first)
+
+        async def one(first: bool) -> None:
             nonlocal inside, served
             async with turns.turn(first=first):
                 inside += 1
@@ -42,15 +87,15 @@ def test_nobody_is_left_waiting_whoever_gives_up(who: list[tuple[bool, bool]], a
                     inside -= 1
             served += 1
 
-        tasks = [asyncio.create_task(take(first)) for first, _ in who]
+        tasks = [asyncio.create_task(take(first, hurries)) for first, hurries, _ in who]
         for _ in range(after):
             await asyncio.sleep(0)
-        for task, (_, leaves) in zip(tasks, who, strict=True):
+        for task, (_, _, leaves) in zip(tasks, who, strict=True):
             if leaves:
                 task.cancel()
         async with asyncio.timeout(5):
             found = await asyncio.gather(*tasks, return_exceptions=True)
-        stayed = [f for f, (_, leaves) in zip(found, who, strict=True) if not leaves]
+        stayed = [f for f, (_, _, leaves) in zip(found, who, strict=True) if not leaves]
         assert stayed == [None] * len(stayed)
         assert served >= len(stayed)
         async with asyncio.timeout(5), turns.turn(first=False):
