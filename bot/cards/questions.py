@@ -42,6 +42,19 @@ def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
     heading = _heading(tx, question, run)
     note = footnote(project.practice, scene.box)
     text = spoken(question.text, TEXT)
+    if question.answer is not None and question.answered_by is None:
+        why = f"{words.STOPPED} Withdrawn: {said(question.answer, ANSWER)}"
+        when = f", {scene.clock(question.answered_at)}" if question.answered_at else ""
+        return Drawn(
+            Card(
+                key=key,
+                kind=CardKind.QUESTION,
+                title=heading,
+                body=body([text, "", f"{why}{when}"], [note]),
+                fallback=fallback(heading, f"Withdrawn: {question.answer}"),
+                project=project.name,
+            )
+        )
     if question.answer is not None:
         given = f"{words.DONE} {bold(question.answer, ANSWER)}"
         by = f"Answered by {said(question.answered_by or '')}"

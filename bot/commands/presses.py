@@ -20,7 +20,7 @@ from bot.wording import is_blank
 from core.domain.cards import CardKind, Form, Label, Press, Subject
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus
 from core.domain.people import Role
-from core.errors import InputError, NotAllowed, NotFound, StalePress
+from core.errors import InputError, NotAllowed, NotFound
 from core.operations import interviews, outbox, questions
 from core.operations.projects import ProjectRef
 from core.ports.chat import Pressed
@@ -145,10 +145,7 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
     if press.label is Label.CHANGE_ANSWER:
         return _change(tx, call, question, values)
     if question.answer is not None:
-        raise StalePress(
-            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M UTC on %Y-%m-%d};"
-            " nothing was changed."
-        )
+        raise questions.closed(question)
     text = (
         questions.JUST_DECIDE
         if press.label is Label.JUST_DECIDE

@@ -137,6 +137,8 @@ class Story:
                     yield row(Mark.WAITS, "An agent asks", text)
             case Event.QUESTION_ANSWERED:
                 yield row(Mark.DONE, "Answered", text)
+            case Event.QUESTION_WITHDRAWN:
+                yield row(Mark.STOPPED, "Withdrawn", text)
             case Event.PLAN_APPROVED:
                 yield row(Mark.DONE, text)
             case Event.PLAN_REJECTED:

@@ -21,6 +21,7 @@ class Event(StrEnum):
     INTERVIEW_WITHDRAWN = "interview_withdrawn"
     QUESTION_ASKED = "question_asked"
     QUESTION_ANSWERED = "question_answered"
+    QUESTION_WITHDRAWN = "question_withdrawn"
     INQUIRY_BEGUN = "inquiry_begun"
     INQUIRY_ANSWERED = "inquiry_answered"
     INQUIRY_GIVEN_UP = "inquiry_given_up"
@@ -78,6 +79,7 @@ MEANINGS: Final[dict[Event, str]] = {
     Event.INTERVIEW_WITHDRAWN: "A person took back what they wanted.",
     Event.QUESTION_ASKED: "An agent asked a person.",
     Event.QUESTION_ANSWERED: "A person answered.",
+    Event.QUESTION_WITHDRAWN: "Nobody waits for its answer any more; the card says why.",
     Event.INQUIRY_BEGUN: "A person asked something about a project.",
     Event.INQUIRY_ANSWERED: "Its assistant answered.",
     Event.INQUIRY_GIVEN_UP: "No assistant could answer; the card says why.",

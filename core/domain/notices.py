@@ -31,11 +31,13 @@ def wishes(event: Event) -> tuple[Wish, ...]:
         case Event.INTERVIEW_BEGUN:
             return (_post(CardKind.INTERVIEW),)
         case Event.INTERVIEW_SENT_BACK | Event.INTERVIEW_BLOCKED | Event.INTERVIEW_WITHDRAWN:
-            return (_ROOT, _fresh(CardKind.PLAN), _fresh(CardKind.QUESTION))
+            return (_ROOT, _fresh(CardKind.PLAN))
         case Event.SPEC_WRITTEN:
             return (_post(CardKind.SPEC), _fresh(CardKind.PLAN), _ROOT)
         case Event.QUESTION_ASKED | Event.QUESTION_ANSWERED:
             return (_post(CardKind.QUESTION), _ROOT, _PROGRESS)
+        case Event.QUESTION_WITHDRAWN:
+            return (_fresh(CardKind.QUESTION), _ROOT, _PROGRESS)
         case Event.PLAN_SUBMITTED | Event.PLAN_REJECTED:
             return (_post(CardKind.PLAN), _ROOT, _PROGRESS)
         case Event.PLAN_APPROVED:

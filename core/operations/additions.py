@@ -28,7 +28,7 @@ from core.domain.lifecycle import (
     move,
 )
 from core.errors import InputError, StateError
-from core.operations import interviews, journal, outbox, plans, runs
+from core.operations import interviews, journal, outbox, plans, questions, runs
 from core.operations.plans import PLAN, Submitted
 from core.operations.projects import latest_plan
 from core.store.chat_tables import Interview
@@ -110,11 +110,8 @@ def withdraw(tx: Session, interview_id: int, *, by: str, now: datetime) -> None:
         move(opened, ApprovalStatus.WITHDRAWN, by=Cause.SERVICE)
         opened.decided_at = now
     runs.drop_parked(tx, interview_id, now=now)
-    tx.execute(
-        update(Question)
-        .where(Question.interview_id == interview_id, Question.answer.is_(None))
-        .values(answer="It is not wanted any more.", answered_by=by, answered_at=now)
-    )
+    asked = questions.unanswered(tx, Question.interview_id == interview_id)
+    questions.withdraw(tx, asked, "it is not wanted any more", by=by, now=now)
     journal.record(
         tx, Event.INTERVIEW_WITHDRAWN, f"{interview.request[:300]} is not wanted any more.",
         now=now, actor=by, project=tx.get_one(Project, interview.project_id),

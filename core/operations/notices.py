@@ -127,7 +127,9 @@ class _Teller:
                     self._refresh(home, wish.kind)
             case CardKind.QUESTION:
                 question = self._question(entry)
-                if question is not None:
+                if question is not None and not wish.post:
+                    self._refresh(home, wish.kind, question)
+                elif question is not None:
                     self._want(home, wish.kind, f"question:{home.slug}:{question}", question)
             case CardKind.SPEC:
                 self._spec(home, entry)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
 from core.domain.lifecycle import RunStatus
 from core.errors import InputError, StalePress
 from core.operations import interviews, journal
-from core.store.tables import Question, Run
+from core.store.tables import Question, Run, Task
 
 TEXT_LIMIT = 10_000
 OPTION_LIMIT = 200
@@ -92,10 +92,7 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
         raise InputError("An answer is text: it holds characters that are none.")
     question = tx.get_one(Question, question_id)
     if question.answer is not None:
-        raise StalePress(
-            f"This was answered by {question.answered_by} at {question.answered_at:%H:%M UTC on %Y-%m-%d};"
-            " nothing was changed."
-        )
+        raise closed(question)
     question.answer = text
     question.answered_by = by
     question.answered_at = now
@@ -103,6 +100,51 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
         tx, Event.QUESTION_ANSWERED, text[:500], now=now, actor=by,
         run=tx.get_one(Run, question.run_id), data=_about(question),
     )  # fmt: skip
+
+
+def closed(question: Question) -> StalePress:
+    """This question waits for nothing any more: who answered it, or why it was withdrawn."""
+    when = f"{question.answered_at:%H:%M UTC on %Y-%m-%d}"
+    if question.answered_by is None:
+        what = f"This was withdrawn at {when}: {question.answer}"
+    else:
+        what = f"This was answered by {question.answered_by} at {when}"
+    return StalePress(f"{what}; nothing was changed.")
+
+
+def withdraw(tx: Session, opened: Sequence[Question], why: str, *, by: str, now: datetime) -> None:
+    """Nobody waits for these any more: their cards say so and take no answer."""
+    for question in opened:
+        question.answer = why
+        question.answered_at = now
+        question.delivered = True
+        journal.record(
+            tx, Event.QUESTION_WITHDRAWN, f"{why}: {question.text}"[:500], now=now, actor=by,
+            run=tx.get_one(Run, question.run_id), data=_about(question),
+        )  # fmt: skip
+
+
+def unanswered(tx: Session, *where: ColumnElement[bool]) -> Sequence[Question]:
+    """Questions that wait for an answer, oldest first."""
+    query = select(Question).where(Question.answer.is_(None), *where)
+    return tx.scalars(query.order_by(Question.id)).all()
+
+
+def run_over(tx: Session, run_id: int, held: Sequence[Task], *, now: datetime) -> None:
+    """A coder's run is over for good: nobody hears an answer in its session.
+
+    What was answered too late for it stands in the notes of its task, for the next attempt.
+    """
+    opened = unanswered(tx, Question.run_id == run_id)
+    withdraw(tx, opened, "the run that asked is over", by=journal.SERVICE, now=now)
+    late = select(Question).where(Question.run_id == run_id, Question.delivered.is_(False))
+    for question in tx.scalars(late.order_by(Question.id)).all():
+        question.delivered = True
+        for task in held:
+            words = f"{question.answered_by} answers “{question.text[:500]}”: {question.answer}"
+            task.recovery_notes = (
+                f"{task.recovery_notes}\n{words}" if task.recovery_notes else words
+            )
 
 
 def choose(tx: Session, question_id: int, places: Sequence[int], *, by: str, now: datetime) -> None:

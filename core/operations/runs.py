@@ -14,7 +14,16 @@ from core.domain.agents import SLOTLESS, AgentKind
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus, WaitingFor, move
-from core.operations import inquiries, journal, planners, projects, specs, spending, tasks
+from core.operations import (
+    inquiries,
+    journal,
+    planners,
+    projects,
+    questions,
+    specs,
+    spending,
+    tasks,
+)
 from core.ports.agents import FailureKind, RunOutcome
 from core.store.tables import (
     AgentProcess,
@@ -234,8 +243,8 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     if run.status in (RunStatus.WAITING, RunStatus.ENDED):
         return  # parked by an end that came before this one, or over
     held = tasks.held_by(tx, run_id)
-    cut_off = run.kind is AgentKind.CODER and ended.how in (EndedHow.SERVICE, EndedHow.ACCIDENT)
-    if (run.kind is AgentKind.INTERVIEWER or (cut_off and held)) and park(tx, run_id, now=now):
+    cut_off = ended.how not in (EndedHow.AGENT, EndedHow.CREDENTIALS)
+    if (run.kind is AgentKind.INTERVIEWER or cut_off) and park(tx, run_id, now=now):
         run.outcome = ended.outcome
         return  # it had asked, and need not ask again: how it ended does not matter any more
     move(run, RunStatus.ENDED, by=Cause.SERVICE)
@@ -257,6 +266,7 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
         data={"outcome": ended.outcome.value, "words": ended.words[:500]},
     )
     if run.kind is AgentKind.CODER:
+        questions.run_over(tx, run_id, held, now=now)
         for task in held:
             settled = failure.settle(
                 ended.how, restarts=task.restarts, backoff_max=policy.backoff_max
@@ -339,6 +349,8 @@ def park(tx: Session, run_id: int, *, now: datetime) -> bool:
     run = tx.get_one(Run, run_id)
     if not asks(tx, run_id) or run.status is not RunStatus.WORKING:
         return False
+    if run.kind is AgentKind.CODER and not tasks.held_by(tx, run_id):
+        return False  # it went on without the answer, and is done
     move(run, RunStatus.WAITING, by=Cause.SERVICE)
     run.reserved_micro_usd = 0
     tx.execute(update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None))
@@ -352,12 +364,12 @@ def take_up(
 ) -> RunRef | None:
     """A parked run has its answer: close it and begin the run that goes on in its place."""
     parked = tx.get_one(Run, run_id)
-    questions = tx.scalars(
+    asked = tx.scalars(
         select(Question).where(Question.run_id == run_id, Question.delivered.is_(False))
     ).all()
-    if parked.status is not RunStatus.WAITING or any(q.answer is None for q in questions):
+    if parked.status is not RunStatus.WAITING or any(q.answer is None for q in asked):
         return None
-    for question in questions:
+    for question in asked:
         question.delivered = True
     held = tasks.held_by(tx, run_id)
     move(parked, RunStatus.ENDED, by=Cause.SERVICE)
@@ -379,8 +391,8 @@ def take_up(
         interview_id=parked.interview_id,
     )
     run = begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
-    if run and run.takes_over and parked.outcome is RunOutcome.FINISHED and len(questions) == 1:
-        return replace(run, answer=questions[0].answer)  # its session surely ends on the question
+    if run and run.takes_over and parked.outcome is RunOutcome.FINISHED and len(asked) == 1:
+        return replace(run, answer=asked[0].answer)  # its session surely ends on the question
     return run
 
 
@@ -390,7 +402,7 @@ def _answers(tx: Session, run: Run | None) -> tuple[tuple[str, str], ...]:
     while run is not None:
         rows = tx.scalars(
             select(Question)
-            .where(Question.run_id == run.id, Question.answer.is_not(None))
+            .where(Question.run_id == run.id, Question.answered_by.is_not(None))
             .order_by(Question.id.desc())
         )
         found += [(row.text, row.answer or "") for row in rows]

@@ -302,7 +302,7 @@ class Question(Table):
     expected: Mapped[int | None]  # questions in all, as the interviewer sees it
     asked_at: Mapped[datetime]
     answer: Mapped[str | None] = mapped_column(Text)
-    answered_by: Mapped[str | None] = mapped_column(String(128))
+    answered_by: Mapped[str | None] = mapped_column(String(128))  # nobody: it was withdrawn
     answered_at: Mapped[datetime | None]
     delivered: Mapped[bool] = mapped_column(default=False)  # the agent has it
 

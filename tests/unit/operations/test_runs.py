@@ -150,7 +150,9 @@ def take_up(site: Site, run: RunRef) -> RunRef | None:
     )
 
 
-@pytest.mark.parametrize("how", [EndedHow.SERVICE, EndedHow.ACCIDENT])
+@pytest.mark.parametrize(
+    "how", [EndedHow.SERVICE, EndedHow.ACCIDENT, EndedHow.WINDOW, EndedHow.BUDGET]
+)
 def test_a_run_that_died_while_it_asked_need_not_ask_again(site: Site, how: EndedHow) -> None:
     site.build({"a": (task("1"),)})
     run = start(site)
@@ -209,16 +211,38 @@ def test_a_run_without_an_open_question_is_not_parked(site: Site) -> None:
     assert not site.db.do(runs.park, run.id, now=NOW)
 
 
-def test_a_run_that_passed_its_task_and_asked_is_only_closed_by_the_answer(site: Site) -> None:
+def test_a_run_that_passed_its_task_waits_for_no_answer(site: Site) -> None:
     site.build({"a": (task("1"),)})
     run = start(site)
     question = ask(site, run)
     site.prove(1, run)
-    site.db.do(runs.park, run.id, now=NOW)
-    answer(site, question)
-    assert take_up(site, run) is None
-    assert row(site, run).status is RunStatus.ENDED
+    assert not site.db.do(runs.park, run.id, now=NOW)
+    site.end(run, GIVEN_UP)
     assert [type(o).__name__ for o in next_orders(site.look())] == ["Land"]
+    with pytest.raises(StalePress, match=r"withdrawn at 12:00 UTC .*: the run that asked is over"):
+        answer(site, question)
+
+
+def test_a_question_of_a_run_that_failed_is_withdrawn(site: Site) -> None:
+    site.build({"a": (task("1"),)})
+    run = start(site)
+    question = ask(site, run)
+    site.end(run, RunEnd(RunOutcome.FAILED, EndedHow.AGENT, "turns", FailureKind.AGENT))
+    with pytest.raises(StalePress, match="withdrawn"):
+        answer(site, question)
+    assert "question_withdrawn" in events(site)
+    again = start(site)
+    assert (again.takes_over, again.answers) == (False, ())
+    assert site.task(1).recovery_notes is None
+
+
+def test_an_answer_that_a_failed_run_did_not_hear_is_for_the_next_attempt(site: Site) -> None:
+    site.build({"a": (task("1"),)})
+    run = start(site)
+    answer(site, ask(site, run))
+    site.end(run, RunEnd(RunOutcome.FAILED, EndedHow.AGENT, "turns", FailureKind.AGENT))
+    assert site.task(1).recovery_notes == "p answers “red or blue?”: red"
+    assert "question_withdrawn" not in events(site)
 
 
 def test_the_first_answer_stays(site: Site) -> None:

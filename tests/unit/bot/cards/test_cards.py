@@ -26,7 +26,7 @@ from core.domain.proof import Verdict
 from core.operations import approvals, notices, outbox, projects, questions, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
-from core.store.tables import Approval, Project, Run
+from core.store.tables import Approval, Project, Question, Run
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, scene
 
@@ -338,6 +338,18 @@ def test_an_answered_question_shows_the_answer_and_who_gave_it(tx: Session) -> N
     assert "web:ann" in card.body
     bold = [s.text for line in light.parse(card.body) for s in line.spans if s.look == "bold"]
     assert bold == ["**mine** `x`"]
+
+
+def test_a_withdrawn_question_says_why_and_takes_no_answer(tx: Session) -> None:
+    number = ask(tx, ("a", "b"), multiple=True)
+    tell(tx)
+    assert stage.card(tx, CardKind.QUESTION).buttons
+    asked = questions.unanswered(tx, Question.id == number)
+    questions.withdraw(tx, asked, "the run that asked is over", by="service", now=NOW)
+    tell(tx)
+    card = stage.card(tx, CardKind.QUESTION)
+    assert (card.buttons, card.inputs) == ((), ())
+    assert "■ Withdrawn: the run that asked is over, " in card.body
 
 
 def test_the_interviewer_may_be_told_to_decide(tx: Session) -> None:

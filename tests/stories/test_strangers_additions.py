@@ -1,0 +1,193 @@
+"""Features and phases added to a project, at work and complete, by a client that is a stranger."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.stories.foreign import extras
+from tests.stories.foreign.guest import Guest, Json
+from tests.stories.foreign.model import Model
+from tests.stories.service import House
+
+NAME = "Grows"
+
+
+class Story:
+    """A service, a scripted model and somebody who speaks to it."""
+
+    def __init__(self, model: Model, guest: Guest) -> None:
+        self.model, self.guest = model, guest
+        self.interviewer, self.planner = extras.Interviewer(), extras.Planner()
+        self.coder = extras.Coder()
+        model.cast = {
+            "interviewer": self.interviewer, "planner": self.planner, "coder": self.coder,
+        }  # fmt: skip
+
+    @property
+    def thread(self) -> int:
+        [root] = [card for card in self.guest.cards("interview") if card["thread"] is None]
+        return int(root["id"])
+
+    def plan(self, count: int) -> Json:
+        """The newest plan, once there are so many."""
+        found: list[Json] = self.guest.wait(
+            lambda: len(self.guest.cards("plan")) >= count and self.guest.cards("plan")
+        )
+        assert len(found) == count
+        return found[-1]
+
+    def closed(self, message: Json) -> Json:
+        """A card once its buttons are gone."""
+
+        def look() -> Json | None:
+            now = self.guest.again(message)
+            return None if now["card"]["buttons"] else now
+
+        found: Json = self.guest.wait(look)
+        return found
+
+    def interviewed(self, look: str, whom: str) -> None:
+        """Answer both questions of an addition's interview: by a press, by a plain message."""
+        guest = self.guest
+        first = guest.open_question(NAME)
+        assert first["thread"] == self.thread
+        assert guest.press(first, look).json["ok"] is True
+        assert look in self.closed(first)["card"]["body"]
+        second = guest.open_question(NAME, after=first["id"])
+        guest.say(whom, self.thread)
+        assert whom in self.closed(second)["card"]["body"]
+        assert self.guest.wait(lambda: self.interviewer.answers[-2:] == [look, whom])
+
+    def status(self, wanted: str) -> Json:
+        def look() -> Json | None:
+            found = self.guest.project(NAME)
+            return found if found["status"] == wanted else None
+
+        found: Json = self.guest.wait(look)
+        return found
+
+    def project_status(self) -> str:
+        return str(self.guest.project(NAME)["status"])
+
+    def gate(self, count: int) -> None:
+        [*_, gate] = self.guest.wait(
+            lambda: len(self.guest.cards("gate")) >= count and self.guest.cards("gate")
+        )
+        assert self.guest.press(gate, "Approve").status == 200
+
+    def tasks(self) -> dict[str, str]:
+        return {t["name"]: t["status"] for t in self.guest.all("/api/projects/grows/tasks")}
+
+    def spec_on_main(self) -> str:
+        folder = self.guest.project(NAME)["path"]
+        return subprocess.run(
+            ["git", "show", "main:.autocoder/prompts/app_spec.txt"],
+            cwd=folder, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_project_grows_at_work_and_when_it_is_complete(tmp_path: Path) -> None:
+    with Model() as model:
+        house = House(
+            tmp_path / "home",
+            {
+                "AUTOCODER_MODEL": "claude",
+                "ANTHROPIC_API_KEY": "any",
+                "ANTHROPIC_BASE_URL": model.url,
+            },
+        )
+        with house.running() as service:
+            story = Story(model, Guest(service, service.admin))
+            _begun(story)
+            _a_feature_at_work(story)
+            _a_phase_when_complete(story)
+            _withdrawn(story)
+            assert model.faults == []
+
+
+def _begun(story: Story) -> None:
+    guest = story.guest
+    guest.say(f"/autocoder new {NAME}")
+    assert guest.press(story.plan(1), "Approve").status == 200
+    guest.wait(lambda: story.tasks() == {"base": "in_progress"})
+
+
+def _a_feature_at_work(story: Story) -> None:
+    guest = story.guest
+    said = guest.command("feature add export as *CSV*", story.thread)
+    assert "export as" in said["card"]["title"]
+    [card] = [each for each in guest.cards("interview") if each["thread"] == story.thread]
+    assert "export as" in card["card"]["body"]
+    story.interviewed("ornate", "accountants, mostly")
+    assert "export as *CSV*" in story.interviewer.begun[-1]
+    [_, spec] = guest.wait(lambda: len(guest.cards("spec")) == 2 and guest.cards("spec"))
+    assert "It looks ornate, for accountants, mostly." in spec["card"]["body"]
+    assert "It looks ornate" in story.spec_on_main()
+    first = story.plan(2)
+    assert first["thread"] == story.thread
+    assert story.project_status() == "running"
+    assert guest.press(first, "Reject").json["reason"] == "missing_values"
+    assert guest.press(first, "Reject", {"reason": "Do it otherwise"}).status == 200
+    second = story.plan(3)
+    assert story.closed(first)["card"]["tone"] != "success"
+    assert "Do it otherwise" in story.planner.told[-1]
+    assert "export as *CSV*" in story.planner.told[-1]
+    assert "It looks ornate" in story.planner.told[-1]
+    assert "extra3" not in story.tasks()
+    assert guest.press(second, "Approve").status == 200
+    assert story.tasks().keys() == {"base", "extra3"}
+    story.closed(second)
+    story.coder.may.set()
+    story.gate(1)
+    story.status("completed")
+    assert story.tasks() == {"base": "passing", "extra3": "passing"}
+    assert len(guest.all("/api/projects/grows/phases")) == 1
+    guest.wait(lambda: len(guest.cards("report")) == 1)
+
+
+def _a_phase_when_complete(story: Story) -> None:
+    guest = story.guest
+    story.guest.command("phase add a page for it", story.thread)
+    story.interviewed("plain", "everybody")
+    assert story.project_status() == "completed"
+    assert guest.press(story.plan(4), "Approve").status == 200
+    running = story.status("running")
+    assert running["completed_at"] is None
+    story.gate(2)
+    story.status("completed")
+    assert set(story.tasks().values()) == {"passing"}
+    phases = guest.all("/api/projects/grows/phases")
+    assert [phase["name"] for phase in phases] == ["Base", "Phase of extra4"]
+    guest.wait(lambda: len(guest.cards("report")) == 2)
+    assert {"report:grows:1", "report:grows:2"} == {
+        report["card"]["key"] for report in guest.cards("report")
+    }
+    assert "for everybody" in story.spec_on_main()
+
+
+def _withdrawn(story: Story) -> None:
+    """Given up while it is asked about, then when its plan is shown."""
+    guest = story.guest
+    guest.command("feature add something else", story.thread)
+    question = guest.open_question(NAME)
+    gone = guest.command("withdraw", story.thread)
+    assert "something else" in gone["card"]["title"]
+    story.closed(question)
+    pressed = guest.act(question, question["card"]["buttons"][0]["action_id"])
+    assert (pressed.status, pressed.json["reason"]) == (409, "stale")
+    guest.command("feature add a third thing", story.thread)
+    story.interviewed("plain", "nobody")
+    shown = story.plan(5)
+    guest.command("withdraw", story.thread)
+    story.closed(shown)
+    pressed = guest.act(shown, shown["card"]["buttons"][0]["action_id"])
+    assert (pressed.status, pressed.json["reason"]) == (409, "stale")
+    guest.say("/autocoder withdraw", story.thread)
+    guest.wait(lambda: [e for e in guest.cards("error") if "No addition" in e["card"]["title"]])
+    assert story.project_status() == "completed"
+    assert len(story.tasks()) == 3
+    waiting = [run for run in guest.all("/api/projects/grows/runs") if run["status"] == "waiting"]
+    assert waiting == []
