@@ -21,7 +21,8 @@ AGENTS = 5
 LATENCY = 1.0  # seconds the scripted model takes for each of its answers
 POSTS = 200  # presses and commands a round
 PAUSE_S = 0.05
-PROJECTS = ("North", "South", "West")
+PROJECTS = ("North", "South", "West", "East")
+HALTED = "East"  # paused and resumed all the time; the others keep the agents at work
 READ = "Large"  # a project of the past, whose report is read
 READ_TASKS = 10_000
 RESTART_TASKS = 100_000
@@ -115,7 +116,7 @@ def _listening(running: Running, channel: str) -> Iterator[Stream]:
 
 
 def _set_to_work(line: Line) -> None:
-    """Three projects from their first word to five agents at work."""
+    """The projects from their first word to five agents at work."""
     for name in PROJECTS:
         _need(line, f"/api/chat/{name.lower()}/messages", {"text": f"/autocoder new {name}"})
     waiting = set(PROJECTS)
@@ -145,13 +146,16 @@ def _agents(line: Line) -> int:
 
 def _post(line: Line, bare: Line, taken: _Taken) -> None:
     """A press or a command, then the floor, in turn: what disturbs one disturbs the other."""
-    projects = [item["id"] for item in line.get("/api/projects")["items"]]
+    projects = {item["name"]: item["id"] for item in line.get("/api/projects")["items"]}
+    ids = list(projects.values())
     for number in range(POSTS):
         if number % 2:
             text = f"/autocoder {_COMMANDS[number // 2 % len(_COMMANDS)]}"
             seconds, status = line.timed("/api/chat/main/messages", {"text": text})
         else:
-            press = f"details:project:{projects[number // 2 % len(projects)]}"
+            press = f"details:project:{ids[number // 2 % len(ids)]}"
+            if number % 4 == 0:
+                press = f"{'resume' if number % 8 else 'pause'}:project:{projects[HALTED]}"
             seconds, status = line.timed("/api/chat/presses", {"message_id": 1, "action_id": press})
             taken.presses.append(seconds)
         if status not in (200, 201):
