@@ -6,7 +6,7 @@ Everything here is plain text; the templates escape it.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zlib import crc32
 
@@ -46,6 +46,7 @@ class ShownLine:
     proof: bool = False  # a command, and what it answered
     quiet: bool = False  # said on every card
     sole: bool = False  # a line of an error or a command, and nothing else
+    verbatim: bool = False  # a line of a file, a patch or an output
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,28 @@ def groups(body: str) -> list[list[ShownLine]]:
     """A body's paragraphs, each with its lines."""
     found: list[list[ShownLine]] = [[]]
     for line in light.parse(body):
-        if not line.text.strip():
+        if line.verbatim:
+            found[-1].append(ShownLine(line.spans, verbatim=True))
+        elif line.text.strip():
+            found[-1].append(_line(line))
+        else:
             found.append([])
-            continue
-        found[-1].append(_line(line))
-    return [group for group in found if group]
+    return [_patched(group) for group in found if group]
+
+
+def _patched(group: list[ShownLine]) -> list[ShownLine]:
+    """The group, with the lines of a patch by what becomes of them."""
+    if not any(line.verbatim and line.spans[0].text.startswith("@@ ") for line in group):
+        return group
+    return [
+        replace(line, tone=_fate(line.spans[0].text)) if line.verbatim else line for line in group
+    ]
+
+
+def _fate(line: str) -> str:
+    if line.startswith(("diff ", "index ", "--- ", "+++ ", "@@ ", "new file", "deleted file")):
+        return "about"
+    return {"+": "added", "-": "removed"}.get(line[:1], "")
 
 
 def _line(line: light.Line) -> ShownLine:
@@ -207,7 +225,7 @@ def _line(line: light.Line) -> ShownLine:
         item=line.item,
         under=text.startswith("  "),
         quiet=text.startswith(_QUIET),
-        sole=len(line.spans) == 1 and line.spans[0].look is light.Look.CODE,
+        sole=not line.item and len(line.spans) == 1 and line.spans[0].look is light.Look.CODE,
     )
 
 

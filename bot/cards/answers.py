@@ -153,7 +153,7 @@ def rendered(text: str, limit: int) -> str:
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif fenced:
-            out.append(light.code(line) or "")
+            out.append(light.verbatim(line))
         elif heading := _HEADING.match(line):
             out.append(bold(heading[1]))
         elif item := _ITEM.fullmatch(line):

@@ -234,7 +234,7 @@ def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
         kind=CardKind.SPEC,
         title=heading,
         body=body(
-            [*_excerpt(text)],
+            [*excerpt(text, SPEC)],
             [
                 state,
                 whole,
@@ -249,10 +249,10 @@ def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     return Drawn(card)
 
 
-def _excerpt(text: str) -> Iterator[str]:
+def excerpt(text: str, limit: int) -> Iterator[str]:
     """Its paragraphs and points, each on one line; headings bold, as a body has none."""
     open_line = ""
-    for line in [*wording.cut(wording.clean(text).strip(), SPEC).split("\n"), ""]:
+    for line in [*wording.cut(wording.clean(text).strip(), limit).split("\n"), ""]:
         plain = line.strip()
         starts = plain.startswith(("#", "- ", "* "))
         if open_line and (starts or not plain):

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import forms, words
-from bot.cards.frame import bold, button, code, said, spoken
+from bot.cards.frame import bold, button, code, said
+from bot.cards.interview import excerpt
 from bot.commands import parsing
 from bot.commands.context import decisions_open, shown_decision
 from bot.commands.replies import lines
@@ -167,7 +168,7 @@ async def spec(call: Call) -> Reply:
     return Reply(
         title=f"Spec of {project.name}",
         body=lines(
-            spoken(text, 2_600),
+            *excerpt(text, 2_600),
             f"… {len(text) - 2_600:,} more characters in {code(SPEC)}" if len(text) > 2_600 else "",
         ),
         project=project,
@@ -182,13 +183,13 @@ async def diff(call: Call) -> Reply:
     stat = await parts.workspaces.diff_stat(project.slug, since, until)
     patch = await parts.workspaces.diff(project.slug, since, until, limit=60_000)
     changed = await parts.workspaces.changed(project.slug, since, until)
-    shown = [light.escape(line) for line in wording.clean(patch).split("\n")]
     return Reply(
         title=f"{what} of {project.name}: {words.diff(stat.files, stat.added, stat.removed)}",
         body=lines(
             *(f"- {code(path)}" for path in changed[:20]),
             f"- and {len(changed) - 20} more files" if len(changed) > 20 else "",
-            *shown,
+            "",
+            light.verbatim(wording.clean(patch).rstrip("\n")),
         )
         or "Nothing has changed.",
         project=project,

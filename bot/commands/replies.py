@@ -36,7 +36,8 @@ def fallback(title: str, body: str, reply: Reply | None = None) -> str:
     lines = [" ".join(clean(title).split())]
     for line in light.parse(body):
         words = "".join(
-            f"`{span.text}`" if span.look is light.Look.CODE else span.text for span in line.spans
+            f"`{span.text}`" if span.look is light.Look.CODE and not line.verbatim else span.text
+            for span in line.spans
         )
         lines.append(f"- {words}" if line.item else words)
     if reply is not None:

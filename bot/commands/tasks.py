@@ -81,10 +81,12 @@ def _task(tx: Session, call: Call, row: Task, project: ProjectRef) -> Reply:
         select(Evidence).where(Evidence.task_id == row.id).order_by(Evidence.id.desc()).limit(1)
     ).first()
     state = row.status.value.replace("_", " ")
+    # What `attempts` counts are those that did not pass.
+    made = row.attempts + (row.status is TaskStatus.PASSING and proof is not None)
     return Reply(
         title=f"Task {row.number} {row.name}",
         body=lines(
-            f"{words.TASK_MARKS[row.status]} {state} · {words.tries(row.attempts, row.error_repeats)}",
+            f"{words.TASK_MARKS[row.status]} {state} · {words.tries(made, row.error_repeats)}",
             spoken(row.description, 900),
             *(f"- {said(step, 160)}" for step in row.steps[:12]),
             f"Builds on {', '.join(str(n) for n in needs)}" if needs else "",

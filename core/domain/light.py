@@ -3,7 +3,8 @@ r"""Light Markdown, the markup of `Card.body`: written by cards, read by every p
 A body is lines; a newline ends one, an empty line stands between paragraphs, a line that begins
 with `- ` is an item of a list. Within a line there are `**bold**`, `` `code` `` and
 `[words](/path)`, a link to a page of the service itself; they do not nest. A backslash before any
-of ``\ ` * [ -`` makes it an ordinary character, but not inside code. Nothing else is markup.
+of ``\ ` * [ -`` makes it an ordinary character, but not inside code. A line that begins with a tab
+is verbatim: a piece of a file, a patch or a program's output. Nothing else is markup.
 """
 
 import re
@@ -14,6 +15,7 @@ from enum import StrEnum
 _MARKUP = re.compile(r"([\\`*\[])")
 _ESCAPED = "\\`*[-"
 _ITEM = "- "
+_VERBATIM = "\t"
 _LINK = re.compile(r"\[((?:\\.|[^\\\]\[`*\n])+)\]\((/(?!/)[^\s()\\]*)\)")
 
 
@@ -37,6 +39,7 @@ class Span:
 class Line:
     spans: tuple[Span, ...]
     item: bool = False  # of a list
+    verbatim: bool = False  # its spaces count
 
     @property
     def text(self) -> str:
@@ -45,7 +48,7 @@ class Line:
 
 def escape(words: str) -> str:
     """Words from outside that are shown as they are; their newlines stay newlines."""
-    lines = map(_words, words.split("\n"))
+    lines = map(_words, words.replace("\t", "    ").split("\n"))
     return "\n".join(f"\\{line}" if line.startswith("-") else line for line in lines)
 
 
@@ -63,6 +66,11 @@ def code(words: str) -> str:
     return escape(plain) if "`" in plain else f"`{plain}`"
 
 
+def verbatim(words: str) -> str:
+    """Lines from outside, as they stand in their file."""
+    return "\n".join(f"{_VERBATIM}{line}" for line in words.split("\n"))
+
+
 def link(words: str, path: str) -> str:
     """A link to a page of the service; `path` begins with one slash."""
     return f"[{_words(words).replace(']', '')}]({path})"
@@ -74,10 +82,13 @@ def _words(line: str) -> str:
 
 def parse(body: str) -> tuple[Line, ...]:
     """The lines of a body; markup that is not closed is words."""
-    return tuple(
-        Line(tuple(_spans(line.removeprefix(_ITEM))), line.startswith(_ITEM))
-        for line in body.split("\n")
-    )
+    return tuple(map(_line, body.split("\n")))
+
+
+def _line(line: str) -> Line:
+    if line.startswith(_VERBATIM):
+        return Line((Span(line[len(_VERBATIM) :], Look.CODE),), verbatim=True)
+    return Line(tuple(_spans(line.removeprefix(_ITEM))), line.startswith(_ITEM))
 
 
 def plain(body: str) -> str:

@@ -31,6 +31,14 @@ def test_bold_and_code_hold_their_words(words: str) -> None:
             assert light.parse(made)[0].spans == (Span(plain, look),)
 
 
+@given(st.text(st.sampled_from("ab `*_[]()/\\-\n\t+@"), max_size=60))
+def test_what_is_verbatim_keeps_its_spaces_and_is_never_markup(words: str) -> None:
+    lines = light.parse(light.verbatim(words))
+    assert all(line.verbatim and not line.item for line in lines)
+    assert [line.spans for line in lines] == [(Span(w, Look.CODE),) for w in words.split("\n")]
+    assert not any(line.verbatim for line in light.parse(light.escape(words)))
+
+
 @given(WORDS)
 def test_any_body_can_be_read(body: str) -> None:
     assert len(light.parse(body)) == body.count("\n") + 1

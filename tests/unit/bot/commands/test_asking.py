@@ -216,7 +216,7 @@ async def test_a_limit_for_ever_gives_the_question_up_not_the_project(tmp_path: 
     [
         ("## Why\n\nIt **did**.", "**Why**\n\nIt **did**."),
         ("1. one\n* two\n- three", "- one\n- two\n- three"),
-        ("```python\nx = 1\n```\ndone", "`x = 1`\ndone"),
+        ("```python\nx = 1\n```\ndone", "\tx = 1\ndone"),
         ("a [link](https://evil) <b>", "a \\[link](https://evil) <b>"),
         ("half **open and `open", "half \\*\\*open and \\`open"),
     ],
