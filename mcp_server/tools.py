@@ -19,7 +19,7 @@ from core.domain.lifecycle import TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import Verdict
 from core.errors import AutocoderError, InputError, StateError
-from core.operations import additions, dossiers, guidance, questions, runs, tasks
+from core.operations import additions, dossiers, guidance, planners, questions, runs, tasks
 from core.orchestrator.own_rules import rules_of
 from core.orchestrator.proving import Prover, load_work
 from core.orchestrator.rules import Parts, Rules
@@ -280,7 +280,7 @@ class Toolbox:
         try:
             plan = _PLAN.validate_python(_plan_argument(call.arguments))
         except ValidationError as error:
-            return self._plan_refused(run_id, validation_problems(error))
+            return await self._plan_refused(run_id, validation_problems(error))
         parts = self._parts
         refused = {}
         for command in plan.check_commands():
@@ -297,11 +297,13 @@ class Toolbox:
             now=parts.clock(),
         )
         if submitted.problems:
-            return self._plan_refused(run_id, submitted.problems)
+            return await self._plan_refused(run_id, submitted.problems)
         self._plan_refusals.pop(run_id, None)
         return _json({"accepted": True, "problems": []})
 
-    def _plan_refused(self, run_id: int, problems: tuple[str, ...]) -> ToolReply:
+    async def _plan_refused(self, run_id: int, problems: tuple[str, ...]) -> ToolReply:
+        parts = self._parts
+        await parts.store.run(planners.plan_refused, run_id, problems, now=parts.clock())
         count = self._plan_refusals.get(run_id, 0) + 1
         self._plan_refusals[run_id] = count
         if count >= failure.REFUSAL_LIMIT:

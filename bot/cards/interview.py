@@ -28,6 +28,7 @@ from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, P
 from core.store.chat_tables import Interview
 from core.store.tables import JournalEntry, Phase, Project, Question
 
+REASON = 1_200
 REQUEST = 600
 SPEC = 2_200
 _MARKED = re.compile(r"(`[^`]+`|\*\*[^*]+\*\*)")
@@ -185,7 +186,11 @@ def _addition(tx: Session, key: str, project: Project, interview: Interview, sce
 
 
 def _way_out(interview: Interview) -> Iterator[str]:
+    """Why it does not go on, beside the first line, and what can be done."""
     if interview.status is InterviewStatus.BLOCKED:
+        more = (interview.blocked_reason or "").partition("\n")[2]
+        if more:
+            yield spoken(more, REASON)
         yield "`/autocoder resume` lets it go on, `/autocoder withdraw` gives it up."
 
 
@@ -210,7 +215,7 @@ def _addition_state(tx: Session, interview: Interview) -> tuple[str, str, Tone]:
         case InterviewStatus.DONE:
             return words.DONE, "Taken into the plan", Tone.SUCCESS
         case InterviewStatus.BLOCKED:
-            reason = said(interview.blocked_reason or "", 500)
+            reason = said((interview.blocked_reason or "").partition("\n")[0], 500)
             return words.STOPPED, f"Blocked: {reason}", Tone.DANGER
         case InterviewStatus.WITHDRAWN:
             return words.STOPPED, "Withdrawn", Tone.INFO

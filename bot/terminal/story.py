@@ -131,7 +131,9 @@ class Story:
             case Event.PLAN_EXTENDED:
                 yield row(Mark.DONE, "Rework planned", text)
             case Event.PROJECT_BLOCKED:
-                yield row(Mark.STOPPED, "Blocked", text)
+                yield row(Mark.STOPPED, "Blocked", _first(happening.text).rstrip("."))
+            case Event.PLAN_REFUSED:
+                yield row(Mark.WAITS, "Plan refused", text)
             case Event.QUESTION_ASKED:
                 if self._asking:  # else its card comes at once
                     yield row(Mark.WAITS, "An agent asks", text)
@@ -313,7 +315,8 @@ class Story:
 
     def stop(self, why: str, report: Report | None, report_file: Path | None) -> Iterator[Item]:
         yield from self._section(Heading("Unfinished"), again=True)
-        yield Row(wording.one_line(why, 600), mark=Mark.STOPPED)
+        yield Row(_first(why), mark=Mark.STOPPED)
+        yield from (Words(wording.one_line(line, 300)) for line in why.splitlines()[1:])
         if report:
             counts = report.counts
             if counts.total:
@@ -399,3 +402,8 @@ def _key(prompt: Prompt) -> tuple[object, ...]:
             return ("question", question.id)
         case _:
             assert_never(prompt)
+
+
+def _first(text: str) -> str:
+    """The first line: what there is to say, before the particulars."""
+    return wording.one_line(text.partition("\n")[0], 600)

@@ -27,6 +27,7 @@ class Event(StrEnum):
     INQUIRY_GIVEN_UP = "inquiry_given_up"
     SPEC_WRITTEN = "spec_written"
     PLAN_SUBMITTED = "plan_submitted"
+    PLAN_REFUSED = "plan_refused"
     PLAN_APPROVED = "plan_approved"
     PLAN_REJECTED = "plan_rejected"
     PLAN_EXTENDED = "plan_extended"
@@ -85,6 +86,7 @@ MEANINGS: Final[dict[Event, str]] = {
     Event.INQUIRY_GIVEN_UP: "No assistant could answer; the card says why.",
     Event.SPEC_WRITTEN: "The spec stands in the repository.",
     Event.PLAN_SUBMITTED: "A planner's plan was accepted as well-formed; it waits for approval.",
+    Event.PLAN_REFUSED: "A planner's plan was not well-formed; it was told what is wrong.",
     Event.PLAN_APPROVED: "A person approved the plan that was shown.",
     Event.PLAN_REJECTED: "A person rejected it, with a reason; the planner is asked again.",
     Event.PLAN_EXTENDED: "Tasks were added to an approved plan.",

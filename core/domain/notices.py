@@ -75,6 +75,7 @@ def wishes(event: Event) -> tuple[Wish, ...]:
             | Event.RUN_RESUMED
             | Event.RUN_ENDED
             | Event.PLAN_EXTENDED
+            | Event.PLAN_REFUSED
             | Event.GATE_FAILED
             | Event.TASK_STARTED
             | Event.CHECK_FAILED

@@ -18,7 +18,7 @@ from core.domain.lifecycle import (
     may_move,
     move,
 )
-from core.operations import interviews, journal, plans, projects
+from core.operations import interviews, journal, planners, plans, projects
 from core.store.chat_tables import Interview
 from core.store.tables import Project, Run
 
@@ -58,8 +58,10 @@ def run_ended(
         return
     interview.failures += 1
     if interview.failures >= SEND_BACKS:
-        who = f"The {run.kind!s}"
-        block(tx, interview.id, f"{who} ended {SEND_BACKS} times in vain: {words}"[:2000], now=now)
+        said = f"The {run.kind!s} ended {SEND_BACKS} times in vain: {words}"[:2000]
+        if run.kind is AgentKind.PLANNER:
+            said += planners.refusal(tx, run.project_id, interview.id)
+        block(tx, interview.id, said, now=now)
 
 
 def send_back(tx: Session, interview_id: int, problems: Sequence[str], *, now: datetime) -> None:

@@ -56,6 +56,10 @@ def test_no_plan_ever(world: MakeWorld, steps: tuple[Step, ...]) -> None:
     assert story.column("SELECT status FROM projects") == ["blocked"]
     assert story.model is not None
     assert len(story.model.requests()) <= PLANNERS * 9
+    [reason] = story.column("SELECT blocked_reason FROM projects")
+    refused = "submit" in str(steps)
+    assert ("The last plan was refused:" in ending.out) == refused, ending.words
+    assert ("\n- " in str(reason)) == refused, reason
 
 
 @pytest.mark.slow

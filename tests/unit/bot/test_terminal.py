@@ -173,8 +173,9 @@ def test_the_end() -> None:
 def test_an_unfinished_end() -> None:
     seen = Seen()
     board = boards.board(9, stuck=(11,), practice=False)
-    seen.view.stop("Task 11 is stuck.", board, report_file=Path("/home/x/report.md"))
-    assert "■ Task 11 is stuck." in seen.text
+    why = "Task 11 is stuck.\n- and that is why"
+    seen.view.stop(why, board, report_file=Path("/home/x/report.md"))
+    assert "■ Task 11 is stuck.\n  - and that is why\n" in seen.text
     assert "9 of 14 tasks passing, 1 stuck." in seen.text
     assert "paid" not in seen.text
     assert "the same command goes on" in seen.text

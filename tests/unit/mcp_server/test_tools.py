@@ -15,17 +15,19 @@ from sqlalchemy import select
 
 from adapters.worktrees import Worktrees
 from core.domain.agents import PROFILES, AgentKind
+from core.domain.events import Event
 from core.domain.money import Price
 from core.domain.orders import StartRun
 from core.domain.proof import Verdict
 from core.operations import approvals, projects, questions, runs
+from core.operations.planners import SHOWN
 from core.orchestrator.proving import ProofReply, Prover
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.wake import Wake
 from core.ports.agents import ToolCall, ToolReply
 from core.ports.host import Box, Desks
 from core.store.session import Store
-from core.store.tables import Approval, Question, Task
+from core.store.tables import Approval, JournalEntry, Question, Task
 from mcp_server.tools import NOBODY_HERE, Toolbox
 from tests.unit.operations.build import NOW, plan, task
 from tests.unit.operations.database import migrated
@@ -231,12 +233,33 @@ async def test_checks_that_the_policy_refuses_are_named(desk: Desk) -> None:
 async def test_five_refused_plans_end_the_run_and_many_problems_are_cut(desk: Desk) -> None:
     run = await desk.begin(AgentKind.PLANNER)
     wrong = asdict(plan({"a": tuple(task(f" {n}") for n in range(50))}))
+    problems: list[str] = []
     for n in range(5):
         assert desk.ended == []
         problems = (await desk.answer("plan_submit", plan=wrong))["problems"]
         assert len(problems) == 31, n
         assert problems[-1] == "… and 20 more problems."
     assert [ended[0] for ended in desk.ended] == [run.id]
+    refusals = await desk.parts.store.read(
+        lambda tx: tx.scalars(
+            select(JournalEntry).where(JournalEntry.event == Event.PLAN_REFUSED)
+        ).all()
+    )
+    assert [entry.run_id for entry in refusals] == [run.id] * 5
+    assert "A plan of planner-1 was refused for 50 problems, first: " in refusals[0].text
+    assert refusals[0].data["problems"][0] == problems[0]
+    assert (len(refusals[0].data["problems"]), refusals[0].data["count"]) == (SHOWN, 50)
+
+
+async def test_a_plan_that_is_none_is_kept_with_what_is_wrong(desk: Desk) -> None:
+    await desk.begin(AgentKind.PLANNER)
+    await desk.answer("plan_submit", plan="a plan, as it were")
+    text = await desk.parts.store.read(
+        lambda tx: tx.scalars(
+            select(JournalEntry.text).where(JournalEntry.event == Event.PLAN_REFUSED)
+        ).one()
+    )
+    assert text.startswith("A plan of planner-1 was refused for 1 problem, first: ")
 
 
 async def test_a_task_is_given_verbatim_to_who_holds_it(desk: Desk) -> None:

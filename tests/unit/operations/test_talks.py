@@ -30,6 +30,7 @@ from core.operations import (
     additions,
     approvals,
     interviews,
+    planners,
     plans,
     projects,
     questions,
@@ -418,8 +419,13 @@ def test_a_rejected_addition_is_planned_anew_and_may_be_withdrawn(built: Talk) -
 def test_a_planner_in_vain_blocks_its_addition_alone(built: Talk) -> None:
     task = add(built, InterviewKind.TASK)
     for _ in range(3):
-        task.end(task.begin(AgentKind.PLANNER))
+        planner = task.begin(AgentKind.PLANNER)
+        planners.plan_refused(task.tx, planner.id, ["Task 'a' has no check."], now=NOW)
+        task.end(planner)
     assert task.status() is InterviewStatus.BLOCKED
+    told = (task.row.blocked_reason or "").splitlines()
+    assert told[0].startswith("The planner ended 3 times in vain")
+    assert told[1:] == ["The last plan was refused:", "- Task 'a' has no check."]
     assert built.tx.get_one(Project, built.row.project_id).status is ProjectStatus.RUNNING
     specs.resume(built.tx, task.id, by="web:ann", now=NOW)
     assert (task.status(), task.row.failures) == (InterviewStatus.PLANNING, 0)

@@ -23,7 +23,7 @@ from core.domain.cards import (
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
-from core.operations import approvals, notices, outbox, projects, questions, tasks
+from core.operations import approvals, notices, outbox, planners, projects, questions, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
 from core.store.tables import Approval, Project, Question, Run
@@ -433,6 +433,23 @@ def test_a_blocked_project_says_why_until_somebody_goes_on(tx: Session) -> None:
     card = stage.card(tx, CardKind.ERROR)
     assert card.buttons == ()
     assert "✓ Resumed by web:ann, 10:48" in card.body
+
+
+def test_a_planner_that_gives_up_leaves_what_was_wrong_with_its_plan(tx: Session) -> None:
+    project = stage.begin(tx)
+    planner = stage.run(tx, project, AgentKind.PLANNER)
+    wrong = [f"Task {n!s} of **{n}** has no check." for n in range(1, 10)]
+    planners.plan_refused(tx, planner.id, wrong, now=NOW)
+    move(planner, RunStatus.ENDED, by=Cause.SERVICE)
+    planner.words = "five refused plans"
+    planners.block(tx, project, "The planner ended 3 times without a plan.", now=NOW)
+    tell(tx)
+    card = stage.card(tx, CardKind.ERROR)
+    told = light.plain(card.body)
+    assert "The last: five refused plans\nThe last plan was refused:\n" in told
+    assert told.count("has no check.") == 5
+    assert "- Task 5 of **5** has no check.\n- and 4 more" in told
+    assert "Resume" in labels(card)
 
 
 def test_every_card_says_practice_and_a_weak_sandbox(tx: Session) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.orm import Session
 
+from core.domain import light
 from core.domain.agents import AgentKind
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event
@@ -114,7 +115,7 @@ def test_an_addition_has_its_own_card_in_the_thread(
 ) -> None:
     row = Interview(
         project_id=project, number=1, kind=InterviewKind.FEATURE, status=status,
-        request="Due dates", by="web:bob", begun_at=NOW, blocked_reason="no way",
+        request="Due dates", by="web:bob", begun_at=NOW, blocked_reason="no way\nThe last plan was refused:\n- **a** has no check.",
     )  # fmt: skip
     tx.add(row)
     tx.flush()
@@ -127,4 +128,6 @@ def test_an_addition_has_its_own_card_in_the_thread(
     assert card.key == "interview:todo-api:1"
     assert card.title == "A new feature for todo-api"
     assert card.body.startswith(f"{words}\nDue dates")
+    blocked = status is InterviewStatus.BLOCKED
+    assert ("refused:\n- **a** has no check." in light.plain(card.body)) == blocked
     assert outbox.count(tx, project, CardKind.INTERVIEW, PLACE) == 2
