@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 
-def chosen(options: Sequence[str], multiple: bool, line: str) -> str:
+def chosen(options: Sequence[str], multiple: bool, line: str, *, numbered: bool) -> str:
     """The answer as the agent gets it: labels literally, joined by `, `, or the own words.
 
-    A number or a label picks its option, whatever its case; several are parted by commas.
+    A label picks its option, whatever its case, and so does its number where the options were
+    `numbered` when they were shown; several are parted by commas.
     """
     text = line.strip()
     picks = [part.strip() for part in text.split(",")] if multiple else [text]
@@ -15,7 +16,7 @@ def chosen(options: Sequence[str], multiple: bool, line: str) -> str:
     for pick in picks:
         if pick.casefold() in labels:
             found.append(labels[pick.casefold()])
-        elif pick.isascii() and pick.isdigit() and 1 <= int(pick[:9]) <= len(options):
+        elif numbered and pick.isascii() and pick.isdigit() and 1 <= int(pick[:9]) <= len(options):
             found.append(options[int(pick) - 1])
         else:
             return line

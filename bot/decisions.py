@@ -102,7 +102,7 @@ class Decisions:
 
     async def _answer(self, question: OpenQuestion, line: str) -> bool:
         await self._parts.store.run(
-            questions.answer, question.id, chosen(question.options, question.multiple, line), by=PERSON,
+            questions.answer, question.id, chosen(question.options, question.multiple, line, numbered=True), by=PERSON,
             now=self._parts.clock(),
         )  # fmt: skip
         return True

@@ -53,8 +53,8 @@ def usd(amount: Decimal) -> str:
 
 
 def usd_range(low: Decimal, high: Decimal) -> str:
-    """`$6.10–9.40`."""
-    return f"${low:,.2f}–{high:,.2f}"
+    """`$6.10–9.40`, `$6.10` where both are the same."""
+    return usd(high) if f"{low:.2f}" == f"{high:.2f}" else f"${low:,.2f}–{high:,.2f}"
 
 
 def percent(part: Decimal | int, whole: Decimal | int) -> str:
@@ -100,10 +100,11 @@ def forecast(time: timedelta) -> str:
 
 
 def minutes_range(low: int, high: int) -> str:
-    """`20–70 min`, `3–5 h`."""
-    if high < 120:
-        return f"{low}–{high} min"
-    return f"{max(round(low / 60), 1)}–{round(high / 60)} h"
+    """`20–70 min`, `3–5 h`, `1 min` where both are the same."""
+    unit = "min"
+    if high >= 120:
+        low, high, unit = max(round(low / 60), 1), round(high / 60), "h"
+    return f"{high} {unit}" if low == high else f"{low}–{high} {unit}"
 
 
 def elapsed(seconds: float) -> str:

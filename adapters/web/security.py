@@ -46,9 +46,19 @@ _HEADERS = {
 }
 
 
+_SHAPES = "The shapes stand in /api/openapi.json."
+_HINTS = {  # where nothing better is known
+    400: _SHAPES,
+    404: "The collection it would be in lists what there is.",
+    409: "Look at how it stands now.",
+    422: _SHAPES,
+}
+
+
 def trouble(
     status: int, error: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
+    hint = hint or _HINTS.get(status, "The service's log says more.")
     body = {"error": error, "message": message, "hint": hint}
     return JSONResponse(body, status, headers=headers)
 

@@ -175,7 +175,11 @@ def settings(tx: Session, call: Call) -> Reply:
         )
     if not call.role.covers(Role.ADMIN):
         raise NotAllowed(f"Changing settings wants the role admin; yours is {call.role!s}.")
+    before = call.desk.rules(tx, project.id).max_attempts
     change(tx, project, name, call.values["value"], by=call.person, call=call)
+    more = call.desk.rules(tx, project.id).max_attempts - before
+    if more:
+        own_settings.change_attempts(tx, project.id, more)
     return Reply(
         title=f"{name} is {_shown(_value(call, project, name))} for {project.name} now",
         project=call.here,

@@ -17,7 +17,6 @@ from core.ports.chat import Said
 from core.store.tables import Project, Question
 
 TEXT_LIMIT = 100_000
-_KEPT = "Kept; nothing comes of it here. A command begins with /autocoder."
 _BUILDS = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.BLOCKED)
 
 
@@ -82,7 +81,7 @@ def _newest_question(tx: Session, project_id: int) -> Question | None:
 
 def _answer(tx: Session, call: Call, question: Question, text: str) -> Reply:
     _need_operator(call, "Answering")
-    answer = chosen(question.options, question.multiple, text)
+    answer = chosen(question.options, question.multiple, text, numbered=False)
     questions.answer(tx, question.id, answer, by=call.person, now=call.now)
     return Reply(said="Answered.")
 

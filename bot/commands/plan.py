@@ -216,8 +216,11 @@ def _span(tx: Session, project: ProjectRef, what: str) -> tuple[str, str, str]:
             select(Phase).where(Phase.project_id == project.id).order_by(Phase.position)
         ).all()
         found = next((p for p in phases if p.position == int(what)), None)
-        if found is None or found.base_commit is None:
-            raise NotFound(f"Phase {what} of {project.name} has not begun.")
+        if found is None:
+            known = f"they go from 1 to {len(phases)}" if phases else "there is none yet"
+            raise NotFound(f"{project.name} has no phase {int(what)}; {known}.")
+        if found.base_commit is None:
+            raise StateError(f"Phase {found.position} of {project.name} has not begun.")
         after = next((p for p in phases if p.position == int(what) + 1), None)
         return found.base_commit, (after and after.base_commit) or main, f"Phase {what}"
     features = tx.scalars(select(Feature).where(Feature.project_id == project.id)).all()

@@ -1,7 +1,7 @@
 """Presses: each resolved by its action_id alone, each with one effect (CONTRACT.md §2)."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,8 +17,8 @@ from bot.commands.messages import TEXT_LIMIT
 from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
 from bot.wording import is_blank
-from core.domain.cards import CardKind, Form, Label, Press, Subject
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus
+from core.domain.cards import OPTION_BUTTONS, CardKind, Form, Label, Press, Subject
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
 from core.operations import interviews, outbox, questions
@@ -180,12 +180,21 @@ def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...
     """The chosen labels literally, joined by `, `, or the own words unchanged."""
     options = tuple(question.options)
     if press.more:
-        if not is_number(press.more) or int(press.more) >= len(options):
+        if press.more not in map(str, range(len(options))):
             raise _unknown()
         return options[int(press.more)]
     given = _given(question, values)
     if sum(map(len, given)) > TEXT_LIMIT:
         raise InputError(f"An answer has at most {TEXT_LIMIT:,} characters.")
+    picked = values.get(forms.chosen_name(question.id), ())
+    if (len(options) > OPTION_BUTTONS or (question.multiple and options)) and any(
+        not is_blank(value) and value not in options and not _is_place(value, options)
+        for value in picked
+    ):
+        raise MissingValues(
+            "That is none of the options; own words have a field of their own.",
+            forms.answer(question.id, options, multiple=question.multiple),
+        )
     if not given:
         raise MissingValues(
             "An answer has words.", forms.answer(question.id, options, multiple=question.multiple)
@@ -206,12 +215,15 @@ def _given(question: Question, values: Mapping[str, tuple[str, ...]]) -> list[st
     found: list[str] = []
     for name, several in values.items():
         for value in several:
-            place = int(value) if re.fullmatch(r"[0-9]{1,3}", value) else len(options)
-            if name == select and value not in options and place < len(options):
-                found.append(options[place])
+            if name == select and value not in options and _is_place(value, options):
+                found.append(options[int(value)])
             elif not is_blank(value):
                 found.append(value)
     return found
+
+
+def _is_place(value: str, options: Collection[str]) -> bool:
+    return re.fullmatch(r"[0-9]{1,3}", value) is not None and int(value) < len(options)
 
 
 def _raise_budget(
@@ -300,6 +312,8 @@ def standing(tx: Session, press: Press) -> str:
     if question is not None:
         return f"A question of {project.name} waits for an answer now: {where}"
     status = project.status.value.replace("_", " ")
+    if project.status in (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING):
+        return f"{project.name} is {status}; its thread says where it stands."
     return f"{project.name} is {status}; its progress card says where it stands."
 
 

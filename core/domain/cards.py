@@ -130,12 +130,14 @@ def parse_press(action_id: str) -> Press:
         label, subject = Label(parts[0]), Subject(parts[1])
         if not parts[2].isascii() or not parts[2].isdigit() or len(parts[2]) > 12:
             raise ValueError(parts[2])
-        number = int(parts[2])
+        press = Press(label, subject, int(parts[2]), parts[3] if len(parts) > 3 else "")
+        if press.encode() != action_id:  # no card ever said it so
+            raise ValueError(action_id)
     except (ValueError, IndexError):
         raise InputError(
             "This button is not known here.", hint="Look at the newest card."
         ) from None
-    return Press(label, subject, number, parts[3] if len(parts) > 3 else "")
+    return press
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from core.errors import BadName
 NAME_LIMIT = 64
 _SLUG_LIMIT = 48
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
-_QUOTES = "\"'`“”‘’«»"
+_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
 
 
 def unquote(text: str) -> str:
-    """The name without spaces and quotes around it."""
-    return text.strip().strip(_QUOTES).strip()
+    """The name without spaces and pairs of quotes around it; a single quote belongs to it."""
+    name = text.strip()
+    while len(name) > 1 and _QUOTES.get(name[0]) == name[-1]:
+        name = name[1:-1].strip()
+    return name
 
 
 def is_name(text: str) -> bool:

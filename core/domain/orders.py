@@ -65,7 +65,8 @@ def next_orders(snapshot: Snapshot) -> tuple[Order, ...]:
         case ProjectStatus.PLANNING:
             if _spec_changes(snapshot):
                 return (*_stop_planner(snapshot), *_talk(snapshot), *_answer(snapshot))
-            return (*_resumed(snapshot), *_plan(snapshot), *_answer(snapshot))
+            resumed = tuple(_resumed(snapshot))
+            return (*(resumed or _plan(snapshot)), *_answer(snapshot))
         case ProjectStatus.RUNNING:
             return (*_build(snapshot), *_talk(snapshot), *_answer(snapshot))
         case ProjectStatus.PAUSED:
@@ -389,4 +390,5 @@ def _reason(feature: FeatureView, task: TaskView) -> str:
         return f"{feature.slug} is begun, and this is its next ready task"
     if task.priority != 999:
         return f"priority {task.priority}"
-    return f"{task.rank} points of work wait behind it"
+    points = "point" if task.rank == 1 else "points"
+    return f"{task.rank} {points} of work wait behind it"

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
+from core.domain.lifecycle import TaskStatus
 from core.domain.money import to_micro
 from core.operations import journal
-from core.store.tables import Project
+from core.store.tables import Project, Task
 
 
 def set_budget(tx: Session, project_id: int, budget: Decimal, *, by: str, now: datetime) -> None:
@@ -34,3 +35,13 @@ def set_one(tx: Session, project_id: int, key: str, value: Any, *, by: str, now:
         tx, Event.SETTINGS_CHANGED, f"{key} of {project.name} {words}.", now=now, actor=by,
         project=project, data={"key": key, "value": value},
     )  # fmt: skip
+
+
+def change_attempts(tx: Session, project_id: int, more: int) -> None:
+    """Open tasks get so many attempts more, or fewer, yet never less than the one at work or next."""
+    open_tasks = tx.query(Task).filter(
+        Task.project_id == project_id,
+        Task.status.in_((TaskStatus.PENDING, TaskStatus.IN_PROGRESS)),
+    )
+    for task in open_tasks:
+        task.allowed_attempts = max(task.attempts + 1, task.allowed_attempts + more)

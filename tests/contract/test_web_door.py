@@ -132,6 +132,7 @@ def test_every_error_has_one_shape(service: Running, method: str, path: str, sta
     assert answer.status == status
     assert set(answer.json) == {"error", "message", "hint"}
     assert answer.json["error"].replace("_", "").isalpha()
+    assert all(answer.json.values())
 
 
 def test_openapi_names_every_path_of_the_contract(service: Running) -> None:

@@ -199,6 +199,7 @@ async def test_a_press_that_breaks_something_is_refused_and_the_next_one_counts(
         ("answer:question:99:0", "unknown"),
         ("answer:question:1:7", "unknown"),
         ("answer:question:1:-1", "unknown"),
+        ("answer:question:1:00", "unknown"),
         ("reject:plan:1", "missing_values"),
         ("guide:task:1:1", "missing_values"),
         ("answer:question:1", "missing_values"),
@@ -328,6 +329,33 @@ async def test_a_number_in_own_words_is_no_option(tmp_path: Path) -> None:
         assert [(await it.row(Question, n)).answer for n in (1, 2)] == ["2", "20"]
 
 
+async def test_a_number_in_a_message_is_no_option(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.question(tx, world.project(tx), "How many?", "5", "10"))
+        await it.say("2", place=world.thread())
+        assert (await it.row(Question, 1)).answer == "2"
+
+
+async def test_a_select_takes_its_options_alone(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.question(tx, row, "Several?", "a", "b", multiple=True)
+        world.question(tx, row, "One of six?", *"abcdef")
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        for number in (1, 2):
+            name = f"answer:question:{number}"
+            for forged in ("z", "9", "<b>"):
+                pressed = Pressed(parse_press(name), {name: ("a", forged)})
+                outcome = await it.router.press(it.inbound(pressed, by="web:local", place=MAIN))
+                assert outcome.reason == "missing_values"
+                assert outcome.form is not None
+            assert (await it.row(Question, number)).answer is None
+            pressed = Pressed(parse_press(name), {name: ("b",), "answer": ("",)})
+            assert (await it.router.press(it.inbound(pressed, by="web:local", place=MAIN))).ok
+
+
 async def test_messages_in_a_thread_answer_its_newest_question(tmp_path: Path) -> None:
     def prepare(tx: Session) -> None:
         row = world.project(tx)
@@ -340,7 +368,7 @@ async def test_messages_in_a_thread_answer_its_newest_question(tmp_path: Path) -
             _item, outcome = await it.say(text, place=world.thread())
             assert not outcome.ok
         assert (await it.row(Question, 2)).answer is None
-        await it.say("2", place=world.thread())
+        await it.say("beta", place=world.thread())
         assert (await it.row(Question, 2)).answer == "Beta"
         await it.say("neither, because of *this*", place=world.thread())
         assert (await it.row(Question, 1)).answer == "neither, because of *this*"

@@ -48,6 +48,8 @@ def test_a_name_is_kept_as_it_is(text: str) -> None:
         ("--help", "help"),
         ("a..b", "a.b"),
         ("todo\nlist", "todo list"),
+        ('"todo', "todo"),
+        ("todo”", "todo"),
         ("Ünïcode Café", "Unicode Cafe"),
         ("🚀🚀", "project"),
         ("", "project"),

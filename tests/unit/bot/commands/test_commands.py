@@ -124,6 +124,8 @@ async def test_new_begins_an_interview_once(tmp_path: Path) -> None:
         ("a\nb", "a b"),
         ("caf\u00e9 \U0001f600", "cafe"),
         ("x" * 65, "x" * 64),
+        ('"todo', "todo"),
+        ("todo'", "todo"),
     ],
 )
 async def test_a_name_that_is_none_is_mended_and_nothing_is_made(
@@ -324,6 +326,20 @@ async def test_settings_of_a_project(tmp_path: Path) -> None:
         assert refused.kind is CardKind.ERROR
         await it.ask("settings max_parallel default")
         assert (await it.row(Project, 1)).settings == {}
+
+
+async def test_fewer_attempts_hold_for_tasks_that_wait_already(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        _building(TaskStatus.PENDING, TaskStatus.PENDING, TaskStatus.PASSING)(tx)
+        for task, attempts in zip(tx.query(Task).order_by(Task.number), (0, 3, 0), strict=True):
+            task.attempts, task.allowed_attempts = attempts, 5
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        await it.ask("settings max_attempts 2")
+        assert [task.allowed_attempts for task in await it.rows(Task)] == [2, 4, 5]
+        await it.ask("settings max_attempts default")
+        assert [task.allowed_attempts for task in await it.rows(Task)] == [5, 7, 5]
 
 
 async def test_budgets(tmp_path: Path) -> None:
