@@ -1,7 +1,9 @@
 """The chat over HTTP: messages, streams, presses, files (CONTRACT.md §3)."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -42,6 +44,12 @@ _EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
 _SVG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}}}
 _BYTES: dict[str, Any] = {
     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+}
+_PICTURES = {  # by their first bytes; SVG is none of them: it may hold a script
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"WEBP": "image/webp",
 }
 _CHUNK = 256 * 1024  # bytes
 _SCHEME = "@media(prefers-color-scheme:dark)"  # as a picture of ours says it
@@ -284,6 +292,40 @@ async def get_file(
             "Cache-Control": "private, no-store",
         },
     )
+
+
+@routes.get(
+    "/files/{file_id}/picture",
+    response_class=FileResponse,
+    responses={200: {"content": {kind: {} for kind in _PICTURES.values()}}},
+)
+async def get_picture(
+    file_id: Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")], service: Inside, _person: Viewer
+) -> Response:
+    """A dropped picture, to be shown; what it is its first bytes say, never its name."""
+    stored = await service.chat.file(file_id)
+    kind = await asyncio.to_thread(_picture_kind, stored.path)
+    if kind is None:
+        return trouble(404, "not_found", "This is no picture that can be shown.", "Save it.")
+    return FileResponse(
+        stored.path,
+        media_type=kind,
+        headers={
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "Cache-Control": "private, max-age=86400, immutable",
+        },
+    )
+
+
+def _picture_kind(path: FilePath) -> str | None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except FileNotFoundError:
+        return None
+    if head[:4] == b"RIFF":
+        head = head[8:]
+    return next((kind for magic, kind in _PICTURES.items() if head.startswith(magic)), None)
 
 
 def safe_name(given: str) -> str:

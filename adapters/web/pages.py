@@ -60,6 +60,11 @@ def _size(size: int) -> str:
     return f"{size / 1_000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
+def _is_picture(name: str) -> bool:
+    """Whether a file may be a picture that is shown; its bytes say it."""
+    return name.lower().endswith((".png", ".jpg", ".jpeg", ".gif", ".webp"))
+
+
 def _tokens(number: int) -> str:
     if number < 1_000:
         return str(number)
@@ -84,6 +89,7 @@ def _environment() -> jinja2.Environment:
         "days": drawing.since_days,
         "marks": drawing.marks,
     }
+    found.tests["picture"] = _is_picture
     found.globals |= {"digest": _digest(), "MARKS": drawing.MARKS, "text_limit": TEXT_LIMIT}
     return found
 

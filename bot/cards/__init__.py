@@ -62,6 +62,8 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
         case CardKind.ERROR:
             return ending.draw_blocked(tx, due.key, subject, scene)
         case CardKind.ANSWER:
+            if due.subject_id is None:
+                return answers.draw_known(tx, due)
             return answers.draw(tx, due.key, subject, scene)
         case CardKind.DIGEST | CardKind.HELP:
             raise StateError(f"The words of {due.key} are fixed when they are said.")

@@ -16,8 +16,9 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
 from core.domain.money import Dimension, to_usd
-from core.operations import inquiries, spending
-from core.store.chat_tables import Inquiry
+from core.operations import inquiries, outbox, spending
+from core.operations.outbox import Due
+from core.store.chat_tables import Inquiry, ProjectPlace
 from core.store.tables import (
     Evidence,
     Feature,
@@ -37,6 +38,26 @@ _MARKS = {Level.INFO: "", Level.WARNING: f"{words.WAITS} ", Level.ERROR: f"{word
 _SPAN = re.compile(r"`([^`\n]+)`|\*\*([^*\n]+)\*\*")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.*)")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
+
+
+def draw_known(tx: Session, due: Due) -> Drawn:
+    """A second `new` of the same name: the project there is, and where its thread is."""
+    project = tx.get_one(Project, due.project_id)
+    here = tx.get_one(ProjectPlace, (project.id, due.place.platform, due.place.channel))
+    thread = outbox.message_of(tx, due.place, here.root_key)
+    heading = title(f"{project.name} exists already")
+    state = f"{words.PROJECT_MARKS[project.status]} {project.status.value.replace('_', ' ')}"
+    where = f"Its thread is message {thread} of this channel." if thread else ""
+    return Drawn(
+        Card(
+            key=due.key,
+            kind=CardKind.ANSWER,
+            title=heading,
+            body="\n".join(line for line in (state, where) if line),
+            fallback=f"{heading}. {where}".strip(),
+            project=project.name,
+        )
+    )
 
 
 def draw(tx: Session, key: str, inquiry_id: int, scene: Scene) -> Drawn:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from bot import wording
-from core.domain.lifecycle import PhaseStatus, TaskStatus
+from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import CheckResult
 from core.ports.host import BoxLevel
@@ -20,6 +20,17 @@ PHASE_MARKS = {
     PhaseStatus.IN_PROGRESS: PROGRESS,
     PhaseStatus.AWAITING_APPROVAL: WAITS,
     PhaseStatus.COMPLETED: DONE,
+}
+PROJECT_MARKS = {
+    ProjectStatus.INTERVIEWING: WAITS,
+    ProjectStatus.PLANNING: PROGRESS,
+    ProjectStatus.AWAITING_APPROVAL: WAITS,
+    ProjectStatus.RUNNING: PROGRESS,
+    ProjectStatus.PAUSED: STOPPED,
+    ProjectStatus.BLOCKED: STOPPED,
+    ProjectStatus.COMPLETED: DONE,
+    ProjectStatus.STOPPED: STOPPED,
+    ProjectStatus.ARCHIVED: STOPPED,
 }
 TASK_MARKS = {
     TaskStatus.PENDING: PENDING,

@@ -11,7 +11,7 @@ from bot import wording
 from bot.cards import words
 from bot.cards.frame import bold, code, said
 from bot.check import Finding, Level
-from bot.commands import parsing
+from bot.commands import parsing, tries
 from bot.commands.replies import lines, own_words
 from bot.commands.spec import Call, CommandSpec, Kind, Operation, Reply
 from bot.setting_values import shown
@@ -146,7 +146,15 @@ def person_id(text: str, platform: str) -> str:
 
 def claim(tx: Session, call: Call) -> Reply:
     """Whoever has the code that `serve` printed is an admin."""
+    again = call.desk.tries.next_at(call.person, call.now)
+    if again is not None:
+        raise NotAllowed(
+            f"That were {tries.LIMIT} wrong codes: the next one is looked at after"
+            f" {call.desk.scene(call.now).clock(again)}.",
+            hint="`autocoder serve` prints the code once, when it starts and there is no admin.",
+        )
     if not members.claim(tx, call.person, call.values["code"], now=call.now):
+        call.desk.tries.wrong(call.person, call.now)
         raise NotAllowed(
             "This code is not valid: it is used, replaced by a later one, or mistyped.",
             hint="`autocoder serve` prints one when there is no admin.",

@@ -11,7 +11,7 @@ from bot.wording import is_blank
 from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed
-from core.operations import guidance, interviews, questions
+from core.operations import guidance, interviews, plans, questions
 from core.operations.projects import ProjectRef
 from core.ports.chat import Said
 from core.store.tables import Project, Question
@@ -45,9 +45,10 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
     question = _newest_question(tx, project.id)
     if question is not None and not is_blank(said.text):
         return _answer(tx, call, question, said.text)
-    if tx.get_one(Project, project.id).status in _BUILDS and not is_blank(said.text):
+    status = tx.get_one(Project, project.id).status
+    if status in _BUILDS and plans.is_approved(tx, project.id):
         return _guide(tx, call, project, said.text)
-    return Reply(said=_KEPT)
+    return _note(tx, call, project, said.text) or Reply(said=_KEPT)
 
 
 def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply:
@@ -55,8 +56,11 @@ def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply
     _need_operator(call, "Dropping in files")
     paths = interviews.add_material(tx, project.id, said.files)
     question = _newest_question(tx, project.id)
-    if question is not None and said.text.strip():
-        _answer(tx, call, question, said.text)
+    if not is_blank(said.text) and said.text != _names(said):
+        if question is not None:
+            _answer(tx, call, question, said.text)
+        elif paths:
+            interviews.note(tx, project.id, said.text, by=call.person)
     if not paths:
         return Reply(
             title="No interview asks here now: the file is kept and has no effect",
@@ -64,8 +68,26 @@ def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply
             private=True,
         )
     return Reply(
-        title=f"Taken as material: {', '.join(file.name for file in said.files)}",
+        title=f"Taken as material: {_names(said)}",
         body="The interviewer reads it before its next question.",
+        project=project,
+    )
+
+
+def _names(said: Said) -> str:
+    return ", ".join(file.name for file in said.files)
+
+
+def _note(tx: Session, call: Call, project: ProjectRef, text: str) -> Reply | None:
+    """Words for an interviewer that is at work; None where none is."""
+    if interviews.current(tx, project.id) is None:
+        return None
+    _need_operator(call, "Speaking to the interviewer")
+    if not interviews.note(tx, project.id, text, by=call.person):
+        return None
+    return Reply(
+        title="Noted: the interviewer hears it with its next turn",
+        body=words(text, guidance.QUOTED),
         project=project,
     )
 

@@ -26,17 +26,6 @@ from core.store.tables import Feature, FeatureDependency, Phase, Project, Questi
 
 _LISTED = 40
 _COLUMN = 12  # tasks that a board lists per status
-MARKS = {
-    ProjectStatus.INTERVIEWING: words.WAITS,
-    ProjectStatus.PLANNING: words.PROGRESS,
-    ProjectStatus.AWAITING_APPROVAL: words.WAITS,
-    ProjectStatus.RUNNING: words.PROGRESS,
-    ProjectStatus.PAUSED: words.STOPPED,
-    ProjectStatus.BLOCKED: words.STOPPED,
-    ProjectStatus.COMPLETED: words.DONE,
-    ProjectStatus.STOPPED: words.STOPPED,
-    ProjectStatus.ARCHIVED: words.STOPPED,
-}
 FEATURE_MARKS = {
     FeatureStatus.PENDING: words.PENDING,
     FeatureStatus.SPECCING: words.PENDING,
@@ -72,15 +61,11 @@ def new(tx: Session, call: Call) -> Reply:
     project = ProjectRef(begun.id, begun.name, begun.slug)
     if begun.new:
         return Reply(project=project, begun=begun.id, said=f"{begun.name}: the interview begins.")
-    status = tx.get_one(Project, begun.id).status
     outbox.refresh(tx, begun.id, CardKind.INTERVIEW, now=call.now)
-    thread = outbox.message_of(tx, call.place, begun.card_key)
-    where = f"Its thread is message {thread} of this channel." if thread else ""
-    return Reply(
-        title=f"{begun.name} exists already",
-        body=lines(f"{MARKS[status]} {status_words(status)}", where),
-        project=project,
-    )
+    # Drawn when it is posted: the card that is its thread may be on its way there too.
+    key = f"{CardKind.ANSWER.value}:{call.item_id}"
+    outbox.want(tx, call.place, key, CardKind.ANSWER, project_id=begun.id, now=call.now)
+    return Reply(project=project, said=f"{begun.name} exists already.")
 
 
 def list_all(tx: Session, call: Call) -> Reply:
@@ -116,7 +101,7 @@ def _project_line(tx: Session, row: Project) -> str:
     if stuck := tally.get(TaskStatus.STUCK, 0):
         facts.append(f"{stuck} stuck")
     facts.append(wording.usd(to_usd(spent.micro_usd)) if spent else wording.UNKNOWN)
-    return f"- {MARKS[row.status]} {bold(row.name)} · {' · '.join(facts)}"
+    return f"- {words.PROJECT_MARKS[row.status]} {bold(row.name)} · {' · '.join(facts)}"
 
 
 def use_it(tx: Session, call: Call) -> Reply:

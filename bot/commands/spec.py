@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot.cards.frame import Scene
 from bot.check import Finding
+from bot.commands.tries import Tries
 from bot.settings import Settings
 from core.domain.cards import Button, Card, CardKind, Field, Form, Picture, Progress, Tone
 from core.domain.people import Role
@@ -51,6 +52,7 @@ class Desk:
     activity: Callable[[], Mapping[int, str]]  # run → what its agent is doing now
     check: Callable[[], Sequence[Finding]]  # about a second; in a thread
     take_up: Callable[[int], None]  # a project begins: the orchestrator shall look at it
+    tries: Tries = field(default_factory=Tries)  # of claim codes
 
     def rules(self, tx: Session, project_id: int) -> Rules:
         """The service's rules, less what the project has of its own."""

@@ -194,13 +194,25 @@ def open_question(tx: Session, interview_id: int) -> Question | None:
     ).first()
 
 
+def note(tx: Session, project_id: int, text: str, *, by: str) -> bool:
+    """What somebody says while the interviewer works: it hears it in its next message.
+
+    False where no interview of this project asks.
+    """
+    interview = current(tx, project_id)
+    if interview is None or interview.status is not InterviewStatus.ASKING:
+        return False
+    tell(tx, interview.id, f"{by} says: {text}")
+    return True
+
+
 def add_material(tx: Session, project_id: int, files: Sequence[Attachment]) -> tuple[str, ...]:
     """Files dropped into the thread of an interview: their paths in the interviewer's folder.
 
     Empty when no interview asks. The bytes are copied before its next run begins.
     """
     interview = current(tx, project_id)
-    if interview is None:
+    if interview is None or interview.status is not InterviewStatus.ASKING:
         return ()
     paths = []
     for file in files:

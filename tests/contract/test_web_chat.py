@@ -205,6 +205,29 @@ def test_files_are_bytes_with_a_name(me: Client) -> None:
     assert me.get("/api/files/00").status == 404
 
 
+def test_a_picture_is_shown_by_what_it_is_not_by_its_name(me: Client) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
+    webp = b"RIFF\x24\0\0\0WEBPVP8 " + b"\0" * 40
+    for name, content, kind in (("a.PNG", png, "image/png"), ("b.txt", webp, "image/webp")):
+        picture = me.get(f"/api/files/{me.upload(name, content).json['id']}/picture")
+        assert (picture.status, picture.body) == (200, content)
+        assert picture.headers["content-type"] == kind
+        assert picture.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in picture.headers["content-security-policy"]
+    for content in (b"<svg onload='alert(1)'/>", b"<html>", b"", b"RIFF\x24\0\0\0WAVE"):
+        file = me.upload("evil.png", content, "image/png").json
+        assert me.get(f"/api/files/{file['id']}/picture").status == 404
+    assert me.get("/api/files/00/picture").status == 404
+
+
+def test_a_dropped_picture_has_a_preview(me: Client) -> None:
+    files = [me.upload(name, b"x").json["id"] for name in ("shot.png", "note.md")]
+    me.say("look at both", files=files)
+    page = me.get("/c/main").body.decode()
+    assert f'<img src="/api/files/{files[0]}/picture" alt="shot.png"' in page
+    assert f"/api/files/{files[1]}/picture" not in page
+
+
 def test_a_large_file_is_refused_and_not_kept(service: Running, me: Client) -> None:
     before = sum(1 for _ in (service.home / "files").glob("*"))
     answer = me.upload("large.bin", b"\0" * 60_000_000)

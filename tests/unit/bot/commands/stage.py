@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from adapters.worktrees import Worktrees
+from bot import cards
 from bot.check import Finding, Level
 from bot.commands.spec import Desk
 from bot.router import Router
@@ -100,6 +101,7 @@ class Stage:
     store: Store
     router: Router
     worktrees: Worktrees
+    desk: Desk
     begun: list[int] = field(default_factory=list)
     deliveries: int = 0
 
@@ -124,6 +126,10 @@ class Stage:
         received = await self.router.deliver(self.inbound(Said(text), by=by, place=place))
         return received.item_id, await self.router.outcome(received.item_id)
 
+    async def deliver(self, content: Content, *, by: str = LOCAL, place: Place = MAIN) -> Outcome:
+        received = await self.router.deliver(self.inbound(content, by=by, place=place))
+        return await self.router.outcome(received.item_id)
+
     async def press(
         self, action_id: str, *, by: str = LOCAL, delivery: str = "", **values: str
     ) -> Outcome:
@@ -136,8 +142,9 @@ class Stage:
 
         def look(tx: Session) -> Card | None:
             for due in outbox.due(tx, "web", now=NOW + timedelta(days=1), limit=100_000):
-                if due.key.rpartition(":")[2] == str(item_id) and due.fixed is not None:
-                    return due.fixed
+                answers = due.fixed is not None or due.key == f"answer:{item_id}"
+                if due.key.rpartition(":")[2] == str(item_id) and answers:
+                    return cards.build(tx, due, self.desk.scene(NOW))
             return None
 
         return await self.store.read(look)
@@ -204,7 +211,7 @@ async def stage(home: Path, *, run: bool = True) -> AsyncIterator[Stage]:
         take_up=begun.append,
     )
     router = Router(desk)
-    made = Stage(home, store, router, worktrees, begun)
+    made = Stage(home, store, router, worktrees, desk, begun)
     loop = asyncio.create_task(router.run()) if run else None
     try:
         yield made
@@ -252,6 +259,11 @@ def post(
         )
     )  # fmt: skip
     tx.flush()
+
+
+def posted(tx: Session, key: str, message: str) -> None:
+    """A card that is wanted stands there now."""
+    tx.scalars(select(OutboxItem).where(OutboxItem.key == key)).one().message = message
 
 
 def plan(tx: Session, row: Project, *, version: int = 1, posted: bool = True) -> Approval:

@@ -109,7 +109,10 @@ async def test_new_begins_an_interview_once(tmp_path: Path) -> None:
         assert it.begun == [1]
         assert (await it.row(Project, 1)).status is ProjectStatus.INTERVIEWING
         again = await it.ask("new todo-api")
-        assert again.title == "todo-api exists already"
+        assert (again.title, again.body) == ("todo-api exists already", "▲ interviewing")
+        await it.change(lambda tx: world.posted(tx, "interview:todo-api", "17"))
+        again = await it.ask("new TODO-API")
+        assert "Its thread is message 17 of this channel." in again.body
         assert len(await it.rows(Project)) == 1
         assert len(await it.rows(OutboxItem, OutboxItem.key == "interview:todo-api")) == 1
         elsewhere = await it.ask("new todo-api", place=Place("web", "other"))
@@ -355,6 +358,18 @@ async def test_budgets(tmp_path: Path) -> None:
         assert "$2.00" in card.body
         operator = await it.member("web:op", Role.OPERATOR)
         assert (await it.ask("budget project 99", by=operator)).kind is CardKind.ERROR
+
+
+async def test_whoever_guesses_codes_waits(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        code = await it.change(lambda tx: members.issue_claim(tx, now=NOW))
+        for guess in range(10):
+            card = await it.ask(f"claim {guess}", by="slack:U1")
+            assert "not valid" in card.title
+        card = await it.ask(f"claim {code}", by="slack:U1")
+        assert "10 wrong codes: the next one is looked at after 11:03" in card.title
+        assert await it.rows(Member) == []
+        assert "admin now" in (await it.ask(f"claim {code}", by="slack:U2")).title
 
 
 async def test_people_and_the_one_time_code(tmp_path: Path) -> None:

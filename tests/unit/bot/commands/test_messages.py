@@ -1,0 +1,59 @@
+"""Plain messages in the thread of an interview: words for it, and files."""
+
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.agents import AgentKind
+from core.operations import questions
+from core.ports.chat import Attachment, Place, Said
+from core.store.chat_tables import Interview
+from core.store.tables import Project, Question
+from tests.unit.bot.commands import stage as world
+from tests.unit.bot.commands.stage import NOW, stage
+
+
+async def test_words_for_an_interviewer_at_work_are_for_its_next_turn(tmp_path: Path) -> None:
+    def words(tx: Session) -> list[str]:
+        return [note["text"] for note in tx.scalars(select(Interview)).one().notes]
+
+    async with stage(tmp_path) as it:
+        await it.command("new todo-api")
+        await it.change(lambda tx: world.posted(tx, "interview:todo-api", "7"))
+        thread = Place("web", "main", "7")
+        item, outcome = await it.say("It is for two people", place=thread)
+        assert outcome.ok
+        card = await it.card(item)
+        assert card is not None
+        assert card.title == "Noted: the interviewer hears it with its next turn"
+        assert await it.change(words) == ["web:local says: It is for two people"]
+        _item, outcome = await it.say("Me too", by="web:nobody", place=thread)
+        assert (outcome.ok, outcome.reason) == (False, "not_allowed")
+        _item, outcome = await it.say("elsewhere")
+        assert outcome.text.startswith("Kept; it has no effect")
+        assert len(await it.change(words)) == 1
+
+
+async def test_a_file_that_is_dropped_without_words_answers_nothing(tmp_path: Path) -> None:
+    """The page says the names of its files where nobody wrote anything."""
+
+    def ask(tx: Session) -> int:
+        interview = tx.scalars(select(Interview)).one()
+        run = world.run(tx, tx.get_one(Project, 1), kind=AgentKind.INTERVIEWER)
+        run.interview_id = interview.id
+        return questions.ask(tx, run.id, "Which?", (), False, now=NOW)
+
+    async with stage(tmp_path) as it:
+        await it.command("new todo-api")
+        await it.change(lambda tx: world.posted(tx, "interview:todo-api", "7"))
+        number = await it.change(ask)
+        thread = Place("web", "main", "7")
+        file = Attachment("f1", "shot.png", 9)
+        assert (await it.deliver(Said("shot.png", (file,)), place=thread)).ok
+        assert (await it.row(Question, number)).answer is None
+        other = Attachment("f2", "note.md", 9)
+        assert (await it.deliver(Said("as here", (other,)), place=thread)).ok
+        assert (await it.row(Question, number)).answer == "as here"
+        [interview] = await it.rows(Interview)
+        assert [row["name"] for row in interview.material] == ["1-shot.png", "2-note.md"]
