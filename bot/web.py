@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, timedelta
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -229,8 +229,11 @@ class _Chat:
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
 
-    async def picture(self, sort: str, number: int) -> str:
-        drawn = await self._store.read(pictures.draw, sort, number)
+    async def picture(
+        self, sort: str, number: int, *, until: date | None = None, wide: bool = False
+    ) -> str:
+        day = until or self._clock().astimezone(UTC).date()
+        drawn = await self._store.read(pictures.draw, sort, number, until=day, wide=wide)
         if drawn is None:
             raise NotFound("There is no such picture.")
         return drawn

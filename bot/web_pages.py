@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.app import App
-from bot.cards import words
+from bot.cards import daily, words
 from bot.cards.frame import bold, said
 from bot.commands import COMMANDS
+from core.domain.cards import Picture
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
@@ -59,6 +60,10 @@ class WebPages:
 
     async def search(self, words: str, reader: str, *, limit: int) -> Sequence[Message]:
         return await self._store.read(chat_pages.search, words, reader, limit=limit)
+
+    async def spent(self) -> Picture | None:
+        today = self._clock().astimezone(UTC).date()
+        return await self._store.read(daily.shown, "month", daily.ALL, today)
 
     def commands(self, role: Role) -> Sequence[CommandLine]:
         return [

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from datetime import date
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -251,17 +252,20 @@ async def add_file(
     "/pictures/{sort}/{number}.svg", response_class=Response, responses={200: {"content": _SVG}}
 )
 async def picture(
-    sort: Annotated[str, Path(pattern="^(plan|gate|cost)$")],
-    number: Annotated[int, Path(ge=1, lt=2**62)],
+    sort: Annotated[str, Path(pattern="^(plan|gate|cost|week|month)$")],
+    number: Annotated[int, Path(ge=0, lt=2**62)],
     service: Inside,
     _person: Viewer,
+    until: Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(9000, 1, 1))] = None,
+    wide: bool = False,
     theme: Annotated[str | None, Cookie(max_length=20)] = None,
 ) -> Response:
-    """What a card draws: a plan's features, a gate's board, a project's cost.
+    """What a card draws: a plan's features, a gate's board, a project's cost, its days.
 
+    `week` and `month` are what a project, or with 0 all, spent by day and model `until` a day.
     Light or dark is the browser's to choose, unless a person chose for these pages.
     """
-    drawn = await service.chat.picture(sort, number)
+    drawn = await service.chat.picture(sort, number, until=until, wide=wide)
     chosen = {"dark": "@media all", "light": "@media not all"}.get(theme or "", _SCHEME)
     return Response(
         drawn.replace(_SCHEME, chosen, 1),

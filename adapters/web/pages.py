@@ -331,7 +331,7 @@ async def usage(service: Inside, person: Viewer, theme: Theme = None) -> Respons
     return _draw(
         "usage.html",
         **{**frame, "here": "usage", "total": found["cost_usd"], "messages": found["messages"],
-           "tables": tables, "today": f"{_now():%Y-%m-%d}"},
+           "tables": tables, "today": f"{_now():%Y-%m-%d}", "chart": await service.pages.spent()},
     )  # fmt: skip
 
 

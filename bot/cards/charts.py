@@ -1,6 +1,6 @@
-"""Pictures of figures: the board of a phase, and what a project cost (SVG)."""
+"""Pictures of figures: the board of a phase, what a project cost, what a day did (SVG)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,6 +11,9 @@ MOST_ROWS = 24
 _MOST_PIECES = 40  # a bar of more is drawn by shares
 _INSIDE = WIDE - 2 * MARGIN
 _ROW, _HEAD = 34, 26
+_FAMILIES = ("opus", "sonnet", "haiku")  # as they lie on each other, the first below
+_WIDER, _HIGH = 640, 112  # where there is room; of the columns
+_LEAST_USD = Decimal("0.02")  # of a scale: half of it can still be read
 _LOOKS = {
     "done": "passing",
     "again": "passing after a retry",
@@ -37,6 +40,19 @@ class Bar:
     name: str
     usd: Decimal
     look: str = "bar"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One day: what each model cost."""
+
+    name: str
+    models: Mapping[str, Decimal]
+
+
+def look_of(model: str) -> str:
+    """The colour of a model; it is the same in every picture."""
+    return next((name for name in _FAMILIES if name in model.lower()), "bar")
 
 
 def board_svg(heading: str, lanes: Sequence[Lane]) -> str:
@@ -101,3 +117,82 @@ def cost_svg(heading: str, blocks: Sequence[tuple[str, Sequence[Bar]]]) -> str:
             y += _ROW
         y += 6
     return svg(heading, WIDE, y + MARGIN - 12, parts)
+
+
+def days_svg(heading: str, columns: Sequence[Column], *, wide: bool = False) -> str:
+    """A column per day, a piece of it per model, and what the colours say with their sums.
+
+    `heading` is for whoever does not see it.
+    """
+    width = _WIDER if wide else WIDE
+    sums = _by_model(columns)
+    whole = sum(sums.values(), Decimal(0))
+    days = [sum(each.models.values(), Decimal(0)) for each in columns]
+    top = _round_above(max(days, default=whole))
+    axis = 18 + round(6.4 * len(wording.usd(top)))
+    foot = MARGIN + _HEAD + 8 + _HIGH
+    parts = [
+        text(MARGIN, MARGIN + 12, "phase", "Cost by day (UTC)"),
+        text(width - MARGIN, MARGIN + 12, "less end", wording.usd(whole)),
+        *_scale(top, axis, foot, width),
+    ]
+    each = (width - MARGIN - axis) / max(len(columns), 1)
+    for at, column in enumerate(columns):
+        parts += _column(column, list(sums), axis + at * each, foot, each, top)
+    ends = (columns[0].name, columns[-1].name) if columns else ("", "")
+    parts.append(text(axis, foot + 16, "less", ends[0]))
+    parts.append(text(width - MARGIN, foot + 16, "less end", ends[1]))
+    x, y = float(MARGIN), foot + 28
+    for model, usd in sums.items():
+        words = f"{wording.one_line(model, 24)} {wording.usd(usd)}"
+        if x > MARGIN and x + 14 + 7 * len(words) > width:
+            x, y = float(MARGIN), y + 16
+        parts.append(
+            f'<rect class="{look_of(model)}" x="{x:g}" y="{y + 2}" width="8" height="8" rx="2"/>'
+        )
+        parts.append(text(x + 13, y + 10, "less", words))
+        x += 28 + 6.4 * len(words)
+    return svg(heading, width, y + 14 + MARGIN, parts)
+
+
+def _by_model(columns: Sequence[Column]) -> dict[str, Decimal]:
+    """What each model cost in all, in the order in which they lie on each other."""
+    found: dict[str, Decimal] = {}
+    for column in columns:
+        for model, usd in column.models.items():
+            found[model] = found.get(model, Decimal(0)) + usd
+    order = (*_FAMILIES, "bar")
+    return dict(sorted(found.items(), key=lambda pair: (order.index(look_of(pair[0])), pair[0])))
+
+
+def _round_above(usd: Decimal) -> Decimal:
+    """The top of the scale: the least of 1, 2, 5, 10 … that nothing stands above."""
+    if usd <= _LEAST_USD:
+        return _LEAST_USD
+    step = Decimal(1).scaleb(usd.adjusted())
+    return next(times * step for times in (1, 2, 5, 10) if times * step >= usd)
+
+
+def _scale(top: Decimal, axis: int, foot: int, width: int) -> Iterator[str]:
+    for share in (1, 2):
+        words, y = wording.usd(top * share / 2), foot - _HIGH * share // 2
+        yield f'<rect class="rest" x="{axis}" y="{y}" width="{width - MARGIN - axis}" height="1"/>'
+        yield text(axis - 6, y + 4, "less end", words)
+    yield f'<rect class="skipped" x="{axis}" y="{foot}" width="{width - MARGIN - axis}" height="1"/>'
+
+
+def _column(
+    column: Column, models: Sequence[str], x: float, foot: int, each: float, top: Decimal
+) -> Iterator[str]:
+    wide = min(max(each - 3, 2.0), 40.0)
+    y = float(foot)
+    for model in models:
+        high = float(column.models.get(model, Decimal(0)) / top) * _HIGH
+        if high <= 0:
+            continue
+        y -= max(high, 1.0)  # what was spent is seen
+        seam = 1.0 if high > 3 else 0.0
+        yield (
+            f'<rect class="{look_of(model)}" x="{x + (each - wide) / 2:.1f}" y="{y + seam:.1f}"'
+            f' width="{wide:.1f}" height="{max(high, 1.0) - seam:.1f}"/>'
+        )

@@ -116,7 +116,7 @@ def picture(tx: Session, project_id: int) -> str | None:
     if project is None:
         return None
     models = [
-        charts.Bar(wording.model(row.key), to_usd(row.micro_usd), _look(row.key))
+        charts.Bar(wording.model(row.key), to_usd(row.micro_usd), charts.look_of(row.key))
         for row in _totals(tx, project, Dimension.MODEL)[:MOST]
     ]
     days = [
@@ -153,10 +153,6 @@ def _totals(tx: Session, project: Project, dimension: Dimension) -> list[UsageTo
             .order_by(UsageTotal.micro_usd.desc())
         )
     )
-
-
-def _look(model: str) -> str:
-    return next((name for name in ("opus", "sonnet", "haiku") if name in model), "bar")
 
 
 def _cost(tx: Session, project: Project) -> str:

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import forms, words
+from bot.cards import daily, forms, words
 from bot.cards.frame import bold, said
 from bot.commands.replies import lines
 from bot.commands.spec import Call, MissingValues, Reply
-from core.domain.cards import Field
+from core.domain.cards import Field, Picture
 from core.domain.lifecycle import ProjectStatus
 from core.domain.money import Dimension, to_micro, to_usd
 from core.domain.people import Role
@@ -64,8 +64,19 @@ def cost(tx: Session, call: Call) -> Reply:
             *_by(tx, rows, project, whole=since is None),
         ),
         fields=_budget_fields(tx, project),
+        pictures=_chart(tx, call, span),
         project=project,
     )
+
+
+def _chart(tx: Session, call: Call, span: str | None) -> tuple[Picture, ...]:
+    """The days; today alone is one figure."""
+    if span == "today":
+        return ()
+    number = call.project.id if call.project else daily.ALL
+    today = call.now.astimezone(UTC).date()
+    found = daily.shown(tx, "week" if span == "week" else "month", number, today)
+    return (found,) if found else ()
 
 
 def _by(

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from core.domain.cards import Picture
 from core.domain.lifecycle import ProjectStatus
 from core.domain.messages import ChannelLine, Message
 from core.domain.people import Role
@@ -78,6 +79,10 @@ class Pages(Protocol):
 
     async def search(self, words: str, reader: str, *, limit: int) -> Sequence[Message]:
         """The newest messages that `reader` may see with these words in them."""
+        ...
+
+    async def spent(self) -> Picture | None:
+        """What all projects spent in the last 30 days, by day; None where that is nothing."""
         ...
 
     def commands(self, role: Role) -> Sequence[CommandLine]: ...

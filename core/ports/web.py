@@ -6,6 +6,7 @@ core/errors: NotFound, InputError, StateError, NotAllowed.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -164,8 +165,14 @@ class Chat(Protocol):
 
     async def file(self, file_id: str) -> StoredFile: ...
 
-    async def picture(self, sort: str, number: int) -> str:
-        """The SVG that a card shows: of a `plan`, a `gate` or a project's `cost`."""
+    async def picture(
+        self, sort: str, number: int, *, until: date | None = None, wide: bool = False
+    ) -> str:
+        """The SVG that a card shows: of a `plan`, a `gate` or a project's `cost`.
+
+        Or the `week` or `month` up to a day (UTC; None: today) of what a project spent, with 0 of
+        what all did; `wide` for a page.
+        """
         ...
 
 

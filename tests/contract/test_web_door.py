@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import pytest
 
@@ -228,3 +229,16 @@ def test_the_cookie_is_of_the_port_that_the_browser_sees(published: Running) -> 
     cookie = answer.headers["set-cookie"].partition(";")[0]
     seen = {"Host": "127.0.0.1:18710", "Cookie": cookie}
     assert published.stranger.get("/api/projects", headers=seen).status == 200
+
+
+@pytest.mark.parametrize("theme", ["", "dark", "light"])
+def test_what_was_spent_is_drawn_for_the_reader(service: Running, theme: str) -> None:
+    for path in ("month/0.svg", "week/0.svg?until=2026-03-12", "month/0.svg?wide=true"):
+        answer = service.admin.get(f"/api/pictures/{path}", headers={"Cookie": f"theme={theme}"})
+        assert answer.status == 200, answer.body
+        assert answer.headers["content-type"].startswith("image/svg+xml")
+        root = ElementTree.fromstring(answer.body)
+        assert root.get("width") == ("640" if "wide" in path else "336")
+        assert root.get("aria-label") == "Cost of all projects by day (UTC)"
+        media = {"dark": b"@media all", "light": b"@media not all"}
+        assert media.get(theme, b"@media(prefers-color-scheme:dark)") in answer.body

@@ -11,11 +11,12 @@ from core.domain import light
 from core.domain.cards import BODY_LIMIT, CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import ApprovalStatus, ProjectStatus, TaskStatus
+from core.domain.money import Dimension
 from core.domain.people import Role
 from core.operations import guidance, members
 from core.ports.chat import Place
 from core.store.chat_tables import Channel, Guidance, Member, OutboxItem
-from core.store.tables import Approval, Evidence, Feature, Project, Task
+from core.store.tables import Approval, Evidence, Feature, Project, Task, UsageTotal
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, stage
 
@@ -186,6 +187,31 @@ async def test_every_reading_command_reads_an_empty_and_a_full_project(tmp_path:
             assert len(card.body) <= BODY_LIMIT
             received, _outcome = await it.command(line, place=world.thread(1))
             assert await it.card(received.item_id) is not None
+
+
+async def test_cost_shows_its_days_unless_it_is_asked_for_one(tmp_path: Path) -> None:
+    def spent(tx: Session) -> None:
+        row = world.project(tx)
+        tx.add(
+            UsageTotal(
+                project_id=row.id, dimension=Dimension.DAY, key=NOW.date().isoformat(),
+                messages=1, micro_usd=2_000_000,
+            )
+        )  # fmt: skip
+
+    async with stage(tmp_path) as it:
+        assert (await it.ask("cost", place=world.MAIN)).pictures == ()
+        await it.change(spent)
+        urls = {
+            line: [picture.url for picture in (await it.ask(line)).pictures]
+            for line in ("cost", "cost week", "cost today")
+        }
+        until = f"until={NOW.date()}"
+        assert urls == {
+            "cost": [f"/api/pictures/month/1.svg?{until}"],
+            "cost week": [f"/api/pictures/week/1.svg?{until}"],
+            "cost today": [],
+        }
 
 
 async def test_start_pause_resume_stop(tmp_path: Path) -> None:
