@@ -1,12 +1,19 @@
-"""No test sees this host's credentials, settings or git configuration."""
+"""No test sees this host's credentials, settings or git configuration; none depends on its speed."""
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bot.settings import CREDENTIAL_VARIABLES, PREFIX
 
 _HIDDEN = (*CREDENTIAL_VARIABLES, "ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR")
+
+# How long an example takes says how busy the host is, and nothing about the code.
+settings.register_profile(
+    "autocoder", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("autocoder")
 
 
 @pytest.fixture(scope="session", autouse=True)

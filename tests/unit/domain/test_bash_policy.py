@@ -438,7 +438,7 @@ WRAPPINGS = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(WRAPPINGS, max_size=3), st.sampled_from([("curl x", False), ("ls -l", True)]))
 def test_nothing_is_hidden_by_nesting(wrappings: list[str], command: tuple[str, bool]) -> None:
     text, allowed = command
@@ -449,7 +449,7 @@ def test_nothing_is_hidden_by_nesting(wrappings: list[str], command: tuple[str, 
     assert (judged(text).reason is None) is allowed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -70,7 +70,7 @@ def test_a_revised_plan_says_what_changed(site: Site) -> None:
     assert set(rows[1].changes) == {"+ feature c", "− feature b", "+ task 3", "− task 2"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sound_plans())
 def test_an_approved_plan_is_rows_with_every_word_and_edge(made: Plan) -> None:
     site = Site()
