@@ -30,6 +30,8 @@ EXCLUDED = (
     ".gradle/",
     ".DS_Store",
     "*.swp",
+    # What the Claude CLI writes before it renames it, left there when it is killed.
+    f"*.tmp.[0-9]*.{'[0-9a-f]' * 12}",
 )
 
 _READ_BY_GIT = (b".gitignore", b".gitattributes", b".gitmodules")

@@ -97,6 +97,7 @@ async def test_commit_is_on_the_ref_and_the_branch_stays(
     (tree.path / "a.txt").unlink()
     (tree.path / "__pycache__").mkdir()
     (tree.path / "__pycache__" / "b.pyc").write_bytes(b"\0")
+    (tree.path / "b.txt.tmp.4.82fd27ab0bd1").write_text("half")  # of a CLI that was killed
     commit = await spaces.commit(tree, TRAILERS, ref=REF)
     assert commit.parent == first
     assert sorted(commit.changed) == ["a.txt", "b.txt"]
