@@ -185,6 +185,12 @@ def test_the_journey_by_keyboard(visit: Open, width: int, scheme: str) -> None:
     assert page.title().startswith("# main") or "# main" in page.title()
     assert page.locator("#log .kind-progress", has_text=name).count() == 1
     assert violations(page) == []
+    for command in ("spec", "diff 1"):
+        say(page, f"/autocoder {command} {name}")
+    assert comes(page.locator("#log .card strong", has_text="Decided in the interview"))
+    assert comes(page.locator("#log pre.verbatim .added"))
+    assert violations(page) == []
+    assert fits(page)
 
 
 def test_what_is_new_below_is_marked(visit: Open, service: Running) -> None:
