@@ -360,8 +360,9 @@ def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError)
     reason = reason_of(problem)
     form = problem.form if isinstance(problem, MissingValues) else None
     pressed = inbound.content if isinstance(inbound.content, Pressed) else None
-    instead = presses.standing(tx, pressed.press) if pressed and reason == "stale" else ""
-    reply = replies.error(problem, reason=reason, instead=instead)
+    stale = pressed if reason == "stale" else None
+    now = presses.standing(tx, stale.press) if stale else presses.Standing()
+    reply = replies.error(problem, reason=reason, instead=now.words, buttons=now.buttons)
     project = presses.refused_project(tx, pressed.press) if pressed else None
     if pressed is not None or isinstance(problem, NotAllowed):
         what = pressed.press.encode() if pressed else "a command"

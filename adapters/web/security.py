@@ -67,6 +67,8 @@ class TooLarge(HTTPException):
     """The body is larger than this path takes."""
 
     def __init__(self, limit: int, unit: str = "bytes") -> None:
+        if limit > FILE_LIMIT:  # a file and what is around it: a person knows the file
+            limit, unit = FILE_LIMIT // 2**20, "MB in one file"
         super().__init__(413, f"More than {limit:,} {unit} are not taken here.")
 
 

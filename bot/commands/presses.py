@@ -11,13 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.cards import forms
+from bot.cards.frame import button
 from bot.commands import agents, money, plan, projects, tasks
 from bot.commands.context import ref
 from bot.commands.messages import TEXT_LIMIT
 from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
 from bot.wording import is_blank
-from core.domain.cards import OPTION_BUTTONS, CardKind, Form, Label, Press, Subject
+from core.domain.cards import OPTION_BUTTONS, Button, CardKind, Form, Label, Press, Subject
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
@@ -285,11 +286,18 @@ def refused_project(tx: Session, press: Press) -> ProjectRef | None:
         return None
 
 
-def standing(tx: Session, press: Press) -> str:
-    """What there is to decide now instead of what an old card showed, and where."""
+@dataclass(frozen=True)
+class Standing:
+    """What there is to decide now instead of what an old card showed, and a way to it."""
+
+    words: str = ""
+    buttons: tuple[Button, ...] = ()
+
+
+def standing(tx: Session, press: Press) -> Standing:
     found = refused_project(tx, press)
     if found is None:
-        return ""
+        return Standing()
     project = tx.get_one(Project, found.id)
     where = "its card stands in the project's thread."
     approval = tx.scalars(
@@ -299,10 +307,16 @@ def standing(tx: Session, press: Press) -> str:
         .limit(1)
     ).first()
     if approval is not None and approval.kind is ApprovalKind.PLAN:
-        return f"Plan {approval.version} of {project.name} waits for a decision now: {where}"
+        return Standing(
+            f"Plan {approval.version} of {project.name} waits for a decision now: {where}",
+            (button("Details", Label.DETAILS, Subject.PLAN, approval.id),),
+        )
     if approval is not None:
         phase = tx.get_one(Phase, approval.subject_id)
-        return f"Phase {phase.position} {phase.name} waits for a decision now: {where}"
+        return Standing(
+            f"Phase {phase.position} {phase.name} waits for a decision now: {where}",
+            (button("Details", Label.DETAILS, Subject.GATE, approval.id),),
+        )
     question = tx.scalars(
         select(Question)
         .where(Question.project_id == project.id, Question.answer.is_(None))
@@ -310,11 +324,14 @@ def standing(tx: Session, press: Press) -> str:
         .limit(1)
     ).first()
     if question is not None:
-        return f"A question of {project.name} waits for an answer now: {where}"
+        return Standing(f"A question of {project.name} waits for an answer now: {where}")
     status = project.status.value.replace("_", " ")
     if project.status in (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING):
-        return f"{project.name} is {status}; its thread says where it stands."
-    return f"{project.name} is {status}; its progress card says where it stands."
+        return Standing(f"{project.name} is {status}; its thread says where it stands.")
+    return Standing(
+        f"{project.name} is {status}; its progress card says where it stands.",
+        (button("Details", Label.DETAILS, Subject.PROJECT, project.id),),
+    )
 
 
 def refresh(tx: Session, press: Press, *, now: datetime) -> None:

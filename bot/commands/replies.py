@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from bot.commands.spec import Reply
 from bot.wording import clean, cut
 from core.domain import light
-from core.domain.cards import BODY_LIMIT, FIELDS, TITLE_LIMIT, Card, CardKind, Tone
+from core.domain.cards import BODY_LIMIT, FIELDS, TITLE_LIMIT, Button, Card, CardKind, Tone
 from core.errors import AutocoderError
 
 _FALLBACK_LIMIT = 8_000
@@ -61,7 +61,13 @@ def shorten(body: str, limit: int = BODY_LIMIT) -> str:
     return "\n".join([*kept, f"… {len(lines) - len(kept):,} more lines"])
 
 
-def error(problem: AutocoderError, *, reason: str = "", instead: str = "") -> Reply:
+def error(
+    problem: AutocoderError,
+    *,
+    reason: str = "",
+    instead: str = "",
+    buttons: tuple[Button, ...] = (),
+) -> Reply:
     """What happened, what to do, what stands there now; for this person only."""
     message, hint = str(problem), problem.hint
     first, _, rest = message.partition("\n")
@@ -70,6 +76,7 @@ def error(problem: AutocoderError, *, reason: str = "", instead: str = "") -> Re
         body="\n".join(part for part in map(own_words, (rest, hint, instead)) if part),
         tone=Tone.WARNING,
         kind=CardKind.ERROR,
+        buttons=buttons,
         private=True,
         said=" ".join(part for part in (_plain(message), hint, instead) if part),
         ok=False,

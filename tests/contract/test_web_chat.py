@@ -232,6 +232,7 @@ def test_a_large_file_is_refused_and_not_kept(service: Running, me: Client) -> N
     before = sum(1 for _ in (service.home / "files").glob("*"))
     answer = me.upload("large.bin", b"\0" * 60_000_000)
     assert (answer.status, answer.json["error"]) == (413, "too_large")
+    assert "25 MB" in answer.json["message"]
     assert sum(1 for _ in (service.home / "files").glob("*")) == before
 
 

@@ -71,6 +71,24 @@ async def test_of_two_presses_at_once_one_counts_and_the_other_is_told_who_was_f
         ]
 
 
+async def test_whoever_presses_an_old_card_is_shown_the_way_to_the_current_one(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        await it.press("reject:plan:1", reason="no")
+        await it.change(lambda tx: world.plan(tx, tx.get_one(Project, 1), version=2))
+        old = await it.press("approve:plan:1")
+        assert old.reason == "stale"
+        item = (await it.rows(InboxItem))[-1]
+        card = await it.card(item.id)
+        assert card is not None
+        assert "Plan 2 of todo-api waits for a decision now" in card.body
+        [way] = card.buttons
+        assert (way.label, way.press.encode()) == ("Details", "details:plan:2")
+        assert (await it.press("details:plan:2")).text == "Plan 2 for todo-api"
+
+
 async def test_what_an_earlier_life_left_open_is_done_once(tmp_path: Path) -> None:
     async with stage(tmp_path, run=False) as it:
         await it.change(lambda tx: world.project(tx))
@@ -390,7 +408,7 @@ async def test_a_viewer_may_not_answer(tmp_path: Path) -> None:
 
 async def test_a_message_to_a_project_that_builds_waits_for_its_agents(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
-        await it.change(lambda tx: world.project(tx))
+        await it.change(lambda tx: world.tasks(tx, world.project(tx), TaskStatus.PENDING))
         item, outcome = await it.say("use port 8080", place=world.thread())
         assert outcome.ok
         card = await it.card(item)
