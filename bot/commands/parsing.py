@@ -62,6 +62,8 @@ def parse(spec: CommandSpec, rest: str, projects: Collection[str], *, here: bool
         free = any(a.kind in (Kind.TEXT, Kind.NAME) for a in spec.arguments)
         if not (free and here):
             named = reader.leading_project()
+        if named is None and any(a.kind is Kind.NAME for a in spec.arguments):
+            named = reader.trailing_project()
     values = {}
     for argument in spec.arguments:
         value = reader.take(argument)
@@ -173,6 +175,16 @@ class _Reader:
             if lower.startswith(f"{start} ") and len(self.rest) > len(name):
                 self.rest = self.rest[len(name) :].lstrip()
                 return name
+        return None
+
+    def trailing_project(self) -> str | None:
+        """A project's name that stands at the end, behind a name or alone, taken off."""
+        words = self.rest.split(" ")
+        for first in range(len(words)):
+            known = self._known(" ".join(words[first:]))
+            if known is not None:
+                self.rest = " ".join(words[:first]).rstrip()
+                return known
         return None
 
     def unknown(self, word: str, choices: Sequence[str] = ()) -> InputError:

@@ -54,6 +54,25 @@ def test_lines_that_are_meant(
     assert parsed.project == project
 
 
+@pytest.mark.parametrize(
+    ("line", "what", "project"),
+    [
+        ("diff", None, None),
+        ("diff 1", "1", None),
+        ("diff todo-api", None, "todo-api"),
+        ("diff 1 todo-api", "1", "todo-api"),
+        ('diff Sign in "My Shop"', "Sign in", "My Shop"),
+        ("diff todo-api my", "todo-api", "my"),
+        ("diff Find my shop", "Find", "My Shop"),
+    ],
+)
+def test_a_projects_name_may_stand_behind_a_features(
+    line: str, what: str | None, project: str | None
+) -> None:
+    parsed = read(line)
+    assert (parsed.values.get("what"), parsed.project) == (what, project)
+
+
 def test_a_reason_may_begin_with_a_projects_name_where_the_place_says_which_is_meant() -> None:
     spec, rest = find("reject todo-api is slow", COMMANDS)
     parsed = parse(spec, rest, NAMES, here=True)
