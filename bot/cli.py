@@ -9,12 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
 from importlib.resources import files
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -104,10 +105,14 @@ def serve(home: Home = None) -> None:
         event_loop.run(run_service(settings, _say, look))
     except* AutocoderError as group:
         trouble = _first(group)
-    status = complain(trouble) if trouble else Exit.COMPLETED
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # All is closed. Taking the interpreter apart would cost seconds of the five to stop in.
+    _leave(complain(trouble) if trouble else Exit.COMPLETED)
+
+
+def _leave(status: int) -> NoReturn:
+    """All is closed. Taking the interpreter apart would cost seconds of the five to stop in."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
     os._exit(status)
 
 
@@ -259,7 +264,7 @@ def _travel(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
         settings, errand = prepare()
     except AutocoderError as error:
         raise typer.Exit(complain(error)) from error
-    raise typer.Exit(event_loop.run(_journey(settings, errand)))
+    _leave(event_loop.run(_journey(settings, errand)))
 
 
 async def _journey(settings: Settings, errand: "Errand") -> int:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -112,6 +113,24 @@ def test_an_interrupt_at_any_time(stranger: Stranger, number: signal.Signals, wo
     assert left_processes(stranger.home) == []
     if options:
         expect_words(stranger.run("build", spec, "--yes"), 0, "Repository")
+
+
+@pytest.mark.timeout(400)
+def test_an_impatient_interrupt_waits_for_no_teardown(stranger: Stranger, tmp_path: Path) -> None:
+    """Three signals end it once, resumably; what Python would do at its exit takes no time."""
+    slow = "import atexit, time\natexit.register(time.sleep, 60)\n"
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    path = f"{ROOT}{os.pathsep}{tmp_path}"
+    program = stranger.begin("build", stranger.spec(), listening=True, PYTHONPATH=path)
+    program.until_it_says("The plan waits", timeout=200)
+    begun = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        program.signal(number)
+        time.sleep(0.05)
+    outcome = program.end()
+    assert time.monotonic() - begun < 30, outcome.words
+    expect_words(outcome, 130, "Stopped.", "Nothing done is lost")
+    assert left_processes(stranger.home) == []
 
 
 @pytest.mark.parametrize(
