@@ -349,7 +349,7 @@ def http() -> str:
     for route in routes():
         for method in sorted(route.methods or ()):
             said = described[route.path][method.lower()]
-            words = _sentence(said.get("description") or said["summary"].capitalize()).rstrip(".")
+            words = _sentence(said.get("description", "")).rstrip(".")
             who = "everybody" if route.path in OPEN else _role(route.dependant)
             lines.append(f"| `{method} {route.path}` | {who} | {_cell(words)}. |")
     return "\n".join(lines) + "\n"

@@ -78,6 +78,7 @@ def _hub(request: Request) -> Hub:
 
 @routes.get("/chat")
 async def channels(service: Inside, _person: Viewer) -> Collection[ChannelData]:
+    """The channels there are, each with its last message and its projects."""
     found = await service.chat.channels()
     lines: list[ChannelData] = [
         {"name": line.name, "last_message": line.last_message, "projects": line.projects}

@@ -66,12 +66,14 @@ async def readyz(service: Inside, response: Response) -> Readiness:
 
 @open_routes.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: Inside) -> Response:
+    """What Prometheus scrapes: tasks, agents, messages, tokens, cost, cards, acknowledgements."""
     content, media_type = await service.health.metrics()
     return Response(content, media_type=media_type)
 
 
 @routes.get("/members", tags=["members"])
 async def members(service: Inside, _person: Viewer) -> Collection[MemberData]:
+    """Who has a role, and which."""
     return {"items": await service.people.members(), "next": None}
 
 
@@ -89,12 +91,22 @@ async def add_member(body: NewMember, service: Inside, person: Admin) -> MemberT
 
 @routes.get("/projects", tags=["projects"])
 async def projects(service: Inside, part: WantedPart, _person: Viewer) -> Collection[ProjectData]:
+    """Every project of this home: how far it is, and what it waits for."""
     return collection(await service.projects.projects(after=part.after, limit=part.limit))
 
 
 @routes.get("/projects/{name}", tags=["projects"])
 async def project(name: Name, service: Inside, _person: Viewer) -> ProjectData:
+    """One project: its status, its tasks counted, its cost, what it waits for and until when."""
     return await service.projects.project(name)
+
+
+_MEANT = {
+    ProjectVerb.START: "Let a stopped or imported project go on; one that goes on answers 409.",
+    ProjectVerb.PAUSE: "Interrupt its agents; their work is kept.",
+    ProjectVerb.RESUME: "Go on with a paused or blocked project.",
+    ProjectVerb.STOP: "End its agents; nothing starts until a person starts it again.",
+}
 
 
 def _command(verb: ProjectVerb) -> None:
@@ -109,6 +121,7 @@ def _command(verb: ProjectVerb) -> None:
         methods=["POST"],
         name=f"{verb}_project",
         summary=f"{verb.capitalize()} a project",
+        description=_MEANT[verb],
         tags=["projects"],
         response_model=ProjectData,
     )
@@ -122,12 +135,20 @@ for _verb in ProjectVerb:
 async def phases(
     name: Name, service: Inside, part: WantedPart, _person: Viewer
 ) -> Collection[PhaseData]:
+    """The phases of an approved plan, in their order."""
     return collection(await service.projects.phases(name, after=part.after, limit=part.limit))
 
 
 @routes.get("/projects/{name}/phases/{phase_id}", tags=["projects"])
 async def phase(name: Name, phase_id: Id, service: Inside, _person: Viewer) -> PhaseData:
+    """One phase."""
     return await service.projects.phase(name, phase_id)
+
+
+_DECIDED = {
+    Verdict.APPROVE: "Approve at a phase's gate: the next one begins, after the last it is complete.",
+    Verdict.REJECT: "Reject at a phase's gate; `reason` becomes a task of the same phase.",
+}
 
 
 def _decision(verdict: Verdict) -> None:
@@ -154,6 +175,7 @@ def _decision(verdict: Verdict) -> None:
         methods=["POST"],
         name=f"{verdict}_phase",
         summary=f"{verdict.capitalize()} at a phase's gate",
+        description=_DECIDED[verdict],
         tags=["projects"],
         response_model=PhaseData,
     )
@@ -171,6 +193,7 @@ for _verdict in Verdict:
 async def phase_features(
     name: Name, phase_id: Id, service: Inside, part: WantedPart, _person: Viewer
 ) -> Response:
+    """The features of one phase."""
     await service.projects.phase(name, phase_id)
     return sent_collection(
         await service.projects.features(name, phase_id=phase_id, after=part.after, limit=part.limit)
@@ -179,6 +202,7 @@ async def phase_features(
 
 @routes.get("/projects/{name}/features", response_model=Collection[FeatureData], tags=["projects"])
 async def features(name: Name, service: Inside, part: WantedPart, _person: Viewer) -> Response:
+    """The features of a project: who works on which, and what each waits for."""
     return sent_collection(
         await service.projects.features(name, phase_id=None, after=part.after, limit=part.limit)
     )
@@ -186,6 +210,7 @@ async def features(name: Name, service: Inside, part: WantedPart, _person: Viewe
 
 @routes.get("/projects/{name}/features/{feature_id}", tags=["projects"])
 async def feature(name: Name, feature_id: Id, service: Inside, _person: Viewer) -> FeatureData:
+    """One feature."""
     return await service.projects.feature(name, feature_id)
 
 
@@ -197,6 +222,7 @@ async def feature(name: Name, feature_id: Id, service: Inside, _person: Viewer) 
 async def feature_tasks(
     name: Name, feature_id: Id, service: Inside, part: WantedPart, _person: Viewer
 ) -> Response:
+    """The tasks of one feature."""
     await service.projects.feature(name, feature_id)
     return sent_collection(
         await service.projects.tasks(
@@ -213,6 +239,7 @@ async def tasks(
     _person: Viewer,
     status: Annotated[str | None, Query(max_length=32)] = None,
 ) -> Response:
+    """The tasks of a project, each with why it stands where it does; `status` picks some."""
     return sent_collection(
         await service.projects.tasks(
             name, feature_id=None, status=status, after=part.after, limit=part.limit
@@ -222,6 +249,7 @@ async def tasks(
 
 @routes.get("/projects/{name}/tasks/{number}", tags=["projects"])
 async def task(name: Name, number: Id, service: Inside, _person: Viewer) -> TaskData:
+    """One task by its number, with its evidence."""
     return await service.projects.task(name, number)
 
 
@@ -234,6 +262,7 @@ async def journal(
     event: Annotated[str | None, Query(max_length=64)] = None,
     level: Annotated[str | None, Query(max_length=16)] = None,
 ) -> Response:
+    """What happened, as a chain of hashes; `event` and `level` pick some."""
     return sent_collection(
         await service.projects.journal(
             name, event=event, level=level, after=part.after, limit=part.limit
@@ -243,6 +272,7 @@ async def journal(
 
 @routes.get("/projects/{name}/runs", response_model=Collection[RunData], tags=["projects"])
 async def runs(name: Name, service: Inside, part: WantedPart, _person: Viewer) -> Response:
+    """Every run of an agent: its tasks, model, outcome, messages, tokens and cost."""
     return sent_collection(await service.projects.runs(name, after=part.after, limit=part.limit))
 
 
@@ -250,6 +280,7 @@ async def runs(name: Name, service: Inside, part: WantedPart, _person: Viewer) -
 async def approvals(
     name: Name, service: Inside, part: WantedPart, _person: Viewer
 ) -> Collection[ApprovalData]:
+    """Decisions on plans and at gates: open ones, and who decided what and when."""
     return collection(await service.projects.approvals(name, after=part.after, limit=part.limit))
 
 
@@ -261,11 +292,13 @@ async def graph(name: Name, service: Inside, _person: Viewer) -> Response:
 
 @routes.get("/usage", response_model=UsageData, tags=["usage"])
 async def usage(service: Inside, _person: Viewer) -> Response:
+    """What all projects spent: in all, by model, kind, phase, feature, task and day."""
     return sent(await service.projects.usage(None))
 
 
 @routes.get("/usage/projects/{name}", response_model=UsageData, tags=["usage"])
 async def project_usage(name: Name, service: Inside, _person: Viewer) -> Response:
+    """What one project spent, divided in the same ways."""
     return sent(await service.projects.usage(name))
 
 
@@ -276,10 +309,12 @@ async def history(
     _person: Viewer,
     project: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
+    """Each message of a model with its tokens and price; `project` picks those of one."""
     found = await service.projects.history(project, after=part.after, limit=part.limit)
     return sent_collection(found)
 
 
 @routes.get("/usage/settings", tags=["usage"])
 async def usage_settings(service: Inside, _person: Viewer) -> UsageSettingsData:
+    """The service's budgets; a project may have its own."""
     return await service.projects.usage_settings()

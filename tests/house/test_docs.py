@@ -57,6 +57,13 @@ def test_generated_pages_are_current(page: str) -> None:
     assert written == docs.generate.pages()[page], "run `make docs`"
 
 
+def test_every_route_says_what_it_is_for() -> None:
+    described = docs.generate.http().splitlines()
+    rows = [line.split(" | ") for line in described if re.match(r"\| `(GET|POST|P)", line)]
+    assert len(rows) > 30
+    assert [row[0] for row in rows if len(row[-1].strip(" |.")) < 8] == []
+
+
 def test_readme_has_two_commands() -> None:
     shell = [
         body.strip() for kind, body in FENCE.findall(README) if kind in {"sh", "bash", "shell"}
