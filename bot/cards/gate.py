@@ -47,6 +47,7 @@ class _Gate:
     features: Sequence[Feature]
     tasks: Sequence[Task]
     green_before: frozenset[int]  # tasks that no check of theirs proves
+    vouched: frozenset[int]  # tasks a person passed
     own_tests: frozenset[int]  # tasks whose tests were written by the run they prove
     later: bool  # another phase follows
     rejected: bool  # once at least
@@ -115,6 +116,7 @@ def _load(tx: Session, approval_id: int) -> _Gate:
         ).all(),
         tasks=tasks,
         green_before=frozenset(p.task_id for p in proofs if p.verdict is Verdict.GREEN_BEFORE),
+        vouched=frozenset(p.task_id for p in proofs if p.verdict is Verdict.VOUCHED),
         own_tests=frozenset(p.task_id for p in proofs if p.own_tests),
         later=tx.scalars(later.limit(1)).first() is not None,
         rejected=tx.scalars(rejected.limit(1)).first() is not None,
@@ -217,6 +219,12 @@ def _notes(gate: _Gate) -> Iterator[str]:
     if before:
         yield (
             f"{words.WAITS} Green before the work began, so proved by less: task {_numbers(before)}"
+        )
+    passed = [task for task in gate.tasks if task.id in gate.vouched]
+    if passed:
+        yield (
+            f"{words.WAITS} A person vouches, no check of their own proves it:"
+            f" task {_numbers(passed)}"
         )
     own = [task for task in gate.tasks if task.id in gate.own_tests]
     if own:

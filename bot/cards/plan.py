@@ -36,11 +36,13 @@ from core.domain.cards import (
     Subject,
     Tone,
 )
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewStatus
 from core.domain.money import to_usd
 from core.domain.plan import Estimate, Plan, PlannedPhase, estimate, lifted_dependencies
+from core.operations import additions
 from core.operations.plans import PLAN
 from core.store import tables
+from core.store.chat_tables import Interview
 
 SUMMARY = 500
 MOST_FEATURES = 24
@@ -61,9 +63,20 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     reminder = is_reminder(key)
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
-    state = _state(decision, scene)
+    state = _state(tx, row, decision, scene)
+    into = additions.grows(tx, row, plan)
     size = f"{words.plan_size(plan)}. A gate after each phase."
-    lines = [] if reminder else [*_about(plan, size), *_changes(row), *tree(plan)]
+    if into is not None:
+        place = f"phase {into.position} {said(into.name, 80)}"
+        size = f"{words.plan_growth(plan)} more in {place}, before its gate."
+    first = 1 if into is None else into.position
+    if adds and into is None:
+        first = _next_position(tx, row, plan)
+    lines = (
+        []
+        if reminder
+        else [*_about(plan, size), *_changes(row), *tree(plan, first, into.name if into else None)]
+    )
     allows = [] if reminder else _setup(plan)
     card = Card(
         key=key,
@@ -89,7 +102,19 @@ def _decision(tx: Session, row: tables.Plan) -> tables.Approval | None:
     ).first()
 
 
-def _state(decision: tables.Approval | None, scene: Scene) -> str:
+def _next_position(tx: Session, row: tables.Plan, plan: Plan) -> int:
+    """Where the phases of an addition stand, or will stand."""
+    phases = tx.execute(
+        select(tables.Phase.position, tables.Phase.name)
+        .where(tables.Phase.project_id == row.project_id)
+        .order_by(tables.Phase.position)
+    ).all()
+    mine = {phase.name for phase in plan.phases}
+    there = [position for position, name in phases if name in mine]
+    return there[0] if there else len(phases) + 1
+
+
+def _state(tx: Session, row: tables.Plan, decision: tables.Approval | None, scene: Scene) -> str:
     if decision is None:
         return f"{words.DONE} Taken up"
     match decision.status:
@@ -102,6 +127,9 @@ def _state(decision: tables.Approval | None, scene: Scene) -> str:
             line = refused(decision.decided_by, decision.decided_at, scene)
             return f"{line}: {said(decision.reason or '', 500)}"
         case ApprovalStatus.WITHDRAWN:
+            wish = tx.get(Interview, row.interview_id) if row.interview_id else None
+            if wish is not None and wish.status is InterviewStatus.WITHDRAWN:
+                return f"{words.STOPPED} Withdrawn: it is not wanted any more"
             return f"{words.STOPPED} Withdrawn: a newer plan took its place"
         case ApprovalStatus.EXPIRED:
             return f"{words.STOPPED} Expired: it is asked again"
@@ -153,16 +181,19 @@ def _changes(row: tables.Plan) -> Iterator[str]:
         yield f"- {said(line, 240)}"
 
 
-def tree(plan: Plan) -> Iterator[str]:
-    """Phases, and their features drawn below the ones they build on."""
+def tree(plan: Plan, first: int = 1, into: str | None = None) -> Iterator[str]:
+    """Phases, and their features drawn below the ones they build on.
+
+    `first` is the position of the first, `into` the name of one that is there already.
+    """
     lifted = lifted_dependencies(plan)
     left = MOST_FEATURES
-    for position, phase in enumerate(plan.phases, start=1):
+    for position, phase in enumerate(plan.phases, start=first):
         yield ""
         tasks = [task for feature in phase.features for task in feature.tasks]
         cost = wording.usd_range(*estimate(task.complexity for task in tasks).cost_usd)
         count = wording.count(len(tasks), "task")
-        yield f"{bold(f'{position} {phase.name}', 80)} · {count} · about {cost}"
+        yield f"{bold(f'{position} {into or phase.name}', 80)} · {count} · about {cost}"
         yield from _features(phase, lifted, max(left, 0))
         left -= len(phase.features)
 

@@ -193,6 +193,22 @@ def _too_much(kind: InterviewKind, plan: planning.Plan) -> list[str]:
     return found
 
 
+def grows(tx: Session, plan: Plan, made: planning.Plan) -> Phase | None:
+    """The phase that a planned addition goes to, or went to; None where it is one of its own."""
+    interview = tx.get(Interview, plan.interview_id) if plan.interview_id else None
+    if interview is None or interview.kind is InterviewKind.PHASE:
+        return None
+    if interview.status is InterviewStatus.DONE:
+        names = [feature.name for feature in made.features()]
+        taken = select(Phase).join(Feature, Feature.phase_id == Phase.id)
+        phase = tx.scalars(
+            taken.where(Phase.project_id == plan.project_id, Feature.name.in_(names)).limit(1)
+        ).first()
+        own = phase is None or phase.name in {each.name for each in made.phases}
+        return None if own else phase
+    return _phase(tx, interview)
+
+
 def _phase(tx: Session, interview: Interview) -> Phase | None:
     """The phase an addition goes to: the one at work, else the next; None for one of its own.
 

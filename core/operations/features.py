@@ -10,6 +10,7 @@ from core.domain.events import Event
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.errors import StateError
 from core.operations import journal
+from core.operations.vouching import vouched
 from core.store.tables import Feature, Project, Task
 
 
@@ -51,7 +52,12 @@ def begin_landing(tx: Session, feature_id: int) -> Landing | None:
         .where(Task.feature_id == feature_id, Task.status == TaskStatus.PASSING)
         .order_by(Task.number)
     ).all()
-    checks = [*landed_checks(tx, project.id), *(check for t in own for check in t.checks)]
+    mine = tx.scalars(
+        select(Task)
+        .where(Task.feature_id == feature_id, Task.status == TaskStatus.PASSING, ~vouched())
+        .order_by(Task.number)
+    )
+    checks = [*landed_checks(tx, project.id), *(check for t in mine for check in t.checks)]
     return Landing(
         feature_id=feature.id,
         name=feature.name,
@@ -66,7 +72,7 @@ def begin_landing(tx: Session, feature_id: int) -> Landing | None:
 
 
 def landed_checks(tx: Session, project_id: int) -> tuple[str, ...]:
-    """The plan-wide checks, then those of every landed task, once each."""
+    """The plan-wide checks, then those of every landed task that they prove, once each."""
     project = tx.get_one(Project, project_id)
     landed = tx.scalars(
         select(Task)
@@ -75,6 +81,7 @@ def landed_checks(tx: Session, project_id: int) -> tuple[str, ...]:
             Task.project_id == project_id,
             Task.status == TaskStatus.PASSING,
             Feature.landed_commit.is_not(None),
+            ~vouched(),
         )
         .order_by(Task.number)
     )

@@ -147,7 +147,8 @@ class _Teller:
                 if not wish.post:
                     self._refresh(home, wish.kind)
                     return
-                self._refresh(home, wish.kind)  # an earlier one is no longer the one to act upon
+                if wish.kind is not CardKind.REPORT:  # which tells of its day for good
+                    self._refresh(home, wish.kind)  # an earlier one is not the one to act upon
                 number = outbox.count(self._tx, home.project_id, wish.kind, home.place) + 1
                 name = "blocked" if wish.kind is CardKind.ERROR else wish.kind.value
                 self._want(home, wish.kind, f"{name}:{home.slug}:{number}", entry.id)

@@ -12,6 +12,7 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.errors import InputError, StateError
 from core.operations import journal
+from core.operations.vouching import vouched
 from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
 
 
@@ -410,7 +411,9 @@ def need_bringing_up(
     ).all()
     last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == feature.project_id))
     passed = tx.scalars(
-        select(Task).where(Task.feature_id == feature_id, Task.status == TaskStatus.PASSING)
+        select(Task).where(
+            Task.feature_id == feature_id, Task.status == TaskStatus.PASSING, ~vouched()
+        )
     ).all()
     name = f"Bring {feature.name} up to main"
     task = Task(

@@ -260,6 +260,14 @@ def test_a_claim_code_makes_one_admin_once(service: Running) -> None:
     code = printed[1]
     assert len(code) >= 16  # nobody guesses 64 bits
     first, second = (service.member(name, "viewer") for name in ("first", "second"))
+    guesser = service.member("guesser", "viewer")
+    done(service.admin, "/autocoder role web:guesser none")
+    for guess in range(10):
+        assert "not valid" in done(guesser, f"/autocoder claim {guess}")["text"]
+    refused = done(guesser, f"/autocoder claim {code}")
+    assert (refused["ok"], refused["reason"]) == (False, "not_allowed")
+    assert "10 wrong codes" in refused["text"]
+    done(service.admin, "/autocoder role web:first none")
     for wrong in ("0" * len(code), "*", f"{code}0", "' OR 1=1 --"):
         assert not done(first, f"/autocoder claim {wrong}")["ok"]
     assert done(first, f"/autocoder claim {code}")["ok"]

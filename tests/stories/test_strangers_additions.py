@@ -128,6 +128,7 @@ def _a_feature_at_work(story: Story) -> None:
     assert "It looks ornate" in story.spec_on_main()
     first = story.plan(2)
     assert first["thread"] == story.thread
+    assert "1 feature, 1 task more in phase 1 Base, before its gate." in first["card"]["body"]
     assert story.project_status() == "running"
     assert guest.press(first, "Reject").json["reason"] == "missing_values"
     assert guest.press(first, "Reject", {"reason": "Do it otherwise"}).status == 200
@@ -153,7 +154,9 @@ def _a_phase_when_complete(story: Story) -> None:
     story.guest.command("phase add a page for it", story.thread)
     story.interviewed("plain", "everybody")
     assert story.project_status() == "completed"
-    assert guest.press(story.plan(4), "Approve").status == 200
+    shown = story.plan(4)
+    assert "**2 Phase of extra4** · 1 task" in shown["card"]["body"]
+    assert guest.press(shown, "Approve").status == 200
     running = story.status("running")
     assert running["completed_at"] is None
     story.gate(2)
@@ -161,7 +164,8 @@ def _a_phase_when_complete(story: Story) -> None:
     assert set(story.tasks().values()) == {"passing"}
     phases = guest.all("/api/projects/grows/phases")
     assert [phase["name"] for phase in phases] == ["Base", "Phase of extra4"]
-    guest.wait(lambda: len(guest.cards("report")) == 2)
+    first, _ = guest.wait(lambda: len(guest.cards("report")) == 2 and guest.cards("report"))
+    assert first["card"]["progress"] == {"done": 2, "total": 2}, "it tells of its day"
     assert {"report:grows:1", "report:grows:2"} == {
         report["card"]["key"] for report in guest.cards("report")
     }
@@ -182,7 +186,7 @@ def _withdrawn(story: Story) -> None:
     story.interviewed("plain", "nobody")
     shown = story.plan(5)
     guest.command("withdraw", story.thread)
-    story.closed(shown)
+    assert "Withdrawn: it is not wanted any more" in story.closed(shown)["card"]["body"]
     pressed = guest.act(shown, shown["card"]["buttons"][0]["action_id"])
     assert (pressed.status, pressed.json["reason"]) == (409, "stale")
     guest.say("/autocoder withdraw", story.thread)

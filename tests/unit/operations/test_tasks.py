@@ -1,5 +1,6 @@
 """Tasks: claimed in batches, given back, stuck, and what a person decides about them."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus
 from core.domain.orders import Land, StartRun, next_orders
 from core.domain.proof import Verdict
 from core.errors import ForbiddenTransition, InputError, StateError
-from core.operations import features, runs, tasks
+from core.operations import evidence, features, runs, tasks
 from core.operations.runs import RunRef
 from core.operations.tasks import Claimed
 from tests.unit.operations.build import DIED, GIVEN_UP, NOW, POLICY, RED, Site, task
@@ -258,6 +259,21 @@ def test_a_skipped_task_cannot_come_back_once_its_feature_goes_to_main(site: Sit
     with pytest.raises(StateError, match="landed without task 2"):
         retry(site, 2)
     assert site.feature("a").status is FeatureStatus.LANDING
+
+
+def test_nothing_waits_for_a_check_that_a_person_vouched_past(site: Site) -> None:
+    red = replace(task("1"), checks=("red",))
+    site.build({"a": (red, replace(task("2"), checks=("green",)))})
+    run = site.begin(number=1)
+    site.end(run, GIVEN_UP)
+    task_id = site.task(1).id
+    site.db.do(evidence.vouch, task_id, "commit0", "seen", by="p", now=NOW)
+    site.done(2)
+    landing = site.db.do(features.begin_landing, site.feature("a").id)
+    assert landing is not None
+    assert landing.checks == ("green",)
+    site.db.do(features.landed, site.feature("a").id, "landed", 1, now=NOW)
+    assert site.db.ask(lambda tx: features.landed_checks(tx, site.project)) == ("green",)
 
 
 def test_a_landing_ordered_before_a_task_came_back_is_not_begun(site: Site) -> None:

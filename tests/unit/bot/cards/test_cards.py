@@ -252,7 +252,7 @@ def test_a_gate_names_what_proves_less_than_it_seems(tx: Session) -> None:
     project = stage.build(tx)
     stage.prove(tx, project, 1, Verdict.GREEN_BEFORE)
     stage.prove(tx, project, 2, own_tests=("tests/test_store.py",))
-    stage.prove(tx, project, 3)
+    stage.prove(tx, project, 3, Verdict.VOUCHED)
     tasks.skip(tx, stage.task(tx, project, 4).id, cause=Cause.PERSON, by="web:ann", now=NOW)
     stage.land(tx, project, "Storage")
     stage.land(tx, project, "Endpoints")
@@ -261,6 +261,7 @@ def test_a_gate_names_what_proves_less_than_it_seems(tx: Session) -> None:
     body = stage.card(tx, CardKind.GATE).body
     assert "▲ Green before the work began, so proved by less: task 1" in body
     assert "▲ Proved by tests of their own run: task 2" in body
+    assert "▲ A person vouches, no check of their own proves it: task 3" in body
     assert "■ Task 4 Update skipped: nothing proves it" in body
     assert "■ `pytest -q` 1 failed · exit 1" in body
 

@@ -1,0 +1,37 @@
+"""Ready is who takes commands and has decided what an earlier life left; healthy is who answers."""
+
+import asyncio
+from pathlib import Path
+
+from bot import serve
+from bot.app import open_app
+from bot.settings import load
+from core.domain.redaction import Redaction
+from tests.stories.service import Client
+
+
+async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
+    settings = load({"AUTOCODER_MODEL": "practice", "AUTOCODER_PORT": "0"}, tmp_path / "home")
+    async with (
+        open_app(settings) as app,
+        serve._room(app, "token", Redaction(()), tuple) as room,
+        asyncio.TaskGroup() as group,
+    ):
+        web = group.create_task(room.server.serve(sockets=[room.listening]))
+        stranger = Client(room.where.url, None)
+        healthy = await asyncio.to_thread(stranger.get, "/healthz")
+        assert (healthy.status, healthy.json) == (200, {"status": "ok"})
+        unready = await asyncio.to_thread(stranger.get, "/readyz")
+        assert (unready.status, unready.json["ready"]) == (503, False)
+        assert unready.json["parts"]["orchestrator"] == "recovering"
+        app.orchestrator.take_all()
+        loops = [group.create_task(loop()) for loop in room.loops]
+        await app.orchestrator.recovered.wait()
+        await room.router.recovered.wait()
+        ready = await asyncio.to_thread(stranger.get, "/readyz")
+        assert (ready.status, ready.json["ready"]) == (200, True)
+        assert ready.json["parts"]["orchestrator"] == "ok"
+        room.server.leave()
+        await web
+        for loop in loops:
+            loop.cancel()
