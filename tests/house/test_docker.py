@@ -106,7 +106,7 @@ def test_variables_come_by_name_and_are_known() -> None:
 def test_the_readme_says_why_each_option_is_there() -> None:
     options = [*_block("security_opt"), "cap_drop", "read_only", "stop_grace_period"]
     assert [option for option in options if f"`{option}" not in README] == []
-    assert "Untried with an engine" in README
+    assert "Untried with Docker itself" in README
 
 
 def test_no_address_is_named() -> None:
