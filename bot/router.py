@@ -85,7 +85,8 @@ class Router:
         effect = None if _lane(inbound) in self._lanes else _effect_of(inbound)
         if effect is not None:
             item = _Item(0, inbound)
-            outcome = await self._settled(item, partial(self._at_once, item, effect))
+            with self._store.hurry():
+                outcome = await self._settled(item, partial(self._at_once, item, effect))
             if outcome is not None:
                 return outcome
         received = await self._received(inbound)
@@ -127,7 +128,7 @@ class Router:
         async with asyncio.TaskGroup() as self._group:
             while True:
                 self._arrived.clear()
-                for item in await self._store.read(_open_after, self._taken):
+                for item in await self._store.read_first(_open_after, self._taken):
                     if item.id > self._taken:  # else a press was taken while this was read
                         self._taken = item.id
                         self._put(item, self._group)
@@ -223,7 +224,9 @@ class Router:
 
     async def _commit(self, item: _Item, operation: "_Act") -> Outcome:
         """The effect, its reply and the mark that it is done: one transaction."""
-        return self._done(*await self._store.run_first(_perform, self._call(item), operation))
+        with self._store.hurry():
+            done = await self._store.run_first(_perform, self._call(item), operation)
+        return self._done(*done)
 
     def _done(self, reply: Reply | None, outcome: _T) -> _T:
         """What it began beside its transaction is taken up now that this is durable."""

@@ -158,11 +158,10 @@ class _Chat:
             press = parse_press(action_id)
         except InputError as error:
             return Outcome(False, f"{error} {error.hint}", "unknown")
-        with self._store.hurry():
-            place = await self._store.read_first(web_chat.where, message_id) if message_id else None
-            return await self.pressed(
-                person, press, values, place or Place(web_chat.PLATFORM, MAIN), client_id
-            )
+        place = await self._store.read_first(web_chat.where, message_id) if message_id else None
+        return await self.pressed(
+            person, press, values, place or Place(web_chat.PLATFORM, MAIN), client_id
+        )
 
     async def pressed(
         self,
