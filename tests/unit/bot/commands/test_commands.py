@@ -13,7 +13,7 @@ from core.domain.events import Event
 from core.domain.lifecycle import ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.money import Dimension
 from core.domain.people import Role
-from core.operations import guidance, members
+from core.operations import features, guidance, members
 from core.ports.chat import Place
 from core.store.chat_tables import Channel, Guidance, Member, OutboxItem
 from core.store.tables import Approval, Evidence, Feature, Project, Task, UsageTotal
@@ -299,7 +299,13 @@ async def test_of_several_tasks_all_are_skipped_or_none(tmp_path: Path) -> None:
 
 async def test_a_person_vouches(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
-        await it.change(_building(TaskStatus.STUCK, TaskStatus.PENDING))
+
+        def prepare(tx: Session) -> None:
+            _building(TaskStatus.STUCK, TaskStatus.PENDING)(tx)
+            tx.get_one(Task, 1).checks = ["test -f never.txt"]
+            tx.get_one(Task, 2).checks = ["test -f 2.txt"]
+
+        await it.change(prepare)
         begin = await it.worktrees.create("todo-api", {"a.txt": b"a"}, "Begin\n")
         approver = await it.member("web:ann", Role.APPROVER)
         assert (await it.ask("pass 1", by=approver)).kind is CardKind.ERROR
@@ -317,6 +323,15 @@ async def test_a_person_vouches(tmp_path: Path) -> None:
         assert "web:ann" in again.title
         [passed] = await it.happened(Event.TASK_PASSED)
         assert passed.actor == "web:ann"
+
+        def land(tx: Session) -> features.Landing | None:
+            tx.get_one(Project, 1).first_commit = begin
+            tx.get_one(Task, 2).status = TaskStatus.PASSING
+            return features.begin_landing(tx, 1)
+
+        landing = await it.change(land)
+        assert landing is not None
+        assert landing.checks == ("test -f 2.txt",), "what a person vouches for no check holds up"
 
 
 async def test_guidance_is_taken_up_by_one_agent(tmp_path: Path) -> None:
