@@ -46,7 +46,6 @@ class _Gate:
     project: Project
     features: Sequence[Feature]
     tasks: Sequence[Task]
-    vouched: frozenset[int]
     green_before: frozenset[int]  # tasks that no check of theirs proves
     vouched: frozenset[int]  # tasks a person passed
     own_tests: frozenset[int]  # tasks whose tests were written by the run they prove
@@ -116,7 +115,6 @@ def _load(tx: Session, approval_id: int) -> _Gate:
             select(Feature).where(Feature.phase_id == phase.id).order_by(Feature.position)
         ).all(),
         tasks=tasks,
-        vouched=frozenset(p.task_id for p in proofs if p.verdict is Verdict.VOUCHED),
         green_before=frozenset(p.task_id for p in proofs if p.verdict is Verdict.GREEN_BEFORE),
         vouched=frozenset(p.task_id for p in proofs if p.verdict is Verdict.VOUCHED),
         own_tests=frozenset(p.task_id for p in proofs if p.own_tests),
@@ -217,9 +215,6 @@ def _notes(gate: _Gate) -> Iterator[str]:
         yield f"{words.STOPPED} Task {task.number} {said(task.name, 80)} skipped: nothing proves it"
     if len(skipped) > MOST_TASKS:
         yield f"{words.STOPPED} and {len(skipped) - MOST_TASKS} more skipped"
-    vouched = [task for task in gate.tasks if task.id in gate.vouched]
-    if vouched:
-        yield f"{words.WAITS} Vouched for by a person, proved by no check: task {_numbers(vouched)}"
     before = [task for task in gate.tasks if task.id in gate.green_before]
     if before:
         yield (

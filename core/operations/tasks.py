@@ -254,16 +254,12 @@ def _stick(tx: Session, task: Task, *, now: datetime) -> None:
     journal.record(
         tx,
         Event.TASK_STUCK,
-        f"Task {task.number} {task.name} is stuck after {_times(task.attempts, 'attempt')}"
+        f"Task {task.number} {task.name} is stuck, attempts: {task.attempts}"
         + (f", the same error {task.error_repeats} times." if task.error_repeats > 1 else "."),
         now=now,
         level=Level.WARNING,
         task=task,
     )
-
-
-def _times(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def stick(tx: Session, task_id: int, error: str, *, now: datetime) -> None:
