@@ -80,5 +80,18 @@ def export(
         with database.look(settings) as (tx, redact):
             for line in exporting.export(tx, project, wanted, redact):
                 sys.stdout.write(line)
+            sys.stdout.flush()
     except AutocoderError as error:
         raise typer.Exit(complain(error)) from error
+    except BrokenPipeError:  # whoever read has read enough
+        _read_no_more()
+        raise typer.Exit(Exit.UNFINISHED) from None
+    except OSError as error:
+        _read_no_more()
+        words = f"The output cannot be written: {error.strerror}."
+        raise typer.Exit(complain(AutocoderError(words))) from error
+
+
+def _read_no_more() -> None:
+    """What is left in the buffer would fail once more when the program ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -19,7 +20,9 @@ from core.store.tables import Project
 T = TypeVar("T")
 
 _PART = 1000  # rows read at a time
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would reckon with it
+# A spreadsheet would reckon with it; some take blanks off first, some know the wide signs too.
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
 _COLUMNS = (
     *("type", "id", "at", "level", "category", "event", "actor", "text"),
     *("run_id", "task_id", "feature_id", "phase_id", "data", "hash", "previous_hash"),
@@ -38,7 +41,8 @@ def export(tx: Session, name: str, wanted: Format, redact: Redaction) -> Iterato
     match wanted:
         case Format.JSONL:
             for record in _records(tx, project, redact):
-                yield json.dumps(record, ensure_ascii=False) + "\n"
+                # What some readers take for the end of a line stands within strings alone.
+                yield json.dumps(record, ensure_ascii=False).translate(_ENDS) + "\n"
         case Format.CSV:
             yield from _table(_records(tx, project, redact))
         case Format.MD:
@@ -102,13 +106,13 @@ def _table(records: Iterator[dict[str, Any]]) -> Iterator[str]:
 def _cell(value: object) -> object:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False) if value else ""
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and _FORMULA.match(value):
         return f"'{value}"
     return value
 
 
 def _document(tx: Session, project: Project, redact: Redaction) -> Iterator[str]:
-    name = project.name
+    name = redact(project.name)
     found = usage.usage(tx, project)
     yield f"# {text(name)}: journal and usage\n\n## Usage\n\n"
     yield "| by | messages | input | output | cache read | cache written | USD |\n"

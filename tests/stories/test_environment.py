@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import stat
@@ -291,3 +292,28 @@ def test_a_full_disk(stranger: Stranger, when: str) -> None:
     if outcome.code == 77:
         pytest.skip("nothing can be mounted here")
     expect_words(outcome, 0, "first: 1", "second: 0", "Free some space", "full")
+
+
+@pytest.mark.timeout(400)
+def test_an_export_that_cannot_be_written_says_so(stranger: Stranger) -> None:
+    """A full disk and an unknown project are words; who reads no further is left alone."""
+    assert stranger.run("build", stranger.spec("# To do\n\nKeep notes.\n")).code == 1
+    export = [sys.executable, "-m", "bot", "export", "to do", "--home", str(stranger.home)]
+    shell = " ".join(map(shlex.quote, export))
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+
+    def told(line: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["bash", "-c", line], env=env, cwd=stranger.folder, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        return done.returncode, done.stderr
+
+    assert told(f"{shell} > /dev/full") == (
+        1, "■ The output cannot be written: No space left on device.\n",
+    )  # fmt: skip
+    assert told(f"{shell} --format md > /dev/full")[0] == 1, "also what fits into a buffer"
+    assert told(f"set -o pipefail; {shell} | true") == (1, "")
+    unknown = stranger.run("export", "../to do\n")
+    expect_words(unknown, 2, "There is no project '../to do\\n'.", "list")
+    assert unknown.out == ""

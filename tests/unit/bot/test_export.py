@@ -90,6 +90,70 @@ def test_a_spreadsheet_reads_it_and_reckons_with_nothing(told: Site) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1",
+        "＝1+1", "＠x", '=HYPERLINK("http://evil.example";"x")',
+    ],
+)  # fmt: skip
+def test_no_cell_is_a_formula(site: Site, words: str) -> None:
+    def write(tx: Any) -> None:
+        project = tx.get_one(Project, site.project)
+        journal.record(tx, Event.TASK_STARTED, words, now=NOW, project=project, actor=words)
+
+    site.db.do(write)
+    row = list(csv.DictReader(io.StringIO(_lines(site, Format.CSV), newline="")))[-1]
+    assert (row["text"], row["actor"]) == (f"'{words}", f"'{words}")
+
+
+def test_a_cell_ends_where_it_ends(site: Site) -> None:
+    words = 'a","b\r\njournal,1,"\x00;x\u2028y'
+
+    def write(tx: Any) -> None:
+        project = tx.get_one(Project, site.project)
+        data = {'k","': words, "n": [{"deep": words}]}
+        journal.record(tx, Event.TASK_STARTED, words, now=NOW, project=project, data=data)
+
+    site.db.do(write)
+    text = _lines(site, Format.CSV)
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    cells = dict(zip(rows[0], rows[-1], strict=True))
+    assert cells["text"] == words
+    assert json.loads(cells["data"])['k","'] == words
+    last = _lines(site, Format.JSONL).splitlines()[-1]
+    assert json.loads(last)["text"] == words
+
+
+def test_no_secret_leaves_wherever_it_stands(site: Site) -> None:
+    def write(tx: Any) -> None:
+        project = tx.get_one(Project, site.project)
+        for words in (SECRET, f"={SECRET}", f"| {SECRET} |", f'"{SECRET}"', "known-token"):
+            journal.record(
+                tx, Event.TASK_STARTED, words, now=NOW, project=project, actor=f"web:{words}",
+                data={"a": {"b": [words, {"c": words}]}},
+            )  # fmt: skip
+        project.name = f"Todo {SECRET} known-token"
+
+    site.db.do(write)
+    for wanted in Format:
+        text = _lines(site, wanted)
+        assert SECRET not in text, wanted
+        assert "known-token" not in text, wanted
+        assert text.count("redacted") >= 10, wanted
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc", "a/b", "to\ndo", "-x", "", "'; DROP TABLE", "x" * 9_999]
+)
+def test_a_name_is_a_name_and_never_a_path(site: Site, name: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        site.db.ask(lambda tx: list(export(tx, name, Format.MD, Redaction())))
+    assert len(str(caught.value)) < 200
+    assert "\n" not in str(caught.value)
+
+
 def test_for_reading_it_is_markdown_that_says_only_ours(told: Site) -> None:
     text = _lines(told, Format.MD)
     assert text.startswith("# Todo: journal and usage\n")
