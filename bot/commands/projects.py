@@ -20,9 +20,18 @@ from core.domain.lifecycle import FeatureStatus, ProjectStatus, TaskStatus
 from core.domain.money import Dimension, to_usd
 from core.domain.names import is_name, mend, parse_name, unquote
 from core.errors import BadName, NotFound, StalePress, StateError
-from core.operations import additions, interviews, outbox, places, projects, questions, specs
+from core.operations import additions, interviews, outbox, places, projects, questions, runs, specs
 from core.operations.projects import ProjectRef, latest_plan
-from core.store.tables import Feature, FeatureDependency, Phase, Project, Question, Task, UsageTotal
+from core.store.tables import (
+    Feature,
+    FeatureDependency,
+    Phase,
+    Project,
+    Question,
+    Run,
+    Task,
+    UsageTotal,
+)
 
 _LISTED = 40
 _COLUMN = 12  # tasks that a board lists per status
@@ -326,6 +335,7 @@ def archive(tx: Session, call: Call) -> Reply:
     if project.status is ProjectStatus.ARCHIVED:
         return _unmoved(tx, project, pressed=False)
     projects.archive(tx, project.id, actor=call.person, now=call.now)
+    runs.drop_parked(tx, Run.project_id == project.id, now=call.now)
     asked = questions.unanswered(tx, Question.project_id == project.id)
     questions.withdraw(tx, asked, "the project is archived", by=call.person, now=call.now)
     return Reply(

@@ -109,7 +109,7 @@ def withdraw(tx: Session, interview_id: int, *, by: str, now: datetime) -> None:
     if opened and tx.get_one(Plan, opened.subject_id).interview_id == interview_id:
         move(opened, ApprovalStatus.WITHDRAWN, by=Cause.SERVICE)
         opened.decided_at = now
-    runs.drop_parked(tx, interview_id, now=now)
+    runs.drop_parked(tx, Run.interview_id == interview_id, now=now)
     asked = questions.unanswered(tx, Question.interview_id == interview_id)
     questions.withdraw(tx, asked, "it is not wanted any more", by=by, now=now)
     journal.record(

@@ -329,6 +329,8 @@ def based(tx: Session, interview_id: int, commit: str) -> None:
 def asks(tx: Session, run: Run, question: Question) -> None:
     """Number a question within its interview; asking is progress."""
     interview = of(tx, run)
+    if interview.status in OVER:
+        raise StateError("Nobody wants this any more. End your turn.")
     interview.asked += 1
     interview.failures = 0
     interview.restarts = 0

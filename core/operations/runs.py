@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
@@ -410,10 +410,13 @@ def _answers(tx: Session, run: Run | None) -> tuple[tuple[str, str], ...]:
     return tuple(reversed(found))
 
 
-def drop_parked(tx: Session, interview_id: int, *, now: datetime) -> None:
-    """Nobody waits any more for what the runs of an interview wait for."""
-    parked = select(Run).where(Run.interview_id == interview_id, Run.status == RunStatus.WAITING)
+def drop_parked(tx: Session, *where: ColumnElement[bool], now: datetime) -> None:
+    """Nobody waits any more for what these runs wait for: an interview's, or a project's."""
+    parked = select(Run).where(Run.status == RunStatus.WAITING, *where)
     for run in tx.scalars(parked).all():
+        for task in tasks.held_by(tx, run.id):
+            task.run_id = None
+            move(task, TaskStatus.PENDING, by=Cause.SERVICE)
         move(run, RunStatus.ENDED, by=Cause.SERVICE)
         run.outcome = RunOutcome.STOPPED
         run.ended_at = now

@@ -416,6 +416,25 @@ def test_a_rejected_addition_is_planned_anew_and_may_be_withdrawn(built: Talk) -
     assert [t.name for t in built.tx.scalars(select(Task))] == ["One 0"]
 
 
+@pytest.mark.parametrize("parked", [True, False])
+def test_nobody_waits_for_what_a_withdrawn_addition_asked(built: Talk, parked: bool) -> None:
+    """Its interviewer waits for the answer already, or is about to end its turn."""
+    added = add(built, InterviewKind.FEATURE)
+    run = added.begin()
+    question = added.ask(run, "What?")
+    if parked:
+        assert runs.park(built.tx, run.id, now=NOW)
+    additions.withdraw(built.tx, added.id, by="web:ann", now=NOW)
+    if not parked:
+        with pytest.raises(StateError, match="Nobody wants this any more"):
+            added.ask(run, "And what else?")
+        added.end(run)
+    assert built.tx.get_one(Run, run.id).status is RunStatus.ENDED
+    with pytest.raises(StalePress, match="withdrawn at .*: it is not wanted any more"):
+        added.say(question, "late")
+    assert added.status() is InterviewStatus.WITHDRAWN
+
+
 def test_a_planner_in_vain_blocks_its_addition_alone(built: Talk) -> None:
     task = add(built, InterviewKind.TASK)
     for _ in range(3):

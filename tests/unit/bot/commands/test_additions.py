@@ -207,6 +207,24 @@ async def test_a_slip_in_a_longer_command_is_mended(tmp_path: Path, line: str, m
         assert f"Did you mean `{meant}`?" in card.body
 
 
+async def test_nobody_waits_for_a_project_that_is_archived(tmp_path: Path) -> None:
+    def asks(tx: Session) -> int:
+        row = world.project(tx)
+        asked = world.question(tx, row)
+        tx.get_one(Run, asked.run_id).status = RunStatus.WAITING
+        row.status = ProjectStatus.STOPPED
+        return asked.id
+
+    async with stage(tmp_path) as it:
+        number = await it.change(asks)
+        assert "is archived" in (await it.ask("archive", place=world.thread())).title
+        [run] = await it.rows(Run)
+        assert run.status is RunStatus.ENDED
+        pressed = await it.press(f"answer:question:{number}", answer="late")
+        assert (pressed.ok, pressed.reason) == (False, "stale")
+        assert "the project is archived" in pressed.text
+
+
 @pytest.mark.parametrize("line", ["start", "skip 1", "guide 1 x", "feature add x", "approve"])
 async def test_an_archived_project_is_only_looked_at(tmp_path: Path, line: str) -> None:
     async with stage(tmp_path) as it:
