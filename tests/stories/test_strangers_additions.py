@@ -1,6 +1,8 @@
 """Features and phases added to a project, at work and complete, by a client that is a stranger."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -87,12 +89,11 @@ class Story:
         ).stdout  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_project_grows_at_work_and_when_it_is_complete(tmp_path: Path) -> None:
+@contextmanager
+def told(folder: Path) -> Iterator[Story]:
     with Model() as model:
         house = House(
-            tmp_path / "home",
+            folder / "home",
             {
                 "AUTOCODER_MODEL": "claude",
                 "ANTHROPIC_API_KEY": "any",
@@ -100,12 +101,75 @@ def test_a_project_grows_at_work_and_when_it_is_complete(tmp_path: Path) -> None
             },
         )
         with house.running() as service:
-            story = Story(model, Guest(service, service.admin))
-            _begun(story)
-            _a_feature_at_work(story)
-            _a_phase_when_complete(story)
-            _withdrawn(story)
+            yield Story(model, Guest(service, service.admin))
             assert model.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_project_grows_at_work_and_when_it_is_complete(tmp_path: Path) -> None:
+    with told(tmp_path) as story:
+        _begun(story)
+        _a_feature_at_work(story)
+        _a_phase_when_complete(story)
+        _withdrawn(story)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_additions_at_once_while_a_gate_is_open(tmp_path: Path) -> None:
+    with told(tmp_path) as story:
+        _begun(story)
+        story.coder.may.set()
+        guest = story.guest
+        [gate] = guest.wait(lambda: guest.cards("gate"))
+        for what in ("the first thing", "the second thing"):
+            guest.command(f"feature add {what}", story.thread)
+        _both_asked(story)
+        which = guest.command("withdraw", story.thread, kind="error")
+        words = which["card"]["title"] + which["card"]["body"]
+        assert "the first thing" in words
+        assert "the second thing" in words
+        _one_plan_after_the_other(story)
+        assert guest.again(gate)["card"]["buttons"], "a gate binds to what was shown"
+        assert guest.press(gate, "Approve").status == 200
+        story.gate(2)
+        story.status("completed")
+        phases = guest.all("/api/projects/grows/phases")
+        assert [phase["status"] for phase in phases] == ["completed"] * 2
+        assert set(story.tasks().values()) == {"passing"}
+        spec = story.spec_on_main()
+        assert "for aunts" in spec
+        assert "for uncles" in spec
+
+
+def _both_asked(story: Story) -> None:
+    """Each answer goes to the interview that asked for it."""
+    guest = story.guest
+    for whom in (("plain", "ornate"), ("aunts", "uncles")):
+        asked = guest.wait(lambda: len(_open(guest)) == 2 and _open(guest))
+        for question, answer in zip(asked, whom, strict=True):
+            if answer in ("plain", "ornate"):
+                assert guest.press(question, answer).status == 200
+            else:
+                assert guest.press(question, "Answer", {"answer": answer}).status == 200
+        guest.wait(
+            lambda asked=asked: not {q["id"] for q in asked} & {q["id"] for q in _open(guest)}
+        )
+
+
+def _open(guest: Guest) -> list[Json]:
+    return [message for message in guest.cards("question") if message["card"]["buttons"]]
+
+
+def _one_plan_after_the_other(story: Story) -> None:
+    guest = story.guest
+    first = story.plan(2)
+    guest.wait(lambda: len(guest.cards("spec")) == 3)
+    assert len(guest.cards("plan")) == 2, "one plan at a time waits for a decision"
+    assert guest.press(first, "Approve").status == 200
+    second = story.plan(3)
+    assert guest.press(second, "Approve").status == 200
 
 
 def _begun(story: Story) -> None:

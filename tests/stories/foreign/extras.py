@@ -32,11 +32,16 @@ class Interviewer:
         yield use("ask_person", question="For whom?")
         heard = yield says("I wait.")
         self.answers.append(heard.words)
+        whom = heard.words
         heard = yield use("Read", file_path=APP_SPEC)
         assert "begins small" in heard.result.text
-        self.spec += f"\n## New\n\nIt looks {look}, for {heard.words or self.answers[-1]}.\n"
-        yield use("Write", file_path=APP_SPEC, content=self.spec)
-        yield says("It is written.")
+        new = f"\n## New\n\nIt looks {look}, for {whom}.\n"
+        self.spec += new
+        heard = yield use("Write", file_path=APP_SPEC, content=self.spec)
+        heard = yield says("It is written.")
+        assert "changed while you wrote" in heard.words, "both are in it already"
+        yield use("Write", file_path=APP_SPEC, content=f"{self.spec}\nBoth at once.\n")
+        yield says("It is written again.")
 
 
 class Planner:
