@@ -52,7 +52,7 @@ def _head(report: Report, box: BoxLevel) -> Iterator[str]:
     gates = sum(p.status is PhaseStatus.COMPLETED for p in report.phases)
     facts = [
         f"**{_state(report)}**",
-        f"**{counts.passing} of {counts.total}** tasks proved by their own checks",
+        f"**{counts.passing - _vouched(report)} of {counts.total}** tasks proved by their own checks",
         f"{landed} of {wording.count(len(report.features), 'feature')} landed on `main`",
         f"{gates} of {wording.count(len(report.phases), 'gate')} approved",
         f"**{wording.usd(report.usage.cost_usd)}** of {wording.usd(report.budget_usd)}"
@@ -228,6 +228,11 @@ def _evidence(report: Report) -> Iterator[str]:
     )
     for task in tried:
         yield from _of_task(task)
+
+
+def _vouched(report: Report) -> int:
+    proofs = (_proof(task) for task in report.tasks if _passes(task))
+    return sum(proof is not None and proof.verdict is Verdict.VOUCHED for proof in proofs)
 
 
 def _of_task(task: TaskLine) -> Iterator[str]:

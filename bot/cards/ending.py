@@ -35,6 +35,7 @@ from core.domain.lifecycle import (
 from core.domain.money import Dimension, to_usd
 from core.domain.plan import estimate
 from core.operations import boards, evidence
+from core.operations.vouching import vouched
 from core.store.tables import (
     Approval,
     Feature,
@@ -65,7 +66,15 @@ def draw_report(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     )
     passing, total = tally.get(TaskStatus.PASSING, 0), sum(tally.values())
     heading = title(f"{project.name} is complete")
-    proved = f"{passing} of {wording.count(total, 'task')} passing, each proved by its own checks."
+    by_hand = tx.scalar(
+        select(func.count(Task.id)).where(
+            Task.project_id == project.id, Task.status == TaskStatus.PASSING, vouched()
+        )
+    )
+    by_what = (
+        f"{by_hand} of them by a person's word" if by_hand else "each proved by its own checks"
+    )
+    proved = f"{passing} of {wording.count(total, 'task')} passing, {by_what}."
     done = f"{words.DONE} Completed, {scene.clock(entry.at)}"
     commit = project.report_commit or ""
     where = (

@@ -67,7 +67,7 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
     passing = sum(task.status is TaskStatus.PASSING for task in gate.tasks)
     landed = sum(feature.landed_commit is not None for feature in gate.features)
     proved = (
-        f"{passing} of {wording.count(len(gate.tasks), 'task')} proved,"
+        f"{passing - len(gate.vouched)} of {wording.count(len(gate.tasks), 'task')} proved,"
         f" {wording.count(landed, 'feature')} landed on main."
     )
     state = _state(gate, scene)

@@ -259,6 +259,7 @@ def test_a_gate_names_what_proves_less_than_it_seems(tx: Session) -> None:
     stage.open_gate(tx, project, red=True)
     tell(tx)
     body = stage.card(tx, CardKind.GATE).body
+    assert body.startswith("2 of 4 tasks proved, 2 features landed on main.")
     assert "▲ Green before the work began, so proved by less: task 1" in body
     assert "▲ Proved by tests of their own run: task 2" in body
     assert "▲ A person vouches, no check of their own proves it: task 3" in body
@@ -398,6 +399,19 @@ def test_a_wait_for_the_account_says_until_when_and_that_it_was(tx: Session) -> 
     over = stage.card(tx, CardKind.LIMIT, light=scene(now=until + timedelta(seconds=1)))
     assert over.title == "other waited for the account's limit"
     assert "✓ Over" in over.body
+
+
+def test_a_report_says_what_a_person_vouched_for(tx: Session) -> None:
+    project = stage.build(tx)
+    stage.approve(tx, stage.to_gate(tx, project))
+    stage.prove(tx, project, 5, Verdict.VOUCHED)
+    stage.land(tx, project, "Docs")
+    stage.approve(tx, stage.open_gate(tx, project, 2))
+    projects.complete(tx, project, stage.COMMIT, now=NOW + timedelta(hours=2))
+    tell(tx)
+    card = stage.card(tx, CardKind.REPORT)
+    assert "5 of 5 tasks passing, 1 of them by a person's word." in card.body
+    assert "each proved" not in card.body
 
 
 def test_a_completed_project_reports(tx: Session) -> None:
