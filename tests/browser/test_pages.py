@@ -289,6 +289,23 @@ def test_pictures_are_pasted_and_dropped(visit: Open, what: str, where: str) -> 
     assert page.evaluate("document.activeElement.id") == "say-main"
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+def test_a_dropped_picture_is_seen(
+    visit: Open, tmp_path: Path, service: Running, width: int, scheme: str
+) -> None:
+    page = visit(f"/c/seen-{width}", width=width, scheme=scheme)
+    shot = tmp_path / "shot.png"
+    page.screenshot(path=shot)
+    page.locator("main input[type=file]").set_input_files(shot)
+    page.locator(".chips", has_text="shot.png").wait_for()
+    say(page, "this page")
+    picture = page.locator("#log .files img[alt='shot.png']")
+    assert comes(picture)
+    page.wait_for_function("document.querySelector('#log .files img').naturalWidth > 300")
+    assert violations(page) == []
+    assert fits(page)
+
+
 def test_two_tabs_share_one_stream(visit: Open, service: Running) -> None:
     page = visit("/c/tabs")
     other = page.context.new_page()
