@@ -15,6 +15,7 @@ from core.domain.lifecycle import ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.operations import inbox
 from core.ports.chat import Asked, Pressed
+from core.store import turns
 from core.store.chat_tables import Guidance, InboxItem, OutboxItem
 from core.store.tables import Approval, Project, Question, Task
 from tests.unit.bot.commands import stage as world
@@ -185,6 +186,17 @@ async def test_a_press_waits_for_what_was_said_before_it(tmp_path: Path) -> None
             assert (await it.press("resume:project:1")).ok
         assert (await it.row(Project, 1)).status is ProjectStatus.RUNNING
         assert len(await it.happened(Event.PROJECT_RESUMED)) == 20
+
+
+async def test_nobody_in_a_hurry_waits_for_himself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "HURRY_S", 3_600)
+    async with stage(tmp_path) as it, asyncio.timeout(60):
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        assert (await it.press("details:plan:1")).ok
+        assert (await it.press("approve:plan:1")).ok
+        assert (await it.ask("status")).kind is CardKind.ANSWER
 
 
 async def test_a_press_that_breaks_something_is_refused_and_the_next_one_counts(
