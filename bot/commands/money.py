@@ -92,23 +92,35 @@ def _by(
     if not whole:
         ordered = sorted(rows, key=lambda row: row.key)
         return [f"- {_day(row.key)} {wording.usd(to_usd(row.micro_usd))}" for row in ordered]
-    body: list[str] = []
-    for heading, dimension in (("By model", Dimension.MODEL), ("By feature", Dimension.FEATURE)):
-        top_rows = tx.scalars(
-            select(UsageTotal)
-            .where(UsageTotal.project_id == project.id, UsageTotal.dimension == dimension)
-            .order_by(UsageTotal.micro_usd.desc())
-            .limit(_LISTED)
-        ).all()
-        if top_rows:
-            body.append(bold(heading))
-        for row in top_rows:
-            name = row.key
-            if dimension is Dimension.FEATURE:
-                feature = tx.get(Feature, int(row.key))
-                name = feature.name if feature else row.key
-            body.append(f"- {said(name, 80)} {wording.usd(to_usd(row.micro_usd))}")
+    models = _sums(tx, project.id, Dimension.MODEL)
+    features = _sums(tx, project.id, Dimension.FEATURE)
+    spent = sum(row.micro_usd for row in models)
+    body = [bold("By model")] if models else []
+    body += [_sum(row.key, row.micro_usd) for row in models[:_LISTED]]
+    body += [bold("By feature")] if features else []
+    for row in features[:_LISTED]:
+        feature = tx.get(Feature, int(row.key))
+        body.append(_sum(feature.name if feature else row.key, row.micro_usd))
+    if more := features[_LISTED:]:
+        left = sum(row.micro_usd for row in more)
+        body.append(_sum(wording.count(len(more), "more feature"), left))
+    rest = spent - sum(row.micro_usd for row in features)
+    if features and rest > 0:
+        body.append(_sum("Interview and plans", rest))
     return body
+
+
+def _sums(tx: Session, project_id: int, dimension: Dimension) -> Sequence[UsageTotal]:
+    """What a project cost by one measure, the dearest first."""
+    return tx.scalars(
+        select(UsageTotal)
+        .where(UsageTotal.project_id == project_id, UsageTotal.dimension == dimension)
+        .order_by(UsageTotal.micro_usd.desc())
+    ).all()
+
+
+def _sum(name: str, micro_usd: int) -> str:
+    return f"- {said(name, 80)} {wording.usd(to_usd(micro_usd))}"
 
 
 def _day(key: str) -> str:

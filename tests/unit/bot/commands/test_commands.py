@@ -214,6 +214,28 @@ async def test_cost_shows_its_days_unless_it_is_asked_for_one(tmp_path: Path) ->
         }
 
 
+async def test_the_parts_of_a_cost_sum_up(tmp_path: Path) -> None:
+    def spent(tx: Session) -> None:
+        row = world.project(tx)
+        for dimension, key, usd in (
+            (Dimension.MODEL, "claude-opus-5-5", 3),
+            (Dimension.MODEL, "claude-sonnet-5-5", 4),
+            (Dimension.FEATURE, "1", 5),
+        ):
+            tx.add(
+                UsageTotal(
+                    project_id=row.id, dimension=dimension, key=key, messages=1,
+                    micro_usd=usd * 1_000_000,
+                )
+            )  # fmt: skip
+
+    async with stage(tmp_path) as it:
+        await it.change(spent)
+        body = (await it.ask("cost")).body
+        assert "- claude-sonnet-5-5 $4.00\n- claude-opus-5-5 $3.00" in body
+        assert body.endswith("$5.00\n- Interview and plans $2.00")
+
+
 async def test_start_pause_resume_stop(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
         await it.change(lambda tx: world.project(tx))
