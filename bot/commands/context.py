@@ -1,7 +1,7 @@
 """Where somebody speaks: which project is meant there, and what was shown there last."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +15,9 @@ from core.operations.projects import ProjectRef
 from core.ports.chat import Place
 from core.store.chat_tables import Channel, OutboxItem, ProjectPlace
 from core.store.tables import Approval, JournalEntry, Project
+
+_CARDS = 50  # of decisions, that are looked at
+_SEEN = timedelta(seconds=10)  # after which a card shows everybody that it is decided
 
 
 def ref(project: Project) -> ProjectRef:
@@ -92,7 +95,8 @@ def shown_decision(tx: Session, call: Call) -> Decision:
     """The plan or gate whose card was posted last in this channel, if it still is to be decided.
 
     A typed word binds to what its writer could see: a newer version that is not posted yet is
-    not meant by it (DESIGN.md §4, invariant 5).
+    not meant by it (DESIGN.md §4, invariant 5). Once whoever writes knows that it is decided, the
+    one that was posted before it and still waits is meant.
     """
     project = call.here
     waiting = tx.scalars(
@@ -100,7 +104,7 @@ def shown_decision(tx: Session, call: Call) -> Decision:
             Approval.project_id == project.id, Approval.status == ApprovalStatus.OPEN
         )
     ).first()
-    card = tx.scalars(
+    cards = tx.scalars(
         select(OutboxItem)
         .where(
             OutboxItem.platform == call.place.platform,
@@ -110,24 +114,38 @@ def shown_decision(tx: Session, call: Call) -> Decision:
             OutboxItem.message.is_not(None),
         )
         .order_by(OutboxItem.id.desc())
-        .limit(1)
-    ).first()
-    if card is None:
+        .limit(_CARDS)
+    ).all()
+    if not cards:
         if waiting is None:
             raise StateError(f"Nothing of {project.name} waits for a decision.")
         raise StateError(
             f"The {waiting.kind!s} of {project.name} was not shown in this channel.",
             hint="Decide where its card stands, or press its button.",
         )
-    shown = _approval_of(tx, card)
+    shown, *before = (_approval_of(tx, card) for card in cards)
     if shown is None or shown.status is not ApprovalStatus.OPEN:
         if waiting is None:
             raise StalePress(_decided(tx, project.id, shown))
+        other = next((a for a in before if a and a.status is ApprovalStatus.OPEN), None)
+        if other is not None:
+            if shown is None or _knows(call, shown):
+                return Decision(other.id, other.kind)
+            raise StalePress(
+                f"{_decided(tx, project.id, shown)} A {other.kind!s} of {project.name} waits too.",
+                hint="Press its button, or say it again in a moment.",
+            )
         raise StalePress(
             f"A newer {waiting.kind!s} of {project.name} waits than the one shown here.",
             hint="Its card comes in a moment; look at it first.",
         )
     return Decision(shown.id, shown.kind)
+
+
+def _knows(call: Call, decided: Approval) -> bool:
+    """Whether a person's word was not meant for a decision that somebody made at that moment."""
+    at = decided.decided_at
+    return at is None or decided.decided_by == call.person or call.now - at >= _SEEN
 
 
 def decisions_open(tx: Session, project_id: int) -> bool:

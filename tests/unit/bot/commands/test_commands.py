@@ -1,5 +1,6 @@
 """What each command does, and what it says."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
 from core.domain.cards import BODY_LIMIT, CardKind
 from core.domain.events import Event
-from core.domain.lifecycle import ApprovalStatus, ProjectStatus, TaskStatus
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.money import Dimension
 from core.domain.people import Role
 from core.operations import features, guidance, members
@@ -288,6 +289,40 @@ async def test_a_typed_approve_binds_to_what_was_posted_last(tmp_path: Path) -> 
         assert (await it.row(Approval, 2)).decided_by == "web:local"
         late = await it.ask("reject too late")
         assert "approved by web:local at 10:48" in late.title
+
+
+@pytest.mark.parametrize(
+    ("person", "age", "decided"),
+    [("web:local", 0, True), ("web:ann", 30, True), ("web:ann", 2, False)],
+)
+async def test_a_typed_approve_finds_the_decision_that_was_shown_before_and_still_waits(
+    tmp_path: Path, person: str, age: int, decided: bool
+) -> None:
+    """Not for whoever may have meant the one that another decided at that moment."""
+
+    def second(tx: Session) -> None:
+        row = world.project(tx)
+        world.plan(tx, row)
+        gate = Approval(
+            project_id=row.id, kind=ApprovalKind.GATE, subject_id=1, version="4f2c9e1",
+            status=ApprovalStatus.APPROVED, opened_at=NOW, decided_by=person,
+            decided_at=NOW - timedelta(seconds=age),
+        )  # fmt: skip
+        tx.add(gate)
+        tx.flush()
+        world.post(
+            tx, f"gate:todo-api:{gate.id}", CardKind.GATE, row.id, subject_id=gate.id, message="200"
+        )
+
+    async with stage(tmp_path) as it:
+        await it.change(second)
+        card = await it.ask("approve")
+        if decided:
+            assert card.title == "✓ Plan 1 of todo-api was approved"
+        else:
+            assert "approved by web:ann" in card.title
+            assert "A plan of todo-api waits too." in card.title
+            assert (await it.row(Approval, 1)).status is ApprovalStatus.OPEN
 
 
 async def test_a_rejection_wants_a_reason_and_goes_back_to_the_planner(tmp_path: Path) -> None:
