@@ -89,7 +89,7 @@ def hostile_project(tx: Session) -> None:
         tx, task(tx, made.id, 2).id, coder.id, Proof(Verdict.RED, COMMIT, (output,)), now=NOW
     )
     questions.ask(tx, coder.id, f"{EVIL}\n{LONG}", (EVIL[:150], LONG, "plain"), False, now=NOW)
-    questions.ask(tx, coder.id, f"Several {EVIL}", (EVIL[:150], "plain"), True, now=NOW)
+    questions.ask(tx, coder.id, f"Several {EVIL}", (EVIL[:150], LONG), True, now=NOW)
     assert tx.scalars(select(Approval)).all()
     assert tx.scalars(select(Run)).all()
     projects.pause(tx, made.id, actor="web:local", now=NOW)
@@ -156,6 +156,22 @@ def test_words_of_agents_are_words(visit: Open, service: Running) -> None:
         text = message["text"]
         assert text
         assert not [char for char in text if not char.isprintable() and char != "\n"], text
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_long_word_stays_in_its_button(visit: Open, service: Running, width: int) -> None:
+    page = visit("/c/main", width=width)
+    roots = {m["thread"] for m in service.admin.messages() if m["thread"]}
+    assert roots
+    for root in roots:
+        page.goto(f"{service.admin.url}/c/main?thread={root}")
+        page.locator(f'.choice:has-text("{LONG}")').first.wait_for()
+        page.locator(f'.options .button:has-text("{LONG}")').first.wait_for()
+        spilled = page.evaluate(
+            "() => [...document.querySelectorAll('.button, .choice')]"
+            ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML)"
+        )
+        assert spilled == []
 
 
 def test_names_of_files_and_people_are_words(visit: Open, service: Running) -> None:
