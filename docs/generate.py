@@ -101,6 +101,14 @@ string in USD. A collection is `{"items": […], "next": null | CURSOR}`, oldest
 at most 1000) and `&cursor=`. An error is `{"error", "message", "hint"}`. "member" below: whoever has a
 token, and then what their role allows in chat."""
 
+MARKUP = r"""
+## The markup of a body
+
+A body is lines. A line that begins with `- ` is a point of a list, one that begins with a tab is verbatim (a
+patch, code); an empty line stands between paragraphs. Within a line there are `**bold**`, `` `code` `` and
+`[words](/path)`, a link to a page of the service. A backslash before any of ``\ ` * [ -`` makes it an ordinary
+character. Nothing else is markup; a message's `text` says the same without any."""
+
 COUNTING = """\
 At `GET /metrics`, for Prometheus, without a token."""
 
@@ -269,6 +277,7 @@ def cards() -> str:
     lines += [
         "",
         "A press over HTTP names its button by `LABEL:KIND:ID[:MORE]`, the `action_id` of the card.",
+        MARKUP,
     ]
     return "\n".join(lines) + "\n"
 
