@@ -105,9 +105,9 @@ MARKUP = r"""
 ## The markup of a body
 
 A body is lines. A line that begins with `- ` is a point of a list, one that begins with a tab is verbatim (a
-patch, code); an empty line stands between paragraphs. Within a line there are `**bold**`, `` `code` `` and
-`[words](/path)`, a link to a page of the service. A backslash before any of ``\ ` * [ -`` makes it an ordinary
-character. Nothing else is markup; a message's `text` says the same without any."""
+patch, code); an empty line stands between paragraphs. Within a line there are `**bold**`, `` `code` ``, and
+links to pages of the service: `[words]`, and then the path in parentheses. A backslash before any of
+``\ ` * [ -`` makes it an ordinary character. Nothing else is markup; a message's `text` says the same without."""
 
 COUNTING = """\
 At `GET /metrics`, for Prometheus, without a token."""
