@@ -191,7 +191,8 @@ async def diff(call: Call) -> Reply:
             "",
             light.verbatim(wording.clean(patch).rstrip("\n")),
         )
-        or "Nothing has changed.",
+        if changed
+        else "Nothing has changed.",
         project=project,
     )
 

@@ -28,6 +28,11 @@ class ProjectStatus(StrEnum):
     STOPPED = "stopped"
     ARCHIVED = "archived"
 
+    @property
+    def words(self) -> str:
+        """As it is said to people."""
+        return self.value.replace("_", " ")
+
 
 class PhaseStatus(StrEnum):
     PENDING = "pending"

@@ -67,7 +67,7 @@ def begin(
     takes = (*TAKES, *_UNDECIDED) if kind is InterviewKind.SPEC else TAKES
     if project.status not in takes:
         raise StateError(
-            f"{project.name} is {project.status!s}: nothing can be added to it now.",
+            f"{project.name} is {project.status.words}: nothing can be added to it now.",
             hint=_INSTEAD.get(
                 project.status, f"Start it first: `/autocoder start {project.name}`."
             ),

@@ -185,7 +185,7 @@ def _undecided_project(tx: Session, approval: Approval) -> Project:
         wanted = additions.TAKES
     if plans_it and project.status not in wanted:
         raise StateError(
-            f"{project.name} is {project.status!s}: its plan cannot be decided now.",
+            f"{project.name} is {project.status.words}: its plan cannot be decided now.",
             hint="Start it first.",
         )
     return project

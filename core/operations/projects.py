@@ -175,7 +175,7 @@ def pause(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     """Its agents stop at once; what they hold goes back to the queue."""
     project = tx.get_one(Project, project_id)
     if project.status not in (ProjectStatus.PLANNING, ProjectStatus.RUNNING):
-        raise StateError(f"{project.name} is {project.status!s}: there is nothing to pause.")
+        raise StateError(f"{project.name} is {project.status.words}: there is nothing to pause.")
     project.before_pause = project.status
     move(project, ProjectStatus.PAUSED, by=Cause.PERSON)
     journal.record(
@@ -188,7 +188,7 @@ def stop(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     """Its agents stop at once and nothing starts until a person starts it again."""
     project = tx.get_one(Project, project_id)
     if project.status in (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED):
-        raise StateError(f"{project.name} is {project.status!s}: there is nothing to stop.")
+        raise StateError(f"{project.name} is {project.status.words}: there is nothing to stop.")
     if project.status not in (ProjectStatus.PAUSED, ProjectStatus.BLOCKED):
         project.before_pause = project.status
     move(project, ProjectStatus.STOPPED, by=Cause.PERSON)
@@ -210,7 +210,7 @@ def wind_down(tx: Session, project_id: int, *, actor: str, now: datetime) -> tup
     project = tx.get_one(Project, project_id)
     if project.status is not ProjectStatus.RUNNING:
         raise StateError(
-            f"{project.name} is {project.status!s}: no feature is at work.",
+            f"{project.name} is {project.status.words}: no feature is at work.",
             hint=""
             if project.status in _AT_REST
             else f"`/autocoder stop {project.name}` stops it now.",

@@ -237,6 +237,25 @@ async def test_the_parts_of_a_cost_sum_up(tmp_path: Path) -> None:
         assert body.endswith("$5.00\n- Interview and plans $2.00")
 
 
+async def test_a_diff_without_a_change_says_so(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        begin = await it.worktrees.create("todo-api", {"a.txt": b"a"}, "Begin\n")
+
+        def prepare(tx: Session) -> None:
+            world.project(tx).first_commit = begin
+
+        await it.change(prepare)
+        assert (await it.ask("diff")).body == "Nothing has changed."
+
+
+async def test_a_status_is_said_in_words(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        refused = await it.ask("task add another")
+        assert refused.kind is CardKind.ERROR
+        assert "awaiting approval" in refused.title
+
+
 async def test_start_pause_resume_stop(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
         await it.change(lambda tx: world.project(tx))
