@@ -286,17 +286,24 @@ def sit(tx: Session, run_id: int) -> Sitting:
 
 
 def _before(tx: Session, run: Run) -> tuple[int | None, list[int]]:
-    """The last run before this one that ended its turn, and those since that reached the model.
+    """The last run of its session that ended its turn, and those since that reached the model.
 
-    A run that never did is as if it had not been: this one is told the same again.
+    A run that never did is as if it had not been: this one is told the same again. A session whose
+    transcript was lost is another one.
     """
     unsure: list[int] = []
-    earlier = run.resumes_id
-    while earlier is not None and not heard(tx, earlier):
-        if tx.scalars(select(UsageEntry.id).where(UsageEntry.run_id == earlier)).first():
-            unsure.append(earlier)
-        earlier = tx.get_one(Run, earlier).resumes_id
-    return earlier, unsure
+    earlier = _in_session(tx, run)
+    while earlier is not None and not heard(tx, earlier.id):
+        if tx.scalars(select(UsageEntry.id).where(UsageEntry.run_id == earlier.id)).first():
+            unsure.append(earlier.id)
+        earlier = _in_session(tx, earlier)
+    return earlier.id if earlier else None, unsure
+
+
+def _in_session(tx: Session, run: Run) -> Run | None:
+    """The run whose session this one goes on with."""
+    earlier = tx.get_one(Run, run.resumes_id) if run.resumes_id is not None else None
+    return earlier if earlier is not None and earlier.session_id == run.session_id else None
 
 
 def heard(tx: Session, run_id: int | None) -> bool:

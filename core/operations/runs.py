@@ -154,10 +154,11 @@ def _median_cost(tx: Session, project_id: int, kind: AgentKind) -> int:
 
 
 def fresh_start(tx: Session, run_id: int, session_id: UUID) -> None:
-    """The session cannot go on (its transcript is gone): this run begins a new one."""
-    run = tx.get_one(Run, run_id)
-    run.session_id = str(session_id)
-    run.resumes_id = None
+    """The session cannot go on (its transcript is gone): this run begins a new one.
+
+    It still takes over: what people answered before is told to whoever takes over from it.
+    """
+    tx.get_one(Run, run_id).session_id = str(session_id)
 
 
 def worktree_ready(

@@ -201,6 +201,24 @@ def test_a_run_with_two_questions_waits_for_both_answers(site: Site) -> None:
     assert next_orders(site.look())
 
 
+def test_answers_outlive_a_transcript_that_is_lost_and_an_agent_that_dies_of_it(site: Site) -> None:
+    site.build({"a": (task("1"),)})
+    run = start(site)
+    question = ask(site, run)
+    site.db.do(runs.park, run.id, now=NOW)
+    answer(site, question)
+    heard = take_up(site, run)
+    assert heard is not None
+    stopped = RunEnd(RunOutcome.INTERRUPTED, EndedHow.SERVICE, "stopping")
+    site.end(heard, stopped)
+    anew = start(site)
+    site.db.do(runs.fresh_start, anew.id, UUID(int=77))
+    site.end(anew, stopped)
+    again = start(site)
+    assert again.session_id == str(UUID(int=77))
+    assert (again.takes_over, again.answers) == (True, (("red or blue?", "red"),))
+
+
 def test_a_run_without_an_open_question_is_not_parked(site: Site) -> None:
     site.build({"a": (task("1"),)})
     run = start(site)

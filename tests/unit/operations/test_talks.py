@@ -131,6 +131,24 @@ def talk(tx: Session) -> Talk:
     return Talk(tx, tx.scalars(select(Interview.id)).one())
 
 
+
+def test_a_lost_transcript_is_another_session_that_is_told_everything(talk: Talk) -> None:
+    first = talk.begin()
+    question = talk.ask(first, "Who is it for?")
+    talk.end(first)
+    talk.say(question, "Cooks")
+    second = talk.go_on(first)
+    assert interviews.sit(talk.tx, second.id).begun
+    runs.fresh_start(talk.tx, second.id, UUID(int=77))
+    talk.spend(second)
+    talk.end(second, KILLED)
+    third = talk.begin()
+    assert third.session_id == str(UUID(int=77))
+    prompt = talk.prompt(third)
+    assert "You asked some questions already; go on after them." in prompt
+    assert "You asked: Who is it for?\nAnswer: Cooks" in prompt
+
+
 def test_a_name_is_begun_once(tx: Session) -> None:
     first = new(tx)
     thread = Place("web", "main", "17")
