@@ -131,7 +131,6 @@ def talk(tx: Session) -> Talk:
     return Talk(tx, tx.scalars(select(Interview.id)).one())
 
 
-
 def test_a_lost_transcript_is_another_session_that_is_told_everything(talk: Talk) -> None:
     first = talk.begin()
     question = talk.ask(first, "Who is it for?")
