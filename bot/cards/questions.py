@@ -28,6 +28,7 @@ from core.domain.cards import (
     Subject,
     Tone,
 )
+from core.store.chat_tables import Interview
 from core.store.tables import Project, Question, Run, Task
 
 TEXT = 2_000  # characters of the question that are shown
@@ -92,10 +93,17 @@ def _heading(tx: Session, question: Question, run: Run) -> str:
     if question.number:
         of = f" of {question.expected}" if (question.expected or 0) >= question.number else ""
         topic = f": {question.topic}" if question.topic else ""
-        return title(f"Question {question.number}{of}{topic}")
+        return title(f"Question {question.number}{of}{topic}{_addition(tx, question)}")
     task = _task(tx, run)
     about = f" about task {task.number} {task.name}" if task else ""
     return title(f"{_who(run)} asks{about}")
+
+
+def _addition(tx: Session, question: Question) -> str:
+    """What an addition is about: two may ask in one thread."""
+    asked = tx.get(Interview, question.interview_id) if question.interview_id else None
+    request = wording.one_line(asked.request, 60) if asked and asked.number else ""
+    return f" · {request}" if request else ""
 
 
 def _who(run: Run) -> str:

@@ -62,6 +62,21 @@ def test_the_root_says_that_a_question_waits(tx: Session, project: int) -> None:
     assert "◐ Interview: 1 question answered" in root(tx).body
 
 
+def test_a_question_says_which_addition_it_is_about(tx: Session, project: int) -> None:
+    tx.add(
+        Interview(
+            project_id=project, number=1, kind=InterviewKind.FEATURE,
+            status=InterviewStatus.ASKING, request="export\nas CSV", by="web:ann", begun_at=NOW,
+        )
+    )  # fmt: skip
+    tx.flush()
+    asker = stage.run(tx, project, AgentKind.INTERVIEWER)
+    asker.interview_id = 2
+    questions.ask(tx, asker.id, "Which?", ("a", "b"), False, now=NOW)
+    tell(tx)
+    assert stage.card(tx, CardKind.QUESTION).title == "Question 1 · export as CSV"
+
+
 def test_the_root_offers_to_go_back_while_it_asks(tx: Session, project: int) -> None:
     assert root(tx).buttons == ()
     asker = stage.run(tx, project, AgentKind.INTERVIEWER)
