@@ -149,7 +149,7 @@ def claim(tx: Session, call: Call) -> Reply:
     again = call.desk.tries.next_at(call.person, call.now)
     if again is not None:
         raise NotAllowed(
-            f"That were {tries.LIMIT} wrong codes: the next one is looked at after"
+            f"Those were {tries.LIMIT} wrong codes: the next one is looked at after"
             f" {call.desk.scene(call.now).clock(again)}.",
             hint="`autocoder serve` prints the code once, when it starts and there is no admin.",
         )

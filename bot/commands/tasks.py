@@ -135,7 +135,8 @@ def decided(tx: Session, row: Task) -> StalePress:
     state = row.status.value.replace("_", " ")
     person = by_whom(last_said(tx, _DECISIONS, task_id=row.id))
     agent = by_whom(last_said(tx, (Event.TASK_PASSED,), task_id=row.id))
-    what = f"was decided{person} and is {state}" if person else f"is {state}{agent}"
+    since = f",{agent}" if agent else ""
+    what = f"was decided{person} and is {state}" if person else f"is {state}{since}"
     return StalePress(f"Task {row.number} {what}; nothing was changed.")
 
 
