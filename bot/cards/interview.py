@@ -254,24 +254,26 @@ def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     return Drawn(card)
 
 
-def excerpt(text: str, limit: int) -> Iterator[str]:
+def excerpt(text: str, limit: int) -> list[str]:
     """Its paragraphs and points, each on one line; headings bold, as a body has none."""
+    made: list[str] = []
     open_line = ""
     for line in [*wording.cut(wording.clean(text).strip(), limit).split("\n"), ""]:
         plain = line.strip()
+        heading = plain.startswith("#") and plain.lstrip("# ")
         starts = plain.startswith(("#", "- ", "* "))
         if open_line and (starts or not plain):
-            yield _inline(open_line)
+            made.append(_inline(open_line))
             open_line = ""
-        if plain.startswith("#") and plain.lstrip("# "):
-            yield ""
-            yield bold(plain.lstrip("# "))
+        if (heading or not plain) and made and made[-1]:
+            made.append("")
+        if heading:
+            made.append(bold(heading))
         elif plain.startswith(("- ", "* ")):
             open_line = f"- {plain[2:]}"
         elif plain:
             open_line = f"{open_line} {plain}" if open_line else plain
-        else:
-            yield ""
+    return made
 
 
 def _inline(line: str) -> str:
