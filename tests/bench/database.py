@@ -14,21 +14,23 @@ from sqlalchemy.orm import Session
 
 from core.domain.failure import EndedHow, settle
 from core.domain.orders import Limits, next_orders
-from core.operations import reports, snapshots, tasks
+from core.operations import boards, project_listing, reports, snapshots, tasks
+from core.operations.project_listing import Service
 from core.operations.spending import Caps
 from core.store.session import Store
-from core.store.tables import Run, Task
+from core.store.tables import Project, Run, Task
 from tests.bench.figures import Figure, at_most, reported
 from tests.bench.filling import CODER_RUN, PROJECT, fill
 
 DONE = 100_000
 _NOW = datetime(2026, 3, 1, tzinfo=UTC)
+_CAPS = Caps(Decimal(5), Decimal(50))
 _TRANSITIONS = 300
 _ROUNDS = 7
 
 
 async def decisions(folder: Path) -> Iterable[Figure]:
-    """A decision with its snapshot, and a whole board, from 1,000 open tasks to 100,000 done."""
+    """A decision with its snapshot, and boards, from 1,000 open tasks to 100,000 done."""
     sizes = ((1_000, 0), (1_000, DONE), (10_000, 0), (10_000, DONE))
     stores: dict[tuple[int, int], Store] = {}
     try:
@@ -42,7 +44,10 @@ async def decisions(folder: Path) -> Iterable[Figure]:
                 took = await _ms(partial(_decide, stores[size]))
                 if number:
                     decided[size].append(took)
-        boards = {size: await _ms(partial(_look, stores[size])) for size in sizes}
+        wholes = {size: await _ms(partial(_look, stores[size])) for size in sizes}
+        largest = stores[sizes[-1]]
+        cards = [await _ms(partial(_card, largest)) for _ in range(_ROUNDS)]
+        shown = [await _ms(partial(_project, largest)) for _ in range(_ROUNDS)]
     finally:
         for store in stores.values():
             await store.close()
@@ -67,15 +72,17 @@ async def decisions(folder: Path) -> Iterable[Figure]:
             for size in sizes
         ),
         *(
-            reported(f"  board, {size[0]:,} open, {size[1]:,} done", boards[size], "ms")
+            reported(f"  a terminal's board, {size[0]:,} open, {size[1]:,} done", wholes[size], "ms")
             for size in sizes
         ),
+        at_most("a live card read, 10,000 open, 100,000 done", median(cards), 1_000, "ms"),
+        at_most("a project over REST read, the same", median(shown), 1_000, "ms"),
     ]  # fmt: skip
 
 
 async def _decide(store: Store) -> None:
     snapshot = await store.read(
-        snapshots.load, PROJECT, limits=Limits(), caps=Caps(Decimal(5), Decimal(50)),
+        snapshots.load, PROJECT, limits=Limits(), caps=_CAPS,
         upstream="bench", life="bench", backoff_max=timedelta(minutes=5), now=_NOW,
     )  # fmt: skip
     if not next_orders(snapshot):
@@ -84,6 +91,15 @@ async def _decide(store: Store) -> None:
 
 async def _look(store: Store) -> None:
     await store.read(reports.load, PROJECT, upstream="bench", parallel=3, with_evidence=False)
+
+
+async def _card(store: Store) -> None:
+    await store.read(boards.load, PROJECT, upstream="bench", parallel=3, caps=_CAPS, now=_NOW)
+
+
+async def _project(store: Store) -> None:
+    service = Service(Path("/p"), "bench", 3, _CAPS, _NOW)
+    await store.read(lambda tx: project_listing.project(tx, tx.get_one(Project, PROJECT), service))
 
 
 async def _ms(work: Callable[[], Awaitable[None]]) -> float:
