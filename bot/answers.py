@@ -1,5 +1,6 @@
 """What a person's words mean as an answer to a question (CONTRACT.md §2, Questions)."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -16,7 +17,7 @@ def chosen(options: Sequence[str], multiple: bool, line: str, *, numbered: bool)
     for pick in picks:
         if pick.casefold() in labels:
             found.append(labels[pick.casefold()])
-        elif numbered and pick.isascii() and pick.isdigit() and 1 <= int(pick[:9]) <= len(options):
+        elif numbered and re.fullmatch(r"[0-9]{1,9}", pick) and 1 <= int(pick) <= len(options):
             found.append(options[int(pick) - 1])
         else:
             return line

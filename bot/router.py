@@ -156,7 +156,9 @@ class Router:
         del self._lanes[lane]
 
     async def _act(self, item: _Item) -> None:
-        outcome = await self._settled(item, partial(self._effect, item))
+        self._tell(item, await self._settled(item, partial(self._effect, item)))
+
+    def _tell(self, item: _Item, outcome: Outcome) -> None:
         for future in self._waiting.get(item.id, ()):
             if not future.done():
                 future.set_result(outcome)
@@ -179,13 +181,16 @@ class Router:
         try:
             if not item.id:
                 item = replace(item, id=(await self._received(item.inbound)).item_id)
-            return await self._store.run_first(_refused, self._call(item), item.inbound, problem)
+            call = self._call(item)
+            outcome = await self._store.run_first(_refused, call, item.inbound, problem)
         except StorageFailed:
             raise
         except Exception:
             # It stays open, so that a mended service hears it; the others go on.
             log.exception("delivery %s could not be refused", item.id or item.inbound.delivery)
             return Outcome(False, UNEXPECTED, "failed")
+        self._tell(item, outcome)  # whoever delivered the same press meanwhile waits for it
+        return outcome
 
     async def _effect(self, item: _Item) -> Outcome:
         inbound = item.inbound

@@ -183,13 +183,13 @@ async def diff(call: Call) -> Reply:
     stat = await parts.workspaces.diff_stat(project.slug, since, until)
     patch = await parts.workspaces.diff(project.slug, since, until, limit=60_000)
     changed = await parts.workspaces.changed(project.slug, since, until)
+    text = wording.clean(patch).rstrip("\n")
     return Reply(
         title=f"{what} of {project.name}: {words.diff(stat.files, stat.added, stat.removed)}",
         body=lines(
             *(f"- {code(path)}" for path in changed[:20]),
             f"- and {len(changed) - 20} more files" if len(changed) > 20 else "",
-            "",
-            light.verbatim(wording.clean(patch).rstrip("\n")),
+            light.verbatim(text) if text else "",
         )
         if changed
         else "Nothing has changed.",

@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
+from bot import router
 from bot.commands import COMMANDS, presses
 from bot.commands.spec import Call, Reply
 from core.domain.cards import CardKind, parse_press
@@ -214,6 +216,36 @@ async def test_a_press_that_breaks_something_is_refused_and_the_next_one_counts(
         assert await it.press("pause:project:1", delivery="first") == broken
         assert (await it.press("pause:project:1")).ok
         assert all(item.done_at for item in await it.rows(InboxItem))
+
+
+async def test_a_press_delivered_again_while_it_is_refused_is_told_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted, heard = asyncio.Event(), asyncio.Event()
+
+    async with stage(tmp_path, run=False) as it:
+        await it.change(lambda tx: world.project(tx))
+        write, look = it.store.run_first, it.store.read_first
+
+        async def refuse_late(operation: Any, *args: Any, **more: Any) -> Any:
+            if operation is router._refused:
+                noted.set()
+                await heard.wait()
+            return await write(operation, *args, **more)
+
+        async def look_before(query: Any, *args: Any) -> Any:
+            found = await look(query, *args)
+            heard.set()
+            return found
+
+        monkeypatch.setattr(it.store, "run_first", refuse_late)
+        monkeypatch.setattr(it.store, "read_first", look_before)
+        first = asyncio.create_task(it.press("start:project:1", delivery="same"))
+        await noted.wait()
+        async with asyncio.timeout(5):
+            again = await it.press("start:project:1", delivery="same")
+        assert again == await first
+        assert again.reason == "stale"
 
 
 @pytest.mark.parametrize(
