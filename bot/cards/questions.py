@@ -16,6 +16,7 @@ from bot.cards.frame import (
     spoken,
     title,
 )
+from core.domain import light
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     OPTION_BUTTONS,
@@ -33,6 +34,14 @@ from core.store.tables import Project, Question, Run, Task
 
 TEXT = 2_000  # characters of the question that are shown
 ANSWER = 600
+
+
+def _given(answer: str) -> list[str]:
+    """An answer as it was given: what markup or lines would change stands verbatim."""
+    written = wording.cut(wording.clean(answer).strip(), ANSWER)
+    if light.escape(written) == written and "\n" not in written:
+        return [f"{words.DONE} {bold(answer, ANSWER)}"]
+    return [f"{words.DONE} In own words:", *light.verbatim(written).split("\n")]
 
 
 def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
@@ -57,14 +66,13 @@ def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
             )
         )
     if question.answer is not None:
-        given = f"{words.DONE} {bold(question.answer, ANSWER)}"
         by = f"Answered by {said(question.answered_by or '')}"
         when = f", {scene.clock(question.answered_at)}" if question.answered_at else ""
         card = Card(
             key=key,
             kind=CardKind.QUESTION,
             title=heading,
-            body=body([text, "", given, f"{by}{when}"], [note]),
+            body=body([text, "", *_given(question.answer), f"{by}{when}"], [note]),
             fallback=fallback(heading, f"Answered by {question.answered_by}: {question.answer}"),
             project=project.name,
             tone=Tone.SUCCESS,

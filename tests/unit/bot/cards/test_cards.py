@@ -330,16 +330,20 @@ def test_free_text_is_a_form_of_one_input(tx: Session) -> None:
     assert [(each.kind.value, each.required) for each in form.inputs] == [("text", True)]
 
 
-def test_an_answered_question_shows_the_answer_and_who_gave_it(tx: Session) -> None:
+@pytest.mark.parametrize("answer", ["mine", "**mine** `x`", "- one\n  two, <b>*", "[a](/b) \\"])
+def test_an_answered_question_shows_the_answer_and_who_gave_it(tx: Session, answer: str) -> None:
     number = ask(tx, ("a", "b"), multiple=True)
-    questions.answer(tx, number, "**mine** `x`", by="web:ann", now=NOW)
+    questions.answer(tx, number, answer, by="web:ann", now=NOW)
     tell(tx)
     card = stage.card(tx, CardKind.QUESTION)
     assert card.buttons == ()
     assert card.inputs == ()
     assert "web:ann" in card.body
-    bold = [s.text for line in light.parse(card.body) for s in line.spans if s.look == "bold"]
-    assert bold == ["**mine** `x`"]
+    assert all(line in card.body for line in answer.split("\n"))
+    lines = light.parse(card.body)
+    bold = [s.text for line in lines for s in line.spans if s.look == "bold"]
+    verbatim = [line.text for line in lines if line.verbatim]
+    assert "\n".join(bold or verbatim) == answer
 
 
 def test_a_withdrawn_question_says_why_and_takes_no_answer(tx: Session) -> None:
