@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.commands.spec import Argument, CommandSpec, Kind
-from core.domain.names import unquote
+from core.domain.names import NAME_LIMIT, unquote
 from core.errors import InputError
 
 COMMAND = "/autocoder"
 _SHOWN = 60  # characters of a mistyped word that are repeated
 _COMPARED = 48
+_NAMED = NAME_LIMIT + 16  # characters at the end of a line that may name a project, with quotes
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 _PROJECT = re.compile(
     r"""(?:^|(?<=\s))project:\s*("[^"]*"|'[^']*'|“[^”]*”|\S+)""", re.I
@@ -179,11 +180,11 @@ class _Reader:
 
     def trailing_project(self) -> str | None:
         """A project's name that stands at the end, behind a name or alone, taken off."""
-        words = self.rest.split(" ")
-        for first in range(len(words)):
-            known = self._known(" ".join(words[first:]))
+        rest = self.rest
+        for at in range(max(len(rest) - _NAMED, 0), len(rest)):
+            known = self._known(rest[at:]) if at == 0 or rest[at - 1] == " " else None
             if known is not None:
-                self.rest = " ".join(words[:first]).rstrip()
+                self.rest = rest[:at].rstrip()
                 return known
         return None
 

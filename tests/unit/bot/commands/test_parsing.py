@@ -1,5 +1,7 @@
 """Command lines: found, read, or refused with the nearest one, literally."""
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +73,14 @@ def test_a_projects_name_may_stand_behind_a_features(
 ) -> None:
     parsed = read(line)
     assert (parsed.values.get("what"), parsed.project) == (what, project)
+
+
+@pytest.mark.parametrize("gap", [" ", " " * 40_000])
+def test_a_long_line_is_read_in_no_time(gap: str) -> None:
+    line = f"diff {f'a{gap}' * (90_000 // (len(gap) + 1))}my shop"
+    begun = perf_counter()
+    assert read(line).project == "My Shop"
+    assert perf_counter() - begun < 1
 
 
 def test_a_reason_may_begin_with_a_projects_name_where_the_place_says_which_is_meant() -> None:
