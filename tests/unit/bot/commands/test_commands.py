@@ -410,18 +410,6 @@ async def test_a_person_vouches(tmp_path: Path) -> None:
         assert landing.checks == ("test -f 2.txt",), "what a person vouches for no check holds up"
 
 
-async def test_a_diff_of_nothing_says_so(tmp_path: Path) -> None:
-    async with stage(tmp_path) as it:
-        await it.change(lambda tx: world.project(tx))
-        begin = await it.worktrees.create("todo-api", {"a.txt": b"a"}, "Begin\n")
-
-        def begun(tx: Session) -> None:
-            tx.get_one(Project, 1).first_commit = begin
-
-        await it.change(begun)
-        assert (await it.ask("diff")).body == "Nothing has changed."
-
-
 async def test_guidance_is_taken_up_by_one_agent(tmp_path: Path) -> None:
     def take(tx: Session) -> None:
         row = tx.get_one(Project, 1)
