@@ -203,6 +203,11 @@ def _vouched(tx: Session, project: ProjectRef, number: int) -> _Vouched:
     run = tx.scalars(
         select(Run).where(Run.feature_id == feature.id, Run.status != RunStatus.ENDED).limit(1)
     ).first()
+    if run is not None and run.status is RunStatus.WAITING:  # nor would a pause end it
+        raise StateError(
+            f"{run.kind.value}-{run.seat} waits for an answer about {feature.name}.",
+            hint="Answer its question first.",
+        )
     if run is not None:
         raise StateError(
             f"{run.kind.value}-{run.seat} works on {feature.name}.",

@@ -11,7 +11,13 @@ from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
 from core.domain.cards import BODY_LIMIT, CardKind
 from core.domain.events import Event
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
+from core.domain.lifecycle import (
+    ApprovalKind,
+    ApprovalStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+)
 from core.domain.money import Dimension
 from core.domain.people import Role
 from core.operations import features, guidance, members
@@ -408,6 +414,30 @@ async def test_a_person_vouches(tmp_path: Path) -> None:
         landing = await it.change(land)
         assert landing is not None
         assert landing.checks == ("test -f 2.txt",), "what a person vouches for no check holds up"
+
+
+@pytest.mark.parametrize(
+    ("status", "why", "hint"),
+    [
+        (RunStatus.WORKING, "works on Storage", "or pause the project first"),
+        (RunStatus.WAITING, "waits for an answer about Storage", "Answer its question first"),
+    ],
+)
+async def test_nobody_vouches_beneath_an_agent(
+    tmp_path: Path, status: RunStatus, why: str, hint: str
+) -> None:
+    async with stage(tmp_path) as it:
+
+        def prepare(tx: Session) -> None:
+            _building(TaskStatus.STUCK, TaskStatus.PENDING)(tx)
+            world.run(tx, tx.get_one(Project, 1), tx.get_one(Task, 2)).status = status
+
+        await it.change(prepare)
+        card = await it.ask("pass 1 it reads well")
+        assert card.kind is CardKind.ERROR
+        assert why in card.title
+        assert hint in card.body
+        assert (await it.row(Task, 1)).status is TaskStatus.STUCK
 
 
 async def test_guidance_is_taken_up_by_one_agent(tmp_path: Path) -> None:
