@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
-from core.domain.lifecycle import RunStatus
-from core.errors import InputError, StalePress
+from core.domain.lifecycle import ProjectStatus, RunStatus
+from core.errors import InputError, StalePress, StateError
 from core.operations import interviews, journal
-from core.store.tables import Question, Run, Task
+from core.store.tables import Project, Question, Run, Task
 
 TEXT_LIMIT = 10_000
 OPTION_LIMIT = 200
@@ -59,6 +59,8 @@ def ask(
     if known:
         return known.id
     run = tx.get_one(Run, run_id)
+    if tx.get_one(Project, run.project_id).status is ProjectStatus.ARCHIVED:
+        raise StateError("The project is archived: nobody answers. End your turn.")
     question = Question(
         project_id=run.project_id,
         run_id=run_id,

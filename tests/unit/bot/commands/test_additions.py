@@ -19,10 +19,11 @@ from core.domain.lifecycle import (
     TaskStatus,
 )
 from core.domain.people import Role
-from core.operations import notices, projects, specs
+from core.errors import StateError
+from core.operations import notices, projects, questions, specs
 from core.ports.chat import Place
 from core.store.chat_tables import Interview, OutboxItem, ProjectPlace
-from core.store.tables import Approval, Feature, Project, Run
+from core.store.tables import Approval, Feature, Project, Question, Run
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, stage
 
@@ -223,6 +224,22 @@ async def test_nobody_waits_for_a_project_that_is_archived(tmp_path: Path) -> No
         pressed = await it.press(f"answer:question:{number}", answer="late")
         assert (pressed.ok, pressed.reason) == (False, "stale")
         assert "the project is archived" in pressed.text
+
+
+async def test_an_agent_of_an_archived_project_asks_nobody(tmp_path: Path) -> None:
+    def at_work(tx: Session) -> int:
+        return world.run(tx, world.project(tx)).id
+
+    def ask(tx: Session, run: int) -> int:
+        return questions.ask(tx, run, "Which?", (), False, now=NOW)
+
+    async with stage(tmp_path) as it:
+        run = await it.change(at_work)
+        await it.change(lambda tx: ask(tx, run))
+        assert "is archived" in (await it.ask("archive", place=world.thread())).title
+        with pytest.raises(StateError, match="archived"):
+            await it.change(lambda tx: ask(tx, run))
+        assert all(question.answer for question in await it.rows(Question))
 
 
 @pytest.mark.parametrize("line", ["start", "skip 1", "guide 1 x", "feature add x", "approve"])
