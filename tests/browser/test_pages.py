@@ -1,6 +1,7 @@
 """The web chat in a real browser: by keyboard alone, live, and clean to axe."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,33 @@ def test_what_people_write_is_words(visit: Open) -> None:
     page.locator("#log .text").last.wait_for()
     assert page.locator("#log .text").last.inner_text() == evil
     assert page.locator("#log img, #log script").count() == 0
+
+
+def test_what_is_typed_while_a_message_is_on_its_way_is_the_next_one(visit: Open) -> None:
+    page = visit("/c/quick")
+    page.locator("#content").wait_for()
+
+    def late(route: Any) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/api/chat/quick/messages", late)
+    for words in ("first words", "second words"):
+        say(page, words)
+    page.keyboard.type("third")
+    page.locator("#log .text", has_text="second words").wait_for()
+    assert page.locator("#log .text").all_inner_texts() == ["first words", "second words"]
+    assert page.locator("#say-main").input_value() == "third"
+    page.unroute("**/api/chat/quick/messages")
+    page.route("**/api/chat/quick/messages", lambda route: route.abort())
+    page.keyboard.press("Enter")
+    say(page, "fourth")
+    page.locator("main .problem").wait_for()
+    assert page.locator("#say-main").input_value() == "third\nfourth"
+    page.unroute("**/api/chat/quick/messages")
+    page.keyboard.press("Enter")
+    page.locator("#log .text", has_text="fourth").wait_for()
+    assert page.locator("#log .message").count() == 3
 
 
 def test_files_are_picked_and_sent(visit: Open, tmp_path: Path) -> None:

@@ -500,32 +500,49 @@
       drawFiles();
       announce(`${files.length} files are added to the message`);
     }
-    async function send() {
+    // What is typed while a message is on its way is the next one, and goes after it.
+    const waiting = [];
+    let busy = false;
+    function send() {
       const text = field.value;
       if (!text.trim() && !files.length) return;
-      const what = JSON.stringify([text, files]);
-      if (sent?.what !== what) sent = { what, id: newId() };
+      waiting.push({ text, files });
+      field.value = "";
+      files = [];
       complain(null);
       choose.close();
-      const button = $(".send", form);
-      button.disabled = true;
-      try {
-        const message = await (await post(`/api/chat/${form.dataset.channel}/messages`, {
-          text: text.trim() ? text : files.map((each) => each.name).join(", "), client_id: sent.id,
-          files: files.map((each) => each.id),
-          ...(form.dataset.in ? { thread: Number(form.dataset.in) } : {}) })).json();
-        if (field.value === text) field.value = "";
-        store("");
-        files = [];
-        sent = null;
-        drawFiles();
-        fit();
-        if (form.closest("main") && !main.dataset.live) { location.href = `/c/${channel}`; return; }
-        await refresh(message.id);
-        const box = form.parentElement.querySelector(".scroll");
-        toEnd(box);
-      } catch (error) { complain(error); }
-      button.disabled = false;
+      drawFiles();
+      fit();
+      if (!busy) deliver();
+    }
+    async function deliver() {
+      busy = true;
+      while (waiting.length) {
+        const next = waiting[0];
+        const what = JSON.stringify([next.text, next.files]);
+        if (sent?.what !== what) sent = { what, id: newId() };
+        try {
+          const message = await (await post(`/api/chat/${form.dataset.channel}/messages`, {
+            text: next.text.trim() ? next.text : next.files.map((each) => each.name).join(", "), client_id: sent.id,
+            files: next.files.map((each) => each.id),
+            ...(form.dataset.in ? { thread: Number(form.dataset.in) } : {}) })).json();
+          waiting.shift();
+          sent = null;
+          store([...waiting.map((each) => each.text), field.value].filter(Boolean).join("\n"));
+          if (form.closest("main") && !main.dataset.live) { location.href = `/c/${channel}`; return; }
+          await refresh(message.id);
+          toEnd(form.parentElement.querySelector(".scroll"));
+        } catch (error) { // all of it comes back, to be sent again
+          field.value = [...waiting.map((each) => each.text), field.value].filter(Boolean).join("\n");
+          files = [...waiting.flatMap((each) => each.files), ...files];
+          waiting.length = 0;
+          store(field.value);
+          drawFiles();
+          fit();
+          complain(error);
+        }
+      }
+      busy = false;
       if (!document.activeElement || document.activeElement === document.body) field.focus();
     }
     field.addEventListener("input", () => { store(field.value); fit(); suggest(); });
