@@ -48,7 +48,7 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
     status = tx.get_one(Project, project.id).status
     if status in _BUILDS and plans.is_approved(tx, project.id):
         return _guide(tx, call, project, said.text)
-    return _note(tx, call, project, said.text) or Reply(said=_KEPT)
+    return Reply(said=_KEPT)
 
 
 def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply:
@@ -76,20 +76,6 @@ def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply
 
 def _names(said: Said) -> str:
     return ", ".join(file.name for file in said.files)
-
-
-def _note(tx: Session, call: Call, project: ProjectRef, text: str) -> Reply | None:
-    """Words for an interviewer that is at work; None where none is."""
-    if interviews.current(tx, project.id) is None:
-        return None
-    _need_operator(call, "Speaking to the interviewer")
-    if not interviews.note(tx, project.id, text, by=call.person):
-        return None
-    return Reply(
-        title="Noted: the interviewer hears it with its next turn",
-        body=words(text, guidance.QUOTED),
-        project=project,
-    )
 
 
 def _newest_question(tx: Session, project_id: int) -> Question | None:

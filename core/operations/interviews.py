@@ -195,7 +195,7 @@ def open_question(tx: Session, interview_id: int) -> Question | None:
 
 
 def note(tx: Session, project_id: int, text: str, *, by: str) -> bool:
-    """What somebody says while the interviewer works: it hears it in its next message.
+    """What somebody says to the files they drop: the interviewer hears it in its next message.
 
     False where no interview of this project asks.
     """
