@@ -14,6 +14,8 @@ from genai_prices.types import ModelPrice
 from core.domain.money import MessageUsage
 
 _PROVIDER = "anthropic"
+# Nobody asks for the prices of the others, which weigh some megabytes.
+providers[:] = [provider for provider in providers if provider.id == _PROVIDER]
 
 
 def price(usage: MessageUsage) -> Decimal | None:
@@ -53,7 +55,6 @@ def _models() -> tuple[str, ...]:
     return tuple(
         model.id
         for provider in providers
-        if provider.id == _PROVIDER
         for model in provider.models
         if not isinstance(model.prices, ModelPrice) or model.prices.cache_read_mtok is not None
     )

@@ -18,8 +18,7 @@ class InboxItem(Table):
     __tablename__ = "inbox"
     __table_args__ = (
         UniqueConstraint("platform", "delivery"),
-        Index("ix_inbox_open", "id", sqlite_where=text("done_at IS NULL"),
-              postgresql_where=text("done_at IS NULL")),
+        Index("ix_inbox_open", "id", sqlite_where=text("done_at IS NULL")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -46,11 +45,9 @@ class OutboxItem(Table):
     __table_args__ = (
         UniqueConstraint("platform", "channel", "key"),
         Index("ix_outbox_open", "platform", "id",
-              sqlite_where=text("wanted != built AND failed_at IS NULL"),
-              postgresql_where=text("wanted != built AND failed_at IS NULL")),
+              sqlite_where=text("wanted != built AND failed_at IS NULL")),
         Index("ix_outbox_again", "platform", "again_at",
-              sqlite_where=text("again_at IS NOT NULL"),
-              postgresql_where=text("again_at IS NOT NULL")),
+              sqlite_where=text("again_at IS NOT NULL")),
         Index("ix_outbox_about", "project_id", "kind", "subject_id"),
     )  # fmt: skip
 
@@ -121,8 +118,7 @@ class WebMessage(Table):
         Index("ix_web_messages_channel_id", "channel", "id"),
         Index("ix_web_messages_channel_changed", "channel", "changed"),
         Index("uq_web_messages_card", "channel", "key", unique=True,
-              sqlite_where=text("key IS NOT NULL AND deleted = 0"),
-              postgresql_where=text("key IS NOT NULL AND NOT deleted")),
+              sqlite_where=text("key IS NOT NULL AND deleted = 0")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -187,8 +183,7 @@ class Interview(Table):
     __table_args__ = (
         UniqueConstraint("project_id", "number"),
         Index("ix_interviews_open", "project_id",
-              sqlite_where=text("status NOT IN ('done', 'withdrawn')"),
-              postgresql_where=text("status NOT IN ('done', 'withdrawn')")),
+              sqlite_where=text("status NOT IN ('done', 'withdrawn')")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -218,8 +213,7 @@ class Inquiry(Table):
     __tablename__ = "inquiries"
     __table_args__ = (
         Index("ix_inquiries_open", "project_id",
-              sqlite_where=text("status = 'open'"),
-              postgresql_where=text("status = 'open'")),
+              sqlite_where=text("status = 'open'")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)

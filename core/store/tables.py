@@ -316,7 +316,6 @@ class Approval(Table):
             "kind",
             unique=True,
             sqlite_where=text("status = 'open'"),
-            postgresql_where=text("status = 'open'"),
         ),
     )
 

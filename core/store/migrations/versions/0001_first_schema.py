@@ -47,7 +47,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('platform', 'delivery', name=op.f('uq_inbox_platform_delivery'))
     )
     with op.batch_alter_table('inbox', schema=None) as batch_op:
-        batch_op.create_index('ix_inbox_open', ['id'], unique=False, sqlite_where=sa.text('done_at IS NULL'), postgresql_where=sa.text('done_at IS NULL'))
+        batch_op.create_index('ix_inbox_open', ['id'], unique=False, sqlite_where=sa.text('done_at IS NULL'))
 
     op.create_table('members',
     sa.Column('person', sa.String(length=128), nullable=False),
@@ -126,7 +126,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_web_messages_channel_changed', ['channel', 'changed'], unique=False)
         batch_op.create_index('ix_web_messages_channel_id', ['channel', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_web_messages_thread'), ['thread'], unique=False)
-        batch_op.create_index('uq_web_messages_card', ['channel', 'key'], unique=True, sqlite_where=sa.text('key IS NOT NULL AND deleted = 0'), postgresql_where=sa.text('key IS NOT NULL AND NOT deleted'))
+        batch_op.create_index('uq_web_messages_card', ['channel', 'key'], unique=True, sqlite_where=sa.text('key IS NOT NULL AND deleted = 0'))
 
     op.create_table('approvals',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -149,7 +149,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('approvals', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_approvals_project_id'), ['project_id'], unique=False)
-        batch_op.create_index('uq_approvals_open', ['project_id', 'kind'], unique=True, sqlite_where=sa.text("status = 'open'"), postgresql_where=sa.text("status = 'open'"))
+        batch_op.create_index('uq_approvals_open', ['project_id', 'kind'], unique=True, sqlite_where=sa.text("status = 'open'"))
 
     op.create_table('channels',
     sa.Column('platform', sa.String(length=16), nullable=False),
@@ -179,7 +179,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('inbox_id', name=op.f('uq_inquiries_inbox_id'))
     )
     with op.batch_alter_table('inquiries', schema=None) as batch_op:
-        batch_op.create_index('ix_inquiries_open', ['project_id'], unique=False, sqlite_where=sa.text("status = 'open'"), postgresql_where=sa.text("status = 'open'"))
+        batch_op.create_index('ix_inquiries_open', ['project_id'], unique=False, sqlite_where=sa.text("status = 'open'"))
 
     op.create_table('interviews',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -206,7 +206,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('project_id', 'number', name=op.f('uq_interviews_project_id_number'))
     )
     with op.batch_alter_table('interviews', schema=None) as batch_op:
-        batch_op.create_index('ix_interviews_open', ['project_id'], unique=False, sqlite_where=sa.text("status NOT IN ('done', 'withdrawn')"), postgresql_where=sa.text("status NOT IN ('done', 'withdrawn')"))
+        batch_op.create_index('ix_interviews_open', ['project_id'], unique=False, sqlite_where=sa.text("status NOT IN ('done', 'withdrawn')"))
 
     op.create_table('outbox',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -237,8 +237,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.create_index('ix_outbox_about', ['project_id', 'kind', 'subject_id'], unique=False)
-        batch_op.create_index('ix_outbox_again', ['platform', 'again_at'], unique=False, sqlite_where=sa.text('again_at IS NOT NULL'), postgresql_where=sa.text('again_at IS NOT NULL'))
-        batch_op.create_index('ix_outbox_open', ['platform', 'id'], unique=False, sqlite_where=sa.text('wanted != built AND failed_at IS NULL'), postgresql_where=sa.text('wanted != built AND failed_at IS NULL'))
+        batch_op.create_index('ix_outbox_again', ['platform', 'again_at'], unique=False, sqlite_where=sa.text('again_at IS NOT NULL'))
+        batch_op.create_index('ix_outbox_open', ['platform', 'id'], unique=False, sqlite_where=sa.text('wanted != built AND failed_at IS NULL'))
 
     op.create_table('phases',
     sa.Column('id', sa.Integer(), nullable=False),
