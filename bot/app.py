@@ -4,12 +4,14 @@ import asyncio
 import os
 import socket
 import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -53,6 +55,7 @@ from mcp_server.tools import Toolbox
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 ANTHROPIC = "https://api.anthropic.com"
+_ROOT = Path(__file__).parents[1]
 _SWITCH_S = 0.0005  # a thread that reads the database holds up the event loop by this, not 5 ms
 
 
@@ -139,6 +142,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
             readable=settings.sandbox.read,
             hidden=(settings.home,),
         )
+        await _made(settings.database)
         wake = Wake()
         store = Store(settings.database, on_commit=wake.notify)
         stack.push_async_callback(store.close)
@@ -176,6 +180,37 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         reader = Reader(("-m", "bot.reading", str(settings.database)), marker=f"{marker}-0")
         stack.push_async_callback(reader.close)
         yield _wire(settings, parts, gateway, processes, reader, practice=practice)
+
+
+async def _made(database: Path) -> None:
+    """Make a new database in a child: Alembic weighs 14 MB, and is needed once in a home's life.
+
+    Where that fails, the store tries it here and says why. It carries our marker, so that the next
+    life ends it should this one be killed.
+    """
+    arguments = _maker(database)
+    if arguments is None:
+        return
+    child = await asyncio.create_subprocess_exec(
+        *arguments,
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+        cwd=_ROOT,
+        start_new_session=True,  # Ctrl-C in the terminal is for the service
+    )
+    try:
+        await child.wait()
+    finally:
+        if child.returncode is None:
+            child.kill()
+
+
+def _maker(database: Path) -> tuple[str, ...] | None:
+    """The command that makes a database; None where one is."""
+    if database.exists():
+        return None
+    return sys.executable, "-m", "core.store.migrations", str(database.absolute())
 
 
 def _wire(
