@@ -85,8 +85,7 @@ class Router:
         effect = None if _lane(inbound) in self._lanes else _effect_of(inbound)
         if effect is not None:
             item = _Item(0, inbound)
-            with self._store.hurry():
-                outcome = await self._settled(item, partial(self._at_once, item, effect))
+            outcome = await self._settled(item, partial(self._at_once, item, effect))
             if outcome is not None:
                 return outcome
         received = await self._received(inbound)
@@ -229,9 +228,7 @@ class Router:
 
     async def _commit(self, item: _Item, operation: "_Act") -> Outcome:
         """The effect, its reply and the mark that it is done: one transaction."""
-        with self._store.hurry():
-            done = await self._store.run_first(_perform, self._call(item), operation)
-        return self._done(*done)
+        return self._done(*await self._store.run_first(_perform, self._call(item), operation))
 
     def _done(self, reply: Reply | None, outcome: _T) -> _T:
         """What it began beside its transaction is taken up now that this is durable."""

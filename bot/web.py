@@ -116,17 +116,16 @@ class _Chat:
         files: Sequence[str],
         client_id: str | None,
     ) -> Message:
-        with self._store.hurry():
-            message, _received = await self._store.run_first(
-                web_chat.say,
-                channel,
-                person,
-                text,
-                thread=thread,
-                file_ids=files,
-                client_id=client_id,
-                now=self._clock(),
-            )
+        message, _received = await self._store.run_first(
+            web_chat.say,
+            channel,
+            person,
+            text,
+            thread=thread,
+            file_ids=files,
+            client_id=client_id,
+            now=self._clock(),
+        )
         self._router.nudge()
         return message
 

@@ -130,9 +130,12 @@ def commit(name: str) -> str:
     return name[:7]
 
 
+FAMILIES = ("opus", "sonnet", "haiku")  # of Claude's models, the largest first
+
+
 def model(name: str) -> str:
     """`Opus` for `opus` and `claude-opus-4-1`; another name as it is."""
-    for family in ("opus", "sonnet", "haiku"):
+    for family in FAMILIES:
         if family in name.lower():
             return family.capitalize()
     return one_line(name, 30)

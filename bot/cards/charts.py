@@ -11,7 +11,6 @@ MOST_ROWS = 24
 _MOST_PIECES = 40  # a bar of more is drawn by shares
 _INSIDE = WIDE - 2 * MARGIN
 _ROW, _HEAD = 34, 26
-_FAMILIES = ("opus", "sonnet", "haiku")  # as they lie on each other, the first below
 _WIDER, _HIGH = 640, 112  # where there is room; of the columns
 _LEAST_USD = Decimal("0.02")  # of a scale: half of it can still be read
 _LOOKS = {
@@ -52,7 +51,7 @@ class Column:
 
 def look_of(model: str) -> str:
     """The colour of a model; it is the same in every picture."""
-    return next((name for name in _FAMILIES if name in model.lower()), "bar")
+    return next((name for name in wording.FAMILIES if name in model.lower()), "bar")
 
 
 def board_svg(heading: str, lanes: Sequence[Lane]) -> str:
@@ -161,7 +160,7 @@ def _by_model(columns: Sequence[Column]) -> dict[str, Decimal]:
     for column in columns:
         for model, usd in column.models.items():
             found[model] = found.get(model, Decimal(0)) + usd
-    order = (*_FAMILIES, "bar")
+    order = (*wording.FAMILIES, "bar")  # the first lies below
     return dict(sorted(found.items(), key=lambda pair: (order.index(look_of(pair[0])), pair[0])))
 
 

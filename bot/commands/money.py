@@ -24,7 +24,7 @@ from core.store.tables import Feature, Project, UsageTotal
 _LISTED = 8
 _MOST = Decimal(1_000_000)
 SCOPES = ("project", "run", "day", "month")
-SPANS = {"today": 1, "week": 7, "month": 30}
+SPANS = {"today": 1, **daily.SPANS}
 
 
 def cost(tx: Session, call: Call) -> Reply:

@@ -194,16 +194,11 @@ def open_question(tx: Session, interview_id: int) -> Question | None:
     ).first()
 
 
-def note(tx: Session, project_id: int, text: str, *, by: str) -> bool:
-    """What somebody says to the files they drop: the interviewer hears it in its next message.
-
-    False where no interview of this project asks.
-    """
+def note(tx: Session, project_id: int, text: str, *, by: str) -> None:
+    """What somebody says to the files they drop: an interviewer hears it in its next message."""
     interview = current(tx, project_id)
-    if interview is None or interview.status is not InterviewStatus.ASKING:
-        return False
-    tell(tx, interview.id, f"{by} says: {text}")
-    return True
+    if interview is not None and interview.status is InterviewStatus.ASKING:
+        tell(tx, interview.id, f"{by} says: {text}")
 
 
 def add_material(tx: Session, project_id: int, files: Sequence[Attachment]) -> tuple[str, ...]:

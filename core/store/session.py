@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -73,12 +73,9 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """The same, before whatever else waits for its turn: a person waits for the answer."""
-        return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs), True))
-
-    def hurry(self) -> AbstractContextManager[None]:
-        """A person waits for what is done inside: what `run` and `read` are asked gives way."""
-        return self._turns.hurry()
+        """The same for a person who waits: before all others, and they begin nothing meanwhile."""
+        with self._turns.hurry():
+            return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs), True))
 
     async def _run(self, operation: Callable[[Session], T], first: bool) -> T:
         async with self._turns.turn(first=first):
