@@ -34,11 +34,10 @@ from bot.check import Probes
 from bot.home import database_held, held, home_hash, runtime_folder
 from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
-from core.domain.money import MessageUsage, Price
+from core.domain.money import Caps, MessageUsage, Price
 from core.domain.orders import Limits
 from core.errors import HostUnfit, MissingProgram
 from core.operations.runs import Policy
-from core.operations.spending import Caps
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
 from core.orchestrator.ledger import StoreLedger, StoreRegistry

@@ -14,8 +14,8 @@ from bot.markdown import text
 from core.domain.redaction import Redaction
 from core.domain.shapes import HistoryData, JournalData
 from core.operations import listing, usage
-from core.ports.web import Page
 from core.store.tables import Project
+from core.views.paging import Page
 
 T = TypeVar("T")
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from core.domain.shapes import FeatureData, GraphData, HistoryData, JournalData, TaskData, UsageData
 from core.operations import listing, task_listing
 from core.operations import usage as sums
-from core.ports.web import Encoded, Page
+from core.ports.web import Encoded
 from core.store.tables import JournalEntry, Task
+from core.views.paging import Page
 
 _LARGE_TASKS, _LARGE_JOURNAL = 500, 5_000  # rows; fewer are read in no time
 _LONG = 100  # items

@@ -110,7 +110,7 @@ def _project(report: Report) -> ProjectData:
 
 
 def _waiting(report: Report) -> WaitingData | None:
-    return waiting(
+    found = waiting(
         report.status,
         report.blocked_reason,
         blocked_on=report.blocked_on,
@@ -119,6 +119,13 @@ def _waiting(report: Report) -> WaitingData | None:
         else None,
         window_until=report.window_until,
     )
+    if found is None:
+        return None
+    return {
+        "reason": found.reason.value,
+        "until": shapes.maybe_utc(found.until),
+        "text": found.text,
+    }
 
 
 def _phase(phase: PhaseLine) -> PhaseData:

@@ -24,10 +24,11 @@ from core.domain.lifecycle import (
 from core.domain.messages import Message
 from core.domain.money import to_usd
 from core.domain.people import Role
-from core.operations import chat_pages, members, outbox, spending, web_chat
+from core.operations import chat_pages, members, outbox, web_chat
 from core.ports.chat import Place
 from core.ports.pages import CommandLine, ProjectLine, Replies, Surroundings, WaitingLine
 from core.store.tables import Approval, Phase, Plan, Project, Question, Run, Task
+from core.views import budgets
 
 PROJECTS = 40
 EACH = 30  # of each sort that waits
@@ -78,7 +79,7 @@ class WebPages:
             channels=web_chat.channels(tx),
             projects=_projects(tx, {wait.project_id for wait in waiting}),
             waiting=[wait.line for wait in waiting],
-            today_usd=to_usd(spending.day_total(tx, now)),
+            today_usd=to_usd(budgets.day_total(tx, now)),
             day_budget_usd=self._app.settings.budget.day_usd,
             agents=tx.scalar(
                 select(func.count()).where(Run.status.in_((RunStatus.STARTING, RunStatus.WORKING)))

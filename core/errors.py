@@ -18,6 +18,13 @@ AutocoderError
 ├── WorkspaceError           git said no
 │   ├── MainMoved            the compare-and-swap lost
 │   └── NestedRepository     a repository inside the work tree
+├── ChatError                what a chat platform answered
+│   ├── ChatAway             nothing: try again
+│   ├── ChatBusy             too much at once: try again then
+│   ├── MessageGone          the message was deleted
+│   └── PlaceRefused         an admin must mend something first
+│       ├── PlaceGone
+│       └── ChatRefused
 └── StorageFailed            the disk or the database said no        → exit 1
 """
 
@@ -120,3 +127,42 @@ class StorageFailed(AutocoderError):
     """The disk or the database refused to write; nothing half done was kept."""
 
     hint = "Free some space on the disk of AUTOCODER_HOME, then run the same command again."
+
+
+class ChatError(AutocoderError):
+    """The chat platform did not do what was asked."""
+
+
+class ChatAway(ChatError):
+    """The chat platform does not answer."""
+
+    hint = "It is tried again by itself."
+
+
+class ChatBusy(ChatError):
+    """The chat platform asks for patience."""
+
+    hint = "It is tried again by itself."
+
+    def __init__(self, message: str = "", *, retry_after: float, hint: str = "") -> None:
+        """`retry_after` in seconds."""
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class MessageGone(ChatError):
+    """The message was deleted."""
+
+
+class PlaceRefused(ChatError):
+    """The chat platform takes nothing in this place."""
+
+
+class PlaceGone(PlaceRefused):
+    """The channel is gone, or autocoder is no longer in it."""
+
+    hint = "Invite autocoder again, or `use` the project in another channel."
+
+
+class ChatRefused(PlaceRefused):
+    """The chat platform refuses what autocoder wants to post."""

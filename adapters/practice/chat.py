@@ -5,15 +5,12 @@ thread hangs on its root. `fail` and `lose` make it as unreliable as a real one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from core.domain.cards import Card
-from core.ports.chat import Inbound, MessageRef, Place
-
-
-class ChatAway(OSError):
-    """The chat platform did not answer."""
+from core.errors import ChatAway
+from core.ports.chat import Door, Inbound, MessageRef, Note, Pace, Place, PlatformState, State
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,9 @@ class Weather:
 class PracticeChat:
     """ChatPlatform in memory."""
 
+    pace = Pace()
+    state = State(PlatformState.OK)
+
     def __init__(self, name: str = "practice") -> None:
         self.name = name
         self.weather = Weather()
@@ -47,15 +47,27 @@ class PracticeChat:
         self._by_key: dict[tuple[str, str], int] = {}
         self._inbound: asyncio.Queue[Inbound] = asyncio.Queue()
 
-    async def listen(self) -> AsyncIterator[Inbound]:
+    async def run(self, door: Door) -> None:
         while True:
-            yield await self._inbound.get()
+            await door.deliver(await self._inbound.get())
+
+    async def check(self) -> Sequence[Note]:
+        return ()
 
     async def say(self, inbound: Inbound) -> None:
         """Somebody said or pressed something."""
         await self._inbound.put(inbound)
 
-    async def post(self, place: Place, card: Card, *, private_to: str | None) -> MessageRef:
+    async def post(
+        self,
+        place: Place,
+        card: Card,
+        *,
+        private_to: str | None = None,
+        reply: str | None = None,
+        again: int = 0,
+        revision: int = 0,
+    ) -> MessageRef:
         self._before("post", card)
         known = self._by_key.get((place.channel, card.key))
         if known is None:
@@ -67,7 +79,7 @@ class PracticeChat:
         self._after()
         return MessageRef(self.name, place.channel, str(known))
 
-    async def edit(self, ref: MessageRef, card: Card) -> None:
+    async def edit(self, ref: MessageRef, card: Card, *, revision: int = 0) -> None:
         self._before("edit", card)
         self._change(int(ref.message), card)
         self._after()

@@ -13,7 +13,8 @@ from adapters.web.clean import Clean
 from adapters.web.shapes import Collection
 from core.domain.people import LOCAL, Role
 from core.errors import NotAllowed
-from core.ports.web import Encoded, Page, Service
+from core.ports.web import Encoded, Service
+from core.views.paging import Page
 
 T = TypeVar("T")
 

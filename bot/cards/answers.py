@@ -16,7 +16,7 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
 from core.domain.money import Dimension, to_usd
-from core.operations import inquiries, outbox, spending
+from core.operations import inquiries, outbox
 from core.operations.outbox import Due
 from core.store.chat_tables import Inquiry, ProjectPlace
 from core.store.tables import (
@@ -30,6 +30,7 @@ from core.store.tables import (
     Task,
     UsageTotal,
 )
+from core.views import budgets
 
 _ANSWER = BODY_LIMIT - 300
 _WHOLE = 8_000  # characters of the answer as plain text
@@ -97,7 +98,7 @@ def _under_way(tx: Session, inquiry: Inquiry, scene: Scene) -> tuple[str, dateti
     ).first()
     if run is not None:
         return f"{words.PROGRESS} An assistant reads the project and answers here", None
-    until = spending.window_until(tx, scene.upstream, scene.now)
+    until = budgets.window_until(tx, scene.upstream, scene.now)
     if until is not None and until > scene.now:
         when = scene.clock(until)
         words_ = f"The account's limit is reached until **{when}**; it is answered by itself then"

@@ -21,7 +21,7 @@ from core.domain.cards import (
     Style,
     Subject,
 )
-from core.operations.spending import Caps
+from core.domain.money import Caps
 from core.ports.host import BoxLevel
 from core.store.tables import Project
 

@@ -17,9 +17,10 @@ from core.domain.lifecycle import ProjectStatus
 from core.domain.money import Dimension, to_micro, to_usd
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, StalePress
-from core.operations import own_settings, spending
+from core.operations import own_settings
 from core.operations.projects import ProjectRef
 from core.store.tables import Feature, Project, UsageTotal
+from core.views import budgets
 
 _LISTED = 8
 _MOST = Decimal(1_000_000)
@@ -132,7 +133,7 @@ def _budget_fields(tx: Session, project: ProjectRef | None) -> tuple[Field, ...]
     if project is None:
         return ()
     row = tx.get_one(Project, project.id)
-    spent = spending.total(tx, project.id, Dimension.PROJECT, str(project.id))
+    spent = budgets.total(tx, project.id, Dimension.PROJECT, str(project.id))
     budget = to_usd(row.budget_micro_usd)
     share = wording.percent(to_usd(spent), budget)
     return (Field("Budget", f"{wording.usd(to_usd(spent))} of {wording.usd(budget)}, {share}"),)
@@ -170,7 +171,7 @@ def budget(tx: Session, call: Call) -> Reply:
 
 def _budgets(tx: Session, call: Call, project: Project) -> Reply:
     rules = call.desk.rules(tx, project.id)
-    spent = to_usd(spending.total(tx, project.id, Dimension.PROJECT, str(project.id)))
+    spent = to_usd(budgets.total(tx, project.id, Dimension.PROJECT, str(project.id)))
     whole = to_usd(project.budget_micro_usd)
     return Reply(
         title=f"Budget of {project.name}: {wording.usd(spent)} of {wording.usd(whole)} spent",
@@ -187,13 +188,13 @@ def _budgets(tx: Session, call: Call, project: Project) -> Reply:
 def _span_line(tx: Session, call: Call, project: Project, name: str) -> str:
     caps = call.desk.rules(tx, project.id).caps
     found = next(
-        (s for s in spending.spans(tx, project.id, caps, now=call.now) if s.name == name), None
+        (s for s in budgets.spans(tx, project.id, caps, now=call.now) if s.name == name), None
     )
     heading = {"day": "Today", "month": "This month"}[name]
     if found is None:
         today = call.now.astimezone(UTC)
         since = today.replace(day=1) if name == "month" else today
-        spent = to_usd(spending.spent_in(tx, since, today + timedelta(days=1)))
+        spent = to_usd(budgets.spent_in(tx, since, today + timedelta(days=1)))
         return f"- {heading}, all projects: {wording.usd(spent)}, no limit"
     whose = "this project alone" if found.own else "all projects"
     spent, cap = to_usd(found.spent), to_usd(found.cap)

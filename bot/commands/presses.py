@@ -272,6 +272,8 @@ def project_of(tx: Session, press: Press) -> ProjectRef | None:
             found = question.project_id if question else None
         case Subject.TASK:
             found = task_of(tx, press).project_id
+        case Subject.WORDS:
+            found = None
         case _:
             assert_never(press.subject)
     project = tx.get(Project, found) if found is not None else None
@@ -352,6 +354,8 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
             kind, about = CardKind.BUDGET, None
         case Subject.PROJECT:
             kind, about = CardKind.PROGRESS, None
+        case Subject.WORDS:
+            return
         case _:
             assert_never(press.subject)
     outbox.refresh(tx, project.id, kind, about, now=now)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.domain.people import Role
 from core.errors import InputError
 
 TITLE_LIMIT = 150
@@ -67,11 +68,12 @@ class Input:
     required: bool = True
     max_length: int = 4000
     options: tuple[Option, ...] = ()
+    value: str = ""  # text that stands there first
 
 
 @dataclass(frozen=True)
 class Form:
-    """What opens before a press counts."""
+    """What opens before a press counts; without inputs a question that sending it confirms."""
 
     title: str
     inputs: tuple[Input, ...]
@@ -96,6 +98,26 @@ class Label(StrEnum):
     LOGS = "logs"
     RAISE_BUDGET = "raise_budget"
     CHANGE_ANSWER = "change_answer"
+    START_PROJECT = "start_project"
+    ADD_AS_FEATURE = "add_as_feature"
+    PASS = "pass"  # noqa: S105  # a button, no password
+    ARCHIVE = "archive"
+
+    @property
+    def role(self) -> Role:
+        """The least role that may press it."""
+        return _ROLES.get(self, Role.OPERATOR)
+
+
+_ROLES = {
+    Label.APPROVE: Role.APPROVER,
+    Label.REJECT: Role.APPROVER,
+    Label.PASS: Role.APPROVER,
+    Label.ARCHIVE: Role.ADMIN,
+    Label.RAISE_BUDGET: Role.ADMIN,
+    Label.DETAILS: Role.VIEWER,
+    Label.LOGS: Role.VIEWER,
+}
 
 
 class Subject(StrEnum):
@@ -107,6 +129,7 @@ class Subject(StrEnum):
     TASK = "task"  # N, the project's id as `more`; without `more`: the row's id
     QUESTION = "question"
     BUDGET = "budget"  # the project's id
+    WORDS = "words"  # the delivery's id in the inbox
 
 
 @dataclass(frozen=True)
@@ -166,10 +189,38 @@ class Progress:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture the service made; `url` is a path on the service."""
+    """A picture the service made; `url` is a path on the service and ends in `.svg`."""
 
     url: str
     alt: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way to another place: it does nothing.
+
+    `to` is the key of another card (its copy in this place, else where the project lives), a path
+    of the service (left out where a platform cannot reach it), or an https address.
+    """
+
+    label: str
+    to: str
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """Figures in rows and columns; every cell is plain text, every row as long as the head."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """All of a text that the body shortens: platforms attach it, or link to it."""
+
+    name: str  # of a file: plan.md
+    text: str
 
 
 @dataclass(frozen=True)
@@ -193,3 +244,6 @@ class Card:
     tone: Tone = Tone.INFO
     buttons: tuple[Button, ...] = ()
     inputs: tuple[Input, ...] = ()  # shown in the card itself: a question's multi-select
+    links: tuple[Link, ...] = ()
+    table: TableBlock | None = None
+    whole: TextFile | None = None

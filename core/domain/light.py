@@ -5,34 +5,46 @@ with `- ` is an item of a list. Within a line there are `**bold**`, `` `code` ``
 `[words](/path)`, a link to a page of the service itself; they do not nest. A backslash before any
 of ``\ ` * [ -`` makes it an ordinary character, but not inside code. A line that begins with a tab
 is verbatim: a piece of a file, a patch or a program's output. Nothing else is markup.
+
+Two spans each platform writes in its own way. A code span that begins with `/autocoder` is a
+command (`Look.COMMAND`). `[10:48](time:2027-03-10T10:48:00Z)` is a moment, with the words that
+stand for it where a platform has no way of its own (`Look.TIME`).
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 _MARKUP = re.compile(r"([\\`*\[])")
 _ESCAPED = "\\`*[-"
 _ITEM = "- "
 _VERBATIM = "\t"
-_LINK = re.compile(r"\[((?:\\.|[^\\\]\[`*\n])+)\]\((/(?!/)[^\s()\\]*)\)")
+_LINK = re.compile(
+    r"\[((?:\\.|[^\\\]\[`*\n])+)\]"
+    r"\((?:(/(?!/)[^\s()\\]*)|time:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ))\)"
+)
+COMMAND = "/autocoder"
 
 
 class Look(StrEnum):
     PLAIN = "plain"
     BOLD = "bold"
     CODE = "code"
+    COMMAND = "command"
     LINK = "link"
+    TIME = "time"
 
 
 @dataclass(frozen=True)
 class Span:
-    """Words of one look; `path` is a link's, on the service."""
+    """Words of one look; `path` is a link's, on the service; `moment` a time's, in UTC."""
 
     text: str
     look: Look = Look.PLAIN
     path: str = ""
+    moment: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,12 @@ def verbatim(words: str) -> str:
 def link(words: str, path: str) -> str:
     """A link to a page of the service; `path` begins with one slash."""
     return f"[{_words(words).replace(']', '')}]({path})"
+
+
+def time(words: str, moment: datetime) -> str:
+    """A moment, to the second, and how it reads here."""
+    at = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
+    return f"[{_words(words).replace(']', '')}](time:{at}Z)"
 
 
 def _words(line: str) -> str:
@@ -120,16 +138,33 @@ def _marked(line: str, at: int) -> tuple[Span | None, int]:
     if line[at] == "`":
         end = line.find("`", at + 1)
         if end > at + 1:
-            return Span(line[at + 1 : end], Look.CODE), end + 1
+            return _code(line[at + 1 : end]), end + 1
     elif line.startswith("**", at):
         end = _close(line, at + 2)
         if end > at + 2:
             return Span(_unescaped(line[at + 2 : end]), Look.BOLD), end + 2
     elif line[at] == "[":
         match = _LINK.match(line, at)
-        if match:
-            return Span(_unescaped(match[1]), Look.LINK, match[2]), match.end()
+        span = _linked(match) if match else None
+        if match and span:
+            return span, match.end()
     return None, at
+
+
+def _code(text: str) -> Span:
+    is_command = text == COMMAND or text.startswith(f"{COMMAND} ")
+    return Span(text, Look.COMMAND if is_command else Look.CODE)
+
+
+def _linked(match: re.Match[str]) -> Span | None:
+    """A link, or a moment if there is one of that name."""
+    words = _unescaped(match[1])
+    if match[3] is None:
+        return Span(words, Look.LINK, match[2])
+    try:
+        return Span(words, Look.TIME, moment=datetime.fromisoformat(match[3]))
+    except ValueError:
+        return None
 
 
 def _close(line: str, at: int) -> int:

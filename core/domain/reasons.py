@@ -1,16 +1,25 @@
 """Why a project waits, and why a task stands where it does, in a few words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus, WaitingFor
 from core.domain.money import Exhausted
-from core.domain.shapes import WaitingData, maybe_utc, utc
 
 ENDED = frozenset({ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED})
 HALTED = frozenset({ProjectStatus.PAUSED, ProjectStatus.STOPPED})  # no new day lets them go on
 DONE_PHASES = frozenset({PhaseStatus.COMPLETED})
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a project that moves waits for; `until` None: for a person."""
+
+    reason: WaitingFor
+    until: datetime | None
+    text: str
 
 
 def waiting(
@@ -20,27 +29,18 @@ def waiting(
     blocked_on: WaitingFor | None,
     exhausted: Exhausted | None,
     window_until: datetime | None,
-) -> WaitingData | None:
+) -> Wait | None:
     """What a project that moves waits for; `window_until` is still to come."""
     if status in ENDED:
         return None
     if blocked_reason:
         if blocked_on is None:  # its status says it: only a person can go on with it
             return None
-        return {"reason": blocked_on.value, "until": None, "text": blocked_reason}
+        return Wait(blocked_on, None, blocked_reason)
     if exhausted is not None and (exhausted.until is None or status not in HALTED):
-        return {
-            "reason": WaitingFor.BUDGET.value,
-            "until": maybe_utc(exhausted.until),
-            "text": exhausted.words,
-        }
+        return Wait(WaitingFor.BUDGET, exhausted.until, exhausted.words)
     if window_until:
-        until = utc(window_until)
-        return {
-            "reason": WaitingFor.RATE_LIMIT.value,
-            "until": until,
-            "text": "The account's limit is reached.",
-        }
+        return Wait(WaitingFor.RATE_LIMIT, window_until, "The account's limit is reached.")
     return None
 
 

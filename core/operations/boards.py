@@ -17,11 +17,9 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
-from core.domain.money import Dimension, Exhausted, to_usd
+from core.domain.money import Caps, Dimension, Exhausted, to_usd
 from core.domain.plan import Estimate, estimate
 from core.domain.report import Counts
-from core.operations import spending
-from core.operations.spending import Caps
 from core.store.tables import (
     AccountWindow,
     Approval,
@@ -34,6 +32,7 @@ from core.store.tables import (
     Task,
     UsageTotal,
 )
+from core.views import budgets
 
 PACE = 21  # proofs of which the pace is taken
 LOOKED_AT = 10_000  # proofs of the home among which they are sought
@@ -129,7 +128,7 @@ def load(
         blocked_reason=project.blocked_reason,
         budget_usd=to_usd(project.budget_micro_usd),
         cost_usd=cost,
-        exhausted=spending.exhausted(tx, project, caps.less(project.settings), now=now),
+        exhausted=budgets.exhausted(tx, project, caps.less(project.settings), now=now),
         counts=_sum(by_phase),
         phases=_phases(tx, project_id, by_phase),
         agents=_agents(tx, project_id),

@@ -4,10 +4,10 @@ Each function reads at most `limit` rows after a position, oldest first, and say
 begins. The shapes are those of core/domain/shapes.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.domain import shapes
@@ -27,7 +27,6 @@ from core.domain.shapes import (
     RunData,
 )
 from core.errors import InputError, NotFound
-from core.ports.web import Page
 from core.store.tables import (
     Approval,
     Feature,
@@ -43,6 +42,7 @@ from core.store.tables import (
     UsageEntry,
     UsageTotal,
 )
+from core.views.paging import Page, cut
 
 R = TypeVar("R", bound=Table)
 
@@ -55,18 +55,6 @@ def find(tx: Session, name: str) -> Project:
     if row is None:
         raise NotFound(f"There is no project {name[:80]!r}.", hint="`/autocoder list` shows all.")
     return row
-
-
-def cut(
-    tx: Session,
-    query: Select[R],
-    position: Callable[[R], int],
-    limit: int,
-) -> tuple[Sequence[R], int | None]:
-    """The rows of a query up to `limit`, and where the rest begins."""
-    rows = tx.scalars(query.limit(limit + 1)).all()
-    kept = rows[:limit]
-    return kept, position(kept[-1]) if len(rows) > limit else None
 
 
 def phases(tx: Session, project_id: int, *, after: int, limit: int) -> Page[PhaseData]:

@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 
 from core.domain import reasons, shapes
 from core.domain.lifecycle import TaskStatus
-from core.domain.money import Dimension, to_usd
+from core.domain.money import Caps, Dimension, to_usd
 from core.domain.orders import ACTIVE
 from core.domain.plan import estimate
 from core.domain.shapes import ProjectData
-from core.operations import listing, outbox, spending
+from core.operations import outbox
 from core.operations.projects import latest_plan
-from core.operations.spending import Caps
-from core.ports.web import Page
 from core.store.tables import Phase, Project, Run, Task, UsageTotal
+from core.views import budgets
+from core.views.paging import Page, cut
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Service:
 
 def projects(tx: Session, service: Service, *, after: int, limit: int) -> Page[ProjectData]:
     query = select(Project).where(Project.id > after).order_by(Project.id)
-    rows, rest = listing.cut(tx, query, lambda row: row.id, limit)
+    rows, rest = cut(tx, query, lambda row: row.id, limit)
     return Page([project(tx, row, service) for row in rows], rest)
 
 
@@ -75,17 +75,28 @@ def project(tx: Session, row: Project, service: Service) -> ProjectData:
         "cost_usd": shapes.usd(to_usd(total.micro_usd if total else 0)),
         "budget": shapes.usd(to_usd(row.budget_micro_usd)),
         "estimate": _estimate(tx, row.id, service.parallel),
-        "waiting": reasons.waiting(
-            row.status,
-            row.blocked_reason,
-            blocked_on=row.blocked_on,
-            exhausted=spending.exhausted(tx, row, service.caps.less(row.settings), now=service.now),
-            window_until=spending.limit_ahead(tx, service.upstream, service.now),
-        ),
+        "waiting": _waiting(tx, row, service),
         "settings": dict(row.settings),
         "created_at": shapes.utc(row.created_at),
         "completed_at": shapes.maybe_utc(row.completed_at),
         "practice": row.practice,
+    }
+
+
+def _waiting(tx: Session, row: Project, service: Service) -> shapes.WaitingData | None:
+    found = reasons.waiting(
+        row.status,
+        row.blocked_reason,
+        blocked_on=row.blocked_on,
+        exhausted=budgets.exhausted(tx, row, service.caps.less(row.settings), now=service.now),
+        window_until=budgets.limit_ahead(tx, service.upstream, service.now),
+    )
+    if found is None:
+        return None
+    return {
+        "reason": found.reason.value,
+        "until": shapes.maybe_utc(found.until),
+        "text": found.text,
     }
 
 

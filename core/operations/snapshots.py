@@ -15,6 +15,7 @@ from core.domain.lifecycle import (
     ProjectStatus,
     TaskStatus,
 )
+from core.domain.money import Caps
 from core.domain.orders import (
     ACTIVE,
     NOT_ENDED,
@@ -38,6 +39,7 @@ from core.store.tables import (
     Run,
     Task,
 )
+from core.views import budgets
 
 # Named, not "all but the last": so an index finds them beside any number that is done.
 OPEN_TASK = (TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.STUCK)
@@ -127,7 +129,7 @@ def load(
     project_id: int,
     *,
     limits: Limits,
-    caps: spending.Caps,
+    caps: Caps,
     upstream: str,
     life: str,
     backoff_max: timedelta,
@@ -140,7 +142,7 @@ def load(
     project = tx.get_one(Project, project_id)
     steady = partial(_steady, now=now, longest=backoff_max)
     phase = tx.scalars(_OPEN_PHASE, {"project": project_id}).first()
-    spent = spending.exhausted(tx, project, caps, now=now)
+    spent = budgets.exhausted(tx, project, caps, now=now)
     building = phase is not None and project.status is ProjectStatus.RUNNING
     return Snapshot(
         now=now,
@@ -161,7 +163,7 @@ def load(
         interviews=_interviews(tx, project_id, steady),
         inquiries=_inquiries(tx, project_id, steady),
         agents_elsewhere=tx.scalar(_ELSEWHERE, {"project": project_id, "life": life}) or 0,
-        window_until=spending.window_until(tx, upstream, now),
+        window_until=budgets.window_until(tx, upstream, now),
         budget_left=spent is None and spending.unreserved(tx, project),
         winding_down=project.winding_down_by is not None,
         spent=spent.words if spent else None,

@@ -1,13 +1,10 @@
 """Spending: asked at the door before each request, written after each message (DESIGN.md §8)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache
-from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.orm import Session
 
@@ -16,13 +13,12 @@ from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
 from core.domain.money import (
+    Caps,
     Dimension,
-    Exhausted,
     MessageUsage,
     Price,
     Tokens,
     to_micro,
-    to_usd,
 )
 from core.domain.orders import NOT_ENDED
 from core.operations import journal
@@ -36,44 +32,10 @@ from core.store.tables import (
     UsageEntry,
     UsageTotal,
 )
+from core.views.budgets import Span, exhausted, spans, total, window_until
 
 _AT_WORK = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 WARN_AT = (50, 80, 95)  # percent of the project's budget
-
-
-@dataclass(frozen=True)
-class Caps:
-    """Budgets beside the project's own, in USD.
-
-    A day's and a month's (UTC) are for all projects together, but for those named in `own`: the
-    project has a value of its own, which counts what it spends alone.
-    """
-
-    run_usd: Decimal
-    day_usd: Decimal | None
-    month_usd: Decimal | None = None
-    own: frozenset[str] = frozenset()  # of `day_usd`, `month_usd`
-
-    def less(self, settings: Mapping[str, Any]) -> "Caps":
-        """These, but for those a project has of its own."""
-        found: dict[str, Any] = {
-            key: Decimal(settings[key])
-            for key in ("run_usd", "day_usd", "month_usd")
-            if settings.get(key) is not None
-        }
-        return replace(self, **found, own=frozenset(found) - {"run_usd"})
-
-
-@dataclass(frozen=True)
-class Span:
-    """A day or a month and its budget, in micro-dollars."""
-
-    name: str  # day, month
-    words: str  # today's
-    cap: int
-    spent: int
-    until: datetime
-    own: bool  # the project's alone
 
 
 def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime) -> Refusal | None:
@@ -98,74 +60,6 @@ def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime
             RefusalReason.BUDGET, f"The budget of this run, ${caps.run_usd:.2f}, is spent."
         )
     return None
-
-
-def exhausted(tx: Session, project: Project, caps: Caps, *, now: datetime) -> Exhausted | None:
-    """The budget that lets nothing more of a project through, if one is spent."""
-    if total(tx, project.id, Dimension.PROJECT, str(project.id)) >= project.budget_micro_usd:
-        budget = to_usd(project.budget_micro_usd)
-        return Exhausted(f"The budget of {project.name}, ${budget:.2f}, is spent.", None)
-    spent = [span for span in spans(tx, project.id, caps, now=now) if span.spent >= span.cap]
-    if not spent:
-        return None
-    span = max(spent, key=lambda span: span.until)
-    whose = f" of {project.name}" if span.own else ""
-    return Exhausted(
-        f"{span.words} budget{whose} (UTC), ${to_usd(span.cap):.2f}, is spent.", span.until
-    )
-
-
-def spans(tx: Session, project_id: int, caps: Caps, *, now: datetime) -> tuple[Span, ...]:
-    """The day and the month as far as they have a budget."""
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = today.replace(day=1)
-    found = []
-    for name, words, usd, since, until in (
-        ("day", "Today's", caps.day_usd, today, today + timedelta(days=1)),
-        (
-            "month",
-            "This month's",
-            caps.month_usd,
-            first,
-            (first + timedelta(days=32)).replace(day=1),
-        ),
-    ):
-        if usd is not None:
-            own = f"{name}_usd" in caps.own
-            spent = spent_in(tx, since, until, project_id if own else None)
-            found.append(Span(name, words, to_micro(usd), spent, until, own))
-    return tuple(found)
-
-
-def spent_in(tx: Session, since: datetime, until: datetime, project_id: int | None = None) -> int:
-    """Micro-dollars from this UTC day to before that one, of one project or of all."""
-    query = select(func.sum(UsageTotal.assumed_micro_usd)).where(
-        UsageTotal.dimension == Dimension.DAY,
-        UsageTotal.key >= since.date().isoformat(),
-        UsageTotal.key < until.date().isoformat(),
-    )
-    if project_id is not None:
-        query = query.where(UsageTotal.project_id == project_id)
-    return tx.scalar(query) or 0
-
-
-def total(tx: Session, project_id: int, dimension: Dimension, key: str) -> int:
-    """Micro-dollars that budgets count."""
-    given = {"project": project_id, "dimension": dimension, "key": key}
-    return tx.scalar(_TOTAL, given) or 0
-
-
-_TOTAL = select(UsageTotal.assumed_micro_usd).where(
-    UsageTotal.project_id == bindparam("project"),
-    UsageTotal.dimension == bindparam("dimension"),
-    UsageTotal.key == bindparam("key"),
-)
-
-
-def day_total(tx: Session, now: datetime) -> int:
-    """Micro-dollars of all projects on this UTC day."""
-    today = now.astimezone(UTC)
-    return spent_in(tx, today, today + timedelta(days=1))
 
 
 def run_spent_out(tx: Session, run_id: int, caps: Caps) -> bool:
@@ -393,18 +287,6 @@ def unlimited(tx: Session, upstream: str, *, now: datetime) -> None:
     if window is not None and window.strikes:
         window.strikes = 0
         window.changed_at = now
-
-
-def window_until(tx: Session, upstream: str, now: datetime) -> datetime | None:
-    """When the account's limit ends, or ended; a clock that was set back since says nothing of it."""
-    window = tx.get(AccountWindow, upstream)
-    return window.until if window is not None and window.changed_at <= now else None
-
-
-def limit_ahead(tx: Session, upstream: str, now: datetime) -> datetime | None:
-    """When the account's limit ends, if it has not."""
-    until = window_until(tx, upstream, now)
-    return until if until is not None and until > now else None
 
 
 def strikes(tx: Session, upstream: str) -> int:

@@ -9,8 +9,7 @@ from core.domain import reasons, shapes
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, TaskStatus
 from core.domain.shapes import EvidenceData, TaskData
 from core.errors import NotFound
-from core.operations.listing import agents_at, cut, word
-from core.ports.web import Page
+from core.operations.listing import agents_at, word
 from core.store.tables import (
     Evidence,
     Feature,
@@ -19,6 +18,7 @@ from core.store.tables import (
     Task,
     TaskDependency,
 )
+from core.views.paging import Page, cut
 
 
 def tasks(

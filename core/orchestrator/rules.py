@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.money import MessageUsage, Price
+from core.domain.money import Caps, MessageUsage, Price
 from core.domain.orders import Limits
 from core.domain.report import Report
 from core.operations.runs import Policy
-from core.operations.spending import Caps
 from core.orchestrator.wake import Wake
 from core.ports.host import Box, Desks, Workspaces
 from core.store.session import Store

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from core.domain.cards import Form
 from core.domain.messages import ChannelLine, FileLine, Message
@@ -25,16 +25,7 @@ from core.domain.shapes import (
     UsageSettingsData,
 )
 from core.ports.pages import Pages
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """A part of a collection, oldest first; `next` is what the rest begins after."""
-
-    items: Sequence[T]
-    next: int | None
+from core.views.paging import Page
 
 
 @dataclass(frozen=True)

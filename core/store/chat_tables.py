@@ -25,6 +25,8 @@ class InboxItem(Table):
     platform: Mapped[str] = mapped_column(String(16))
     delivery: Mapped[str] = mapped_column(String(200))
     person: Mapped[str] = mapped_column(String(128))
+    person_name: Mapped[str | None] = mapped_column(String(128))  # how they are called there
+    reply: Mapped[str | None] = mapped_column(Text)  # a handle for private answers; never logged
     channel: Mapped[str] = mapped_column(String(128))
     thread: Mapped[str | None] = mapped_column(String(128))
     message: Mapped[str | None] = mapped_column(String(128))
@@ -62,6 +64,10 @@ class OutboxItem(Table):
     subject_id: Mapped[int | None]
     card: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # words fixed when they were said
     private_to: Mapped[str | None] = mapped_column(String(128))
+    reply: Mapped[str | None] = mapped_column(Text)  # the delivery's handle for private answers
+    again: Mapped[int] = mapped_column(
+        default=0, server_default="0"
+    )  # posts of this key that are gone
     wanted: Mapped[int] = mapped_column(default=1)
     built: Mapped[int] = mapped_column(default=0)
     message: Mapped[str | None] = mapped_column(String(128))  # where it stands, once posted
@@ -93,6 +99,8 @@ class Channel(Table):
     name: Mapped[str] = mapped_column(String(128), primary_key=True)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))  # `use NAME`
     created_at: Mapped[datetime]
+    refused: Mapped[str | None] = mapped_column(Text)  # why the platform takes nothing here
+    refused_at: Mapped[datetime | None]
 
 
 class ProjectPlace(Table):
@@ -158,6 +166,7 @@ class Member(Table):
     __tablename__ = "members"
 
     person: Mapped[str] = mapped_column(String(128), primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(128))  # as their platform last called them
     role: Mapped[Role]
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)  # web people only
     added_by: Mapped[str] = mapped_column(String(128))

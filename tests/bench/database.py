@@ -14,10 +14,10 @@ from statistics import median
 from sqlalchemy.orm import Session
 
 from core.domain.failure import EndedHow, settle
+from core.domain.money import Caps
 from core.domain.orders import Limits, next_orders
 from core.operations import boards, project_listing, reports, snapshots, tasks
 from core.operations.project_listing import Service
-from core.operations.spending import Caps
 from core.store.session import Store
 from core.store.tables import Project, Run, Task
 from tests.bench.figures import Figure, at_most, reported

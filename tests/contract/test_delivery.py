@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from adapters.practice.chat import ChatAway, PracticeChat
+from adapters.practice.chat import PracticeChat
 from bot.delivery import GIVE_UP, Delivery, Teller, Terms
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event
 from core.domain.redaction import HIDDEN, Redaction
+from core.errors import ChatAway
 from core.operations import notices, outbox, questions, web_chat
 from core.orchestrator.wake import Wake
 from core.ports.chat import Inbound, MessageRef, Place
@@ -154,8 +155,8 @@ async def test_a_kill_between_post_and_record_does_not_double_a_card(house: Hous
     posting = asyncio.Event()
     post = house.chat.post
 
-    async def stuck(place: Place, card: Card, *, private_to: str | None) -> MessageRef:
-        ref = await post(place, card, private_to=private_to)
+    async def stuck(place: Place, card: Card, **_how: object) -> MessageRef:
+        ref = await post(place, card, private_to=None)
         posting.set()
         await asyncio.sleep(3600)  # the answer is under way when the service dies
         return ref

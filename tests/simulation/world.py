@@ -25,6 +25,7 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
+from core.domain.money import Caps
 from core.domain.orders import Limits, Order, Snapshot
 from core.domain.proof import CheckResult, Verdict
 from core.errors import StateError
@@ -95,7 +96,7 @@ class World:
             batch=dice.randint(1, 3),
             skip_stuck=dice.random() < 0.2,
         )
-        self.caps = spending.Caps(Decimal(dice.choice(["0.1", "5"])), None)
+        self.caps = Caps(Decimal(dice.choice(["0.1", "5"])), None)
         ref = self.db.do(
             projects.create, name="World", spec_digest="d", practice=True,
             budget=Decimal(dice.choice(["0.5", "5", "50"])), actor="web:local", now=self.now,

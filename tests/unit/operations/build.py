@@ -11,13 +11,13 @@ from sqlalchemy import select
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import ApprovalStatus
+from core.domain.money import Caps
 from core.domain.orders import Limits, Snapshot, StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
 from core.operations import approvals, evidence, features, plans, projects, runs, snapshots
 from core.operations.evidence import Proof
 from core.operations.runs import RunEnd, RunRef
-from core.operations.spending import Caps
 from core.store.tables import Approval, Feature, Project, Task
 from tests.unit.operations.database import Database
 

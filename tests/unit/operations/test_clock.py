@@ -6,6 +6,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from core.domain.cards import Card, CardKind
+from core.domain.money import Caps
 from core.domain.orders import StartRun, next_orders
 from core.operations import outbox, spending
 from core.ports.agents import LimitReport
@@ -14,7 +15,7 @@ from core.store.tables import AgentProcess
 from tests.unit.operations.build import DIED, NOW, UPSTREAM, Site, task
 
 BACK = NOW - timedelta(hours=1)
-CAPS = spending.Caps(Decimal(5), None)
+CAPS = Caps(Decimal(5), None)
 
 
 def _starts(site: Site, now: datetime) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from core.domain.money import Caps
 from core.domain.shapes import ProjectData
 from core.operations import listing, project_listing, projects, spending
 from core.operations.project_listing import Service
-from core.operations.spending import Caps
 from core.ports.agents import LimitReport
 from core.store.tables import Project
 from tests.unit.operations.build import CAPS, NOW, UPSTREAM, Site, task

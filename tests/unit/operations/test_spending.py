@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from core.domain.money import Dimension, MessageUsage, Price, Tokens, to_micro
+from core.domain.money import Caps, Dimension, MessageUsage, Price, Tokens, to_micro
 from core.operations import projects, spending
 from core.operations.runs import RunRef
-from core.operations.spending import Caps
 from core.ports.agents import LimitReport, RefusalReason
 from core.store.tables import AgentProcess, JournalEntry, Project, Run, UsageEntry, UsageTotal
+from core.views import budgets
 from tests.unit.operations.build import CAPS, GIVEN_UP, NOW, UPSTREAM, Site, task
 
 CENT = Price(Decimal("0.01"), Decimal("0.01"))
@@ -184,7 +184,7 @@ def test_a_month_holds_across_its_days_and_begins_anew(site: Site) -> None:
     assert admit(site, process, caps, minutes=20 * tomorrow) is RefusalReason.BUDGET
     assert admit(site, process, caps, minutes=22 * tomorrow) is None, "it is April"
     project = site.db.ask(lambda tx: tx.get_one(Project, site.project))
-    spent = site.db.do(spending.exhausted, project, caps, now=NOW)
+    spent = site.db.do(budgets.exhausted, project, caps, now=NOW)
     assert spent is not None
     assert spent.until == datetime(2027, 4, 1, tzinfo=UTC)
 

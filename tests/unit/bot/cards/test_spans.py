@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from bot.cards import progress
 from core.domain.cards import Tone
 from core.domain.lifecycle import RunStatus
+from core.domain.money import Caps
 from core.operations import projects
-from core.operations.spending import Caps
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, scene
 

@@ -1,0 +1,98 @@
+"""The journal: what happened."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.events import Event, Level
+from core.store.tables import JournalEntry
+from core.views.json import Hidden, Utc
+from core.views.paging import Page, cut
+from core.views.tasks import numbers_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalLine:
+    """An entry; its `task_id` is a number."""
+
+    id: int
+    at: Utc
+    level: Level
+    category: str
+    event: Event
+    text: str
+    actor: str
+    project_id: Hidden[int | None]
+    run_id: int | None
+    task_id: int | None
+    feature_id: int | None
+    phase_id: int | None
+    data: Mapping[str, Any]
+    hash: str
+    previous_hash: str
+
+
+def journal(
+    tx: Session,
+    project_id: int,
+    *,
+    event: Event | None = None,
+    level: Level | None = None,
+    after: int = 0,
+    limit: int,
+) -> Page[JournalLine]:
+    query = select(JournalEntry).where(
+        JournalEntry.project_id == project_id, JournalEntry.id > after
+    )
+    if event is not None:
+        query = query.where(JournalEntry.event == event)
+    if level is not None:
+        query = query.where(JournalEntry.level == level)
+    rows, rest = cut(tx, query.order_by(JournalEntry.id), lambda row: row.id, limit)
+    numbers = numbers_of(tx, [row.task_id for row in rows])
+    return Page([_line(row, numbers) for row in rows], rest)
+
+
+def entry(tx: Session, entry_id: int) -> JournalLine:
+    row = tx.get_one(JournalEntry, entry_id)
+    return _line(row, numbers_of(tx, [row.task_id]))
+
+
+def last(
+    tx: Session,
+    events: Collection[Event],
+    *,
+    project_id: int | None = None,
+    task_row_id: int | None = None,
+) -> JournalLine | None:
+    """The newest entry of these events, about a project or a task."""
+    query = select(JournalEntry).where(JournalEntry.event.in_(events))
+    if project_id is not None:
+        query = query.where(JournalEntry.project_id == project_id)
+    if task_row_id is not None:
+        query = query.where(JournalEntry.task_id == task_row_id)
+    row = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(1)).first()
+    return _line(row, numbers_of(tx, [row.task_id])) if row else None
+
+
+def _line(row: JournalEntry, numbers: Mapping[int, int]) -> JournalLine:
+    return JournalLine(
+        id=row.id,
+        at=row.at,
+        level=row.level,
+        category=row.category,
+        event=row.event,
+        text=row.text,
+        actor=row.actor,
+        project_id=row.project_id,
+        run_id=row.run_id,
+        task_id=numbers.get(row.task_id or 0),
+        feature_id=row.feature_id,
+        phase_id=row.phase_id,
+        data=row.data,
+        hash=row.hash,
+        previous_hash=row.previous_hash,
+    )

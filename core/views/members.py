@@ -1,0 +1,47 @@
+"""People: what each may do, and how cards call them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.people import LOCAL, Role
+from core.store.chat_tables import Member
+
+
+@dataclass(frozen=True)
+class MemberView:
+    person: str
+    name: str
+    role: Role
+    added_by: str
+    added_at: datetime
+
+
+def role_of(tx: Session, person: str) -> Role:
+    """What a person may do; who is not known may nothing but ask for help."""
+    if person == LOCAL:
+        return Role.ADMIN
+    row = tx.get(Member, person)
+    return row.role if row else Role.NONE
+
+
+def members(tx: Session) -> tuple[MemberView, ...]:
+    rows = tx.scalars(select(Member).order_by(Member.person))
+    return tuple(
+        MemberView(r.person, r.name or _handle(r.person), r.role, r.added_by, r.added_at)
+        for r in rows
+    )
+
+
+def name_of(tx: Session, person: str) -> str:
+    """How cards call a person or an actor; ids stay in the journal and in `members`."""
+    row = tx.get(Member, person)
+    return row.name if row is not None and row.name else _handle(person)
+
+
+def _handle(person: str) -> str:
+    """`ada` of `web:ada`; what is no person stays as it is."""
+    platform, colon, handle = person.partition(":")
+    return handle if colon and platform == "web" else person

@@ -1,0 +1,30 @@
+"""Collections a part at a time, so that a large project costs no more than a small one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from core.store.tables import Table
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Table)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A part of a collection, oldest first; `next` is what the rest begins after."""
+
+    items: Sequence[T]
+    next: int | None
+
+
+def cut(
+    tx: Session, query: Select[R], position: Callable[[R], int], limit: int
+) -> tuple[Sequence[R], int | None]:
+    """The rows of a query up to `limit`, and where the rest begins."""
+    rows = tx.scalars(query.limit(limit + 1)).all()
+    kept = rows[:limit]
+    return kept, position(kept[-1]) if len(rows) > limit else None
