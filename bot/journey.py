@@ -29,8 +29,8 @@ from core.domain.lifecycle import ApprovalKind, ProjectStatus, TaskStatus
 from core.domain.report import ApprovalLine, Report
 from core.errors import AutocoderError
 from core.operations import projects, questions, reports
-from core.operations.projects import ProjectRef
 from core.store.tables import JournalEntry
+from core.views.projects import ProjectRef
 
 SCRIPTED_ANSWERS = 2  # how often a demo answers at one stuck task
 

@@ -33,8 +33,8 @@ from core.errors import (
     StorageFailed,
 )
 from core.operations import inbox, journal, members, outbox
-from core.operations.inbox import Outcome, Received
-from core.ports.chat import Asked, Inbound, Pressed, Said
+from core.operations.inbox import Received
+from core.ports.chat import Asked, Inbound, Outcome, Pressed, Said
 from core.store.chat_tables import InboxItem
 from core.store.tables import Project
 

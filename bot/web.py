@@ -27,15 +27,13 @@ from core.domain.shapes import (
 )
 from core.errors import InputError, NotFound, StorageFailed
 from core.operations import (
-    inbox,
     members,
     usage,
     web_chat,
 )
-from core.ports.chat import Inbound, Place, Pressed
+from core.ports.chat import Inbound, Outcome, Place, Pressed
 from core.ports.web import (
     Echo,
-    Outcome,
     Readiness,
     Service,
     StoredFile,
@@ -47,7 +45,7 @@ FILES = "files"  # folder in the home
 class Deliveries(Protocol):
     """The router, as far as the web knows it."""
 
-    async def press(self, inbound: Inbound) -> inbox.Outcome: ...
+    async def press(self, inbound: Inbound) -> Outcome: ...
 
     def nudge(self) -> None: ...
 
@@ -138,7 +136,7 @@ class _Chat:
             if found.complete or left <= 0:
                 told = found.outcome
                 return Echo(
-                    Outcome(told.ok, told.text, told.reason, told.form) if told else None,
+                    told,
                     found.answers,
                     found.complete,
                 )
@@ -174,7 +172,7 @@ class _Chat:
         delivery = f"press:{person}:{client_id}" if client_id else secrets.token_hex(16)
         content = Pressed(press, dict(values))
         found = await self._router.press(Inbound(delivery, person, place, content))
-        return Outcome(found.ok, found.text, found.reason, found.form)
+        return found
 
     async def after(
         self, channel: str, reader: str, *, after_id: int, limit: int

@@ -24,8 +24,8 @@ from core.domain.shapes import (
 from core.errors import StateError
 from core.operations import listing, outbox, project_listing, task_listing, usage, web_chat
 from core.operations.project_listing import Service
-from core.ports.chat import Place
-from core.ports.web import Encoded, Outcome, ProjectVerb, Verdict
+from core.ports.chat import Outcome, Place
+from core.ports.web import Encoded, ProjectVerb, Verdict
 from core.store.session import Store
 from core.store.tables import Approval, Project
 from core.views.paging import Page

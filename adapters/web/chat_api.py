@@ -36,7 +36,7 @@ from core.domain import shapes
 from core.domain.messages import Message
 from core.domain.shapes import ChannelData, FileData, MessageData
 from core.errors import InputError
-from core.ports.web import Outcome
+from core.ports.chat import Outcome
 
 routes = APIRouter(prefix="/api", tags=["chat"])
 

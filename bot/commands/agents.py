@@ -19,7 +19,6 @@ from core.domain.mention import task_numbers
 from core.domain.money import Dimension, to_usd
 from core.errors import InputError
 from core.operations import guidance, inquiries, tasks
-from core.operations.projects import ProjectRef
 from core.store.tables import (
     JournalEntry,
     Project,
@@ -27,6 +26,7 @@ from core.store.tables import (
     Task,
     UsageTotal,
 )
+from core.views.projects import ProjectRef
 
 _ENTRIES = 25
 _NAMED = 8

@@ -11,10 +11,10 @@ from core.domain.cards import CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
 from core.errors import StalePress, StateError
-from core.operations.projects import ProjectRef
 from core.ports.chat import Place
 from core.store.chat_tables import Channel, OutboxItem, ProjectPlace
 from core.store.tables import Approval, JournalEntry, Project
+from core.views.projects import ProjectRef
 
 _CARDS = 50  # of decisions, that are looked at
 _SEEN = timedelta(seconds=10)  # after which a card shows everybody that it is decided

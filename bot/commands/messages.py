@@ -12,9 +12,9 @@ from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed
 from core.operations import guidance, interviews, plans, questions
-from core.operations.projects import ProjectRef
 from core.ports.chat import Said
 from core.store.tables import Project, Question
+from core.views.projects import ProjectRef
 
 TEXT_LIMIT = 100_000
 _BUILDS = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.BLOCKED)

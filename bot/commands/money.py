@@ -18,9 +18,9 @@ from core.domain.money import Dimension, to_micro, to_usd
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, StalePress
 from core.operations import own_settings
-from core.operations.projects import ProjectRef
 from core.store.tables import Feature, Project, UsageTotal
 from core.views import budgets
+from core.views.projects import ProjectRef
 
 _LISTED = 8
 _MOST = Decimal(1_000_000)

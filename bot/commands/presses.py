@@ -23,9 +23,9 @@ from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
 from core.operations import interviews, outbox, questions
-from core.operations.projects import ProjectRef
 from core.ports.chat import Pressed
 from core.store.tables import Approval, Phase, Project, Question, Task
+from core.views.projects import ProjectRef
 
 Does = Callable[[Session, Call], Reply]
 Looks = Callable[[Call], Awaitable[Reply | Operation]]

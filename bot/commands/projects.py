@@ -21,7 +21,7 @@ from core.domain.money import Dimension, to_usd
 from core.domain.names import is_name, mend, parse_name, unquote
 from core.errors import BadName, NotFound, StalePress, StateError
 from core.operations import additions, interviews, outbox, places, projects, questions, runs, specs
-from core.operations.projects import ProjectRef, latest_plan
+from core.operations.projects import latest_plan
 from core.store.tables import (
     Feature,
     FeatureDependency,
@@ -32,6 +32,7 @@ from core.store.tables import (
     Task,
     UsageTotal,
 )
+from core.views.projects import ProjectRef
 
 _LISTED = 40
 _COLUMN = 12  # tasks that a board lists per status

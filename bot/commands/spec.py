@@ -14,11 +14,11 @@ from bot.settings import Settings
 from core.domain.cards import Button, Card, CardKind, Field, Form, Picture, Progress, Tone
 from core.domain.people import Role
 from core.errors import InputError
-from core.operations.projects import ProjectRef
 from core.orchestrator.own_rules import own_rules
 from core.orchestrator.rules import Parts, Rules
 from core.ports.chat import Attachment, Place
 from core.store.tables import Project
+from core.views.projects import ProjectRef
 
 
 class Kind(StrEnum):

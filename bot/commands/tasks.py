@@ -19,9 +19,9 @@ from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus
 from core.domain.money import Dimension, to_usd
 from core.errors import StalePress, StateError
 from core.operations import evidence, tasks
-from core.operations.projects import ProjectRef
 from core.orchestrator.proving import task_message
 from core.store.tables import Evidence, Feature, Project, Run, Task, TaskDependency, UsageTotal
+from core.views.projects import ProjectRef
 
 _SHOWN = 60
 

@@ -10,20 +10,10 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from core.domain.cards import Form, parse_press
-from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Pressed, Said
+from core.ports.chat import Asked, Attachment, Content, Inbound, Outcome, Place, Pressed, Said
 from core.store.chat_tables import Channel, InboxItem
 
 _FORM: TypeAdapter[Form] = TypeAdapter(Form)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a person is told at once about what they did; a repeated delivery is told the same."""
-
-    ok: bool
-    text: str
-    reason: str = ""  # stale, not_allowed, unknown, missing_values …
-    form: Form | None = None  # what must be filled in first: of missing_values
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from core.domain.money import to_micro
 from core.domain.names import parse_name, slugify
 from core.errors import InputError, NotFound, StateError
 from core.operations import journal, outbox
-from core.operations.projects import ProjectRef
 from core.ports.chat import Attachment, Place
 from core.store.chat_tables import Channel, Interview, ProjectPlace
 from core.store.tables import Project, Question, Run, UsageEntry
+from core.views.projects import ProjectRef
 
 REQUEST_LIMIT = 100_000
 OVER = (InterviewStatus.DONE, InterviewStatus.WITHDRAWN)

@@ -1,6 +1,5 @@
 """Projects: made, blocked, unblocked, stopped, completed."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -25,15 +24,7 @@ from core.errors import InputError, StateError
 from core.operations import journal
 from core.store.chat_tables import Inquiry, Interview
 from core.store.tables import AccountWindow, Feature, Phase, Plan, Project, Run
-
-
-@dataclass(frozen=True)
-class ProjectRef:
-    """What the outside keeps in hand of a project."""
-
-    id: int
-    name: str
-    slug: str
+from core.views.projects import ProjectRef
 
 
 def create(

@@ -14,7 +14,7 @@ from core.domain.lifecycle import InquiryStatus
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.errors import InputError, NotFound
 from core.operations import inbox, inquiries, outbox
-from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Said
+from core.ports.chat import Asked, Attachment, Content, Inbound, Outcome, Place, Said
 from core.store.chat_tables import (
     Channel,
     InboxItem,
@@ -284,7 +284,7 @@ def where(tx: Session, message_id: int) -> Place | None:
 class Echo:
     """What came of a person's message so far."""
 
-    outcome: inbox.Outcome | None  # None: it was not acted upon yet
+    outcome: Outcome | None  # None: it was not acted upon yet
     answers: tuple[Message, ...]  # to this person's command
     complete: bool  # acted upon, and every answer stands in the chat
 

@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from core.domain.cards import Form
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.domain.people import Role
 from core.domain.shapes import (
@@ -24,6 +23,7 @@ from core.domain.shapes import (
     UsageData,
     UsageSettingsData,
 )
+from core.ports.chat import Outcome
 from core.ports.pages import Pages
 from core.views.paging import Page
 
@@ -35,16 +35,6 @@ class Encoded:
     content: bytes
     next: int | None = None  # of a collection: what the rest begins after
     clean: bool = False  # redacted where it was read
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a person is told at once about a press."""
-
-    ok: bool
-    text: str
-    reason: str = ""  # stale, not_allowed, unknown, missing_values …
-    form: Form | None = None  # of missing_values
 
 
 @dataclass(frozen=True)

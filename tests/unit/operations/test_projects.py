@@ -9,9 +9,9 @@ from core.domain.lifecycle import FeatureStatus, ProjectStatus
 from core.domain.orders import Block, StartRun, next_orders
 from core.errors import InputError, StateError
 from core.operations import features, projects, spending
-from core.operations.projects import ProjectRef
 from core.ports.agents import LimitReport
 from core.store.tables import AccountWindow, Phase, Project
+from core.views.projects import ProjectRef
 from tests.unit.operations.build import GIVEN_UP, NOW, UPSTREAM, Site, task
 
 

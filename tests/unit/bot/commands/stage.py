@@ -36,10 +36,10 @@ from core.domain.lifecycle import (
 )
 from core.domain.people import LOCAL, Role
 from core.operations import members, outbox
-from core.operations.inbox import Outcome, Received
+from core.operations.inbox import Received
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.wake import Wake
-from core.ports.chat import Asked, Content, Inbound, Place, Pressed, Said
+from core.ports.chat import Asked, Content, Inbound, Outcome, Place, Pressed, Said
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem, ProjectPlace
 from core.store.session import Store
