@@ -24,7 +24,7 @@ HELP = (
     " `:reject WORDS` fills in its form, `:answer 1,3` chooses options; Ctrl-D ends."
 )
 _COLOURS = {"✓": "green", "▲": "yellow", "■": "red", "◐": "blue", "○": "dim"}
-_LOOKS = {light.Look.BOLD: "bold", light.Look.CODE: "cyan"}
+_LOOKS = {light.Look.BOLD: "bold", light.Look.CODE: "cyan", light.Look.COMMAND: "cyan"}
 _TONES = {"success": "green", "warning": "yellow", "danger": "red"}
 _LIVE = ("progress", "interview")  # cards that are edited all the time
 

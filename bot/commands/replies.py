@@ -31,12 +31,15 @@ def card_of(reply: Reply, item_id: int) -> Card:
     )
 
 
+_CODE = (light.Look.CODE, light.Look.COMMAND)
+
+
 def fallback(title: str, body: str, reply: Reply | None = None) -> str:
     """The same as plain text, for screens without cards; commands keep their backticks."""
     lines = [" ".join(clean(title).split())]
     for line in light.parse(body):
         words = "".join(
-            f"`{span.text}`" if span.look is light.Look.CODE and not line.verbatim else span.text
+            f"`{span.text}`" if span.look in _CODE and not line.verbatim else span.text
             for span in line.spans
         )
         lines.append(f"- {words}" if line.item else words)
