@@ -30,7 +30,7 @@ from core.operations import (
     members,
     web_chat,
 )
-from core.ports.chat import Inbound, Outcome, Place, Pressed
+from core.ports.chat import Heard, Inbound, Outcome, Place, Pressed, Ticket
 from core.ports.web import (
     Echo,
     Readiness,
@@ -45,7 +45,7 @@ FILES = "files"  # folder in the home
 class Deliveries(Protocol):
     """The router, as far as the web knows it."""
 
-    async def press(self, inbound: Inbound) -> Outcome: ...
+    async def deliver(self, heard: Heard) -> Ticket: ...
 
     def nudge(self) -> None: ...
 
@@ -171,8 +171,8 @@ class _Chat:
         """Have the router act upon a press, and hear what came of it."""
         delivery = f"press:{person}:{client_id}" if client_id else secrets.token_hex(16)
         content = Pressed(press, dict(values))
-        found = await self._router.press(Inbound(delivery, person, place, content))
-        return found
+        ticket = await self._router.deliver(Inbound(delivery, person, place, content))
+        return await ticket.outcome() or Outcome(True, "Taken; what comes of it follows.")
 
     async def after(
         self, channel: str, reader: str, *, after_id: int, limit: int

@@ -17,3 +17,13 @@ class Role(StrEnum):
 
 _ORDER = tuple(Role)
 LOCAL = "web:local"  # whoever holds the web token: always admin
+
+
+NAME_LIMIT = 128
+_TRICKS = str.maketrans("", "", "`<>")  # what would be code, or mention somebody
+
+
+def display_name(given: str) -> str:
+    """How a platform calls a person, on one line, without what steers a screen or marks it up."""
+    plain = "".join(char if char.isprintable() else " " for char in given.translate(_TRICKS))
+    return " ".join(plain.split())[:NAME_LIMIT].rstrip()

@@ -50,7 +50,7 @@ def say(
     ).first()
     if known is not None and known.message is not None:
         message = tx.get_one(WebMessage, int(known.message))
-        return view(message), inbox.Received(known.id, False, None)
+        return view(message), inbox.Received(known.id, False, None, known.message)
     root = _root(tx, channel, thread)
     files = [_file(tx, channel, file_id) for file_id in file_ids]
     change = _next_change(tx)

@@ -36,10 +36,9 @@ from core.domain.lifecycle import (
 )
 from core.domain.people import LOCAL, Role
 from core.operations import members, outbox
-from core.operations.inbox import Received
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.wake import Wake
-from core.ports.chat import Asked, Content, Inbound, Outcome, Place, Pressed, Said
+from core.ports.chat import Asked, Content, Inbound, Outcome, Place, Pressed, Said, Ticket
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem, ProjectPlace
 from core.store.session import Store
@@ -93,6 +92,13 @@ PLAN: dict[str, Any] = {
 }
 
 
+async def told(ticket: Ticket) -> Outcome:
+    """What came of a delivery."""
+    outcome = await ticket.outcome(60)
+    assert outcome is not None, f"delivery {ticket.item_id} was not acted upon"
+    return outcome
+
+
 @dataclass
 class Stage:
     """Speaks to a router as a platform does, and looks at what came of it."""
@@ -118,24 +124,27 @@ class Stage:
 
     async def command(
         self, line: str, *, by: str = LOCAL, place: Place = MAIN
-    ) -> tuple[Received, Outcome]:
-        received = await self.router.deliver(self.inbound(Asked(line), by=by, place=place))
-        return received, await self.router.outcome(received.item_id)
+    ) -> tuple[Ticket, Outcome]:
+        return await self.hear(self.inbound(Asked(line), by=by, place=place))
 
     async def say(self, text: str, *, by: str = LOCAL, place: Place = MAIN) -> tuple[int, Outcome]:
-        received = await self.router.deliver(self.inbound(Said(text), by=by, place=place))
-        return received.item_id, await self.router.outcome(received.item_id)
+        ticket, outcome = await self.hear(self.inbound(Said(text), by=by, place=place))
+        return ticket.item_id, outcome
 
     async def deliver(self, content: Content, *, by: str = LOCAL, place: Place = MAIN) -> Outcome:
-        received = await self.router.deliver(self.inbound(content, by=by, place=place))
-        return await self.router.outcome(received.item_id)
+        return (await self.hear(self.inbound(content, by=by, place=place)))[1]
 
     async def press(
         self, action_id: str, *, by: str = LOCAL, delivery: str = "", **values: str
     ) -> Outcome:
         given: dict[str, tuple[str, ...]] = {name: (value,) for name, value in values.items()}
         pressed = Pressed(parse_press(action_id), given)
-        return await self.router.press(self.inbound(pressed, by=by, place=MAIN, delivery=delivery))
+        return (await self.hear(self.inbound(pressed, by=by, place=MAIN, delivery=delivery)))[1]
+
+    async def hear(self, inbound: Inbound) -> tuple[Ticket, Outcome]:
+        """A delivery and what came of it."""
+        ticket = await self.router.deliver(inbound)
+        return ticket, await told(ticket)
 
     async def card(self, item_id: int) -> Card | None:
         """What was said in answer to a delivery."""
