@@ -23,6 +23,7 @@ from core.domain.cards import (
     Subject,
 )
 from core.domain.money import Caps
+from core.domain.redaction import clean
 from core.ports.host import BoxLevel
 
 FALLBACK_LIMIT = 600
@@ -67,7 +68,7 @@ def said(text: str, limit: int = 200) -> str:
 
 def spoken(text: str, limit: int) -> str:
     """Somebody's words with their lines, safe in a body."""
-    lines = wording.cut(wording.clean(text).strip(), limit).split("\n")
+    lines = wording.cut(clean(text).strip(), limit).split("\n")
     return light.escape("\n".join(line.rstrip() for line in lines))
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from bot.commands.spec import Reply
-from bot.wording import clean, cut
+from bot.wording import cut
 from core.domain import light
 from core.domain.cards import BODY_LIMIT, FIELDS, TITLE_LIMIT, Button, Card, CardKind, Tone
+from core.domain.redaction import clean
 from core.errors import AutocoderError
 
 _FALLBACK_LIMIT = 8_000
