@@ -16,6 +16,7 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
 from core.domain.money import Dimension, to_usd
+from core.domain.redaction import clean
 from core.operations import inquiries, outbox
 from core.operations.outbox import Due
 from core.store.chat_tables import Inquiry, ProjectPlace
@@ -171,7 +172,7 @@ def rendered(text: str, limit: int) -> str:
     """An agent's Markdown in the markup of cards; what that does not know is shown as written."""
     out: list[str] = []
     fenced = False
-    for line in wording.cut(wording.clean(text).strip(), limit).split("\n"):
+    for line in wording.cut(clean(text).strip(), limit).split("\n"):
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif fenced:

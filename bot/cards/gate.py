@@ -164,7 +164,7 @@ def _after(gate: _Gate) -> str:
 
 def _fields(gate: _Gate, scene: Scene) -> tuple[Field, ...]:
     plan = estimate(
-        (task.complexity for task in gate.tasks), parallel=parallel_of(gate.project, scene)
+        (task.complexity for task in gate.tasks), parallel=parallel_of(gate.project.settings, scene)
     )
     cost = f"{wording.usd(gate.cost)}, plan {wording.usd_range(*plan.cost_usd)}"
     took = wording.UNKNOWN

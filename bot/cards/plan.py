@@ -55,7 +55,7 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     plan = PLAN.validate_python(row.payload)
     decision = _decision(tx, row)
     foretold = estimate(
-        (task.complexity for task in plan.tasks()), parallel=parallel_of(project, scene)
+        (task.complexity for task in plan.tasks()), parallel=parallel_of(project.settings, scene)
     )
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
@@ -234,7 +234,10 @@ def _fields(
     time = wording.minutes_range(*foretold.minutes)
     found = [
         Field("Cost", f"{cost}, budget {budget}"),
-        Field("Time", f"about {time} with {wording.count(parallel_of(project, scene), 'agent')}"),
+        Field(
+            "Time",
+            f"about {time} with {wording.count(parallel_of(project.settings, scene), 'agent')}",
+        ),
         Field("Checks", words.plan_checks(plan)),
     ]
     riskiest = words.riskiest(plan)

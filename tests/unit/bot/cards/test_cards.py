@@ -77,7 +77,7 @@ def test_a_decided_plan_keeps_its_text_and_loses_its_buttons(tx: Session) -> Non
     card = stage.card(tx, CardKind.PLAN)
     assert card.buttons == ()
     assert "2 phases, 3 features, 5 tasks" in card.body
-    assert "✓ Approved by web:ann, 10:48" in card.body
+    assert "✓ Approved by web:ann, 10:48" in light.plain(card.body)
 
 
 def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> None:
@@ -87,7 +87,7 @@ def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> 
     stage.submit(tx, project, Plan(stage.plan().phases[:1], summary="Smaller."))
     tell(tx)
     old = stage.card(tx, CardKind.PLAN, first.subject_id)
-    assert "■ Rejected by web:ann, 10:48: Use SQLite \\*\\*only\\*\\*." in old.body
+    assert "■ Rejected by web:ann, 10:48: Use SQLite **only**." in light.plain(old.body)
     new = stage.card(tx, CardKind.PLAN)
     assert new.key == "plan:todo-api:2"
     assert "**Changed** since plan 1\n- Left out: phase Release" in new.body
@@ -206,7 +206,7 @@ def test_a_gate_shows_what_was_built_and_what_it_took(tx: Session) -> None:
     tell(tx)
     after = stage.card(tx, CardKind.GATE)
     assert after.buttons == ()
-    assert "✓ Approved by slack:U1, 10:48" in after.body
+    assert "✓ Approved by slack:U1, 10:48" in light.plain(after.body)
 
 
 def test_practice_invites_to_reject_a_gate_once(tx: Session) -> None:
@@ -227,7 +227,9 @@ def test_a_rejected_gate_says_why_and_what_comes_of_it(tx: Session) -> None:
     tell(tx)
     card = stage.card(tx, CardKind.GATE)
     assert card.buttons == ()
-    assert "■ Rejected by web:ann, 10:48: Paging is missing. It becomes rework." in card.body
+    assert "■ Rejected by web:ann, 10:48: Paging is missing. It becomes rework." in light.plain(
+        card.body
+    )
     progress = stage.card(tx, CardKind.PROGRESS)
     assert "◐ **rework** of phase 1 is being planned" in progress.body
 
