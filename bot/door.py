@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +18,7 @@ from bot.commands import COMMANDS, presses, projects, replies, suggestions
 from bot.commands.spec import Call, Desk
 from bot.router import Router
 from core.domain.cards import Card, Form, Picture, Press
+from core.domain.people import Role
 from core.errors import HostUnfit, NotFound, StorageFailed
 from core.operations import inbox, web_chat
 from core.ports.chat import Attachment, Place, Suggestion, Theme
@@ -25,6 +26,7 @@ from core.views import members
 
 FILES = "files"  # folder in the home
 _PICTURE = re.compile(r"/api/pictures/([a-z]+)/([0-9]{1,15})\.svg")
+_UNTYPED = "application/octet-stream"  # what a file is said to be, nobody believes
 _NOWHERE = Place("", "")  # a person's own page is no channel
 
 
@@ -85,19 +87,18 @@ class ServiceDoor:
         """A card's picture by its address, for whoever can choose light or dark itself."""
         parts = urlsplit(url)
         found = _PICTURE.fullmatch(parts.path)
+        if found is None:
+            raise _no_picture()
         asked = parse_qs(parts.query)
-        try:
-            until = date.fromisoformat(asked["until"][0]) if "until" in asked else None
-        except ValueError:
-            found = None
-        drawn = None
-        if found is not None:
-            drawn = await self._store.read(
-                pictures.draw, found[1], int(found[2]),
-                until=until or self._clock().astimezone(UTC).date(), wide="wide" in asked,
-            )  # fmt: skip
+        until = self._clock().astimezone(UTC).date()
+        if "until" in asked:
+            with suppress(ValueError):
+                until = date.fromisoformat(asked["until"][0])
+        drawn = await self._store.read(
+            pictures.draw, found[1], int(found[2]), until=until, wide="wide" in asked
+        )
         if drawn is None:
-            raise NotFound("There is no such picture.")
+            raise _no_picture()
         return drawn
 
     async def home(self, person: str) -> Sequence[Card]:
@@ -107,3 +108,35 @@ class ServiceDoor:
     async def heard_until(self, place: Place) -> str | None:
         """The last message that was heard there, to catch up after an outage."""
         return await self._store.read(inbox.heard_until, place)
+
+
+def _no_picture() -> NotFound:
+    return NotFound("There is no such picture.")
+
+
+def _home(tx: Session, person: str, desk: Desk, now: datetime) -> Sequence[Card]:
+    role = members.role_of(tx, person)
+    if not role.covers(Role.VIEWER):
+        return ()
+    call = Call(item_id=0, person=person, role=role, place=_NOWHERE, desk=desk, now=now)
+    shown = {"waiting": projects.inbox, "projects": projects.list_all}
+    return [
+        replace(replies.card_of(reply(tx, call), 0), key=f"home:{name}:{person}")
+        for name, reply in shown.items()
+    ]
+
+
+async def _write(folder: Path, content: AsyncIterator[bytes]) -> tuple[Path, int]:
+    """Write a file whole under a name of its own; its bytes. Nobody but us may read it."""
+    part = folder / f"{secrets.token_hex(16)}.part"
+    size = 0
+    try:
+        await asyncio.to_thread(folder.mkdir, 0o700, exist_ok=True)
+        await asyncio.to_thread(part.touch, 0o600)
+        with part.open("wb") as file:  # opening is quick, writing is not
+            async for piece in content:
+                size += await asyncio.to_thread(file.write, piece)
+    except OSError as error:
+        await asyncio.to_thread(part.unlink, missing_ok=True)
+        raise StorageFailed(f"The file cannot be kept: {error.strerror}.") from error
+    return part, size

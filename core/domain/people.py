@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from core.domain.redaction import clean
+
 
 class Role(StrEnum):
     NONE = "none"
@@ -25,5 +27,4 @@ _TRICKS = str.maketrans("", "", "`<>")  # what would be code, or mention somebod
 
 def display_name(given: str) -> str:
     """How a platform calls a person, on one line, without what steers a screen or marks it up."""
-    plain = "".join(char if char.isprintable() else " " for char in given.translate(_TRICKS))
-    return " ".join(plain.split())[:NAME_LIMIT].rstrip()
+    return " ".join(clean(given).translate(_TRICKS).split())[:NAME_LIMIT].rstrip()

@@ -97,7 +97,7 @@ async def test_what_an_earlier_life_left_open_is_done_once(tmp_path: Path) -> No
         await it.change(lambda tx: world.project(tx))
         press = it.inbound(Pressed(parse_press("pause:project:1"), {}), by="web:local", place=MAIN)
         line = it.inbound(Asked("list"), by="web:local", place=MAIN)
-        await it.router.deliver(press)
+        await it.change(lambda tx: inbox.receive(tx, press, now=world.NOW))
         await it.router.deliver(line)
         assert not await it.happened(Event.PROJECT_PAUSED)
     for _life in range(2):

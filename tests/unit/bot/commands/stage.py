@@ -20,6 +20,7 @@ from adapters.worktrees import Worktrees
 from bot import cards
 from bot.check import Finding, Level
 from bot.commands.spec import Desk
+from bot.door import ServiceDoor
 from bot.router import Router
 from bot.settings import load
 from core.domain import card_keys
@@ -107,6 +108,7 @@ class Stage:
     home: Path
     store: Store
     router: Router
+    door: ServiceDoor
     worktrees: Worktrees
     desk: Desk
     begun: list[int] = field(default_factory=list)
@@ -221,7 +223,7 @@ async def stage(home: Path, *, run: bool = True) -> AsyncIterator[Stage]:
         take_up=begun.append,
     )
     router = Router(desk)
-    made = Stage(home, store, router, worktrees, desk, begun)
+    made = Stage(home, store, router, ServiceDoor(desk, router), worktrees, desk, begun)
     loop = asyncio.create_task(router.run()) if run else None
     try:
         yield made
