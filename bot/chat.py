@@ -10,9 +10,8 @@ from rich.text import Text
 
 from bot.client import Client
 from bot.commands.parsing import is_number
-from bot.wording import clean
 from core.domain import light
-from core.domain.redaction import Redaction
+from core.domain.redaction import Redaction, clean
 from core.errors import AutocoderError, StateError
 
 _SHOWN = 15  # messages at the beginning

@@ -23,6 +23,7 @@ from core.domain.cards import (
     Subject,
 )
 from core.domain.money import Caps
+from core.domain.redaction import clean
 from core.ports.host import BoxLevel
 
 FALLBACK_LIMIT = 600
@@ -67,7 +68,7 @@ def said(text: str, limit: int = 200) -> str:
 
 def spoken(text: str, limit: int) -> str:
     """Somebody's words with their lines, safe in a body."""
-    lines = wording.cut(wording.clean(text).strip(), limit).split("\n")
+    lines = wording.cut(clean(text).strip(), limit).split("\n")
     return light.escape("\n".join(line.rstrip() for line in lines))
 
 
@@ -121,11 +122,6 @@ def footnote(practice: bool, box: BoxLevel) -> str:
         weak = f"{level[0].upper()}{level[1:]}: agents could reach more of this host"
         notes.append(f"{words.WAITS} {weak}")
     return "\n".join(notes)
-
-
-def is_reminder(key: str) -> bool:
-    """Whether a decision's card calls to mind the one that stands above it."""
-    return key.rpartition(":")[2].startswith("reminder-")
 
 
 def reason(text: str, limit: int = 500) -> str:
