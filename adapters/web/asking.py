@@ -105,7 +105,7 @@ class Reader:
         self._door = service.door
 
     async def one(self, kind: type[T], look: Callable[[Session], T]) -> Response:
-        return _json(await self._door.read(lambda tx: encode(kind, look(tx))))
+        return as_json(await self._door.read(lambda tx: encode(kind, look(tx))))
 
     async def page(self, kind: type[T], look: Callable[[Session], Page[T]]) -> Response:
         """A collection."""
@@ -116,7 +116,7 @@ class Reader:
             items = encode(Sequence[kind], found.items)  # type: ignore[valid-type]  # a value here
             return b'{"items":%b,"next":%b}' % (items, rest.encode())
 
-        return _json(await self._door.read(content))
+        return as_json(await self._door.read(content))
 
     async def listed(
         self, kind: type[T], view: Callable[..., Page[T]], name: str, part: Part, **picked: object
@@ -124,9 +124,7 @@ class Reader:
         """Some of what a project has."""
         return await self.page(
             kind,
-            lambda tx: view(
-                tx, find(tx, name).id, after=part.after, limit=part.limit, **picked
-            ),
+            lambda tx: view(tx, find(tx, name).id, after=part.after, limit=part.limit, **picked),
         )
 
 
@@ -137,7 +135,7 @@ async def _reader(service: Inside) -> Reader:
 Reading = Annotated[Reader, Depends(_reader)]
 
 
-def _json(content: bytes) -> Response:
+def as_json(content: bytes) -> Response:
     return Response(content, media_type="application/json")
 
 

@@ -8,7 +8,16 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 from sqlalchemy.orm import Session
 
-from adapters.web.asking import Admin, Approver, Inside, Operator, Reading, Viewer, WantedPart
+from adapters.web.asking import (
+    Admin,
+    Approver,
+    Inside,
+    Operator,
+    Reading,
+    Viewer,
+    WantedPart,
+    as_json,
+)
 from adapters.web.chat_api import press_answer
 from adapters.web.shapes import (
     Collection,
@@ -17,7 +26,6 @@ from adapters.web.shapes import (
     NewMember,
     Readiness,
     Reason,
-    UsageSettings,
 )
 from core.domain.cards import Label
 from core.domain.events import Event, Level
@@ -27,9 +35,11 @@ from core.errors import InputError
 from core.views import approvals, features, graph, journal, members, phases, runs, tasks, usage
 from core.views import projects as project_views
 from core.views.approvals import ApprovalView
+from core.views.budgets import UsageSettings
 from core.views.features import FeatureView
 from core.views.graph import Graph
 from core.views.journal import JournalLine
+from core.views.json import encode
 from core.views.members import MemberView
 from core.views.paging import Page
 from core.views.phases import PhaseView
@@ -114,7 +124,9 @@ _MEANT: Mapping[Label, str] = {
 def _command(verb: Label) -> None:
     async def command(name: Name, service: Inside, read: Reading, person: Operator) -> Any:
         outcome = await service.projects.command(name, verb, by=person)
-        return await get_project(name, service, read, person) if outcome.ok else press_answer(outcome)
+        return (
+            await get_project(name, service, read, person) if outcome.ok else press_answer(outcome)
+        )
 
     routes.add_api_route(
         f"/projects/{{name}}/{verb}",
@@ -226,9 +238,7 @@ async def list_tasks_of_feature(
 
     def look(tx: Session) -> Page[TaskView]:
         of = features.feature(tx, find(tx, name).id, feature_id)
-        return tasks.tasks(
-            tx, of.project_id, feature_id=of.id, after=part.after, limit=part.limit
-        )
+        return tasks.tasks(tx, of.project_id, feature_id=of.id, after=part.after, limit=part.limit)
 
     return await read.page(TaskView, look)
 
@@ -314,19 +324,23 @@ async def list_history(
 
     `project` picks those of one, `from` and `to` are days (UTC), both included.
     """
-
     days = usage.Days(since, until)
 
-    def look(tx: Session) -> Page[HistoryLine] | Page[SpanLine]:
-        of = find(tx, project).id if project is not None else None
-        if by is None:
-            return usage.history(tx, of, days, after=part.after, limit=part.limit)
-        return usage.history_by(tx, of, by, days, after=part.after, limit=part.limit)
+    def of(tx: Session) -> int | None:
+        return find(tx, project).id if project is not None else None
 
-    return await read.page(HistoryLine if by is None else SpanLine, look)
+    if by is None:
+        return await read.page(
+            HistoryLine,
+            lambda tx: usage.history(tx, of(tx), days, after=part.after, limit=part.limit),
+        )
+    return await read.page(
+        SpanLine,
+        lambda tx: usage.history_by(tx, of(tx), by, days, after=part.after, limit=part.limit),
+    )
 
 
 @routes.get("/usage/settings", response_model=UsageSettings, tags=["usage"])
-async def get_usage_settings(service: Inside, _person: Viewer) -> UsageSettings:
+async def get_usage_settings(service: Inside, _person: Viewer) -> Response:
     """The service's budgets; a project may have its own."""
-    return service.usage_settings
+    return as_json(encode(UsageSettings, UsageSettings(service.budgets)))

@@ -103,19 +103,6 @@ class Reason(Body):
     reason: Annotated[str, Field(max_length=10_000)] = ""
 
 
-class Budgets(TypedDict):
-    """In USD."""
-
-    project_usd: Usd
-    run_usd: Usd
-    day_usd: Usd | None  # None: no limit
-    month_usd: Usd | None
-
-
-class UsageSettings(TypedDict):
-    budget: Budgets
-
-
 class Health(TypedDict):
     status: str
 
