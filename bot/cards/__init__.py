@@ -42,7 +42,7 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
         case CardKind.QUESTION:
             return questions.draw(tx, due.key, subject, scene)
         case CardKind.SPEC:
-            return interview.draw_spec(tx, due.key, subject, scene)
+            return interview.draw_spec(tx, due.key, due.project_id, subject, scene)
         case CardKind.PLAN:
             return plan.draw(tx, due.key, subject, scene)
         case CardKind.PROGRESS:
@@ -54,9 +54,9 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
         case CardKind.GATE:
             return gate.draw(tx, due.key, subject, scene)
         case CardKind.BUDGET:
-            return money.draw_budget(tx, due.key, subject, scene)
+            return money.draw_budget(tx, due.key, due.project_id, subject, scene)
         case CardKind.LIMIT:
-            return money.draw_limit(tx, due.key, subject, scene)
+            return money.draw_limit(tx, due.key, due.project_id, subject, scene)
         case CardKind.REPORT:
             return ending.draw_report(tx, due.key, subject, scene)
         case CardKind.ERROR:

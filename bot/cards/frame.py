@@ -28,6 +28,7 @@ from core.ports.host import BoxLevel
 
 FALLBACK_LIMIT = 600
 _ROOM_FOR_MORE = 40
+_WORTH_CUTTING = 200  # characters of a line; less of it says nothing
 
 
 @dataclass(frozen=True)
@@ -84,26 +85,42 @@ def title(text: str) -> str:
     return wording.one_line(text, TITLE_LIMIT)
 
 
-def body(lines: Iterable[str], tail: Iterable[str] = ()) -> str:
-    """As many whole lines as a card takes, and always the tail: who is waited for, what it is."""
-    kept, end = list(lines), [line for line in tail if line]
-    room = BODY_LIMIT - sum(len(line) + 1 for line in end) - _ROOM_FOR_MORE
-    length, shown = 0, 0
-    for line in kept:
-        length += len(line) + 1
-        if length > room:
+def body(lines: Iterable[str], tail: Iterable[str] = (), *, rest: str = "see details") -> str:
+    """As much as a card takes, and always the tail: who is waited for, what it is.
+
+    `rest` says where the lines are that it does not take.
+    """
+    kept = [line for part in lines for line in part.split("\n")]
+    end = [line for line in tail if line]
+    room = BODY_LIMIT - sum(len(line) + 1 for line in end) - _ROOM_FOR_MORE - len(rest)
+    above: list[str] = []
+    for number, line in enumerate(kept):
+        if len(line) + 1 > room:
+            left = kept[number:]
+            if room > _WORTH_CUTTING:
+                above.append(_cut(line, room))
+                left = left[1:]
+            if left:
+                above.append(f"and {wording.count(len(left), 'more line')}: {rest}")
             break
-        shown += 1
-    left = len(kept) - shown
-    more = [f"and {wording.count(left, 'more line')}: see details"] if left else []
-    above = [*kept[:shown], *more]
+        above.append(line)
+        room -= len(line) + 1
     between = [""] if above and end and above[-1] else []
     return "\n".join([*above, *between, *end]).strip("\n")
 
 
-def fallback(*parts: str) -> str:
-    """Title, state and who waits, as one plain line."""
-    sentences = [light.plain(part).strip() for part in parts if part.strip()]
+def _cut(line: str, room: int) -> str:
+    """The beginning of a line, without its looks."""
+    if line.startswith("\t"):
+        return wording.cut(line, room)
+    words_ = light.plain(line)
+    made = light.escape(wording.cut(words_, room))
+    return made if len(made) < room else light.escape(wording.cut(words_, room // 2))
+
+
+def fallback(heading: str, *parts: str) -> str:
+    """Title, state and who waits, as one plain line; `parts` are in the markup of a body."""
+    sentences = [heading.strip(), *(light.plain(part).strip() for part in parts)]
     text = " ".join(s if s[-1:] in ".!?:…" else f"{s}." for s in sentences if s)
     return wording.one_line(text, FALLBACK_LIMIT) or "autocoder"
 
