@@ -141,11 +141,6 @@ def footnote(practice: bool, box: BoxLevel) -> str:
     return "\n".join(notes)
 
 
-def is_reminder(key: str) -> bool:
-    """Whether a decision's card calls to mind the one that stands above it."""
-    return key.rpartition(":")[2].startswith("reminder-")
-
-
 def reason(text: str, limit: int = 500) -> str:
     """Why somebody refused, as the end of a sentence."""
     return said(text, limit).rstrip(".")

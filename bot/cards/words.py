@@ -9,6 +9,7 @@ from core.domain.plan import Plan
 from core.domain.proof import CheckResult
 from core.domain.redaction import clean
 from core.ports.host import BoxLevel
+from core.views.waiting import Waiting, WaitKind
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
@@ -103,6 +104,23 @@ def plan_changes(changes: Sequence[str]) -> Iterator[str]:
         noun = f"{what}s " if what and len(names) > 1 else f"{what} " if what else "the "
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         yield f"{_CHANGES.get(sign, sign)}: {noun}{', '.join(names[:MOST_NAMES])}{more}"
+
+
+def waits(wait: Waiting) -> str:
+    """What waits for a person, of a project that is known: `The gate of phase 1`."""
+    match wait.kind:
+        case WaitKind.PLAN:
+            return f"Plan {wait.number}" if wait.number > 1 else "The plan"
+        case WaitKind.GATE:
+            return f"The gate of phase {wait.number}"
+        case WaitKind.QUESTION:
+            return f"A question of {wait.agent}"
+        case WaitKind.STUCK:
+            return f"Task {wait.number}"
+        case WaitKind.BLOCKED:
+            return "The project"
+        case _:
+            assert_never(wait.kind)
 
 
 def diff(files: int, added: int, removed: int) -> str:
