@@ -1,7 +1,7 @@
 """What all cards have in common: how lines become a body, who decided, buttons with their forms."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from hashlib import sha256
@@ -15,7 +15,6 @@ from core.domain.cards import (
     TITLE_LIMIT,
     Button,
     Card,
-    Field,
     Form,
     Label,
     Press,
@@ -172,19 +171,6 @@ def button(
     form: Form | None = None,
 ) -> Button:
     return Button(text, Press(label, subject, number, more), style, form)
-
-
-def redacted(card: Card, redact: Callable[[str], str]) -> Card:
-    """The card without secrets, in whatever text they stand."""
-    return replace(
-        card,
-        title=redact(card.title),
-        body=redact(card.body),
-        fallback=redact(card.fallback),
-        fields=tuple(Field(each.name, redact(each.value)) for each in card.fields),
-        pictures=tuple(replace(each, alt=redact(each.alt)) for each in card.pictures),
-        buttons=tuple(replace(each, label=redact(each.label)) for each in card.buttons),
-    )
 
 
 def digest(card: Card) -> str:
