@@ -32,7 +32,7 @@ from bot.router import Router
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.web import CardPoster, web_service
 from bot.whereabouts import Whereabouts, announced, web_token
-from core.domain import card_keys, light, shapes
+from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.events import Event
 from core.domain.people import Role
@@ -42,6 +42,7 @@ from core.ports.chat import Place
 from core.ports.host import BoxLevel
 from core.store.migrations import HEAD
 from core.store.tables import JournalEntry
+from core.views.json import utc
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +110,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
-        where = Whereabouts(
-            os.getpid(), port, f"http://{shown}:{port}", shapes.utc(app.parts.clock())
-        )
+        where = Whereabouts(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
         desk = Desk(
             parts=parts,
             settings=settings,
@@ -121,13 +120,8 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             take_up=app.orchestrator.add,
         )
         router = Router(desk)
-        service = web_service(
-            app,
-            ServiceDoor(desk, router),
-            metrics,
-            lambda: _recovered(app, router),
-            redaction.known,
-        )
+        door = ServiceDoor(desk, router)
+        service = web_service(app, door, metrics, lambda: _recovered(app, router))
         web = open_web(service, CardPoster(app), token=token, host=settings.host, redact=redaction)
         remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
         teller = Teller(parts.store, parts.wake, parts.clock, remind_after)

@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-from core.domain.redaction import clean
-
 
 class Role(StrEnum):
     NONE = "none"
@@ -19,12 +17,3 @@ class Role(StrEnum):
 
 _ORDER = tuple(Role)
 LOCAL = "web:local"  # whoever holds the web token: always admin
-
-
-NAME_LIMIT = 128
-_TRICKS = str.maketrans("", "", "`<>")  # what would be code, or mention somebody
-
-
-def display_name(given: str) -> str:
-    """How a platform calls a person, on one line, without what steers a screen or marks it up."""
-    return " ".join(clean(given).translate(_TRICKS).split())[:NAME_LIMIT].rstrip()

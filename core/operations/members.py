@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
-from core.domain.people import LOCAL, Role, display_name
+from core.domain.names import display_name
+from core.domain.people import LOCAL, Role
 from core.errors import InputError
 from core.operations import journal
 from core.store.chat_tables import ClaimCode, Member

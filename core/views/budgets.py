@@ -9,6 +9,22 @@ from sqlalchemy.orm import Session
 
 from core.domain.money import Caps, Dimension, Exhausted, to_micro, to_usd
 from core.store.tables import AccountWindow, Project, UsageTotal
+from core.views.json import Usd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """The service's own, in USD; a project may have others."""
+
+    project_usd: Usd
+    run_usd: Usd
+    day_usd: Usd | None  # None: no limit
+    month_usd: Usd | None
+
+
+@dataclass(frozen=True)
+class UsageSettings:
+    budget: Budgets
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,12 @@ def limit_ahead(tx: Session, upstream: str, now: datetime) -> datetime | None:
     """When the account's limit ends, if it has not."""
     until = window_until(tx, upstream, now)
     return until if until is not None and until > now else None
+
+
+def limit_reason(tx: Session, upstream: str) -> str:
+    """What the model's server said of the account's limit."""
+    window = tx.get(AccountWindow, upstream)
+    return window.reason if window else ""
 
 
 def cost_of(tx: Session, project_id: int, dimension: Dimension, key: int) -> Decimal:
