@@ -9,34 +9,47 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Query, Request, Response
 from starlette.exceptions import HTTPException
 
+from adapters.web.backend import Backend
 from adapters.web.clean import Clean
 from adapters.web.shapes import Collection
+from adapters.web.stream import Hub
 from core.domain.people import LOCAL, Role
 from core.errors import NotAllowed
-from core.ports.web import Encoded, Service
+from core.ports.chat import Door
+from core.ports.web import Encoded
+from core.views import members
 from core.views.paging import Page
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Within:
+    """What a route works with."""
+
+    door: Door
+    backend: Backend
+    hub: Hub
+
+
 # Each is a coroutine, though it awaits nothing: others are run in a thread of their own.
-async def _service(request: Request) -> Service:
-    service = request.app.state.service
-    assert isinstance(service, Service)
-    return service
+async def _within(request: Request) -> Within:
+    within = request.app.state.within
+    assert isinstance(within, Within)
+    return within
 
 
 async def _person(request: Request) -> str:
     return str(request.scope["person"])
 
 
-Inside = Annotated[Service, Depends(_service)]
+Inside = Annotated[Within, Depends(_within)]
 Person = Annotated[str, Depends(_person)]
 
 
 def _needs(role: Role) -> Callable[..., Coroutine[Any, Any, str]]:
-    async def check(service: Inside, person: Person) -> str:
-        held = await service.people.role(person)
+    async def check(inside: Inside, person: Person) -> str:
+        held = await inside.door.read(members.role_of, person)
         if not held.covers(role):
             raise NotAllowed(f"This needs the role {role}; {person} has {held}.")
         return person

@@ -1,0 +1,72 @@
+"""What the web needs of the service beside its door; given by bot.app."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from core.domain.people import Role
+from core.ports.host import BoxLevel
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs an operation in one transaction."""
+
+    async def __call__(
+        self, operation: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+
+class Commits(Protocol):
+    """Wakes whoever waits for something to be committed."""
+
+    count: int
+
+    async def wait(self, seen: int, timeout: timedelta | None = None) -> int: ...
+
+
+class Draw(Protocol):
+    """The SVG of a picture; None when there is no such thing."""
+
+    def __call__(
+        self, tx: Any, sort: str, number: int, *, until: date | None = None, wide: bool = False
+    ) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command as a person may complete it; the words after `/autocoder`."""
+
+    name: str
+    usage: str
+    about: str
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """The rest of the service."""
+
+    version: str
+    practice: bool
+    box: BoxLevel
+    host: str  # the address that is listened on
+    token: str
+    day_budget_usd: Decimal | None
+    commands: Sequence[CommandLine]
+    files: Path  # the folder of what was dropped
+    redact: Callable[[str], str]
+    clock: Callable[[], datetime]
+    run: Run
+    commits: Commits
+    draw: Draw
+    parts: Callable[[], Mapping[str, str]]  # how each does: `ok`, `off`, `error: WORDS`
+    ready: Callable[[], bool]
+    metrics: Callable[[], Awaitable[bytes]]
+    acknowledged: Callable[[float], None]  # a delivery was, so many seconds after it came
+    backup: Callable[[Path], Awaitable[int]]
