@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from adapters.web import chat_api, house_api, pages, rest
-from adapters.web.asking import Within
+from adapters.web.asking import Rails, Within
 from adapters.web.backend import Backend
 from adapters.web.security import Security, trouble
 from adapters.web.shapes import TEXT_LIMIT, ErrorData
@@ -49,7 +49,7 @@ def build(backend: Backend, door: Door, hub: Hub) -> ASGIApp:
         redirect_slashes=False,
         responses={status: {"model": ErrorData} for status in _DOCUMENTED},
     )
-    app.state.within = Within(door, backend, hub)
+    app.state.within = Within(door, backend, hub, Rails(door, backend.clock))
     app.include_router(rest.open_routes)
     app.include_router(rest.routes)
     app.include_router(chat_api.routes)

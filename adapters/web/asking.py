@@ -1,9 +1,11 @@
 """Who asks, what they may, and which part of a collection they want."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request, Response
@@ -16,11 +18,29 @@ from adapters.web.stream import Hub
 from core.domain.people import LOCAL, Role
 from core.errors import NotAllowed
 from core.ports.chat import Door
-from core.ports.web import Encoded
+from core.ports.web import Encoded, Projects
 from core.views import members
 from core.views.paging import Page
+from core.views.rail import Rail, rail
 
 T = TypeVar("T")
+KEPT_S = 0.9  # less than a page waits after a change before it looks again
+
+
+class Rails:
+    """The rail, a moment old at most: with many tabs open, one look serves all of a role."""
+
+    def __init__(self, door: Door, clock: Callable[[], datetime]) -> None:
+        self._door, self._clock = door, clock
+        self._looks: dict[Role, tuple[float, asyncio.Future[Rail]]] = {}
+
+    async def of(self, role: Role) -> Rail:
+        now = asyncio.get_running_loop().time()
+        begun, look = self._looks.get(role, (now, None))
+        if look is None or now - begun >= KEPT_S:
+            look = asyncio.ensure_future(self._door.read(rail, role, now=self._clock()))
+            self._looks[role] = (now, look)
+        return await asyncio.shield(look)
 
 
 @dataclass(frozen=True)
@@ -30,6 +50,11 @@ class Within:
     door: Door
     backend: Backend
     hub: Hub
+    rails: Rails
+
+    @property
+    def projects(self) -> Projects:
+        return self.backend.projects
 
 
 # Each is a coroutine, though it awaits nothing: others are run in a thread of their own.

@@ -7,8 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from core.domain.cards import Picture
 from core.domain.people import Role
 from core.ports.host import BoxLevel
+from core.ports.web import Projects
+from core.views.figures import Figures
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +41,12 @@ class Draw(Protocol):
     ) -> str | None: ...
 
 
+class Spent(Protocol):
+    """What all projects spent in the last days, as a picture; None where that is nothing."""
+
+    def __call__(self, tx: Any, *, until: date) -> Picture | None: ...
+
+
 @dataclass(frozen=True)
 class CommandLine:
     """A command as a person may complete it; the words after `/autocoder`."""
@@ -65,8 +74,11 @@ class Backend:
     run: Run
     commits: Commits
     draw: Draw
+    spent: Spent
     parts: Callable[[], Mapping[str, str]]  # how each does: `ok`, `off`, `error: WORDS`
     ready: Callable[[], bool]
-    metrics: Callable[[], Awaitable[bytes]]
+    metrics: Callable[[Figures], bytes]  # the page for Prometheus
+    metrics_type: str
     acknowledged: Callable[[float], None]  # a delivery was, so many seconds after it came
     backup: Callable[[Path], Awaitable[int]]
+    projects: Projects

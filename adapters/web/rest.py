@@ -32,7 +32,6 @@ from core.domain.shapes import (
     GraphData,
     HistoryData,
     JournalData,
-    MemberData,
     PhaseData,
     ProjectData,
     RunData,
@@ -40,8 +39,12 @@ from core.domain.shapes import (
     UsageData,
     UsageSettingsData,
 )
-from core.errors import InputError
+from core.errors import InputError, StorageFailed
+from core.operations import web
 from core.ports.web import ProjectVerb, Verdict
+from core.views import figures, messages
+from core.views import members as people
+from core.views.members import MemberView
 
 open_routes = APIRouter(tags=["health"])
 routes = APIRouter(prefix="/api")
@@ -57,35 +60,43 @@ async def healthz() -> Health:
 
 
 @open_routes.get("/readyz", responses={503: {"model": Readiness}})
-async def readyz(service: Inside, response: Response) -> Readiness:
+async def readyz(inside: Inside, response: Response) -> Readiness:
     """200 once commands are taken and recovery has been decided."""
-    found = await service.health.readiness()
-    response.status_code = 200 if found.ready else 503
-    return {"ready": found.ready, "model": found.model, "parts": dict(found.parts)}
+    backend = inside.backend
+    ready, database = backend.ready(), "ok"
+    try:
+        await inside.door.read(messages.last_change)
+    except StorageFailed as error:
+        ready, database = False, f"error: {error}"
+    response.status_code = 200 if ready else 503
+    parts = {"database": database, **backend.parts()}
+    return {"ready": ready, "model": "practice" if backend.practice else "claude", "parts": parts}
 
 
 @open_routes.get("/metrics", response_class=PlainTextResponse)
-async def metrics(service: Inside) -> Response:
+async def metrics(inside: Inside) -> Response:
     """What Prometheus scrapes: tasks, agents, messages, tokens, cost, cards, acknowledgements."""
-    content, media_type = await service.health.metrics()
-    return Response(content, media_type=media_type)
+    found = await inside.door.read(figures.figures)
+    return Response(inside.backend.metrics(found), media_type=inside.backend.metrics_type)
 
 
 @routes.get("/members", tags=["members"])
-async def members(service: Inside, _person: Viewer) -> Collection[MemberData]:
+async def members(inside: Inside, _person: Viewer) -> Collection[MemberView]:
     """Who has a role, and which."""
-    return {"items": await service.people.members(), "next": None}
+    return {"items": await inside.door.read(people.members), "next": None}
 
 
 @routes.post("/members", status_code=201, tags=["members"])
-async def add_member(body: NewMember, service: Inside, person: Admin) -> MemberToken:
+async def add_member(body: NewMember, inside: Inside, person: Admin) -> MemberToken:
     """Give a person of the web chat a role and a token of their own; the former one ends."""
     if body.user == LOCAL:
         raise InputError(f"{LOCAL} is whoever holds the web token.", hint="Use another name.")
     roles = [role for role in Role if role is not Role.NONE]
     if body.role not in roles:
         raise InputError(f"{body.role[:40]!r} is no role.", hint=f"There are {', '.join(roles)}.")
-    token = await service.people.issue_token(body.user, Role(body.role), by=person)
+    token = await inside.backend.run(
+        web.issue_token, body.user, Role(body.role), by=person, now=inside.backend.clock()
+    )
     return {"user": body.user, "role": body.role, "token": token}
 
 

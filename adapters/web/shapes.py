@@ -1,6 +1,6 @@
 """What comes in and goes out over HTTP, for validation and for OpenAPI.
 
-What goes out has the shapes of core/domain/shapes.py; here are the wrappers around them.
+What goes out are the values of core/views; here are the wrappers around them.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,13 @@ from typing import Annotated, Generic, NotRequired, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from core.domain.shapes import FormData, MessageData
+from core.domain.cards import Form
+from core.views.messages import MessageView
 
 T = TypeVar("T")
 
 CHANNEL = r"^[a-z0-9-]{1,64}$"
+MAIN = "main"  # the channel that is there before anybody spoke
 TEXT_LIMIT = 100_000  # characters of a message
 _FILES = 20  # of one message
 
@@ -70,22 +72,14 @@ class PressRefused(TypedDict):
     ok: bool
     reason: str
     text: str
-    form: NotRequired[FormData | None]  # of `missing_values`: what must be filled in first
+    form: NotRequired[Form | None]  # of `missing_values`: what must be filled in first
     error: str
     message: str
     hint: str
 
 
-class MessagePage(Collection[MessageData]):
+class MessagePage(Collection[MessageView]):
     changed: int  # where a stream goes on: `stream?since=`
-
-
-class MessageOutcome(TypedDict):
-    done: bool
-    ok: bool | None  # None: not acted upon yet
-    reason: str
-    text: str
-    answers: list[MessageData]
 
 
 class NewMember(Body):

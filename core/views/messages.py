@@ -117,7 +117,7 @@ class Standing:
 
     channel: str
     thread: int | None
-    message: int
+    id: int  # of the message
 
 
 @dataclass(frozen=True)
@@ -256,14 +256,16 @@ def standing(tx: Session, key: str, reader: str, *, near: str) -> Standing | Non
     return Standing(*row) if row else None
 
 
-def whole(tx: Session, message_id: int, reader: str) -> TextFile:
+def whole(tx: Session, channel: str, message_id: int, reader: str) -> TextFile:
     """All of the text that a card shortens."""
-    row = tx.scalars(
-        select(WebMessage).where(WebMessage.id == message_id, _STANDS, _seen_by(reader))
+    card = tx.scalars(
+        select(WebMessage.card).where(
+            WebMessage.id == message_id, WebMessage.channel == channel, _STANDS, _seen_by(reader)
+        )
     ).one_or_none()
-    found = _CARD.validate_python(row.card).whole if row and row.card else None
+    found = _CARD.validate_python(card).whole if card else None
     if found is None:
-        raise NotFound(f"Message {message_id} has no longer text.")
+        raise NotFound(f"Message {message_id} has no longer text in this channel.")
     return found
 
 
@@ -317,6 +319,7 @@ def _views(tx: Session, rows: Iterable[WebMessage]) -> tuple[MessageView, ...]:
 
 
 def _view(tx: Session, row: WebMessage) -> MessageView:
+    url = f"/api/chat/{row.channel}/messages/{row.id}/whole"
     return MessageView(
         id=row.id,
         channel=row.channel,
@@ -329,15 +332,15 @@ def _view(tx: Session, row: WebMessage) -> MessageView:
         created_at=row.created_at,
         edited_at=row.edited_at,
         deleted=row.deleted,
-        card=_card(row, _CARD.validate_python(row.card)) if row.card else None,
+        card=card_view(_CARD.validate_python(row.card), url) if row.card else None,
         files=[Attachment(each["id"], each["name"], each["size"]) for each in row.files],
         changed=row.changed,
         posted=row.posted,
     )
 
 
-def _card(row: WebMessage, card: Card) -> CardView:
-    url = f"/api/chat/{row.channel}/messages/{row.id}/whole"
+def card_view(card: Card, whole_url: str = "") -> CardView:
+    """A card as the web shows it; `whole_url`: where all of its text is, if it has one."""
     return CardView(
         key=card.key,
         kind=card.kind,
@@ -350,7 +353,7 @@ def _card(row: WebMessage, card: Card) -> CardView:
         tone=card.tone,
         links=card.links,
         table=card.table,
-        whole=WholeView(card.whole.name, url) if card.whole else None,
+        whole=WholeView(card.whole.name, whole_url) if card.whole and whole_url else None,
         buttons=[_button(each) for each in card.buttons],
         inputs=card.inputs,
     )
