@@ -13,6 +13,7 @@ from core.views.waiting import Waiting, WaitKind
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
+OPTION = 75  # characters that every platform shows of a button
 MOST_CHECKS = 8
 MOST_NAMES = 4
 _NOUNS = ("phase", "feature", "task", "setup command", "plan-wide check")
@@ -51,6 +52,14 @@ _OWN_TOOLS = {  # what an agent tells us, in words for people
     "calls ask_person": "asks a person",
     "calls plan_submit": "submits the plan",
 }
+
+
+def labels(options: Sequence[str]) -> Sequence[str]:
+    """Options as they read on buttons, with a number where two would read the same."""
+    lines = [wording.one_line(option) for option in options]
+    if len({line[: OPTION - 1] for line in lines}) == len(lines):
+        return lines
+    return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
 
 
 def told(activity: str) -> str:

@@ -154,7 +154,7 @@ class _Teller:
                 number = self._next(home, wish.kind, entry)
                 key = card_keys.counted(wish.kind, home.slug, number)
                 self._want(home, wish.kind, key, entry.id)
-            case CardKind.DIGEST | CardKind.ANSWER | CardKind.HELP:
+            case CardKind.DIGEST | CardKind.NOTICE | CardKind.ANSWER | CardKind.HELP:
                 pass  # asked for or timed, never told by an event
             case _:
                 assert_never(wish.kind)

@@ -340,7 +340,7 @@ def test_an_answered_question_shows_the_answer_and_who_gave_it(tx: Session, answ
     card = stage.card(tx, CardKind.QUESTION)
     assert card.buttons == ()
     assert card.inputs == ()
-    assert "web:ann" in card.body
+    assert "Answered by ann, " in card.body
     assert all(line in card.body for line in answer.split("\n"))
     lines = light.parse(card.body)
     bold = [s.text for line in lines for s in line.spans if s.look == "bold"]
