@@ -75,7 +75,7 @@ class Backend:
     commits: Commits
     draw: Draw
     spent: Spent
-    parts: Callable[[], Mapping[str, str]]  # how each does: `ok`, `off`, `error: WORDS`
+    states: Callable[[], Mapping[str, str]]  # of the parts: `ok`, `off`, `error: WORDS`
     ready: Callable[[], bool]
     metrics: Callable[[Figures], bytes]  # the page for Prometheus
     metrics_type: str

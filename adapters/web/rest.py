@@ -69,7 +69,7 @@ async def readyz(inside: Inside, response: Response) -> Readiness:
     except StorageFailed as error:
         ready, database = False, f"error: {error}"
     response.status_code = 200 if ready else 503
-    parts = {"database": database, **backend.parts()}
+    parts = {"database": database, **backend.states()}
     return {"ready": ready, "model": "practice" if backend.practice else "claude", "parts": parts}
 
 
