@@ -5,14 +5,13 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from adapters import prices
@@ -23,7 +22,6 @@ from adapters.claude.late import LateRunner
 from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
-from adapters.reader import Reader
 from adapters.web.backend import Backend, CommandLine
 from adapters.web.platform import WebPlatform
 from adapters.worktrees import WANTED_GIT, Worktrees, git_version
@@ -51,6 +49,8 @@ from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
 from core.ports.host import BoxLevel
 from core.store.session import Store
+from core.views import projects
+from core.views.budgets import Budgets
 from mcp_server.tools import Toolbox
 
 ANTHROPIC = "https://api.anthropic.com"
@@ -71,7 +71,17 @@ class App:
     orchestrator: Orchestrator
     box: BoxLevel
     practice: bool
-    reader: Reader  # of what is long
+
+    def about(self) -> projects.Service:
+        """What a project's view depends on beside its rows."""
+        rules = self.parts.rules
+        return projects.Service(
+            folder=self.settings.projects,
+            upstream=self.parts.upstream,
+            parallel=rules.limits.max_parallel,
+            caps=rules.caps,
+            now=self.parts.clock(),
+        )
 
 
 def open_web(
@@ -92,7 +102,13 @@ def open_web(
         box=app.box,
         host=settings.host,
         token=token,
-        day_budget_usd=settings.budget.day_usd,
+        budgets=Budgets(
+            project_usd=settings.budget.project_usd,
+            run_usd=settings.budget.run_usd,
+            day_usd=settings.budget.day_usd,
+            month_usd=settings.budget.month_usd,
+        ),
+        about=app.about,
         commands=[CommandLine(s.name, s.usage, s.about, s.role) for s in COMMANDS.values()],
         files=settings.home / FILES,
         redact=redaction,
@@ -107,7 +123,6 @@ def open_web(
         metrics_type=MEDIA_TYPE,
         acknowledged=partial(metrics.acknowledged, WebPlatform.name),
         backup=parts.store.backup,
-        projects=Projects(app, redaction.known),
     )
     return WebPlatform(backend, listening)
 
@@ -194,9 +209,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         stack.push_async_callback(gateway.close)
         if practice:
             await stack.enter_async_context(_practice(gateway, f"{marker}-0"))
-        reader = Reader(("-m", "bot.reading", str(settings.database)), marker=f"{marker}-0")
-        stack.push_async_callback(reader.close)
-        yield _wire(settings, parts, gateway, processes, reader, practice=practice)
+        yield _wire(settings, parts, gateway, processes, practice=practice)
 
 
 async def _made(database: Path) -> None:
@@ -235,7 +248,6 @@ def _wire(
     parts: Parts,
     gateway: Gateway,
     processes: HostProcesses,
-    reader: Reader,
     *,
     practice: bool,
 ) -> App:
@@ -268,7 +280,7 @@ def _wire(
     )
     worker = Worker(parts, runner, prover)
     orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))
-    return App(settings, parts, orchestrator, parts.box.level, practice, reader)
+    return App(settings, parts, orchestrator, parts.box.level, practice)
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from bot.metrics import Metrics
 from bot.router import Router
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.whereabouts import Whereabouts, announced, web_token
-from core.domain import card_keys, light, shapes
+from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.events import Event
 from core.domain.people import Role
@@ -39,6 +39,7 @@ from core.ports.host import BoxLevel
 from core.store.migrations import HEAD
 from core.views import journal as journal_views
 from core.views import messages
+from core.views.json import utc
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
-        where = Whereabouts(
-            os.getpid(), port, f"http://{shown}:{port}", shapes.utc(app.parts.clock())
-        )
+        where = Whereabouts(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
         desk = Desk(
             parts=parts,
             settings=settings,

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from adapters.web import chat_api, house_api, pages, rest
-from adapters.web.asking import Rails, Within
+from adapters.web.asking import Rails, Within, known_only
 from adapters.web.backend import Backend
 from adapters.web.security import Security, trouble
 from adapters.web.shapes import TEXT_LIMIT, ErrorData
@@ -51,9 +51,8 @@ def build(backend: Backend, door: Door, hub: Hub) -> ASGIApp:
     )
     app.state.within = Within(door, backend, hub, Rails(door, backend.clock))
     app.include_router(rest.open_routes)
-    app.include_router(rest.routes)
-    app.include_router(chat_api.routes)
-    app.include_router(house_api.routes)
+    for each in (rest.routes, chat_api.routes, house_api.routes):
+        app.include_router(each, dependencies=[Depends(known_only)])
     app.include_router(pages.routes)
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():

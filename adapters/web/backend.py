@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from core.domain.cards import Picture
 from core.domain.people import Role
 from core.ports.host import BoxLevel
-from core.ports.web import Projects
+from core.views import projects
+from core.views.budgets import Budgets
 from core.views.figures import Figures
 
 P = ParamSpec("P")
@@ -66,7 +66,8 @@ class Backend:
     box: BoxLevel
     host: str  # the address that is listened on
     token: str
-    day_budget_usd: Decimal | None
+    budgets: Budgets
+    about: Callable[[], projects.Service]
     commands: Sequence[CommandLine]
     files: Path  # the folder of what was dropped
     redact: Callable[[str], str]
@@ -81,4 +82,3 @@ class Backend:
     metrics_type: str
     acknowledged: Callable[[float], None]  # a delivery was, so many seconds after it came
     backup: Callable[[Path], Awaitable[int]]
-    projects: Projects

@@ -1,9 +1,8 @@
 """The chat over HTTP: messages, streams, presses, files."""
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, date, timedelta
 from functools import partial
 from pathlib import Path as FilePath
@@ -12,13 +11,14 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Cookie, Form, Header, Path, Query, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response
+from sqlalchemy.orm import Session
 from sse_starlette import EventSourceResponse
 
-from adapters.web.asking import Inside, Person, Viewer, WantedPart, cursor_of
+from adapters.web.asking import Inside, Person, Viewer, WantedPart, as_json, cursor_of
+from adapters.web.presses import press_answer, pressed
 from adapters.web.security import FILE_LIMIT, TooLarge, trouble
 from adapters.web.shapes import (
     CHANNEL,
-    MAIN,
     TEXT_LIMIT,
     Collection,
     MessagePage,
@@ -28,14 +28,13 @@ from adapters.web.shapes import (
     PressRefused,
 )
 from adapters.web.stream import PING_S, SEND_TIMEOUT_S
-from core.domain import cards
 from core.domain.cards import Picture, parse_press
 from core.errors import InputError, NotFound
 from core.operations import web
-from core.ports.chat import Attachment, Inbound, Outcome, Place, Pressed, Theme
+from core.ports.chat import Attachment, Outcome, Place, Theme
 from core.views import messages as views
-from core.views.json import encode, plain
-from core.views.messages import PLATFORM, ChannelView, Echo, MessageView
+from core.views.json import encode
+from core.views.messages import MAIN, PLATFORM, ChannelView, Echo, MessageView
 
 routes = APIRouter(prefix="/api", tags=["chat"])
 
@@ -55,20 +54,6 @@ _PICTURES = {  # by their first bytes; SVG is none of them: it may hold a script
 }
 _CHUNK = 256 * 1024  # bytes
 _SCHEME = "@media(prefers-color-scheme:dark)"  # as a picture of ours says it
-_STATUS = {
-    "stale": 409,
-    "not_allowed": 403,
-    "unknown": 404,
-    "missing_values": 422,
-    "wrong_value": 422,
-    "failed": 500,
-}
-_HINTS = {
-    "stale": "The newest card shows how it stands.",
-    "not_allowed": "An admin gives roles: `/autocoder role USER ROLE`.",
-    "unknown": "Look at the newest card.",
-    "missing_values": "Fill in the form and press again.",
-}
 
 
 @routes.get("/chat")
@@ -90,40 +75,18 @@ async def press(body: NewPress, inside: Inside, person: Person) -> JSONResponse:
         return press_answer(Outcome(False, f"{error} {error.hint}", "unknown"))
     place = await inside.door.read(views.place_of, body.message_id) if body.message_id else None
     values = {name: tuple(chosen) for name, chosen in (body.values or {}).items()}
-    delivery = f"press:{person}:{body.client_id}" if body.client_id else secrets.token_hex(16)
-    ticket = await inside.door.deliver(
-        Inbound(delivery, person, place or Place(PLATFORM, MAIN), Pressed(meant, values))
+    outcome = await pressed(
+        inside, person, meant, place or Place(PLATFORM, MAIN), values, body.client_id
     )
-    outcome = await ticket.outcome()
-    assert outcome is not None  # without an end it is waited for
     inside.backend.acknowledged(time.perf_counter() - begun)
     return press_answer(outcome)
-
-
-def press_answer(outcome: Outcome) -> JSONResponse:
-    """200, or what forbids it: a refused press is an error like every other one, and says more."""
-    if outcome.ok:
-        return JSONResponse({"ok": True, "text": outcome.text})
-    refused: dict[str, Any] = {
-        "ok": False,
-        "reason": outcome.reason,
-        "text": outcome.text,
-        "error": outcome.reason,
-        "message": outcome.text,
-        "hint": _HINTS.get(outcome.reason, ""),
-    }
-    if outcome.reason == "missing_values":
-        refused["form"] = plain(cards.Form, outcome.form) if outcome.form else None
-    return JSONResponse(refused, _STATUS.get(outcome.reason, 409))
 
 
 @routes.post(
     "/chat/{channel}/messages", status_code=201, response_model=None,
     responses={201: {"model": MessageView}},
 )  # fmt: skip
-async def say(
-    channel: ChannelName, body: NewMessage, inside: Inside, person: Person
-) -> Response:
+async def say(channel: ChannelName, body: NewMessage, inside: Inside, person: Person) -> Response:
     """Say something; it is durable when this answers, effects follow as messages."""
     begun = time.perf_counter()
     if len(body.text) > TEXT_LIMIT:
@@ -145,11 +108,7 @@ async def say(
     inside.backend.acknowledged(time.perf_counter() - begun)
     inside.hub.changed(channel)
     said = await inside.door.read(views.message, int(ticket.message or 0), person)
-    return _json(MessageView, said, 201)
-
-
-def _json(kind: Any, value: object, status: int = 200) -> Response:
-    return Response(encode(kind, value), status, media_type="application/json")
+    return as_json(encode(MessageView, said), 201)
 
 
 @routes.get(
@@ -170,24 +129,21 @@ async def messages(
     With `newest`, `before` or `thread` the newest ones there, for a page that scrolls up;
     `changed` is where a stream goes on: `stream?since=`.
     """
-    read = inside.door.read
-    changed = await read(views.last_change)
-    if newest or before is not None or thread is not None:
-        found = await read(
-            views.before, channel, person, before_id=before, thread=thread, limit=part.limit
-        )
-        return _page(found, None, changed)
-    found = await read(
-        views.after, channel, person, after_id=max(after or 0, part.after), limit=part.limit + 1
-    )
-    more = len(found) > part.limit
-    kept = found[: part.limit]
-    return _page(kept, cursor_of(kept[-1].id) if more else None, changed)
+    limit = part.limit
 
+    def look(tx: Session) -> bytes:
+        rest, changed = None, views.last_change(tx)
+        if newest or before is not None or thread is not None:
+            found = views.before(tx, channel, person, before_id=before, thread=thread, limit=limit)
+        else:
+            begin = max(after or 0, part.after)
+            found = views.after(tx, channel, person, after_id=begin, limit=limit + 1)
+            if len(found) > limit:
+                found = found[:limit]
+                rest = cursor_of(found[-1].id)
+        return encode(MessagePage, {"items": found, "next": rest, "changed": changed})
 
-def _page(items: Sequence[MessageView], rest: str | None, changed: int) -> Response:
-    page: MessagePage = {"items": items, "next": rest, "changed": changed}
-    return _json(MessagePage, page)
+    return as_json(await inside.door.read(look))
 
 
 @routes.get("/chat/{channel}/messages/{message_id}/outcome")
@@ -327,7 +283,9 @@ async def png(
 ) -> Response:
     """The same as PNG, for a light or a dark ground."""
     query = f"?until={until}" if until else ""
-    drawn = await inside.door.picture(Picture(f"/api/pictures/{sort}/{number}.svg{query}", ""), theme)
+    drawn = await inside.door.picture(
+        Picture(f"/api/pictures/{sort}/{number}.svg{query}", ""), theme
+    )
     headers = {"Cache-Control": "private, max-age=60"}
     return Response(drawn, media_type="image/png", headers=headers)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import jinja2
+from core.views.project_lines import ProjectLine
 from fastapi import APIRouter, Cookie, Path, Query
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.datastructures import Headers
@@ -19,16 +20,15 @@ from starlette.staticfiles import StaticFiles
 
 from adapters.web import drawing
 from adapters.web.asking import Inside, Viewer, Within
-from adapters.web.shapes import CHANNEL, MAIN, TEXT_LIMIT
+from adapters.web.shapes import CHANNEL, TEXT_LIMIT
 from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import NotFound
 from core.ports.host import BoxLevel
 from core.views import members, messages
-from core.views.messages import MessageView, Standing
-from core.views.project_lines import ProjectLine
+from core.views import usage as usages
+from core.views.messages import MAIN, MessageView, Standing
 from core.views.rail import Rail
-from core.views.usage import usage as used
 
 SHOWN = 60  # messages at once
 FOUND = 50
@@ -123,7 +123,7 @@ async def _frame(inside: Within, person: str, theme: str | None) -> dict[str, An
     return {
         "theme": theme if theme in ("light", "dark") else "",
         "around": around,
-        "day_budget_usd": backend.day_budget_usd,
+        "day_budget_usd": backend.budgets.day_usd,
         "channels": sorted({MAIN, *last_messages}),
         "last_messages": last_messages,
         "projects": [_rail_project(line, around) for line in around.projects],
@@ -169,12 +169,12 @@ def _rail_project(line: ProjectLine, around: Rail) -> RailProject:
     root = around.roots.get(line.project.id)
     url = f"/c/{quote(root.channel)}?thread={root.thread or root.id}" if root else None
     counts = line.counts
-    return RailProject(line.project.name, mark, tone, state or f"{counts.passing}/{counts.total}", url)
+    return RailProject(
+        line.project.name, mark, tone, state or f"{counts.passing}/{counts.total}", url
+    )
 
 
-async def _shown(
-    inside: Within, found: Sequence[MessageView], person: str
-) -> list[drawing.Shown]:
+async def _shown(inside: Within, found: Sequence[MessageView], person: str) -> list[drawing.Shown]:
     roots = [message.id for message in found if message.thread is None]
     replies = await inside.door.read(messages.replies, roots, person) if roots else {}
     return [
@@ -337,7 +337,7 @@ async def search(
 async def usage(inside: Inside, person: Viewer, theme: Theme = None) -> Response:
     """What was spent today (UTC, as budgets count) and before."""
     read, today = inside.door.read, inside.backend.clock().astimezone(UTC).date()
-    found = await read(used, None, fine=False)
+    found = await read(usages.usage, None, fine=False)
     frame = await _frame(inside, person, theme)
     days = sorted(found.by_day.items(), reverse=True)[:_DAYS]
     tables = (

@@ -9,7 +9,6 @@ printed URL sets and which counts for changes only with an Origin.
 import asyncio
 import hmac
 import ipaddress
-import json
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http.cookies import CookieError, SimpleCookie
@@ -22,7 +21,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.web import pages
 from adapters.web.backend import Backend
-from adapters.web.clean import CLEAN
 from core.domain.people import LOCAL
 from core.ports.chat import Door
 from core.views import members
@@ -282,11 +280,7 @@ def _redacted(send: Send, redact: Callable[[str], str]) -> Send:
 
     async def sending(message: Message) -> None:
         nonlocal held
-        if (
-            message["type"] == "http.response.start"
-            and not message.pop(CLEAN, False)
-            and _is_words(message)
-        ):
+        if message["type"] == "http.response.start" and _is_words(message):
             held = message
             return
         if held is not None and message["type"] == "http.response.body":

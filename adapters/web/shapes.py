@@ -15,7 +15,6 @@ from core.views.messages import MessageView
 T = TypeVar("T")
 
 CHANNEL = r"^[a-z0-9-]{1,64}$"
-MAIN = "main"  # the channel that is there before anybody spoke
 TEXT_LIMIT = 100_000  # characters of a message
 _FILES = 20  # of one message
 

@@ -38,10 +38,11 @@ from core.store.chat_tables import (
     WebFile,
     WebMessage,
 )
-from core.views import members
+from core.views import members, projects
 from core.views.json import Hidden, Utc
 
 PLATFORM = "web"
+MAIN = "main"  # the channel that is there before anybody spoke
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)
 _WORDS = 10  # of a search
 _STANDS = WebMessage.deleted == false()  # as the index of cards says it; `IS 0` reads a whole table
@@ -214,15 +215,15 @@ def search(tx: Session, words: str, reader: str, *, limit: int) -> tuple[Message
 def channels(tx: Session) -> tuple[ChannelView, ...]:
     """The web channels that exist, by name."""
     newest = select(func.max(WebMessage.id)).where(WebMessage.channel == Channel.name)
-    projects = select(func.count()).where(
+    lives = select(func.count()).where(
         ProjectPlace.platform == PLATFORM, ProjectPlace.channel == Channel.name
     )
     rows = tx.execute(
-        select(Channel.name, newest.scalar_subquery(), projects.scalar_subquery())
+        select(Channel.name, newest.scalar_subquery(), lives.scalar_subquery())
         .where(Channel.platform == PLATFORM)
         .order_by(Channel.name)
     )
-    return tuple(ChannelView(name, last or 0, projects or 0) for name, last, projects in rows)
+    return tuple(ChannelView(name, last or 0, count or 0) for name, last, count in rows)
 
 
 def file(tx: Session, file_id: str) -> Attachment:
@@ -238,6 +239,12 @@ def place_of(tx: Session, message_id: int) -> Place | None:
     if row is None:
         return None
     return Place(PLATFORM, row.channel, str(row.thread) if row.thread else None)
+
+
+def home_of(tx: Session, project_id: int) -> Place:
+    """The first channel of the web chat that a project lives in, else the main one."""
+    places = (place for place, _root in projects.places_of(tx, project_id))
+    return next((p for p in places if p.platform == PLATFORM), Place(PLATFORM, MAIN))
 
 
 def standing(tx: Session, key: str, reader: str, *, near: str) -> Standing | None:
@@ -291,9 +298,7 @@ def echo(tx: Session, channel: str, message_id: int, reader: str) -> Echo:
         )
     ).first()
     asked = tx.scalars(
-        select(Inquiry.id).where(
-            Inquiry.inbox_id == item.id, Inquiry.status == InquiryStatus.OPEN
-        )
+        select(Inquiry.id).where(Inquiry.inbox_id == item.id, Inquiry.status == InquiryStatus.OPEN)
     ).first()
     rows = tx.scalars(
         select(WebMessage)

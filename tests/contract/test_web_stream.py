@@ -10,13 +10,13 @@ from shutil import copy
 from typing import cast
 
 import pytest
+from core.domain.messages import Message
+from core.ports.web import Chat
 
 from adapters.web.stream import Hub
 from core.domain.cards import Card, CardKind
-from core.domain.messages import Message
 from core.operations import web_chat
 from core.ports.chat import Place
-from core.ports.web import Chat
 from core.store.session import Store
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
