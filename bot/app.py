@@ -5,11 +5,12 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
@@ -26,7 +27,7 @@ from adapters.web.backend import Backend, CommandLine
 from adapters.web.platform import WebPlatform
 from adapters.worktrees import WANTED_GIT, Worktrees, git_version
 from bot import report
-from bot.cards import daily, pictures
+from bot.cards import daily
 from bot.check import Probes
 from bot.commands import COMMANDS
 from bot.door import FILES
@@ -91,6 +92,7 @@ def open_web(
     token: str,
     redaction: Redaction,
     metrics: Metrics,
+    svg: Callable[[str], Awaitable[str]],
     ready: Callable[[], bool],
     states: Callable[[], Mapping[str, str]],
 ) -> WebPlatform:
@@ -114,8 +116,9 @@ def open_web(
         redact=redaction,
         clock=parts.clock,
         run=parts.store.run,
+        read_first=parts.store.read_first,
         commits=parts.wake,
-        draw=pictures.draw,
+        svg=svg,
         spent=partial(daily.shown, sort="month", number=daily.ALL),
         states=states,
         ready=ready,

@@ -92,6 +92,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             take_up=app.orchestrator.add,
         )
         router = Router(desk)
+        door = ServiceDoor(desk, router)
         platforms: list[ChatPlatform] = []
         web = open_web(
             app,
@@ -99,6 +100,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             token=token,
             redaction=redaction,
             metrics=metrics,
+            svg=door.svg,
             ready=lambda: _recovered(app, router),
             states=lambda: _states(app, router, platforms),
         )
@@ -122,7 +124,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             for platform in platforms
         ]
         loops = (app.orchestrator.run, router.run, teller.run, *(each.run for each in deliveries))
-        yield _Room(app, platforms, ServiceDoor(desk, router), router, loops, where, token)
+        yield _Room(app, platforms, door, router, loops, where, token)
 
 
 def _recovered(app: App, router: Router) -> bool:

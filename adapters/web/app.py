@@ -57,7 +57,7 @@ def build(backend: Backend, door: Door, hub: Hub) -> ASGIApp:
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, _for_browsers(handler))
-    return Security(app, door, backend)
+    return Security(app, backend)
 
 
 async def _autocoder_error(_request: Request, error: Exception) -> Response:

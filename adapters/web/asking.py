@@ -70,7 +70,7 @@ Person = Annotated[str, Depends(_person)]
 
 def _needs(role: Role) -> Callable[..., Coroutine[Any, Any, str]]:
     async def check(inside: Inside, person: Person) -> str:
-        held = await inside.door.read(members.role_of, person)
+        held = await inside.backend.read_first(members.role_of, person)
         if not held.covers(role):
             raise NotAllowed(f"This needs the role {role}; {person} has {held}.")
         return person

@@ -17,11 +17,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Run(Protocol):
-    """Runs an operation in one transaction."""
+class Transact(Protocol):
+    """Runs a function of a transaction."""
 
     async def __call__(
-        self, operation: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T: ...
 
 
@@ -31,14 +31,6 @@ class Commits(Protocol):
     count: int
 
     async def wait(self, seen: int, timeout: timedelta | None = None) -> int: ...
-
-
-class Draw(Protocol):
-    """The SVG of a picture; None when there is no such thing."""
-
-    def __call__(
-        self, tx: Any, sort: str, number: int, *, until: date | None = None, wide: bool = False
-    ) -> str | None: ...
 
 
 class Spent(Protocol):
@@ -72,9 +64,10 @@ class Backend:
     files: Path  # the folder of what was dropped
     redact: Callable[[str], str]
     clock: Callable[[], datetime]
-    run: Run
+    run: Transact  # for the web's own rows
+    read_first: Transact  # a short look that somebody waits for
     commits: Commits
-    draw: Draw
+    svg: Callable[[str], Awaitable[str]]  # of a picture, by its address
     spent: Spent
     states: Callable[[], Mapping[str, str]]  # of the parts: `ok`, `off`, `error: WORDS`
     ready: Callable[[], bool]

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Cookie, Form, Header, Path, Query, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -29,7 +29,7 @@ from adapters.web.shapes import (
 )
 from adapters.web.stream import PING_S, SEND_TIMEOUT_S
 from core.domain.cards import Picture, parse_press
-from core.errors import InputError, NotFound
+from core.errors import InputError
 from core.operations import web
 from core.ports.chat import Attachment, Outcome, Place, Theme
 from core.views import messages as views
@@ -73,7 +73,8 @@ async def press(body: NewPress, inside: Inside, person: Person) -> JSONResponse:
         meant = parse_press(body.action_id)
     except InputError as error:
         return press_answer(Outcome(False, f"{error} {error.hint}", "unknown"))
-    place = await inside.door.read(views.place_of, body.message_id) if body.message_id else None
+    read_first = inside.backend.read_first
+    place = await read_first(views.place_of, body.message_id) if body.message_id else None
     values = {name: tuple(chosen) for name, chosen in (body.values or {}).items()}
     outcome = await pressed(
         inside, person, meant, place or Place(PLATFORM, MAIN), values, body.client_id
@@ -107,7 +108,7 @@ async def say(channel: ChannelName, body: NewMessage, inside: Inside, person: Pe
     )
     inside.backend.acknowledged(time.perf_counter() - begun)
     inside.hub.changed(channel)
-    said = await inside.door.read(views.message, int(ticket.message or 0), person)
+    said = await inside.backend.read_first(views.message, int(ticket.message or 0), person)
     return as_json(encode(MessageView, said), 201)
 
 
@@ -141,7 +142,7 @@ async def messages(
             if len(found) > limit:
                 found = found[:limit]
                 rest = cursor_of(found[-1].id)
-        return encode(MessagePage, {"items": found, "next": rest, "changed": changed})
+        return encode(MessagePage, MessagePage(found, rest, changed))
 
     return as_json(await inside.door.read(look))
 
@@ -254,10 +255,8 @@ async def picture(
     `week` and `month` are what a project, or with 0 all, spent by day and model `until` a day.
     Light or dark is the browser's to choose, unless a person chose for these pages.
     """
-    day = until or inside.backend.clock().astimezone(UTC).date()
-    drawn = await inside.door.read(inside.backend.draw, sort, number, until=day, wide=wide)
-    if drawn is None:
-        raise NotFound("There is no such picture.")
+    query = urlencode({"until": until or "", **({"wide": "true"} if wide else {})})
+    drawn = await inside.backend.svg(f"/api/pictures/{sort}/{number}.svg?{query}")
     chosen = {"dark": "@media all", "light": "@media not all"}.get(theme or "", _SCHEME)
     return Response(
         drawn.replace(_SCHEME, chosen, 1),
@@ -282,10 +281,8 @@ async def png(
     theme: Theme = Theme.LIGHT,
 ) -> Response:
     """The same as PNG, for a light or a dark ground."""
-    query = f"?until={until}" if until else ""
-    drawn = await inside.door.picture(
-        Picture(f"/api/pictures/{sort}/{number}.svg{query}", ""), theme
-    )
+    address = f"/api/pictures/{sort}/{number}.svg?{urlencode({'until': until or ''})}"
+    drawn = await inside.door.picture(Picture(address, ""), theme)
     headers = {"Cache-Control": "private, max-age=60"}
     return Response(drawn, media_type="image/png", headers=headers)
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import jinja2
-from core.views.project_lines import ProjectLine
 from fastapi import APIRouter, Cookie, Path, Query
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.datastructures import Headers
@@ -28,6 +27,7 @@ from core.ports.host import BoxLevel
 from core.views import members, messages
 from core.views import usage as usages
 from core.views.messages import MAIN, MessageView, Standing
+from core.views.project_lines import ProjectLine
 from core.views.rail import Rail
 
 SHOWN = 60  # messages at once

@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -16,6 +17,7 @@ from core.operations import web
 from core.ports.chat import Door, MessageRef, Note, Pace, Place, PlatformState, State
 from core.views.messages import PLATFORM
 
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 STOP_S = 2.0  # how long open requests may take once it stops
 
 
@@ -67,7 +69,7 @@ class WebPlatform:
             web.post, place, card, private_to=private_to, now=self._backend.clock()
         )
         self._changed(place.channel)
-        return MessageRef(self.name, place.channel, str(message), place.thread)
+        return MessageRef(self.name, place.channel, message, place.thread)
 
     async def edit(self, ref: MessageRef, card: Card, *, revision: int = 0) -> None:
         await self._backend.run(web.edit, ref.message, card, now=self._backend.clock())
@@ -81,7 +83,7 @@ class WebPlatform:
 class _Server(uvicorn.Server):
     """Signals are the service's, not the web server's; and it sleeps where that looks about."""
 
-    def __init__(self, application: uvicorn._types.ASGIApplication, listening: socket.socket):
+    def __init__(self, application: Application, listening: socket.socket):
         super().__init__(
             uvicorn.Config(
                 application,

@@ -22,7 +22,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.web import pages
 from adapters.web.backend import Backend
 from core.domain.people import LOCAL
-from core.ports.chat import Door
 from core.views import members
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -80,9 +79,9 @@ class TooSlow(HTTPException):
 class Security:
     """An ASGI application around the application; who asks is in `scope["person"]`."""
 
-    def __init__(self, app: ASGIApp, door: Door, backend: Backend) -> None:
+    def __init__(self, app: ASGIApp, backend: Backend) -> None:
         self._app = app
-        self._door = door
+        self._read_first = backend.read_first
         self._redact = backend.redact
         self._token = backend.token.encode()
         self._host = backend.host.lower()
@@ -164,7 +163,7 @@ class Security:
             return None
         if hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
             return LOCAL
-        return await self._door.read(members.holder, token)
+        return await self._read_first(members.holder, token)
 
     async def _welcome(
         self, scope: Scope, token: str, query: list[tuple[str, str]]

@@ -4,6 +4,7 @@ What goes out are the values of core/views; here are the wrappers around them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Generic, NotRequired, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -77,7 +78,10 @@ class PressRefused(TypedDict):
     hint: str
 
 
-class MessagePage(Collection[MessageView]):
+@dataclass(frozen=True)
+class MessagePage:
+    items: Sequence[MessageView]
+    next: str | None
     changed: int  # where a stream goes on: `stream?since=`
 
 

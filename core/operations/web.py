@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from core.domain.cards import Card
 from core.domain.people import Role, hashed
 from core.errors import InputError, MessageGone
-from core.operations import members, outbox
+from core.operations import inbox, members, outbox
 from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Said
 from core.store.chat_tables import InboxItem, Member, WebFile, WebMessage
 from core.views import messages
@@ -35,33 +35,31 @@ def say(
     """Write a person's message; it is the delivery it makes. The same client_id: the same one."""
     delivery = f"{person}:{client_id}" if client_id else token_hex(16)
     known = tx.scalars(
-        select(InboxItem.message).where(
-            InboxItem.platform == PLATFORM, InboxItem.delivery == delivery
-        )
+        select(InboxItem.id).where(InboxItem.platform == PLATFORM, InboxItem.delivery == delivery)
     ).first()
+    if known is not None:
+        return inbox.load(tx, known)
     root = _root(tx, channel, thread)
     attached = tuple(_file(tx, channel, file_id) for file_id in files)
-    if known is None:
-        change = _next_change(tx)
-        row = WebMessage(
-            channel=channel,
-            thread=root,
-            author=person,
-            text=text,
-            files=[{"id": f.id, "name": f.name, "size": f.size} for f in attached],
-            created_at=now,
-            changed=change,
-            posted=change,
-        )
-        tx.add(row)
-        tx.flush()
-        known = str(row.id)
+    change = _next_change(tx)
+    row = WebMessage(
+        channel=channel,
+        thread=root,
+        author=person,
+        text=text,
+        files=[{"id": f.id, "name": f.name, "size": f.size} for f in attached],
+        created_at=now,
+        changed=change,
+        posted=change,
+    )
+    tx.add(row)
+    tx.flush()
     return Inbound(
         delivery=delivery,
         person=person,
         place=Place(PLATFORM, channel, str(root) if root else None),
         content=content_of(text, attached),
-        message=known,
+        message=str(row.id),
     )
 
 
@@ -76,7 +74,7 @@ def content_of(text: str, files: tuple[Attachment, ...] = ()) -> Content:
     return Said(text, files)
 
 
-def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: datetime) -> int:
+def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: datetime) -> str:
     """Post a card, or find the one of this key that stands there; the message's id."""
     standing = tx.scalars(
         select(WebMessage).where(
@@ -87,7 +85,7 @@ def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: 
     ).first()
     if standing is not None:
         _edit(tx, standing, card, now)
-        return standing.id
+        return str(standing.id)
     change = _next_change(tx)
     row = WebMessage(
         channel=place.channel,
@@ -104,7 +102,7 @@ def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: 
     )
     tx.add(row)
     tx.flush()
-    return row.id
+    return str(row.id)
 
 
 def edit(tx: Session, message: str, card: Card, *, now: datetime) -> None:
@@ -127,23 +125,20 @@ def _edit(tx: Session, row: WebMessage, card: Card, now: datetime) -> None:
 
 
 def add_file(
-    tx: Session,
-    channel: str,
-    name: str,
-    size: int,
-    media_type: str,
-    *,
-    by: str,
-    file_id: str,
-    now: datetime,
+    tx: Session, channel: str, name: str, size: int, *, by: str, file_id: str, now: datetime
 ) -> Attachment:
     """Make a file known whose bytes lie in the home already."""
     tx.add(
         WebFile(
-            id=file_id, channel=channel, name=name, size=size, media_type=media_type, by=by,
+            id=file_id,
+            channel=channel,
+            name=name,
+            size=size,
+            media_type="application/octet-stream",  # whatever it was said to be
+            by=by,
             created_at=now,
         )
-    )  # fmt: skip
+    )
     return Attachment(file_id, name, size)
 
 
