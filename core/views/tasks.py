@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, cast, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.domain import reasons
@@ -137,7 +137,7 @@ def every(tx: Session, query: Select[Task]) -> Sequence[TaskView]:
 
 
 def counts(tx: Session, project_id: int) -> Counts:
-    return counted(tally(tx, project_id))
+    return counts_of(tx, Task.project_id, (project_id,))[project_id]
 
 
 def counts_of(
@@ -154,12 +154,19 @@ def counts_of(
     return {each: counted(tally) for each, tally in found.items()}
 
 
-def tally(tx: Session, project_id: int) -> dict[TaskStatus, int]:
-    """How many tasks of a project stand how."""
+def complexities(tx: Session, project_id: int) -> list[int]:
+    """Of every task of a project, in no order."""
     rows = tx.execute(
-        select(Task.status, func.count()).where(Task.project_id == project_id).group_by(Task.status)
+        select(Task.complexity, func.count())
+        .where(Task.project_id == project_id)
+        .group_by(Task.complexity)
     )
-    return dict(rows.all())
+    return [complexity for complexity, number in rows for _ in range(number)]
+
+
+def vouched() -> ColumnElement[bool]:
+    """Of a task: a person vouches for it. Its checks prove nothing, so nothing waits for them."""
+    return exists().where(Evidence.task_id == Task.id, Evidence.verdict == Verdict.VOUCHED)
 
 
 def counted(found: Mapping[TaskStatus, int]) -> Counts:
