@@ -51,7 +51,8 @@ def status_words(status: ProjectStatus) -> str:
     return status.value.replace("_", " ")
 
 
-def new(tx: Session, call: Call) -> Reply:
+def new(tx: Session, call: Call, request: str = "") -> Reply:
+    """Begin a project; `request` is what its interviewer is told first."""
     name = call.values["name"]
     if not is_name(unquote(name)):
         raise BadName(
@@ -66,6 +67,7 @@ def new(tx: Session, call: Call) -> Reply:
         by=call.person,
         practice=call.desk.practice,
         budget=call.desk.settings.budget.project_usd,
+        request=request,
         now=call.now,
     )
     use(tx, call.place, begun.id, now=call.now)
