@@ -336,10 +336,10 @@ _NEXT_STEP = {
 }
 
 
-def archive(tx: Session, call: Call) -> Reply:
+def archive(tx: Session, call: Call, *, pressed: bool = False) -> Reply:
     project = tx.get_one(Project, call.here.id)
     if project.status is ProjectStatus.ARCHIVED:
-        return _unmoved(tx, project, pressed=False)
+        return _unmoved(tx, project, pressed=pressed)
     projects.archive(tx, project.id, actor=call.person, now=call.now)
     runs.drop_parked(tx, Run.project_id == project.id, now=call.now)
     asked = questions.unanswered(tx, Question.project_id == project.id)
