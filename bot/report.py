@@ -64,7 +64,12 @@ def render(report: Report, box: BoxLevel = BoxLevel.FULL) -> dict[str, bytes]:
 
 
 def _page(report: Report, box: BoxLevel) -> str:
-    own = [each for task in report.tasks if task.status is TaskStatus.PASSING for each in task.checks]
+    tasks_of: dict[int, list[TaskView]] = {}
+    for task in report.tasks:
+        tasks_of.setdefault(task.feature_id, []).append(task)
+    own = [
+        each for task in report.tasks if task.status is TaskStatus.PASSING for each in task.checks
+    ]
     return _TEMPLATE.render(
         **{name: getattr(report, name) for name in Report.__dataclass_fields__},
         box=box,
@@ -73,6 +78,7 @@ def _page(report: Report, box: BoxLevel) -> str:
         phase_names={
             phase.id: f"{phase.position} {markdown.text(phase.name)}" for phase in report.phases
         },
+        tasks_of=tasks_of,
         feature_names={each.id: markdown.text(each.name) for each in report.features},
     )
 
@@ -81,16 +87,19 @@ def _proof(task: TaskView) -> EvidenceView | None:
     return next((each for each in reversed(task.evidence) if each.accepted), None)
 
 
+def _passes_by(task: TaskView) -> Verdict | None:
+    """What its passing rests on."""
+    proof = _proof(task) if task.status is TaskStatus.PASSING else None
+    return proof.verdict if proof else None
+
+
 def _vouched(task: TaskView) -> bool:
-    proof = _proof(task)
-    return task.status is TaskStatus.PASSING and bool(proof) and proof.verdict is Verdict.VOUCHED
+    return _passes_by(task) is Verdict.VOUCHED
 
 
 def _proved(task: TaskView) -> bool:
     """By a check that was red before."""
-    proof = _proof(task)
-    doubtful = (Verdict.VOUCHED, Verdict.GREEN_BEFORE)
-    return task.status is TaskStatus.PASSING and bool(proof) and proof.verdict not in doubtful
+    return _passes_by(task) not in (None, Verdict.VOUCHED, Verdict.GREEN_BEFORE)
 
 
 def _tested_by_itself(task: TaskView) -> bool:

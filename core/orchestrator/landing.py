@@ -154,11 +154,11 @@ class Lander:
             if history and history[-1].subject == REPORT_SUBJECT:
                 commit = main  # an earlier life put it there and did not record it
             else:
+                files = await asyncio.to_thread(
+                    parts.render_report, reports.as_completed(report, now)
+                )
                 commit = await parts.workspaces.commit_files(
-                    slug,
-                    parts.render_report(reports.as_completed(report, now)),
-                    REPORT_SUBJECT,
-                    expected=main,
+                    slug, files, REPORT_SUBJECT, expected=main
                 )
             await parts.workspaces.sync(slug)
             await parts.store.run(projects.complete, project_id, commit, now=now)

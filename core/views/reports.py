@@ -34,9 +34,7 @@ class Report:
 
 def report(tx: Session, project_id: int, service: Service) -> Report:
     about = summary(tx, project_id)
-    decisions = tuple(
-        each(tx, lambda after: approvals(tx, project_id, after=after, limit=_PART))
-    )
+    decisions = tuple(each(tx, lambda after: approvals(tx, project_id, after=after, limit=_PART)))
     return Report(
         project=project(tx, about.name, service),
         phases=tuple(each(tx, lambda after: phases(tx, project_id, after=after, limit=_PART))),
@@ -51,7 +49,5 @@ def report(tx: Session, project_id: int, service: Service) -> Report:
 
 def as_completed(found: Report, now: datetime) -> Report:
     """The report as it reads once the project is complete, which its own commit makes it."""
-    done = replace(
-        found.project, status=ProjectStatus.COMPLETED, waiting=None, completed_at=now
-    )
+    done = replace(found.project, status=ProjectStatus.COMPLETED, waiting=None, completed_at=now)
     return replace(found, project=done)
