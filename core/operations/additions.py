@@ -280,7 +280,7 @@ def _carry_out(
         project.completed_at = None
         move(project, ProjectStatus.RUNNING, by=Cause.PERSON)
     journal.record(
-        tx, Event.PLAN_EXTENDED, f"{len(plan.tasks())} tasks are added.", now=now,
+        tx, Event.PLAN_EXTENDED, f"Added: {plan.growth}.", now=now,
         project=project, phase=phase, data={"interview": interview.id},
     )  # fmt: skip
 

@@ -147,8 +147,7 @@ def propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: d
     journal.record(
         tx,
         Event.PLAN_SUBMITTED,
-        f"Plan {row.version}: {len(plan.phases)} phases, {len(plan.features())} features,"
-        f" {len(plan.tasks())} tasks.",
+        f"Plan {row.version}: {plan.size}.",
         now=now,
         actor=f"run:{run.id}",
         project=project,
