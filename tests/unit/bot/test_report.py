@@ -264,7 +264,7 @@ def test_every_state_of_a_part_has_words() -> None:
     phase, feature, task = report.phases[0], report.features[0], report.tasks[0]
     decision, proof = report.approvals[0], report.tasks[0].evidence[0]
     refused = [replace(proof, accepted=False, verdict=verdict) for verdict in Verdict]
-    page(
+    text = page(
         replace(
             report,
             phases=[replace(phase, status=status) for status in PhaseStatus],
@@ -274,6 +274,8 @@ def test_every_state_of_a_part_has_words() -> None:
             approvals=[replace(decision, status=status) for status in ApprovalStatus],
         )
     )
+    for words in ("◐ landing", "■ stuck", "withdrawn", "files changed while the checks ran"):
+        assert words in text
 
 
 def test_what_nothing_proves_is_said() -> None:
