@@ -3,6 +3,8 @@
 A key once made is in people's homes for good: the words here never change.
 """
 
+from datetime import date
+
 from core.domain.cards import CardKind
 
 _REMINDER = "reminder-"
@@ -57,6 +59,11 @@ def reply(kind: CardKind, item_id: int) -> str:
 def news(version: str) -> str:
     """What is new in a version."""
     return f"news:{version}"
+
+
+def refused(place: str, day: date) -> str:
+    """A place that takes no cards: said once a day at most."""
+    return f"refused:{place}:{day}"
 
 
 def reminder(key: str, number: int) -> str:

@@ -26,6 +26,7 @@ from core.store.tables import (
     Task,
 )
 
+TABLE = JournalEntry.__tablename__  # it is written whenever there is something to tell
 BATCH = 500  # journal entries in one transaction
 _EVERYWHERE = frozenset(
     event for event in Event if any(wish.everywhere for wish in notices.wishes(event))
