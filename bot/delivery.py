@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from bot import cards
-from bot.cards import Scene
+from bot.cards import frame
+from bot.cards.frame import Scene
 from core.domain import card_keys, light
 from core.domain.cards import Card, CardKind, Tone
 from core.domain.redaction import redacted
@@ -256,7 +257,7 @@ class Delivery:
         scene = replace(self._scene(), now=self._clock())
         drawn = await self._store.read(cards.draw, due, scene)
         card = redacted(drawn.card, self._terms.redact)
-        digest = cards.digest(card)
+        digest = frame.digest(card)
         message, sent = due.message, self._clock()
         if message is None:
             message = await self._post(due, card, sent)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from bot import wording
+from core.domain.cards import Link
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import CheckResult
@@ -72,23 +73,6 @@ def doing(activity: str) -> str:
     return told(activity) or "thinking"
 
 
-def plan_growth(plan: Plan) -> str:
-    """`1 feature, 3 tasks`: what an addition adds to a phase."""
-    features = wording.count(len(plan.features()), "feature")
-    return f"{features}, {wording.count(len(plan.tasks()), 'task')}"
-
-
-def plan_size(plan: Plan) -> str:
-    """`2 phases, 4 features, 14 tasks`."""
-    return ", ".join(
-        (
-            wording.count(len(plan.phases), "phase"),
-            wording.count(len(plan.features()), "feature"),
-            wording.count(len(plan.tasks()), "task"),
-        )
-    )
-
-
 _CHANGES = {"+": "New", "−": "Left out", "~": "Changed"}
 
 
@@ -119,6 +103,23 @@ def waits(wait: Waiting) -> str:
             return f"Task {wait.number}"
         case WaitKind.BLOCKED:
             return "The project"
+        case _:
+            assert_never(wait.kind)
+
+
+def way_to(wait: Waiting) -> Link:
+    """The link to the card of what waits."""
+    match wait.kind:
+        case WaitKind.PLAN:
+            return Link("Review the plan", wait.key)
+        case WaitKind.GATE:
+            return Link("Review the gate", wait.key)
+        case WaitKind.QUESTION:
+            return Link(f"Answer {wait.agent}", wait.key)
+        case WaitKind.STUCK:
+            return Link(f"Open task {wait.number}", wait.key)
+        case WaitKind.BLOCKED:
+            return Link("See what blocks it", wait.key)
         case _:
             assert_never(wait.kind)
 

@@ -15,7 +15,7 @@ from bot.delivery import GIVE_UP, Teller
 from core.domain.cards import Card, CardKind, parse_press
 from core.domain.events import Event
 from core.domain.redaction import HIDDEN
-from core.operations import outbox, questions, web_chat
+from core.operations import outbox, questions, web
 from core.ports.chat import MessageRef, Place
 from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
@@ -300,25 +300,25 @@ class OverTheWeb(MemoryChat):
     async def post(
         self, place: Place, card: Card, *, private_to: str | None = None, **_how: object
     ) -> MessageRef:
-        message = await self._store.run(web_chat.post, place, card, private_to=private_to, now=NOW)
+        message = await self._store.run(web.post, place, card, private_to=private_to, now=NOW)
         self._after()
         return MessageRef(self.name, place.channel, message)
 
     async def edit(self, ref: MessageRef, card: Card, **_how: object) -> None:
-        await self._store.run(web_chat.edit, int(ref.message), card, now=NOW)
+        await self._store.run(web.edit, ref.message, card, now=NOW)
         self._after()
 
 
 async def test_the_web_chat_holds_one_message_of_a_card_whatever_gets_lost(house: House) -> None:
-    web = OverTheWeb(house.store)
-    house.delivery = house.start(web)
+    chat = OverTheWeb(house.store)
+    house.delivery = house.start(chat)
     await house.do(stage.build)
-    web.weather.lose = 4
+    chat.weather.lose = 4
     for _ in range(8):
         await house.delivery.deliver_due()
         house.now += timedelta(seconds=30)
     await house.do(lambda tx: stage.prove(tx, 1, 1))
-    web.weather.lose = 1
+    chat.weather.lose = 1
     for _ in range(3):
         await house.delivery.deliver_due()
         house.now += timedelta(seconds=30)

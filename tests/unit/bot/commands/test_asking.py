@@ -70,7 +70,7 @@ async def _card(it: Stage, key: str) -> Card:
 
     def draw(tx: Session) -> Card:
         row = tx.scalars(select(OutboxItem).where(OutboxItem.key == key)).one()
-        return cards.build(tx, outbox._due(row), scene)
+        return cards.draw(tx, outbox._due(row), scene).card
 
     return await it.store.read(draw)
 
