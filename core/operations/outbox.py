@@ -13,8 +13,9 @@ from core.domain.cards import Card, CardKind
 from core.domain.events import Event, Level
 from core.operations import journal
 from core.ports.chat import Place
-from core.store.chat_tables import Channel, OutboxItem, ProjectPlace
+from core.store.chat_tables import Channel, OutboxItem
 from core.store.tables import Project, Run
+from core.views.projects import places_of
 
 TABLE = OutboxItem.__tablename__  # it is written whenever a card is wanted
 BACKOFF_MAX = timedelta(minutes=5)  # longest wait after a card could not be shown
@@ -510,21 +511,6 @@ def message_of(tx: Session, place: Place, key: str) -> str | None:
     """The message a card stands in, once it was posted in this channel."""
     item = _at(tx, place, key)
     return item.message if item else None
-
-
-def place_of(tx: Session, project_id: int) -> tuple[Place, str] | None:
-    """A project's channel and its root card's key; None for one that was made in a terminal."""
-    return next(iter(places_of(tx, project_id)), None)
-
-
-def places_of(tx: Session, project_id: int) -> tuple[tuple[Place, str], ...]:
-    """Every channel a project lives in, first the one it was made in, with its root card's key."""
-    rows = tx.scalars(
-        select(ProjectPlace)
-        .where(ProjectPlace.project_id == project_id)
-        .order_by(ProjectPlace.position)
-    )
-    return tuple((Place(row.platform, row.channel), row.root_key) for row in rows)
 
 
 def card_json(card: Card) -> dict[str, Any]:

@@ -64,7 +64,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Said:
-    """A plain message; `mention`: it is for us, in a direct message or by our name."""
+    """A plain message; `mention`: it is for us, by our name or in a direct message.
+
+    In a thread of ours only our name makes it one, also in a direct message.
+    """
 
     text: str
     files: tuple[Attachment, ...] = ()
@@ -80,6 +83,20 @@ class Pressed:
 
 
 Content = Asked | Said | Pressed
+
+COMMAND = "/autocoder"
+MENTION = "@autocoder"
+
+
+def content_of(text: str, files: tuple[Attachment, ...] = ()) -> Asked | Said:
+    """What somebody typed, where a platform has no commands and no mentions of its own."""
+    word, *rest = text.split(maxsplit=1)[:2] or [""]
+    words = rest[0].rstrip() if rest else ""
+    if word.lower() == COMMAND:
+        return Asked(words)
+    if word.lower().rstrip(",:") == MENTION:
+        return Said(words, files, mention=True)
+    return Said(text, files)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,17 @@ from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
-from core.operations import approvals, evidence, features, outbox, plans, projects, spending, tasks
+from core.operations import (
+    approvals,
+    evidence,
+    features,
+    notices,
+    outbox,
+    plans,
+    projects,
+    spending,
+    tasks,
+)
 from core.operations.evidence import Proof
 from core.ports.agents import LimitReport
 from core.ports.chat import Place
@@ -266,6 +276,13 @@ def limit(tx: Session, project_id: int, *, seconds: int) -> datetime:
     until = spending.limited(tx, UPSTREAM, process.id, report, now=NOW)
     move(coder, RunStatus.ENDED, by=Cause.SERVICE)
     return until
+
+
+def tell(tx: Session) -> None:
+    """What happened becomes cards that are wanted."""
+    tx.flush()
+    while notices.tell(tx, now=NOW):
+        continue
 
 
 def card(
