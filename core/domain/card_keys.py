@@ -80,7 +80,8 @@ def reminder(key: str, number: int) -> str:
 def reminded(key: str) -> str | None:
     """The key of the decision that a card calls to mind; None: it is no reminder."""
     decision, _, last = key.rpartition(":")
-    return decision if last.startswith(_REMINDER) else None
+    is_one = decision.count(":") == 2 and last.startswith(_REMINDER)  # a project may be called so
+    return decision if is_one else None
 
 
 def _numbered(name: str, about: str, number: int) -> str:
