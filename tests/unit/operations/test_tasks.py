@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus
-from core.domain.orders import Land, StartRun, next_orders
+from core.domain.order import Land, StartRun
+from core.domain.orders import next_orders
 from core.domain.proof import Verdict
 from core.errors import ForbiddenTransition, InputError, StateError
 from core.operations import evidence, features, runs, tasks
