@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.commands.spec import Argument, CommandSpec, Kind
 from core.domain.names import NAME_LIMIT, unquote
@@ -71,10 +71,12 @@ def parse(spec: CommandSpec, rest: str, projects: Collection[str], *, here: bool
         if value is not None:
             values[argument.name] = value
         elif argument.required:
-            raise InputError(
-                f"`{COMMAND} {spec.name}` wants {argument.about}.",
-                hint=_usage(spec),
-            )
+            raise reader.wants(argument)
+    for argument in spec.arguments:  # words may come in any order
+        if argument.kind is Kind.WORD and argument.name not in values and reader.rest:
+            value = reader.take(argument)
+            if value is not None:
+                values[argument.name] = value
     left = reader.rest.strip()
     if left:
         if not spec.project or named is not None:
@@ -93,6 +95,8 @@ class _Reader:
         self._projects = projects
 
     def take(self, argument: Argument) -> str | None:
+        if argument.after:
+            return self._taken_after(argument)
         match argument.kind:
             case Kind.TEXT:
                 text, self.rest = self.rest, ""
@@ -112,6 +116,21 @@ class _Reader:
                 return self._numbers(argument)
             case Kind.WORD:
                 return self._choice(argument)
+
+    def wants(self, argument: Argument) -> InputError:
+        return InputError(
+            f"`{COMMAND} {self._spec.name}` wants {argument.about}.", hint=_usage(self._spec)
+        )
+
+    def _taken_after(self, argument: Argument) -> str | None:
+        word, rest = _word(self.rest)
+        if word.lower() != argument.after:
+            return None
+        self.rest = rest
+        value = self.take(replace(argument, after="", required=True))
+        if value is None:
+            raise self.wants(argument)
+        return value
 
     def _number(self, argument: Argument) -> str | None:
         word, rest = _word(self.rest)
@@ -149,7 +168,10 @@ class _Reader:
         if word.lower() in choices:
             self.rest = rest
             return choices[word.lower()]
-        if not argument.required and self._spec.project and self._known(self.rest):
+        if not argument.required and (
+            any(other.after == word.lower() for other in self._spec.arguments)
+            or (self._spec.project and self._known(self.rest))
+        ):
             return None
         raise self.unknown(word, argument.choices)
 
@@ -195,7 +217,7 @@ class _Reader:
         if spec.arguments and spec.arguments[0].kind is Kind.PROJECT:
             known = list(self._projects)
         if not choices:
-            known += [c for a in spec.arguments for c in a.choices]
+            known += [f"{a.after} {c}".strip() for a in spec.arguments for c in a.choices]
         bare = unquote(word)
         longer = self._longer(word)
         if longer is not None:

@@ -231,11 +231,10 @@ def _raise_budget(
     press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call
 ) -> Reply:
     need(call, Role.ADMIN)
-    project = tx.get(Project, press.id)
-    if project is None:
+    if tx.get(Project, press.id) is None:
         raise _unknown()
     amount = _filled(values, forms.AMOUNT, "How much may it spend in all?")
-    return money.raise_it(tx, call, project, amount)
+    return money.raise_it(tx, call, press.id, amount)
 
 
 def _look(press: Press, tx: Session, call: Call) -> Reply:

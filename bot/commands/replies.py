@@ -28,6 +28,8 @@ def card_of(reply: Reply, item_id: int) -> Card:
         pictures=reply.pictures,
         tone=reply.tone,
         buttons=reply.buttons,
+        table=reply.table,
+        whole=reply.whole,
     )
 
 
@@ -42,6 +44,8 @@ def fallback(title: str, body: str, reply: Reply | None = None) -> str:
         lines.append(f"- {words}" if line.item else words)
     if reply is not None:
         lines += [f"{field.name}: {field.value}" for field in reply.fields]
+        rows = (reply.table.head, *reply.table.rows) if reply.table else ()
+        lines += [" · ".join(row) for row in rows]
     return cut("\n".join(lines).strip(), _FALLBACK_LIMIT) or "–"
 
 

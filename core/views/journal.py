@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from core.domain.events import Event, Level
 from core.store.tables import JournalEntry
 from core.views.json import Hidden, Utc
+from core.views.members import name_of
 from core.views.paging import Page, cut
 from core.views.tasks import numbers_of
 
@@ -76,6 +77,18 @@ def last(
         query = query.where(JournalEntry.task_id == task_row_id)
     row = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(1)).first()
     return _line(row, numbers_of(tx, [row.task_id])) if row else None
+
+
+def by_whom(
+    tx: Session,
+    events: Collection[Event],
+    *,
+    project_id: int | None = None,
+    task_row_id: int | None = None,
+) -> str:
+    """` by ann at 10:48 UTC on 2027-03-10`: who made the newest of these; empty where none is."""
+    found = last(tx, events, project_id=project_id, task_row_id=task_row_id)
+    return f" by {name_of(tx, found.actor)} at {found.at:%H:%M UTC on %Y-%m-%d}" if found else ""
 
 
 def _line(row: JournalEntry, numbers: Mapping[int, int]) -> JournalLine:
