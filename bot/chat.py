@@ -10,9 +10,8 @@ from rich.text import Text
 
 from bot.client import Client
 from bot.commands.parsing import is_number
-from bot.wording import clean
 from core.domain import light
-from core.domain.redaction import Redaction
+from core.domain.redaction import Redaction, clean
 from core.errors import AutocoderError, StateError
 
 _SHOWN = 15  # messages at the beginning
@@ -24,7 +23,7 @@ HELP = (
     " `:reject WORDS` fills in its form, `:answer 1,3` chooses options; Ctrl-D ends."
 )
 _COLOURS = {"✓": "green", "▲": "yellow", "■": "red", "◐": "blue", "○": "dim"}
-_LOOKS = {light.Look.BOLD: "bold", light.Look.CODE: "cyan"}
+_LOOKS = {light.Look.BOLD: "bold", light.Look.CODE: "cyan", light.Look.COMMAND: "cyan"}
 _TONES = {"success": "green", "warning": "yellow", "danger": "red"}
 _LIVE = ("progress", "interview")  # cards that are edited all the time
 

@@ -2,7 +2,8 @@
 
 import re
 
-from bot.wording import UNKNOWN, clean, cut, one_line
+from bot.wording import UNKNOWN, cut, one_line
+from core.domain.redaction import clean
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$^!])")
 _LEADING = re.compile(r"^([#+\-=>:]|\d+(?=[.)]))")

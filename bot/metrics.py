@@ -1,13 +1,14 @@
-"""Figures for Prometheus (CONTRACT.md §3): counted from the database, timed in this process."""
+"""Figures for Prometheus: counted from the database, timed in this process."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from core.domain.lifecycle import TaskStatus
-from core.operations.usage import Figures
+from core.views.figures import Figures
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
@@ -62,7 +63,7 @@ class _Counted(Collector):
         yield tasks
         yield GaugeMetricFamily("autocoder_agents", "Agents at work now.", value=found.agents)
         yield CounterMetricFamily(
-            "autocoder_messages", "API messages that were counted.", value=found.messages
+            "autocoder_messages", "API messages that were counted.", value=found.usage.messages
         )
         tokens = CounterMetricFamily(
             "autocoder_tokens", "Tokens by model and kind of token.", labels=("model", "kind")
@@ -70,10 +71,10 @@ class _Counted(Collector):
         cost = CounterMetricFamily(
             "autocoder_cost_usd", "List price in USD by model.", labels=("model",)
         )
-        for model, each in found.tokens.items():
-            for kind in ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h"):
-                tokens.add_metric((model, kind), getattr(each, kind))
-            cost.add_metric((model,), float(found.cost_usd[model]))
+        for model, each in found.usage.by_model.items():
+            for kind, count in asdict(each.tokens).items():
+                tokens.add_metric((model, kind), count)
+            cost.add_metric((model,), float(each.cost_usd))
         yield tokens
         yield cost
         yield GaugeMetricFamily(

@@ -28,7 +28,6 @@ from core.domain.shapes import (
 from core.errors import InputError, NotFound, StorageFailed
 from core.operations import (
     members,
-    usage,
     web_chat,
 )
 from core.ports.chat import Inbound, Outcome, Place, Pressed
@@ -38,6 +37,7 @@ from core.ports.web import (
     Service,
     StoredFile,
 )
+from core.views import figures
 
 FILES = "files"  # folder in the home
 
@@ -278,8 +278,8 @@ class _Health:
         )
 
     async def metrics(self) -> tuple[bytes, str]:
-        figures = await self._app.parts.store.read(usage.figures)
-        return self._metrics.page(figures), MEDIA_TYPE
+        found = await self._app.parts.store.read(figures.figures)
+        return self._metrics.page(found), MEDIA_TYPE
 
     def acknowledged(self, seconds: float) -> None:
         self._metrics.acknowledged(web_chat.PLATFORM, seconds)

@@ -32,7 +32,8 @@ from core.domain.money import Tokens
 from core.domain.notices import wishes
 from core.domain.people import LOCAL, Role
 from core.errors import AutocoderError
-from core.operations.usage import Figures
+from core.views.figures import Figures
+from core.views.usage import NOTHING, Usage
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTICE = "<!-- Written by `make docs` from the code; do not edit. -->\n"
@@ -300,9 +301,20 @@ def metrics() -> str:
     figures = Figures(
         tasks={("todo-api", TaskStatus.PASSING): 1},
         agents=1,
-        messages=1,
-        tokens={"m": Tokens()},
-        cost_usd={"m": Decimal(1)},
+        usage=Usage(
+            project=None,
+            messages=0,
+            tokens=Tokens(),
+            cost_usd=Decimal(0),
+            unpriced_messages=0,
+            by_model={"m": NOTHING},
+            by_kind={},
+            by_phase={},
+            by_feature={},
+            by_task={},
+            by_day={},
+            period=None,
+        ),
         outbox_pending=0,
     )
     watched = Metrics()

@@ -30,6 +30,7 @@ SEGMENTS = 40  # a bar of more is one piece
 _BRANCH = re.compile(r"^( *)└─ ([○◐✓▲■]) ")
 _WITHIN = re.compile(r"(?<=· )([○◐✓▲■]) ")
 _DEEPEST = 4
+_CODE = (light.Look.CODE, light.Look.COMMAND)
 HUES = 6  # colours of people
 _FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
 _CONFIRMED = {Label.STOP: "Stop it?", Label.REJECT: "Reject it?"}
@@ -218,14 +219,14 @@ def _line(line: light.Line) -> ShownLine:
         first = line.spans[0]
         rest = Span(first.text[2:], first.look, first.path)
         spans = ([rest] if rest.text else []) + list(line.spans[1:])
-        proof = len(spans) == 2 and spans[0].look is light.Look.CODE
+        proof = len(spans) == 2 and spans[0].look in _CODE
         return ShownLine(spans, mark, MARKS[mark], line.item, proof=proof)
     return ShownLine(
         line.spans,
         item=line.item,
         under=text.startswith("  "),
         quiet=text.startswith(_QUIET),
-        sole=not line.item and len(line.spans) == 1 and line.spans[0].look is light.Look.CODE,
+        sole=not line.item and len(line.spans) == 1 and line.spans[0].look in _CODE,
     )
 
 

@@ -16,6 +16,7 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
 from core.domain.money import Dimension, to_usd
+from core.domain.redaction import clean
 from core.operations import inquiries, outbox
 from core.operations.outbox import Due
 from core.store.chat_tables import Inquiry, ProjectPlace
@@ -171,7 +172,7 @@ def rendered(text: str, limit: int) -> str:
     """An agent's Markdown in the markup of cards; what that does not know is shown as written."""
     out: list[str] = []
     fenced = False
-    for line in wording.cut(wording.clean(text).strip(), limit).split("\n"):
+    for line in wording.cut(clean(text).strip(), limit).split("\n"):
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif fenced:
@@ -285,5 +286,5 @@ def standing(tx: Session, project_id: int, scene: Scene) -> list[str]:
         lines.append(f"**{counts.passing} of {counts.total}** tasks pass")
     if board.blocked_reason:
         lines.append(f"{words.STOPPED} {said(board.blocked_reason, 300)}")
-    lines += [f"- {words.WAITS} {said(wait.what, 120)} waits" for wait in board.waits[:6]]
+    lines += [f"- {words.WAITS} {words.waits(wait)} waits" for wait in board.waits[:6]]
     return lines

@@ -171,7 +171,7 @@ def _cost(tx: Session, project: Project) -> str:
 
 def _fields(tx: Session, project: Project, scene: Scene) -> tuple[Field, ...]:
     levels = tx.scalars(select(Task.complexity).where(Task.project_id == project.id)).all()
-    plan = estimate(levels, parallel=parallel_of(project, scene))
+    plan = estimate(levels, parallel=parallel_of(project.settings, scene))
     cost, _ = boards.spending_of(tx, project.id)
     paid = " at list prices; $0.00 paid" if project.practice else ""
     took = wording.UNKNOWN

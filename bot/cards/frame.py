@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from hashlib import sha256
+from typing import Any
 
 from bot import wording
 from bot.cards import words
@@ -22,8 +23,8 @@ from core.domain.cards import (
     Subject,
 )
 from core.domain.money import Caps
+from core.domain.redaction import clean
 from core.ports.host import BoxLevel
-from core.store.tables import Project
 
 FALLBACK_LIMIT = 600
 _ROOM_FOR_MORE = 40
@@ -44,7 +45,12 @@ class Scene:
     caps: Caps = field(default_factory=lambda: Caps(Decimal(5), None))  # the service's
 
     def clock(self, moment: datetime) -> str:
+        """Where there is no markup: titles, fields."""
         return wording.clock(moment, self.now, self.zone)
+
+    def when(self, moment: datetime) -> str:
+        """The same in a body: each platform writes it in its own way."""
+        return light.time(self.clock(moment), moment)
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def said(text: str, limit: int = 200) -> str:
 
 def spoken(text: str, limit: int) -> str:
     """Somebody's words with their lines, safe in a body."""
-    lines = wording.cut(wording.clean(text).strip(), limit).split("\n")
+    lines = wording.cut(clean(text).strip(), limit).split("\n")
     return light.escape("\n".join(line.rstrip() for line in lines))
 
 
@@ -102,9 +108,9 @@ def fallback(*parts: str) -> str:
     return wording.one_line(text, FALLBACK_LIMIT) or "autocoder"
 
 
-def parallel_of(project: Project, scene: Scene) -> int:
+def parallel_of(settings: Mapping[str, Any], scene: Scene) -> int:
     """How many agents may work on a project at once: its own setting wins."""
-    own = project.settings.get("max_parallel")
+    own = settings.get("max_parallel")
     return own if isinstance(own, int) else scene.parallel
 
 
@@ -118,18 +124,13 @@ def footnote(practice: bool, box: BoxLevel) -> str:
     return "\n".join(notes)
 
 
-def is_reminder(key: str) -> bool:
-    """Whether a decision's card calls to mind the one that stands above it."""
-    return key.rpartition(":")[2].startswith("reminder-")
-
-
 def reason(text: str, limit: int = 500) -> str:
     """Why somebody refused, as the end of a sentence."""
     return said(text, limit).rstrip(".")
 
 
 def approved(by: str | None, at: datetime | None, scene: Scene, done: str = "Approved") -> str:
-    """`✓ Approved by NAME, Thu 10:48`."""
+    """`✓ Approved by NAME, Thu 10:48`; `by` is how people call them."""
     return _decided(words.DONE, done, by, at, scene)
 
 
@@ -139,7 +140,7 @@ def refused(by: str | None, at: datetime | None, scene: Scene, done: str = "Reje
 
 def _decided(mark: str, done: str, by: str | None, at: datetime | None, scene: Scene) -> str:
     who = f" by {said(by, 128)}" if by else ""
-    when = f", {scene.clock(at)}" if at else ""
+    when = f", {scene.when(at)}" if at else ""
     return f"{mark} {done}{who}{when}"
 
 

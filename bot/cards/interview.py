@@ -25,6 +25,7 @@ from bot.cards.frame import (
 from core.domain import light
 from core.domain.cards import Button, Card, CardKind, Label, Subject, Tone
 from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
+from core.domain.redaction import clean
 from core.store.chat_tables import Interview
 from core.store.tables import JournalEntry, Phase, Project, Question
 
@@ -258,7 +259,7 @@ def excerpt(text: str, limit: int) -> list[str]:
     """Its paragraphs and points, each on one line; headings bold, as a body has none."""
     made: list[str] = []
     open_line = ""
-    for line in [*wording.cut(wording.clean(text).strip(), limit).split("\n"), ""]:
+    for line in [*wording.cut(clean(text).strip(), limit).split("\n"), ""]:
         plain = line.strip()
         heading = plain.startswith("#") and plain.lstrip("# ")
         starts = plain.startswith(("#", "- ", "* "))

@@ -18,13 +18,13 @@ from bot.cards.frame import (
     code,
     fallback,
     footnote,
-    is_reminder,
     parallel_of,
     refused,
     said,
     spoken,
     title,
 )
+from core.domain import card_keys
 from core.domain.cards import (
     Button,
     Card,
@@ -55,12 +55,12 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     plan = PLAN.validate_python(row.payload)
     decision = _decision(tx, row)
     foretold = estimate(
-        (task.complexity for task in plan.tasks()), parallel=parallel_of(project, scene)
+        (task.complexity for task in plan.tasks()), parallel=parallel_of(project.settings, scene)
     )
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
     heading = title(f"{number} for {project.name}{': what is new' if adds else ''}")
-    reminder = is_reminder(key)
+    reminder = card_keys.reminded(key) is not None
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
     state = _state(tx, row, decision, scene)
@@ -234,7 +234,10 @@ def _fields(
     time = wording.minutes_range(*foretold.minutes)
     found = [
         Field("Cost", f"{cost}, budget {budget}"),
-        Field("Time", f"about {time} with {wording.count(parallel_of(project, scene), 'agent')}"),
+        Field(
+            "Time",
+            f"about {time} with {wording.count(parallel_of(project.settings, scene), 'agent')}",
+        ),
         Field("Checks", words.plan_checks(plan)),
     ]
     riskiest = words.riskiest(plan)

@@ -29,6 +29,7 @@ from core.domain.cards import (
     Subject,
     Tone,
 )
+from core.domain.redaction import clean
 from core.store.chat_tables import Interview
 from core.store.tables import Project, Question, Run, Task
 
@@ -38,7 +39,7 @@ ANSWER = 600
 
 def _given(answer: str) -> list[str]:
     """An answer as it was given: what markup or lines would change stands verbatim."""
-    written = wording.cut(wording.clean(answer).strip(), ANSWER)
+    written = wording.cut(clean(answer).strip(), ANSWER)
     if light.escape(written) == written and "\n" not in written:
         return [f"{words.DONE} {bold(answer, ANSWER)}"]
     return [f"{words.DONE} In own words:", *light.verbatim(written).split("\n")]

@@ -7,7 +7,9 @@ from bot import wording
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import CheckResult
+from core.domain.redaction import clean
 from core.ports.host import BoxLevel
+from core.views.waiting import Waiting, WaitKind
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
@@ -95,6 +97,23 @@ def plan_changes(changes: Sequence[str]) -> Iterator[str]:
         yield f"{_CHANGES.get(sign, sign)}: {noun}{', '.join(names[:MOST_NAMES])}{more}"
 
 
+def waits(wait: Waiting) -> str:
+    """What waits for a person, of a project that is known: `The gate of phase 1`."""
+    match wait.kind:
+        case WaitKind.PLAN:
+            return f"Plan {wait.number}" if wait.number > 1 else "The plan"
+        case WaitKind.GATE:
+            return f"The gate of phase {wait.number}"
+        case WaitKind.QUESTION:
+            return f"A question of {wait.agent}"
+        case WaitKind.STUCK:
+            return f"Task {wait.number}"
+        case WaitKind.BLOCKED:
+            return "The project"
+        case _:
+            assert_never(wait.kind)
+
+
 def diff(files: int, added: int, removed: int) -> str:
     """`31 files, +1,284 −96`."""
     return f"{wording.count(files, 'file')}, +{added:,} −{removed:,}"
@@ -149,7 +168,7 @@ def check_facts(check: CheckResult) -> str:
 
 def summary_line(output: str) -> str:
     """The line in which a test program sums up, if it seems to."""
-    for line in reversed(wording.clean(output).strip().split("\n")[-12:]):
+    for line in reversed(clean(output).strip().split("\n")[-12:]):
         if "passed" in line or "failed" in line or line.startswith("Ran "):
             return wording.one_line(line.strip("= "), 70)
     return ""
@@ -157,7 +176,7 @@ def summary_line(output: str) -> str:
 
 def telling_line(error: str) -> str:
     """The one line of an error that says most."""
-    lines = [line.strip() for line in wording.clean(error).split("\n") if line.strip()]
+    lines = [line.strip() for line in clean(error).split("\n") if line.strip()]
     lines = [line.removeprefix("E ").strip() for line in lines]  # pytest's margin
     telling = [
         line
@@ -169,7 +188,7 @@ def telling_line(error: str) -> str:
 
 def error_lines(error: str, most: int) -> tuple[str, ...]:
     """Its first line, and the last ones; none that only divides others."""
-    lines = wording.clean(error).strip().split("\n")
+    lines = clean(error).strip().split("\n")
     lines = [line for line in lines if any(char.isalnum() for char in line)]
     return tuple(lines[:1] + lines[1:][-most:])
 

@@ -24,6 +24,7 @@ from core.domain.lifecycle import (
 from core.domain.people import Role
 from core.domain.plan import Plan, estimate
 from core.domain.proof import CheckResult
+from core.domain.redaction import clean
 from core.errors import InputError, NotAllowed, NotFound, StateError
 from core.operations import additions, approvals, evidence
 from core.operations.plans import PLAN
@@ -184,7 +185,7 @@ async def diff(call: Call) -> Reply:
     stat = await parts.workspaces.diff_stat(project.slug, since, until)
     patch = await parts.workspaces.diff(project.slug, since, until, limit=60_000)
     changed = await parts.workspaces.changed(project.slug, since, until)
-    text = wording.clean(patch).rstrip("\n")
+    text = clean(patch).rstrip("\n")
     return Reply(
         title=f"{what} of {project.name}: {words.diff(stat.files, stat.added, stat.removed)}",
         body=lines(

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from bot.commands.spec import Reply
-from bot.wording import clean, cut
-from core.domain import light
+from bot.wording import cut
+from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, FIELDS, TITLE_LIMIT, Button, Card, CardKind, Tone
+from core.domain.redaction import clean
 from core.errors import AutocoderError
 
 _FALLBACK_LIMIT = 8_000
@@ -17,7 +18,7 @@ def card_of(reply: Reply, item_id: int) -> Card:
         return reply.card
     body = shorten(reply.body)
     return Card(
-        key=f"{reply.kind.value}:{item_id}",
+        key=card_keys.reply(reply.kind, item_id),
         kind=reply.kind,
         title=cut(" ".join(clean(reply.title).split()), TITLE_LIMIT),
         body=body,
@@ -33,12 +34,15 @@ def card_of(reply: Reply, item_id: int) -> Card:
     )
 
 
+_CODE = (light.Look.CODE, light.Look.COMMAND)
+
+
 def fallback(title: str, body: str, reply: Reply | None = None) -> str:
     """The same as plain text, for screens without cards; commands keep their backticks."""
     lines = [" ".join(clean(title).split())]
     for line in light.parse(body):
         words = "".join(
-            f"`{span.text}`" if span.look is light.Look.CODE and not line.verbatim else span.text
+            f"`{span.text}`" if span.look in _CODE and not line.verbatim else span.text
             for span in line.spans
         )
         lines.append(f"- {words}" if line.item else words)

@@ -10,6 +10,7 @@ from bot.terminal.view import GatePrompt, PlanPrompt, Prompt, QuestionPrompt, St
 from core.domain.lifecycle import FeatureStatus, TaskStatus
 from core.domain.plan import Plan, estimate, lifted_dependencies
 from core.domain.proof import CheckResult
+from core.domain.redaction import clean
 from core.domain.report import Report
 
 MOST_CHANGES = 14
@@ -209,7 +210,7 @@ def _stuck(prompt: StuckPrompt) -> Iterator[Item]:
 def _question(prompt: QuestionPrompt) -> Iterator[Item]:
     question = prompt.question
     yield Row(f"{question.asker} asks", mark=Mark.WAITS, strong=True)
-    yield Words(wording.clean(question.text).strip()[:4_000])
+    yield Words(clean(question.text).strip()[:4_000])
     for number, option in enumerate(question.options, start=1):
         yield Row(f"{number} {wording.one_line(option)}", depth=1)
 

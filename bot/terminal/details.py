@@ -8,6 +8,7 @@ from bot.terminal.cards import check_row
 from bot.terminal.layout import Item, Labelled, Mark, Output, Row, Words
 from bot.terminal.view import GatePrompt, PlanPrompt, Prompt, QuestionPrompt, StuckPrompt
 from core.domain.plan import Plan
+from core.domain.redaction import clean
 from core.domain.report import Report
 
 PATCH_LINES = 600
@@ -25,7 +26,7 @@ def details(prompt: Prompt, board: Report, patch: str) -> Iterator[Item]:
         case StuckPrompt(task):
             yield Words(task.description)
             yield Words("\n".join(f"{n}. {step}" for n, step in enumerate(task.steps, start=1)))
-            yield Output(tuple(wording.clean(task.last_error or "").split("\n")))
+            yield Output(tuple(clean(task.last_error or "").split("\n")))
         case QuestionPrompt(question):
             yield Words(question.text)
         case _:
@@ -84,9 +85,9 @@ def _gate(prompt: GatePrompt, board: Report, patch: str) -> Iterator[Item]:
                 )
     for check in prompt.approval.checks:
         yield check_row(check)
-        yield Output(tuple(wording.clean(check.output).strip().split("\n")[-OUTPUT_LINES:]))
+        yield Output(tuple(clean(check.output).strip().split("\n")[-OUTPUT_LINES:]))
     yield Labelled((("Patch", f"{prompt.diff.files} files"),))
-    lines = wording.clean(patch).split("\n")
+    lines = clean(patch).split("\n")
     yield Output(tuple(lines[:PATCH_LINES]))
     if len(lines) > PATCH_LINES:
         yield Words(f"{len(lines) - PATCH_LINES:,} more lines: see git diff in the repository.")

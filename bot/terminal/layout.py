@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from bot.wording import clean
+from core.domain.redaction import clean
 
 NARROW = 78  # columns; below it facts go under what they are about
 INDENT = 2

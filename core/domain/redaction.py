@@ -40,3 +40,26 @@ class Redaction:
         if _DOTTED.search(text):
             text = _DISCORD.sub(HIDDEN, text)
         return text
+
+
+_SHAPES_ALONE = Redaction()
+_ESCAPE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC with their text
+    r"|\x1b[ -/]*[0-~]?"
+)
+# Control characters but newline and tab, and what reorders or hides the text around it.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\ud800-\udfff]|[\U000e0000-\U000e007f]"
+)
+
+
+def clean(text: str) -> str:
+    """Text of an agent, a model or a person: it steers no screen, and holds no secret's shape.
+
+    Before it is escaped or cut, either of which would hide one from whoever looks for it later.
+    """
+    plain = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    plain = plain.replace("\u2028", "\n").replace("\u2029", "\n").expandtabs(4)
+    return _SHAPES_ALONE(_UNSEEN.sub("", plain))

@@ -1,18 +1,14 @@
 """Usage summed up: of a project or of all, and as the figures of the metrics page."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 
-from sqlalchemy import Integer, cast, func, select
+from sqlalchemy import Integer, cast, select
 from sqlalchemy.orm import Session
 
 from core.domain import shapes
-from core.domain.lifecycle import TaskStatus
 from core.domain.money import Dimension, Tokens, to_usd
-from core.domain.orders import ACTIVE
 from core.domain.shapes import SpentData, UsageData
-from core.store.chat_tables import OutboxItem
-from core.store.tables import Project, Run, Task, UsageTotal
+from core.store.tables import Project, Task, UsageTotal
 
 
 @dataclass(slots=True)
@@ -120,50 +116,3 @@ def _by_task(tx: Session, project: Project | None) -> dict[str, _Sum]:
         return {str(number): _Sum(*sums) for _, number, *sums in tx.execute(query)}
     slugs = dict(tx.execute(select(Project.id, Project.slug)).all())
     return {f"{slugs[of]}/{number}": _Sum(*sums) for of, number, *sums in tx.execute(query)}
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the metrics page counts."""
-
-    tasks: dict[tuple[str, TaskStatus], int]  # by project and status
-    agents: int
-    messages: int
-    tokens: dict[str, Tokens]  # by model
-    cost_usd: dict[str, Decimal]  # by model
-    outbox_pending: int
-
-
-def figures(tx: Session) -> Figures:
-    tasks = {
-        (slug, status): count
-        for slug, status, count in tx.execute(
-            select(Project.slug, Task.status, func.count())
-            .join(Task, Task.project_id == Project.id)
-            .group_by(Project.slug, Task.status)
-        )
-    }
-    models: dict[str, _Sum] = {}
-    messages = 0
-    for dimension, key, *sums in tx.execute(
-        select(UsageTotal.dimension, UsageTotal.key, *_SUMS).where(
-            UsageTotal.dimension.in_((Dimension.MODEL, Dimension.PROJECT))
-        )
-    ):
-        if dimension is Dimension.PROJECT:
-            messages += _Sum(*sums).messages
-        else:
-            models.setdefault(key, _Sum()).add(_Sum(*sums))
-    return Figures(
-        tasks=tasks,
-        agents=tx.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0,
-        messages=messages,
-        tokens={model: part.tokens for model, part in models.items()},
-        cost_usd={model: to_usd(part.micro_usd) for model, part in models.items()},
-        outbox_pending=tx.scalar(
-            select(func.count()).where(
-                OutboxItem.wanted != OutboxItem.built, OutboxItem.failed_at.is_(None)
-            )
-        )
-        or 0,
-    )

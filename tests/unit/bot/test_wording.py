@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import wording
+from core.domain.redaction import clean
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,12 @@ def test_times() -> None:
 
 def test_nothing_steers_the_screen() -> None:
     words = "a\x1b[31mred\x1b[0m\x1b]0;title\x07b\x9b2Jc\x08\r\nd\u202ee\u2028f\x1b(0"
-    assert wording.clean(words) == "aredb2Jc\nde\nf"
+    assert clean(words) == "aredb2Jc\nde\nf"
 
 
 @given(st.text())
 def test_clean_text_has_no_control_characters(words: str) -> None:
-    cleaned = wording.clean(words)
+    cleaned = clean(words)
     assert all(c == "\n" or (ord(c) >= 32 and not 127 <= ord(c) <= 159) for c in cleaned)
-    assert wording.clean(cleaned) == cleaned
+    assert clean(cleaned) == cleaned
     cleaned.encode()

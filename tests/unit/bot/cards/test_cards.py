@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.cards import pictures
-from core.domain import light
+from core.domain import card_keys, light
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
@@ -23,7 +23,7 @@ from core.domain.cards import (
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
-from core.operations import approvals, notices, outbox, planners, projects, questions, tasks
+from core.operations import approvals, notices, planners, projects, questions, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
 from core.store.tables import Approval, Project, Question, Run
@@ -77,7 +77,7 @@ def test_a_decided_plan_keeps_its_text_and_loses_its_buttons(tx: Session) -> Non
     card = stage.card(tx, CardKind.PLAN)
     assert card.buttons == ()
     assert "2 phases, 3 features, 5 tasks" in card.body
-    assert "✓ Approved by web:ann, 10:48" in card.body
+    assert "✓ Approved by web:ann, 10:48" in light.plain(card.body)
 
 
 def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> None:
@@ -87,7 +87,7 @@ def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> 
     stage.submit(tx, project, Plan(stage.plan().phases[:1], summary="Smaller."))
     tell(tx)
     old = stage.card(tx, CardKind.PLAN, first.subject_id)
-    assert "■ Rejected by web:ann, 10:48: Use SQLite \\*\\*only\\*\\*." in old.body
+    assert "■ Rejected by web:ann, 10:48: Use SQLite **only**." in light.plain(old.body)
     new = stage.card(tx, CardKind.PLAN)
     assert new.key == "plan:todo-api:2"
     assert "**Changed** since plan 1\n- Left out: phase Release" in new.body
@@ -206,7 +206,7 @@ def test_a_gate_shows_what_was_built_and_what_it_took(tx: Session) -> None:
     tell(tx)
     after = stage.card(tx, CardKind.GATE)
     assert after.buttons == ()
-    assert "✓ Approved by slack:U1, 10:48" in after.body
+    assert "✓ Approved by slack:U1, 10:48" in light.plain(after.body)
 
 
 def test_practice_invites_to_reject_a_gate_once(tx: Session) -> None:
@@ -227,7 +227,9 @@ def test_a_rejected_gate_says_why_and_what_comes_of_it(tx: Session) -> None:
     tell(tx)
     card = stage.card(tx, CardKind.GATE)
     assert card.buttons == ()
-    assert "■ Rejected by web:ann, 10:48: Paging is missing. It becomes rework." in card.body
+    assert "■ Rejected by web:ann, 10:48: Paging is missing. It becomes rework." in light.plain(
+        card.body
+    )
     progress = stage.card(tx, CardKind.PROGRESS)
     assert "◐ **rework** of phase 1 is being planned" in progress.body
 
@@ -607,4 +609,4 @@ def test_threads_hang_on_the_root_and_progress_stands_in_the_channel(tx: Session
     assert rows[CardKind.INTERVIEW].thread_key is None
     assert rows[CardKind.PROGRESS].thread_key is None
     for kind in (CardKind.SPEC, CardKind.PLAN, CardKind.STUCK):
-        assert rows[kind].thread_key == outbox.root_key(tx.get_one(Project, project).slug)
+        assert rows[kind].thread_key == card_keys.interview(tx.get_one(Project, project).slug)

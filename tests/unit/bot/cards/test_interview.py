@@ -145,4 +145,4 @@ def test_an_addition_has_its_own_card_in_the_thread(
     assert card.body.startswith(f"{words}\nDue dates")
     blocked = status is InterviewStatus.BLOCKED
     assert ("refused:\n- **a** has no check." in light.plain(card.body)) == blocked
-    assert outbox.count(tx, project, CardKind.INTERVIEW, PLACE) == 2
+    assert outbox.count(tx, project, CardKind.INTERVIEW) == 2
