@@ -32,6 +32,7 @@ from core.store.tables import (
     UsageTotal,
 )
 from core.views import budgets
+from core.views.journal import JournalLine
 
 _ANSWER = BODY_LIMIT - 300
 _WHOLE = 8_000  # characters of the answer as plain text
@@ -235,7 +236,7 @@ def _run(tx: Session, run: Run, row: Task, scene: Scene) -> Iterator[str]:
         yield f"  {said(words.telling_line(red['output']) or red['command'], 160)}"
 
 
-def entry(row: JournalEntry, at: str) -> str:
+def entry(row: JournalEntry | JournalLine, at: str) -> str:
     """A line of the journal."""
     actor = f" · {said(row.actor, 60)}" if row.actor != "service" else ""
     return f"{at} {_MARKS[row.level]}{said(row.text, 180)}{actor}"

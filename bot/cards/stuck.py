@@ -31,6 +31,8 @@ from core.domain.lifecycle import RunStatus
 from core.domain.money import Dimension
 from core.operations import boards
 from core.store.tables import JournalEntry, Project, Run, RunTask, Task, TaskDependency
+from core.views import tasks
+from core.views.tasks import TaskView
 
 ERROR_LINES = 4
 _TURNS = (
@@ -67,7 +69,7 @@ def draw(tx: Session, key: str, task_id: int, scene: Scene) -> Drawn:
     else:
         state = f"{words.WAITS} Waits for somebody since {scene.clock(spell.since)}"
         lines = [f"{tried}. {_others(tx, task)}", *_error(task), *_tried(tx, task)]
-        tone, buttons = Tone.DANGER, decisions(tx, task, scene.chain)
+        tone, buttons = Tone.DANGER, decisions(tx, _view(tx, task.id), scene.chain)
         fields = _fields(tx, task, scene)
     card = Card(
         key=key,
@@ -164,7 +166,11 @@ def _tried(tx: Session, task: Task) -> Iterator[str]:
 def _fields(tx: Session, task: Task, scene: Scene) -> tuple[Field, ...]:
     cost = boards.cost_of(tx, task.project_id, Dimension.TASK, task.id)
     found = [Field("Cost so far", wording.usd(cost))]
-    opus = _opus_run(tx, task.project_id) if opus_is_stronger(tx, task, scene.chain) else None
+    opus = (
+        _opus_run(tx, task.project_id)
+        if opus_is_stronger(tx, _view(tx, task.id), scene.chain)
+        else None
+    )
     if opus is not None:
         found.append(Field("With Opus", f"about {wording.usd(opus)}"))
     found.append(Field("Checks", words.some(task.checks) or "none"))
@@ -188,7 +194,12 @@ def _opus_run(tx: Session, project_id: int) -> Decimal | None:
     return median(costs) if costs else None
 
 
-def opus_is_stronger(tx: Session, task: Task, chain: Sequence[str]) -> bool:
+def _view(tx: Session, task_id: int) -> TaskView:
+    (found,) = tasks.every(tx, select(Task).where(Task.id == task_id))
+    return found
+
+
+def opus_is_stronger(tx: Session, task: TaskView, chain: Sequence[str]) -> bool:
     """Whether the task's last run was by a lesser model than Opus, and Opus may be asked for.
 
     `chain` is the service's; the project's own wins.
@@ -197,21 +208,21 @@ def opus_is_stronger(tx: Session, task: Task, chain: Sequence[str]) -> bool:
     last = tx.scalars(
         select(Run.model)
         .join(RunTask, RunTask.run_id == Run.id)
-        .where(RunTask.task_id == task.id)
+        .where(RunTask.task_id == task.row_id)
         .order_by(Run.id.desc())
         .limit(1)
     ).first()
     return failure.is_step_up("opus", last or "", own or chain)
 
 
-def decisions(tx: Session, task: Task, chain: Sequence[str]) -> tuple[Button, ...]:
+def decisions(tx: Session, task: TaskView, chain: Sequence[str]) -> tuple[Button, ...]:
     """What a person can do about a stuck task; a larger model only where it is one."""
     more = str(task.project_id)
 
     def press(text: str, label: Label, style: Style = Style.DEFAULT) -> Button:
-        return button(text, label, Subject.TASK, task.number, more=more, style=style)
+        return button(text, label, Subject.TASK, task.id, more=more, style=style)
 
-    guide = button("Guide", Label.GUIDE, Subject.TASK, task.number, more=more, form=forms.HINT)
+    guide = button("Guide", Label.GUIDE, Subject.TASK, task.id, more=more, form=forms.HINT)
     skip = press("Skip", Label.SKIP)
     if not opus_is_stronger(tx, task, chain):
         return (press("Retry", Label.RETRY, Style.PRIMARY), skip, guide)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import assert_never
@@ -23,9 +23,12 @@ from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
 from core.operations import interviews, outbox, questions
+from core.operations.tasks import undecided
 from core.ports.chat import Pressed
-from core.store.tables import Approval, Phase, Project, Question, Task
+from core.store.tables import Approval, Phase, Project, Question
+from core.views import tasks as view
 from core.views.projects import ProjectRef
+from core.views.tasks import TaskView
 
 Does = Callable[[Session, Call], Reply]
 Looks = Callable[[Call], Awaitable[Reply | Operation]]
@@ -108,15 +111,13 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
     return projects.move_it(tx, call, project, press.label, pressed=True)
 
 
-def task_of(tx: Session, press: Press) -> Task:
+def task_of(tx: Session, press: Press) -> TaskView:
     """Task N of the project in `more`; without one the row."""
     if press.more:
         if not is_number(press.more):
             raise _unknown()
-        query = tx.query(Task).filter(Task.project_id == int(press.more), Task.number == press.id)
-        task = query.first()
-    else:
-        task = tx.get(Task, press.id)
+        return view.task(tx, int(press.more), press.id)
+    task = view.by_row(tx, press.id)
     if task is None:
         raise _unknown()
     return task
@@ -129,7 +130,7 @@ def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call
         case Label.SKIP:
             return tasks.skip_it(tx, call, task)
         case Label.GUIDE:
-            agents.still_stuck(tx, task)
+            undecided(tx, task.row_id)
             hint = _filled(values, forms.HINT, "A hint has words.")
             return agents.guide_it(tx, call, task, hint)
         case Label.RETRY_WITH_OPUS:
@@ -249,7 +250,7 @@ def _look(press: Press, tx: Session, call: Call) -> Reply:
     if project is None:
         raise _unknown()
     if press.label is Label.LOGS:
-        return agents.project_log(tx, call, project)
+        return replace(agents.project_log(tx, call, project), private=True)
     if press.subject is Subject.PLAN:
         return plan.plan_details(tx, call, project, approval=press.id)
     if press.subject is Subject.GATE:
@@ -346,7 +347,7 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
         case Subject.GATE:
             kind, about = CardKind.GATE, press.id
         case Subject.TASK:
-            kind, about = CardKind.STUCK, task_of(tx, press).id
+            kind, about = CardKind.STUCK, task_of(tx, press).row_id
         case Subject.QUESTION:
             kind, about = CardKind.QUESTION, press.id
         case Subject.BUDGET:

@@ -15,52 +15,7 @@ from core.operations import journal
 from core.operations.vouching import vouched
 from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
 from core.views.journal import by_whom
-
-
-@dataclass(frozen=True)
-class TaskBrief:
-    """A task as its agent sees it, texts verbatim (CONTRACT.md §4, `task_get_next`)."""
-
-    id: int  # row
-    number: int
-    name: str
-    category: str
-    description: str
-    steps: tuple[str, ...]
-    checks: tuple[str, ...]
-    files: tuple[str, ...]
-    complexity: int
-    attempts: int
-    last_error: str | None
-    recovery_notes: str | None
-    feature_id: int
-    feature_name: str
-    feature_slug: str
-    measured: bool  # its checks ran before the first attempt
-    merging: str | None
-
-
-def brief(tx: Session, task: Task) -> TaskBrief:
-    feature = tx.get_one(Feature, task.feature_id)
-    return TaskBrief(
-        id=task.id,
-        number=task.number,
-        name=task.name,
-        category=task.category,
-        description=task.description,
-        steps=tuple(task.steps),
-        checks=tuple(task.checks),
-        files=tuple(task.files),
-        complexity=task.complexity,
-        attempts=task.attempts,
-        last_error=task.last_error,
-        recovery_notes=task.recovery_notes,
-        feature_id=feature.id,
-        feature_name=feature.name,
-        feature_slug=feature.slug,
-        measured=task.before is not None,
-        merging=task.merging,
-    )
+from core.views.tasks import TaskBrief, brief
 
 
 def view(task: Task) -> orders.TaskView:
@@ -123,7 +78,7 @@ def held_claim(
     run = tx.get_one(Run, run_id)
     had = _had(tx, run_id)
     waiting = _waiting(tx, run) if len(had) < batch else ()
-    return Claimed(brief(tx, held[0]), _left(had, waiting, batch, run.model, coder_model, now))
+    return Claimed(brief(tx, held[0].id), _left(had, waiting, batch, run.model, coder_model, now))
 
 
 def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime) -> Claimed:
@@ -150,7 +105,7 @@ def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: d
     claim(tx, task, run, now=now)
     rest = [other for other in waiting if other.id != task.id]
     left = _left([*had, task], rest, batch, run.model, coder_model, now)
-    return Claimed(brief(tx, task), left)
+    return Claimed(brief(tx, task.id), left)
 
 
 def _had(tx: Session, run_id: int) -> list[Task]:
@@ -288,19 +243,6 @@ def defer(tx: Session, task_id: int) -> None:
     task.deferred = True
 
 
-def find(tx: Session, project_id: int, number: int) -> Task:
-    """Task N of a project."""
-    task = tx.scalars(
-        select(Task).where(Task.project_id == project_id, Task.number == number)
-    ).first()
-    if task is None:
-        last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == project_id))
-        if last is None:
-            raise InputError(f"There is no task {number}: this project has no tasks yet.")
-        raise InputError(f"There is no task {number}; they go from 1 to {last}.")
-    return task
-
-
 def retry(
     tx: Session, task_id: int, *, model: str | None, by: str, max_attempts: int, now: datetime
 ) -> None:
@@ -358,7 +300,9 @@ def skip(tx: Session, *task_ids: int, cause: Cause, by: str, now: datetime) -> N
     """
     found = [tx.get_one(Task, task_id) for task_id in task_ids]
     if cause is Cause.SERVICE:
-        found = [task for task in found if task.status is TaskStatus.STUCK]  # else a person was quicker
+        found = [
+            task for task in found if task.status is TaskStatus.STUCK
+        ]  # else a person was quicker
     for task in found:
         _may_skip(tx, task)
     for task in found:

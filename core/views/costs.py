@@ -94,7 +94,7 @@ def costs(tx: Session, *, project_id: int | None, since: date | None, by: By, li
     rest = [
         sum_ - (known or 0) for sum_, known in zip((messages, tokens, micro), of_these, strict=True)
     ]
-    if by in (By.FEATURE, By.TASK) and rest[0] > 0:
+    if by in (By.FEATURE, By.TASK) and (rest[0] > 0 or rest[2] > 0):
         shares.append(Share("", rest[0], rest[1], to_usd(rest[2])))
     return Costs(messages, unpriced, tokens, to_usd(micro), shares, count - len(rows))
 

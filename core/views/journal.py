@@ -1,6 +1,6 @@
 """The journal: what happened."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,25 @@ def last(
         query = query.where(JournalEntry.task_id == task_row_id)
     row = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(1)).first()
     return _line(row, numbers_of(tx, [row.task_id])) if row else None
+
+
+def newest(
+    tx: Session,
+    *,
+    project_id: int | None = None,
+    task_row_id: int | None = None,
+    levels: Collection[Level] = tuple(Level),
+    limit: int,
+) -> Sequence[JournalLine]:
+    """The newest entries about a project or a task, the oldest of them first."""
+    query = select(JournalEntry).where(JournalEntry.level.in_(levels))
+    if project_id is not None:
+        query = query.where(JournalEntry.project_id == project_id)
+    if task_row_id is not None:
+        query = query.where(JournalEntry.task_id == task_row_id)
+    rows = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(limit)).all()
+    numbers = numbers_of(tx, [row.task_id for row in rows])
+    return [_line(row, numbers) for row in reversed(rows)]
 
 
 def by_whom(
