@@ -5,14 +5,14 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from adapters import prices
@@ -23,19 +23,21 @@ from adapters.claude.late import LateRunner
 from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
-from adapters.reader import Reader
-from adapters.web.app import build
-from adapters.web.connections import BACKLOG, Connection
-from adapters.web.platform import Poster, WebPlatform
-from adapters.web.stream import Hub
+from adapters.web.backend import Backend, CommandLine
+from adapters.web.platform import WebPlatform
 from adapters.worktrees import WANTED_GIT, Worktrees, git_version
 from bot import report
+from bot.cards import daily
 from bot.check import Probes
+from bot.commands import COMMANDS
+from bot.door import FILES
 from bot.home import database_held, held, home_hash, runtime_folder
+from bot.metrics import MEDIA_TYPE, Metrics
 from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
 from core.domain.money import Caps, MessageUsage, Price
 from core.domain.orders import Limits
+from core.domain.redaction import Redaction
 from core.errors import HostUnfit, MissingProgram
 from core.operations.runs import Policy
 from core.orchestrator.coding import Worker
@@ -46,13 +48,12 @@ from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.tick import Orchestrator
 from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
-from core.ports.chat import ChatPlatform
 from core.ports.host import BoxLevel
-from core.ports.web import Service
 from core.store.session import Store
+from core.views import projects
+from core.views.budgets import Budgets
 from mcp_server.tools import Toolbox
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 ANTHROPIC = "https://api.anthropic.com"
 _ROOT = Path(__file__).parents[1]
 _SWITCH_S = 0.0005  # a thread that reads the database holds up the event loop by this, not 5 ms
@@ -71,27 +72,62 @@ class App:
     orchestrator: Orchestrator
     box: BoxLevel
     practice: bool
-    reader: Reader  # of what is long
 
-
-@dataclass(frozen=True)
-class Web:
-    """The web chat: its HTTP application, and itself as a chat platform."""
-
-    application: Application
-    platform: ChatPlatform
-    changed: Callable[[str], None]  # something was written to this channel
-    close: Callable[[], None]  # every stream ends
-    connection: type[asyncio.Protocol]
-    backlog: int  # connections taken at once
+    def about(self) -> projects.Service:
+        """What a project's view depends on beside its rows."""
+        rules = self.parts.rules
+        return projects.Service(
+            folder=self.settings.projects,
+            upstream=self.parts.upstream,
+            parallel=rules.limits.max_parallel,
+            caps=rules.caps,
+            now=self.parts.clock(),
+        )
 
 
 def open_web(
-    service: Service, poster: Poster, *, token: str, host: str, redact: Callable[[str], str]
-) -> Web:
-    hub = Hub(service.chat, redact)
-    application = build(service, hub, token=token, host=host, redact=redact)
-    return Web(application, WebPlatform(poster, hub), hub.changed, hub.close, Connection, BACKLOG)
+    app: App,
+    listening: socket.socket,
+    *,
+    token: str,
+    redaction: Redaction,
+    metrics: Metrics,
+    svg: Callable[[str], Awaitable[str]],
+    ready: Callable[[], bool],
+    states: Callable[[], Mapping[str, str]],
+) -> WebPlatform:
+    """The web chat on a socket; `states` says how each part of the service does."""
+    settings, parts = app.settings, app.parts
+    backend = Backend(
+        version=version("autocoder"),
+        practice=app.practice,
+        box=app.box,
+        host=settings.host,
+        token=token,
+        budgets=Budgets(
+            project_usd=settings.budget.project_usd,
+            run_usd=settings.budget.run_usd,
+            day_usd=settings.budget.day_usd,
+            month_usd=settings.budget.month_usd,
+        ),
+        about=app.about,
+        commands=[CommandLine(s.name, s.usage, s.about, s.role) for s in COMMANDS.values()],
+        files=settings.home / FILES,
+        redact=redaction,
+        clock=parts.clock,
+        run=parts.store.run,
+        read_first=parts.store.read_first,
+        commits=parts.wake,
+        svg=svg,
+        spent=partial(daily.shown, sort="month", number=daily.ALL),
+        states=states,
+        ready=ready,
+        metrics=metrics.page,
+        metrics_type=MEDIA_TYPE,
+        acknowledged=partial(metrics.acknowledged, WebPlatform.name),
+        backup=parts.store.backup,
+    )
+    return WebPlatform(backend, listening)
 
 
 def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int) -> Rules:
@@ -176,9 +212,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         stack.push_async_callback(gateway.close)
         if practice:
             await stack.enter_async_context(_practice(gateway, f"{marker}-0"))
-        reader = Reader(("-m", "bot.reading", str(settings.database)), marker=f"{marker}-0")
-        stack.push_async_callback(reader.close)
-        yield _wire(settings, parts, gateway, processes, reader, practice=practice)
+        yield _wire(settings, parts, gateway, processes, practice=practice)
 
 
 async def _made(database: Path) -> None:
@@ -217,7 +251,6 @@ def _wire(
     parts: Parts,
     gateway: Gateway,
     processes: HostProcesses,
-    reader: Reader,
     *,
     practice: bool,
 ) -> App:
@@ -250,7 +283,7 @@ def _wire(
     )
     worker = Worker(parts, runner, prover)
     orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))
-    return App(settings, parts, orchestrator, parts.box.level, practice, reader)
+    return App(settings, parts, orchestrator, parts.box.level, practice)
 
 
 @asynccontextmanager

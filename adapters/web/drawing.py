@@ -3,18 +3,18 @@
 Everything here is plain text; the templates escape it.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from urllib.parse import urlencode
 from zlib import crc32
 
-from core.domain import light, shapes
-from core.domain.cards import Button, Card, CardKind, Input, Label, Progress, Tone
+from core.domain import light
+from core.domain.cards import CardKind, Form, Input, Label, Link, Progress, TableBlock, Tone
 from core.domain.light import Span
-from core.domain.messages import Message
-from core.ports.pages import Replies
+from core.views.json import encode
+from core.views.messages import MAIN, ButtonView, CardView, MessageView, Replies
 
 BOT = "autocoder"
 MARKS = {
@@ -29,11 +29,11 @@ _QUIET = "Practice model: "  # the page says it at the top already
 SEGMENTS = 40  # a bar of more is one piece
 _BRANCH = re.compile(r"^( *)└─ ([○◐✓▲■]) ")
 _WITHIN = re.compile(r"(?<=· )([○◐✓▲■]) ")
+_FIGURE = re.compile(r"–|[<$+−]*\d[\d.,/:–]*(?: ?(?:%|k|M|s|min|h|USD))*|")  # $5.70, 64 %, 7/7
 _DEEPEST = 4
 _CODE = (light.Look.CODE, light.Look.COMMAND)
 HUES = 6  # colours of people
 _FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
-_CONFIRMED = {Label.STOP: "Stop it?", Label.REJECT: "Reject it?"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,21 @@ class ShownButton:
     action_id: str
     style: str
     form: str  # JSON, or nothing
-    confirm: str  # a question to be asked first, or nothing
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    figures: Sequence[bool]  # by column: it holds nothing else
+
+
+@dataclass(frozen=True)
+class ShownLink:
+    label: str
+    url: str
+    key: str  # of a card of ours, or nothing
+    away: bool  # it leaves the service
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class ShownCard:
-    card: Card
+    card: CardView
     pill: Pill | None
     compact: bool  # one line without a frame
     facts_first: bool  # its fields sum up what the rest proves
@@ -84,8 +98,10 @@ class ShownCard:
     folded: Sequence[Sequence[ShownLine]]  # what is shown when it is asked for
     last: Sequence[Sequence[ShownLine]]  # who is waited for
     bar: Bar | None
+    table: ShownTable | None
     options: Sequence[ShownButton]  # a question's
     buttons: Sequence[ShownButton]
+    links: Sequence[ShownLink]
     own_words: Input | None  # a question's, in the card itself
     chosen: Input | None  # several choices, in the card itself
 
@@ -94,7 +110,7 @@ class ShownCard:
 class Shown:
     """One message."""
 
-    message: Message
+    message: MessageView
     bot: bool
     who: str
     initials: str
@@ -108,30 +124,23 @@ class Shown:
     lines: Sequence[str] = field(default=())
 
 
-def shown(message: Message, reader: str, replies: Replies | None = None) -> Shown:
-    who = name_of(message.author, reader)
+def shown(message: MessageView, reader: str, replies: Replies | None = None) -> Shown:
+    who = "You" if message.author == reader else message.author_name
     bot = message.author == BOT
     return Shown(
         message=message,
         bot=bot,
         who=who,
-        initials=initials(message.author.partition(":")[2] or message.author),
+        initials=initials(message.author_name),
         hue=crc32(message.author.encode()) % HUES,
         at=message.created_at.astimezone(),
         edited=message.edited_at.astimezone() if message.edited_at else None,
         private=message.private_to is not None,
         command=not bot and message.text.lstrip().startswith("/"),
         replies=replies,
-        card=card(message.card) if message.card else None,
+        card=card(message.card, message.channel) if message.card else None,
         lines=message.text.split("\n"),
     )
-
-
-def name_of(person: str, reader: str) -> str:
-    """`You`, `ann`, `autocoder`."""
-    if person == reader:
-        return "You"
-    return person.partition(":")[2] or person
 
 
 def initials(name: str) -> str:
@@ -140,7 +149,7 @@ def initials(name: str) -> str:
     return letters.upper()
 
 
-def card(value: Card) -> ShownCard:
+def card(value: CardView, channel: str = MAIN) -> ShownCard:
     question = value.kind is CardKind.QUESTION and bool(value.buttons)
     options = [
         b for b in value.buttons if question and b.press.label is Label.ANSWER and b.press.more
@@ -171,8 +180,10 @@ def card(value: Card) -> ShownCard:
         folded=parts[shown:-1],
         last=parts[-1:] if len(parts) > 1 else (),
         bar=bar(value.progress) if value.progress else None,
+        table=_table(value.table) if value.table else None,
         options=[_button(b) for b in options],
         buttons=[_button(b, bare=b is answer) for b in others],
+        links=[_link(each, channel) for each in value.links],
         own_words=own,
         chosen=chosen,
     )
@@ -263,14 +274,26 @@ def bar(value: Progress) -> Bar:
     return Bar(label, pieces)
 
 
-def _button(value: Button, *, bare: bool = False) -> ShownButton:
+def _button(value: ButtonView, *, bare: bool = False) -> ShownButton:
     """`bare`: what its form asks for stands in the card itself."""
-    form = ""
-    if value.form and not bare:
-        form = json.dumps(shapes.form(value.form), ensure_ascii=False)
-    confirm = _CONFIRMED.get(value.press.label, "") if not value.form else ""
+    form = encode(Form, value.form).decode() if value.form and not bare else ""
     style = "primary" if bare else value.style.value
-    return ShownButton(value.label, value.press.encode(), style, form, confirm)
+    return ShownButton(value.label, value.action_id, style, form)
+
+
+def _table(value: TableBlock) -> ShownTable:
+    columns = zip(*value.rows, strict=True)
+    figures = [all(_FIGURE.fullmatch(cell) for cell in column) for column in columns]
+    return ShownTable(value.head, value.rows, figures)
+
+
+def _link(value: Link, channel: str) -> ShownLink:
+    if value.to.startswith("/"):
+        return ShownLink(value.label, value.to, "", False)
+    if value.to.startswith("https://"):
+        return ShownLink(value.label, value.to, "", True)
+    query = urlencode({"key": value.to, "channel": channel})
+    return ShownLink(value.label, f"/card?{query}", value.to, False)
 
 
 _WAITING = {
@@ -281,7 +304,7 @@ _WAITING = {
 }
 
 
-def _pill(value: Card) -> Pill | None:
+def _pill(value: CardView) -> Pill | None:
     """The state in a word; a landed line, an answer and help say it themselves."""
     if value.kind in _WAITING and value.buttons:
         return Pill("▲", "waits", _WAITING[value.kind])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.cards import words
 from core.domain.cards import OPTION_BUTTONS, Form, Input, InputKind, Label, Option, Press, Subject
 
 ANSWER_LIMIT = 100_000
@@ -11,24 +12,29 @@ HINT = Form("Guide", (Input("hint", "A hint for the agent"),))
 AMOUNT = Form("Raise budget", (Input("amount", "New budget in USD, in all", max_length=20),))
 
 
-def confirm(heading: str) -> Form:
+def stop(name: str) -> Form:
     """Nothing to fill in: sending it is the confirmation."""
-    return Form(heading, ())
+    return Form(f"Stop {name}? Its agents stop at once; it can be started again.", ())
+
+
+CHOSEN = "chosen"
 
 
 def chosen_name(question_id: int) -> str:
-    """The name of the input that holds chosen options; their values are the labels."""
-    return Press(Label.ANSWER, Subject.QUESTION, question_id).encode()
+    """The name of the input that holds chosen options; their values are their places, from 0."""
+    return Press(Label.ANSWER, Subject.QUESTION, question_id, CHOSEN).encode()
 
 
-def choice(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Input:
+def choice(question_id: int, options: Sequence[str], *, multiple: bool) -> Input:
     """A select of a question's options; own words may stand in its place."""
     return Input(
         chosen_name(question_id),
         "Choose one or several" if multiple else "Choose one",
         InputKind.MULTI_SELECT if multiple else InputKind.SELECT,
         required=False,
-        options=tuple(Option(label, label) for label in options),
+        options=tuple(
+            Option(label, str(place)) for place, label in enumerate(words.labels(options))
+        ),
     )
 
 
@@ -48,7 +54,7 @@ def change(asked: Sequence[tuple[int, str]]) -> Form:
     return Form("Change an answer", (which, new))
 
 
-def answer(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Form:
+def answer(question_id: int, options: Sequence[str], *, multiple: bool) -> Form:
     """What `Answer` opens: own words always, below a select where buttons would be too many."""
     if not multiple and len(options) <= OPTION_BUTTONS:
         return Form("Your answer", (Input("answer", "Your answer", max_length=ANSWER_LIMIT),))

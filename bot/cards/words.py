@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from bot import wording
+from core.domain.cards import Link
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import CheckResult
@@ -13,6 +14,7 @@ from core.views.waiting import Waiting, WaitKind
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
+OPTION = 75  # characters that every platform shows of a button
 MOST_CHECKS = 8
 MOST_NAMES = 4
 _NOUNS = ("phase", "feature", "task", "setup command", "plan-wide check")
@@ -53,6 +55,14 @@ _OWN_TOOLS = {  # what an agent tells us, in words for people
 }
 
 
+def labels(options: Sequence[str]) -> Sequence[str]:
+    """Options as they read on buttons, with a number where two would read the same."""
+    lines = [wording.one_line(option) for option in options]
+    if len({line[: OPTION - 1] for line in lines}) == len(lines):
+        return lines
+    return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
+
+
 def told(activity: str) -> str:
     """What an agent does, in words for people; empty as long as nothing is known."""
     return _OWN_TOOLS.get(activity, activity)
@@ -61,23 +71,6 @@ def told(activity: str) -> str:
 def doing(activity: str) -> str:
     """The same for a card, which says something always."""
     return told(activity) or "thinking"
-
-
-def plan_growth(plan: Plan) -> str:
-    """`1 feature, 3 tasks`: what an addition adds to a phase."""
-    features = wording.count(len(plan.features()), "feature")
-    return f"{features}, {wording.count(len(plan.tasks()), 'task')}"
-
-
-def plan_size(plan: Plan) -> str:
-    """`2 phases, 4 features, 14 tasks`."""
-    return ", ".join(
-        (
-            wording.count(len(plan.phases), "phase"),
-            wording.count(len(plan.features()), "feature"),
-            wording.count(len(plan.tasks()), "task"),
-        )
-    )
 
 
 _CHANGES = {"+": "New", "−": "Left out", "~": "Changed"}
@@ -110,6 +103,23 @@ def waits(wait: Waiting) -> str:
             return f"Task {wait.number}"
         case WaitKind.BLOCKED:
             return "The project"
+        case _:
+            assert_never(wait.kind)
+
+
+def way_to(wait: Waiting) -> Link:
+    """The link to the card of what waits."""
+    match wait.kind:
+        case WaitKind.PLAN:
+            return Link("Review the plan", wait.key)
+        case WaitKind.GATE:
+            return Link("Review the gate", wait.key)
+        case WaitKind.QUESTION:
+            return Link(f"Answer {wait.agent}", wait.key)
+        case WaitKind.STUCK:
+            return Link(f"Open task {wait.number}", wait.key)
+        case WaitKind.BLOCKED:
+            return Link("See what blocks it", wait.key)
         case _:
             assert_never(wait.kind)
 

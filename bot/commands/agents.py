@@ -16,7 +16,7 @@ from core.domain.events import Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
 from core.domain.redaction import clean
-from core.errors import InputError, NotFound
+from core.errors import InputError
 from core.operations import guidance, inquiries, tasks
 from core.store.tables import Task
 from core.views import journal, members, projects, runs
@@ -203,9 +203,8 @@ def _from_journal(
 ) -> Reply:
     scene = call.desk.scene(call.now)
     for number in task_numbers(text):
-        try:
-            row = view.task(tx, project.id, number)
-        except NotFound:
+        row = view.by_number(tx, project.id, number)
+        if row is None:
             continue
         found = why_it(tx, call, row, call.here)
         return replace(found, body=lines(found.body, f"{why_not}: this is what the journal says."))

@@ -16,9 +16,9 @@ from core.domain.lifecycle import Cause, TaskStatus
 from core.domain.money import Dimension
 from core.operations import evidence, tasks
 from core.orchestrator.proving import task_message
-from core.views import budgets, features, members, projects
+from core.views import budgets, features, members, projects, stuck_tasks
 from core.views import tasks as view
-from core.views.tasks import TaskLine, TaskView
+from core.views.tasks import Counts, TaskLine, TaskView
 
 _SHOWN = 40
 
@@ -37,7 +37,7 @@ def all_tasks(tx: Session, call: Call) -> Reply:
     return Reply(
         title=f"{project.name}: {wording.count(len(found), what)}",
         body=lines(
-            "" if status else standing(view.tally(tx, project.id)),
+            "" if status else standing(view.counts(tx, project.id)),
             f"The first {_SHOWN}; all of them are in {code(whole.name)}." if rest else "",
         ),
         table=_table(found[:_SHOWN]),
@@ -46,16 +46,17 @@ def all_tasks(tx: Session, call: Call) -> Reply:
     )
 
 
-def standing(tally: dict[TaskStatus, int]) -> str:
-    """`✓ 9 passing · ◐ 2 in progress`, in the order in which it matters."""
-    order = (
-        TaskStatus.STUCK, TaskStatus.IN_PROGRESS, TaskStatus.PENDING, TaskStatus.PASSING,
-        TaskStatus.SKIPPED,
-    )  # fmt: skip
+def standing(counts: Counts) -> str:
+    """`◐ 2 in progress · ✓ 9 passing`, in the order in which it matters."""
+    found = (
+        (TaskStatus.STUCK, counts.stuck),
+        (TaskStatus.IN_PROGRESS, counts.in_progress),
+        (TaskStatus.PENDING, counts.pending),
+        (TaskStatus.PASSING, counts.passing),
+        (TaskStatus.SKIPPED, counts.skipped),
+    )
     return " · ".join(
-        f"{words.TASK_MARKS[status]} {tally[status]} {status.words}"
-        for status in order
-        if tally.get(status)
+        f"{words.TASK_MARKS[status]} {number} {status.words}" for status, number in found if number
     )
 
 
@@ -109,7 +110,9 @@ def _task(tx: Session, call: Call, row: TaskView) -> Reply:
             Field("Complexity", f"{row.complexity} of 5"),
             Field("Cost", wording.usd(cost) if cost else wording.UNKNOWN),
         ),
-        buttons=stuck.decisions(tx, row, call.desk.parts.rules.policy.chain)
+        buttons=stuck.decisions(
+            stuck_tasks.stuck_task(tx, row.row_id), call.desk.parts.rules.policy.chain
+        )
         if row.status is TaskStatus.STUCK
         else (),
         project=project.ref,

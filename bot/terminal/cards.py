@@ -219,4 +219,4 @@ def heading(prompt: PlanPrompt) -> Heading:
     """What stands over the plan's section."""
     cost = wording.usd_range(*prompt.plan.estimate.cost_usd)
     version = f"plan {prompt.plan.version}: " if prompt.plan.version > 1 else ""
-    return Heading("Plan", f"{version}{words.plan_size(prompt.plan.plan)}, about {cost}")
+    return Heading("Plan", f"{version}{prompt.plan.plan.size}, about {cost}")

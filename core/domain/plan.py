@@ -65,10 +65,24 @@ class Plan:
     def tasks(self) -> tuple[PlannedTask, ...]:
         return tuple(task for feature in self.features() for task in feature.tasks)
 
+    @property
+    def growth(self) -> str:
+        """`1 feature, 3 tasks`: what it adds to a phase."""
+        return f"{_count(len(self.features()), 'feature')}, {_count(len(self.tasks()), 'task')}"
+
+    @property
+    def size(self) -> str:
+        """`2 phases, 4 features, 14 tasks`."""
+        return f"{_count(len(self.phases), 'phase')}, {self.growth}"
+
     def check_commands(self) -> tuple[str, ...]:
         """Every command that the bash policy must allow, in order, once each."""
         own = (check for task in self.tasks() for check in task.checks)
         return tuple(dict.fromkeys((*self.checks, *own)))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,15 @@ def say(
     card: Card,
     *,
     private_to: str | None = None,
+    reply: str | None = None,
     thread_key: str | None = None,
     project_id: int | None = None,
     now: datetime,
 ) -> None:
-    """Post a card whose words are fixed now; the same key at one place is said once."""
+    """Post a card whose words are fixed now; the same key at one place is said once.
+
+    `reply` is the handle of the delivery that it answers.
+    """
     if _at(tx, place, card.key) is not None:
         return
     tx.add(
@@ -76,6 +80,7 @@ def say(
             project_id=project_id,
             card=_CARD.dump_python(card, mode="json"),
             private_to=private_to,
+            reply=reply,
             wanted_at=now,
         )
     )

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from pydantic import TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -35,8 +34,8 @@ from core.store.tables import (
     Task,
     TaskDependency,
 )
+from core.views.plans import PLAN
 
-PLAN = TypeAdapter(plans.Plan)
 _TAKES_PLANS = (ProjectStatus.PLANNING, ProjectStatus.AWAITING_APPROVAL, ProjectStatus.RUNNING)
 
 
@@ -148,8 +147,7 @@ def propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: d
     journal.record(
         tx,
         Event.PLAN_SUBMITTED,
-        f"Plan {row.version}: {len(plan.phases)} phases, {len(plan.features())} features,"
-        f" {len(plan.tasks())} tasks.",
+        f"Plan {row.version}: {plan.size}.",
         now=now,
         actor=f"run:{run.id}",
         project=project,

@@ -12,10 +12,9 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.errors import InputError, StalePress, StateError
 from core.operations import journal
-from core.operations.vouching import vouched
 from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
 from core.views.journal import by_whom
-from core.views.tasks import TaskBrief, brief
+from core.views.tasks import TaskBrief, brief, vouched
 
 
 def view(task: Task) -> orders.TaskView:

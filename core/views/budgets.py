@@ -9,6 +9,22 @@ from sqlalchemy.orm import Session
 
 from core.domain.money import Caps, Dimension, Exhausted, to_micro, to_usd
 from core.store.tables import AccountWindow, Project, UsageTotal
+from core.views.json import Usd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """The service's own, in USD; a project may have others."""
+
+    project_usd: Usd
+    run_usd: Usd
+    day_usd: Usd | None  # None: no limit
+    month_usd: Usd | None
+
+
+@dataclass(frozen=True)
+class UsageSettings:
+    budget: Budgets
 
 
 @dataclass(frozen=True)
@@ -103,10 +119,26 @@ def limit_ahead(tx: Session, upstream: str, now: datetime) -> datetime | None:
     return until if until is not None and until > now else None
 
 
+def limit_reason(tx: Session, upstream: str) -> str:
+    """What the model's server said of the account's limit."""
+    window = tx.get(AccountWindow, upstream)
+    return window.reason if window else ""
+
+
 def cost_of(tx: Session, project_id: int, dimension: Dimension, key: int) -> Decimal:
     """What a project, or one task, feature, phase or run of it cost at list price, in USD."""
     row = tx.get(UsageTotal, (project_id, dimension, str(key)))
     return to_usd(row.micro_usd) if row else Decimal(0)
+
+
+def costs_by(tx: Session, project_id: int, dimension: Dimension) -> dict[str, Decimal]:
+    """What a project cost by model, day, feature …: the dearest first."""
+    rows = tx.execute(
+        select(UsageTotal.key, UsageTotal.micro_usd)
+        .where(UsageTotal.project_id == project_id, UsageTotal.dimension == dimension)
+        .order_by(UsageTotal.micro_usd.desc(), UsageTotal.key)
+    )
+    return {key: to_usd(micro_usd) for key, micro_usd in rows}
 
 
 def cost_of_project(tx: Session, project_id: int) -> Decimal:

@@ -110,6 +110,28 @@ def by_whom(
     return f" by {name_of(tx, found.actor)} at {found.at:%H:%M UTC on %Y-%m-%d}" if found else ""
 
 
+def next_one(
+    tx: Session, events: Collection[Event], *, after: int, project_id: int | None = None
+) -> JournalLine | None:
+    """The first entry of these events after that one, about a project or any."""
+    query = select(JournalEntry).where(JournalEntry.id > after, JournalEntry.event.in_(events))
+    if project_id is not None:
+        query = query.where(JournalEntry.project_id == project_id)
+    row = tx.scalars(query.order_by(JournalEntry.id).limit(1)).first()
+    return _line(row, numbers_of(tx, [row.task_id])) if row else None
+
+
+def of_task(tx: Session, task_row_id: int, events: Collection[Event]) -> Sequence[JournalLine]:
+    """Every entry of these events about a task, the oldest first."""
+    rows = tx.scalars(
+        select(JournalEntry)
+        .where(JournalEntry.task_id == task_row_id, JournalEntry.event.in_(events))
+        .order_by(JournalEntry.id)
+    ).all()
+    numbers = numbers_of(tx, [task_row_id])
+    return [_line(row, numbers) for row in rows]
+
+
 def _line(row: JournalEntry, numbers: Mapping[int, int]) -> JournalLine:
     return JournalLine(
         id=row.id,

@@ -1,11 +1,11 @@
 """Tasks: what each is, how it stands and why, and what proves it; and how many stand how."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, String, cast, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.domain import reasons
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, TaskStatus
@@ -141,13 +141,31 @@ def tasks(
 
 def task(tx: Session, project_id: int, number: int) -> TaskView:
     """Task N of a project, or NotFound."""
-    found = every(tx, select(Task).where(Task.project_id == project_id, Task.number == number))
-    if found:
-        return found[0]
+    found = by_number(tx, project_id, number)
+    if found is not None:
+        return found
     last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == project_id))
     if last is None:
         raise NotFound(f"There is no task {number}: this project has no tasks yet.")
     raise NotFound(f"There is no task {number}; they go from 1 to {last}.")
+
+
+def named(tx: Session, project_id: int, typed: str, *, limit: int) -> Sequence[tuple[int, str]]:
+    """Number and name of tasks that begin with or hold what is typed; what is open first."""
+    query = select(Task.number, Task.name).where(Task.project_id == project_id)
+    if typed:
+        begins = cast(Task.number, String).startswith(typed, autoescape=True)
+        query = query.where(or_(begins, Task.name.icontains(typed, autoescape=True)))
+    over = Task.status.in_((TaskStatus.PASSING, TaskStatus.SKIPPED))
+    return [
+        (number, name)
+        for number, name in tx.execute(query.order_by(over, Task.number).limit(limit))
+    ]
+
+
+def by_number(tx: Session, project_id: int, number: int) -> TaskView | None:
+    query = select(Task).where(Task.project_id == project_id, Task.number == number)
+    return next(iter(every(tx, query)), None)
 
 
 def by_row(tx: Session, task_id: int) -> TaskView | None:
@@ -191,21 +209,48 @@ def brief(tx: Session, task_id: int) -> TaskBrief:
     )
 
 
+def held_by(tx: Session, run_id: int) -> TaskView | None:
+    """The task that a run has, or has had last."""
+    query = select(Task).where(Task.run_id == run_id).order_by(Task.id.desc()).limit(1)
+    return next(iter(every(tx, query)), None)
+
+
 def every(tx: Session, query: Select[Task]) -> Sequence[TaskView]:
     """The tasks of a query, in its order."""
     return _views(tx, tx.scalars(query).all())
 
 
 def counts(tx: Session, project_id: int) -> Counts:
-    return counted(tally(tx, project_id))
+    return counts_of(tx, Task.project_id, (project_id,))[project_id]
 
 
-def tally(tx: Session, project_id: int) -> dict[TaskStatus, int]:
-    """How many tasks of a project stand how."""
+def counts_of(
+    tx: Session, column: InstrumentedAttribute[int], ids: Collection[int]
+) -> dict[int, Counts]:
+    """How many tasks of each of these projects, phases or features stand how."""
+    found: dict[int, dict[TaskStatus, int]] = {each: {} for each in ids}
+    for each, status, number in tx.execute(
+        select(column, Task.status, func.count())
+        .where(column.in_(ids))
+        .group_by(column, Task.status)
+    ):
+        found[each][status] = number
+    return {each: counted(tally) for each, tally in found.items()}
+
+
+def complexities(tx: Session, project_id: int) -> list[int]:
+    """Of every task of a project, in no order."""
     rows = tx.execute(
-        select(Task.status, func.count()).where(Task.project_id == project_id).group_by(Task.status)
+        select(Task.complexity, func.count())
+        .where(Task.project_id == project_id)
+        .group_by(Task.complexity)
     )
-    return dict(rows.all())
+    return [complexity for complexity, number in rows for _ in range(number)]
+
+
+def vouched() -> ColumnElement[bool]:
+    """Of a task: a person vouches for it. Its checks prove nothing, so nothing waits for them."""
+    return exists().where(Evidence.task_id == Task.id, Evidence.verdict == Verdict.VOUCHED)
 
 
 def counted(found: Mapping[TaskStatus, int]) -> Counts:

@@ -129,7 +129,7 @@ def _by_command(guest: Guest, thread: int, cards: dict[int, Json]) -> None:
     said = guest.command("skip 1", thread)
     assert "Task 1 is skipped" in said["card"]["title"]
     assert _task(guest, 1)["status"] == "skipped"
-    assert "Skipped by web:local" in _closed(guest, cards[1])["card"]["body"]
+    assert "Skipped by local" in _closed(guest, cards[1])["card"]["body"]
     said = guest.command("pass 3 I looked at it", thread)
     assert "vouches" in said["card"]["title"]
     passed = _task(guest, 3)

@@ -10,7 +10,7 @@ from core.domain import plan as domain
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import ApprovalStatus, PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.orders import PLANNER_ATTEMPTS, StartRun, next_orders
-from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
+from core.domain.plan import Plan, PlannedFeature, PlannedPhase
 from core.errors import StateError
 from core.operations import plans, projects
 from core.store.tables import (

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from bot import cards
-from bot.cards import Scene
+from bot.cards.frame import Scene
 from core.domain import card_keys, failure
 from core.domain.agents import AgentKind
 from core.domain.cards import Card, CardKind
@@ -19,7 +19,17 @@ from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
-from core.operations import approvals, evidence, features, outbox, plans, projects, spending, tasks
+from core.operations import (
+    approvals,
+    evidence,
+    features,
+    notices,
+    outbox,
+    plans,
+    projects,
+    spending,
+    tasks,
+)
 from core.operations.evidence import Proof
 from core.ports.agents import LimitReport
 from core.ports.chat import Place
@@ -270,6 +280,13 @@ def limit(tx: Session, project_id: int, *, seconds: int) -> datetime:
     return until
 
 
+def tell(tx: Session) -> None:
+    """What happened becomes cards that are wanted."""
+    tx.flush()
+    while notices.tell(tx, now=NOW):
+        continue
+
+
 def card(
     tx: Session, kind: CardKind, subject_id: int | None = None, *, light: Scene | None = None
 ) -> Card:
@@ -278,7 +295,7 @@ def card(
     if subject_id is not None:
         query = query.where(OutboxItem.subject_id == subject_id)
     row = tx.scalars(query.order_by(OutboxItem.id.desc()).limit(1)).one()
-    return cards.build(tx, outbox._due(row, None), light or scene())
+    return cards.draw(tx, outbox._due(row, None), light or scene()).card
 
 
 def keys(tx: Session) -> list[str]:

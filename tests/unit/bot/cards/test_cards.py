@@ -1,7 +1,6 @@
 """What cards say, and what they ask, at each point of a project's way."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
@@ -12,9 +11,6 @@ from core.domain import card_keys, light
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
-    BUTTONS,
-    FIELDS,
-    TITLE_LIMIT,
     Card,
     CardKind,
     Progress,
@@ -26,15 +22,9 @@ from core.domain.proof import Verdict
 from core.operations import approvals, notices, planners, projects, questions, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
-from core.store.tables import Approval, Project, Question, Run
+from core.store.tables import Approval, Project, Question
 from tests.unit.bot.cards import stage
-from tests.unit.bot.cards.stage import NOW, scene
-
-
-def tell(tx: Session) -> None:
-    tx.flush()
-    while notices.tell(tx, now=NOW):
-        continue
+from tests.unit.bot.cards.stage import NOW, scene, tell
 
 
 def actions(card: Card) -> list[str]:
@@ -61,7 +51,7 @@ def test_a_plan_asks_for_its_approval(tx: Session) -> None:
         f"{word}:plan:{approval.id}" for word in ("approve", "reject", "details")
     ]
     assert [button.form is not None for button in card.buttons] == [False, True, False]
-    assert card.body.endswith(
+    assert light.plain(card.body).endswith(
         "▲ Waits for an approver. Nothing is built before approval. Reminder Fri 10:48."
     )
     assert "Setup runs with the network" in card.body
@@ -77,7 +67,7 @@ def test_a_decided_plan_keeps_its_text_and_loses_its_buttons(tx: Session) -> Non
     card = stage.card(tx, CardKind.PLAN)
     assert card.buttons == ()
     assert "2 phases, 3 features, 5 tasks" in card.body
-    assert "✓ Approved by web:ann, 10:48" in light.plain(card.body)
+    assert "✓ Approved by ann, 10:48" in light.plain(card.body)
 
 
 def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> None:
@@ -87,7 +77,7 @@ def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> 
     stage.submit(tx, project, Plan(stage.plan().phases[:1], summary="Smaller."))
     tell(tx)
     old = stage.card(tx, CardKind.PLAN, first.subject_id)
-    assert "■ Rejected by web:ann, 10:48: Use SQLite **only**." in light.plain(old.body)
+    assert "■ Rejected by ann, 10:48: Use SQLite **only**." in light.plain(old.body)
     new = stage.card(tx, CardKind.PLAN)
     assert new.key == "plan:todo-api:2"
     assert "**Changed** since plan 1\n- Left out: phase Release" in new.body
@@ -101,8 +91,8 @@ def test_progress_shows_the_bar_the_agents_and_what_is_waited_for(tx: Session) -
     stage.spend(tx, coder, "0.44")
     questions.ask(tx, coder.id, "Which?", (), False, now=NOW)
     tell(tx)
-    light = scene(activity={coder.id: "edits app/sessions.py"}, now=NOW + timedelta(minutes=12))
-    card = stage.card(tx, CardKind.PROGRESS, light=light)
+    later = scene(activity={coder.id: "edits app/sessions.py"}, now=NOW + timedelta(minutes=12))
+    card = stage.card(tx, CardKind.PROGRESS, light=later)
     assert card.key == "progress:todo-api"
     assert card.title == "todo-api: building phase 1 of 2"
     assert card.progress is not None
@@ -112,7 +102,7 @@ def test_progress_shows_the_bar_the_agents_and_what_is_waited_for(tx: Session) -
     assert "◐ **1 Foundation** 2/4" in card.body
     assert "◐ **coder-1** Sonnet 3 Create" in card.body
     assert "  edits app/sessions.py · 12 min · $0.44" in card.body
-    assert "▲ A question of coder-1 waits for somebody since 10:48" in card.body
+    assert "▲ A question of coder-1 waits for somebody since 10:48" in light.plain(card.body)
     assert facts(card)["Cost"] == "$0.44 of $12.00, 4 %"
     assert facts(card)["Ready"] == "–"  # two proofs are no pace
     assert actions(card) == [f"{w}:project:{project}" for w in ("pause", "stop", "details", "logs")]
@@ -165,7 +155,7 @@ def test_a_stuck_task_says_what_was_tried_and_what_can_be_done(tx: Session) -> N
     tell(tx)
     decided = stage.card(tx, CardKind.STUCK)
     assert decided.buttons == ()
-    assert "✓ Guided by web:ann, 10:48: Set the clock." in decided.body
+    assert "✓ Guided by ann, 10:48: Set the clock." in light.plain(decided.body)
 
 
 def test_a_task_that_is_stuck_again_has_a_card_of_its_own(tx: Session) -> None:
@@ -227,7 +217,7 @@ def test_a_rejected_gate_says_why_and_what_comes_of_it(tx: Session) -> None:
     tell(tx)
     card = stage.card(tx, CardKind.GATE)
     assert card.buttons == ()
-    assert "■ Rejected by web:ann, 10:48: Paging is missing. It becomes rework." in light.plain(
+    assert "■ Rejected by ann, 10:48: Paging is missing. It becomes rework." in light.plain(
         card.body
     )
     progress = stage.card(tx, CardKind.PROGRESS)
@@ -310,14 +300,14 @@ def test_above_five_options_a_select_stands_in_the_card(tx: Session) -> None:
     assert labels(card) == ["Answer"]
     assert card.buttons[0].form is None  # it submits what was chosen
     [choice] = card.inputs
-    assert (choice.name, choice.kind) == (f"answer:question:{number}", "select")
+    assert (choice.name, choice.kind) == (f"answer:question:{number}:chosen", "select")
     assert [option.label for option in choice.options] == list("abcdef")
 
 
 def test_several_choices_are_one_multi_select_that_answer_submits(tx: Session) -> None:
     number = ask(tx, ("a", "b"), multiple=True)
     card = stage.card(tx, CardKind.QUESTION)
-    assert [each.name for each in card.inputs] == [f"answer:question:{number}"]
+    assert [each.name for each in card.inputs] == [f"answer:question:{number}:chosen"]
     assert card.inputs[0].kind == "multi_select"
     assert actions(card) == [f"answer:question:{number}"]
     assert card.buttons[0].form is None
@@ -340,7 +330,7 @@ def test_an_answered_question_shows_the_answer_and_who_gave_it(tx: Session, answ
     card = stage.card(tx, CardKind.QUESTION)
     assert card.buttons == ()
     assert card.inputs == ()
-    assert "web:ann" in card.body
+    assert "Answered by ann, " in card.body
     assert all(line in card.body for line in answer.split("\n"))
     lines = light.parse(card.body)
     bold = [s.text for line in lines for s in line.spans if s.look == "bold"]
@@ -453,7 +443,7 @@ def test_a_blocked_project_says_why_until_somebody_goes_on(tx: Session) -> None:
     tell(tx)
     card = stage.card(tx, CardKind.ERROR)
     assert card.buttons == ()
-    assert "✓ Resumed by web:ann, 10:48" in card.body
+    assert "✓ Resumed by ann, 10:48" in light.plain(card.body)
 
 
 def test_a_planner_that_gives_up_leaves_what_was_wrong_with_its_plan(tx: Session) -> None:
@@ -483,51 +473,6 @@ def test_every_card_says_practice_and_a_weak_sandbox(tx: Session) -> None:
         body = stage.card(tx, kind, light=weak).body.lower()
         assert "practice" in body, kind
         assert "no sandbox" in body, kind
-
-
-HOSTILE = "**b** `c` [x](/admin) <!channel> @everyone \x1b[31m\u202e - \n- item\n" * 400
-
-
-def test_hostile_words_stay_words_and_cards_keep_their_size(tx: Session) -> None:
-    project = stage.begin(tx)
-    name = "**b** `c` [x](/admin)"
-    task = PlannedTask(name + " task", checks=("echo `x` **y**",), description=HOSTILE[:9_000])
-    feature = PlannedFeature(name + " feature", (task,))
-    phase = PlannedPhase(name + " phase", (feature,))
-    setup = tuple(f"echo {n} **z** `q`" * 40 for n in range(40))
-    approval = stage.submit(
-        tx, project, Plan((phase,), summary=HOSTILE, setup=setup, checks=("true",))
-    )
-    tell(tx)
-    seen = [stage.card(tx, CardKind.PLAN)]
-    stage.approve(tx, approval, by="web:**x**")
-    coder = stage.claim(tx, project, 1)
-    question = questions.ask(
-        tx, coder.id, HOSTILE[:9_000], tuple(f"{n} **o** " * 20 for n in range(25)), True, now=NOW
-    )
-    tell(tx)
-    seen += [stage.card(tx, CardKind.QUESTION), stage.card(tx, CardKind.PROGRESS)]
-    questions.answer(tx, question, HOSTILE, by="web:ann", now=NOW)
-    move(tx.get_one(Run, coder.id), RunStatus.ENDED, by=Cause.SERVICE)
-    tasks.stick(tx, stage.task(tx, project, 1).id, HOSTILE, now=NOW)
-    projects.block(tx, project, HOSTILE, now=NOW)
-    tell(tx)
-    seen += [
-        stage.card(tx, kind)
-        for kind in (CardKind.QUESTION, CardKind.STUCK, CardKind.ERROR, CardKind.PLAN,
-                     CardKind.PROGRESS, CardKind.INTERVIEW)
-    ]  # fmt: skip
-    for card in seen:
-        assert 0 < len(card.title) <= TITLE_LIMIT
-        assert len(card.body) <= BODY_LIMIT
-        assert 0 < len(card.fallback) <= 600
-        assert len(card.fields) <= FIELDS
-        assert len(card.buttons) <= BUTTONS
-        assert "\x1b" not in card.body + card.title + card.fallback
-        assert "\u202e" not in card.body + card.title + card.fallback
-        spans = [span for line in light.parse(card.body) for span in line.spans]
-        assert not [span for span in spans if span.look is light.Look.LINK]
-        assert "b" not in [span.text for span in spans if span.look is light.Look.BOLD]
 
 
 def test_reminders_go_out_once_per_interval_and_end_with_the_decision(tx: Session) -> None:
@@ -589,16 +534,6 @@ def test_an_entry_is_told_once_and_many_entries_are_one_wish(tx: Session) -> Non
     tell(tx)
     row = tx.scalars(select(OutboxItem).where(OutboxItem.key == "progress:todo-api")).one()
     assert row.wanted == wanted["progress:todo-api"] + 1
-
-
-def test_projects_of_the_terminal_are_passed_over(tx: Session) -> None:
-    projects.create(
-        tx, name="alone", spec_digest="x", practice=True, budget=Decimal(1), actor="web:local",
-        now=NOW,
-    )  # fmt: skip
-    tell(tx)
-    assert stage.keys(tx) == []
-    assert not notices.untold(tx)
 
 
 def test_threads_hang_on_the_root_and_progress_stands_in_the_channel(tx: Session) -> None:

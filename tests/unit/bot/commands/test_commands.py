@@ -207,20 +207,11 @@ async def test_every_reading_command_reads_an_empty_and_a_full_project(tmp_path:
 
 
 async def test_cost_shows_its_days_unless_it_is_asked_for_one(tmp_path: Path) -> None:
-    def spent(tx: Session) -> None:
-        row = world.project(tx)
-        tx.add(
-            UsageTotal(
-                project_id=row.id, dimension=Dimension.DAY, key=NOW.date().isoformat(),
-                messages=1, micro_usd=2_000_000,
-            )
-        )  # fmt: skip
-
     async with stage(tmp_path) as it:
         assert (await it.ask("cost", place=world.MAIN)).pictures == ()
-        await it.change(spent)
+        await it.change(_spend)
         urls = {
-            line: [picture.url for picture in (await it.ask(line)).pictures]
+            line: [picture.url for picture in (await it.ask(f"{line} todo-api")).pictures]
             for line in ("cost", "cost week", "cost today")
         }
         until = f"until={NOW.date()}"
