@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import cards
@@ -70,8 +71,8 @@ async def _card(it: Stage, key: str) -> Card:
     scene = Scene(NOW, "practice", 3, BoxLevel.FULL)
 
     def draw(tx: Session) -> Card:
-        due = outbox.due(tx, "web", now=NOW, limit=1000)
-        return cards.draw(tx, next(d for d in due if d.key == key), scene).card
+        row = tx.scalars(select(OutboxItem).where(OutboxItem.key == key)).one()
+        return cards.draw(tx, outbox._due(row), scene).card
 
     return await it.store.read(draw)
 
