@@ -102,7 +102,7 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
             project = tx.get(Project, press.id)
             return forms.archive(project.name) if project is not None else None
         case Label.PASS, Subject.TASK:
-            task = _task_row(tx, press)
+            task = _shown_task(tx, press)
             undone = task is not None and task.status in (TaskStatus.PENDING, TaskStatus.STUCK)
             return forms.VOUCH if undone else None
         case Label.START_PROJECT, Subject.WORDS:
@@ -217,7 +217,7 @@ async def _vouch(
     task = await call.desk.parts.store.read(task_of, press)
     project = await call.desk.parts.store.read(project_of, press)
     reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
-    given = {"n": str(task.number), "reason": reason}
+    given = {"n": str(task.id), "reason": reason}
     return await tasks.vouch(replace(call, project=project, values=given))
 
 
