@@ -18,7 +18,6 @@ from core.domain.mention import task_numbers
 from core.domain.redaction import clean
 from core.errors import InputError
 from core.operations import guidance, inquiries, tasks
-from core.store.tables import Task
 from core.views import journal, members, projects, runs
 from core.views import tasks as view
 from core.views.journal import JournalLine
@@ -142,7 +141,7 @@ def _entries(
     return Reply(
         title=title,
         body=lines(
-            *(f"- {answers.entry(line, scene.clock(line.at))}" for line in found[-_ENTRIES:]),
+            *(f"- {answers.entry(tx, line, scene)}" for line in found[-_ENTRIES:]),
             f"Before that: {code(whole.name)}, {wording.count(len(found), 'line')}"
             if whole
             else "",
@@ -168,7 +167,7 @@ def why_it(tx: Session, call: Call, row: TaskView, project: ProjectRef) -> Reply
     return Reply(
         title=f"Why task {row.id} {row.name}",
         body=lines(
-            *answers.why(tx, tx.get_one(Task, row.row_id), call.desk.scene(call.now)),
+            *answers.why(tx, row, call.desk.scene(call.now)),
         ),
         project=project,
     )

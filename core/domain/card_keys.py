@@ -15,6 +15,12 @@ def interview(slug: str, number: int = 0) -> str:
     return _numbered("interview", slug, number)
 
 
+def interview_number(key: str) -> int:
+    """Which interview of its project it is: of `interview:SLUG[:NUMBER]`."""
+    parts = key.split(":")
+    return int(parts[2]) if len(parts) > 2 else 0
+
+
 def spec(slug: str, number: int = 0) -> str:
     return _numbered("spec", slug, number)
 

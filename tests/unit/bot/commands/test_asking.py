@@ -123,7 +123,7 @@ async def test_a_limit_is_waited_for_and_the_card_says_until_when(tmp_path: Path
         )
         await _end(it, LIMITED)
         card = await _card(it, key)
-        assert "limit is reached until **" in card.body
+        assert "The account's limit is reached until " in light.plain(card.body)
         assert "by itself" in card.body
         assert (await it.row(Inquiry, 1)).status is InquiryStatus.OPEN
 
