@@ -35,6 +35,7 @@ from core.domain.order import (
     StopRun,
     WriteSpec,
 )
+from core.domain.plan import FEATURE_PRIORITY, TASK_PRIORITY
 from core.domain.snapshot import FeatureView, RunView, Snapshot, TaskView
 
 SMALL = 2  # tasks up to this complexity may share a run
@@ -383,7 +384,9 @@ def _reason(feature: FeatureView, task: TaskView) -> str:
         return f"try {task.attempts + 1} of a task that is begun"
     if feature.passing:
         return f"{feature.slug} is begun, and this is its next ready task"
-    if task.priority != 999:
+    if task.priority != TASK_PRIORITY:
         return f"priority {task.priority}"
+    if feature.priority != FEATURE_PRIORITY:
+        return f"priority {feature.priority} of {feature.slug}"
     points = "point" if task.rank == 1 else "points"
     return f"{task.rank} {points} of work wait behind it"

@@ -10,19 +10,15 @@ TABLES = {"core.store.tables", "core.store.chat_tables"}
 
 # Modules that still read rows by themselves. None may be added.
 READS_ROWS = {
-    "bot/commands/agents.py",
     "bot/commands/context.py",
     "bot/commands/house.py",
-    "bot/commands/money.py",
     "bot/commands/plan.py",
     "bot/commands/presses.py",
     "bot/commands/projects.py",
     "bot/commands/spec.py",
-    "bot/commands/tasks.py",
     "bot/database.py",
     "bot/journey.py",
     "bot/router.py",
-    "mcp_server/tools.py",
 }
 
 # Functions that hand exactly their own parameters to another one, each with its reason.
