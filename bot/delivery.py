@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from bot import cards
 from bot.cards import Scene
 from core.domain.cards import CardKind
+from core.domain.redaction import redacted
 from core.errors import AutocoderError, StorageFailed
 from core.operations import notices, outbox
 from core.operations.outbox import Due
@@ -164,7 +165,7 @@ class Delivery:
     async def _deliver(self, due: Due) -> None:
         scene = replace(self._scene(), now=self._clock())
         drawn = await self._store.read(cards.draw, due, scene)
-        card = cards.redacted(drawn.card, self._terms.redact)
+        card = redacted(drawn.card, self._terms.redact)
         digest = cards.digest(card)
         message, sent = due.message, self._clock()
         if message is None:

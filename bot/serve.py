@@ -31,7 +31,7 @@ from bot.router import Router
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.web import CardPoster, web_service
 from bot.whereabouts import Whereabouts, announced, web_token
-from core.domain import light, shapes
+from core.domain import card_keys, light, shapes
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.events import Event
 from core.domain.people import Role
@@ -291,7 +291,7 @@ async def _news(app: App, before: str | None) -> list[str]:
         return []
     text = news.changes_since(before, now, news.changelog())
     card = Card(
-        key=f"news:{now}",
+        key=card_keys.news(now),
         kind=CardKind.HELP,
         title=f"autocoder {now} is at work, {before} was before",
         body=light.escape(text)[:BODY_LIMIT],

@@ -13,6 +13,7 @@ from bot.app import App
 from bot.cards import daily, words
 from bot.cards.frame import bold, said
 from bot.commands import COMMANDS
+from core.domain import card_keys
 from core.domain.cards import Picture
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -126,7 +127,7 @@ def _waiting(tx: Session, role: Role, now: datetime) -> list[_Wait]:
             .limit(EACH)
         ):
             what = f"A question of {bold(project.name)}: {said(question.text, 100)}"
-            add(project, what, question.asked_at, f"question:{project.slug}:{question.id}")
+            add(project, what, question.asked_at, card_keys.question(project.slug, question.id))
         for task, project in tx.execute(
             select(Task, Project)
             .join(Project, Project.id == Task.project_id)
@@ -135,12 +136,12 @@ def _waiting(tx: Session, role: Role, now: datetime) -> list[_Wait]:
         ):
             what = f"Task {task.number} of {bold(project.name)} is stuck: {said(task.name, 90)}"
             since = task.stuck_at or project.created_at
-            add(project, what, since, f"stuck:{project.slug}:{task.number}", repeated=True)
+            add(project, what, since, card_keys.stuck(project.slug, task.number), repeated=True)
         for project in tx.scalars(
             select(Project).where(Project.status == ProjectStatus.BLOCKED).limit(EACH)
         ):
             what = f"{bold(project.name)} is blocked: {said(project.blocked_reason or '', 120)}"
-            add(project, what, project.created_at, f"progress:{project.slug}")
+            add(project, what, project.created_at, card_keys.progress(project.slug))
     return sorted(found, key=lambda wait: wait.since)
 
 
@@ -149,10 +150,10 @@ def _decision(tx: Session, approval: Approval, slug: str) -> tuple[str, str]:
     if approval.kind is ApprovalKind.PLAN:
         plan = tx.get(Plan, approval.subject_id)
         what = f"Plan {plan.version}" if plan else "The plan"
-        return what, f"plan:{slug}:{approval.version}"
+        return what, card_keys.plan(slug, int(approval.version))
     phase = tx.get(Phase, approval.subject_id)
     what = f"The gate of phase {phase.position} {said(phase.name, 60)}" if phase else "A gate"
-    return what, f"gate:{slug}:{approval.id}"
+    return what, card_keys.gate(slug, approval.id)
 
 
 def _channel(tx: Session, project_id: int) -> str | None:

@@ -69,6 +69,7 @@ CARDS: dict[CardKind, str] = {
     CardKind.LIMIT: "The model's server refuses for load or allowance: all wait, and until when.",
     CardKind.DIGEST: "The day in a channel. *Comes with a later version.*",
     CardKind.REPORT: "The project is complete: what was built, proved and spent.",
+    CardKind.NOTICE: "What an admin or a channel is told once.",
     CardKind.ANSWER: "The answer to a command.",
     CardKind.ERROR: "What went wrong, what it means, what to do.",
     CardKind.HELP: "What can be said; and what is new after an update.",

@@ -16,12 +16,12 @@ from bot.cards import (
     questions,
     stuck,
 )
-from bot.cards.frame import Drawn, Scene, digest, redacted
+from bot.cards.frame import Drawn, Scene, digest
 from core.domain.cards import Card, CardKind
 from core.errors import StateError
 from core.operations.outbox import Due
 
-__all__ = ["Drawn", "Scene", "build", "digest", "draw", "redacted"]
+__all__ = ["Drawn", "Scene", "build", "digest", "draw"]
 
 
 def build(tx: Session, due: Due, scene: Scene) -> Card:
@@ -42,7 +42,7 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
         case CardKind.QUESTION:
             return questions.draw(tx, due.key, subject, scene)
         case CardKind.SPEC:
-            return interview.draw_spec(tx, due.key, subject, scene)
+            return interview.draw_spec(tx, due.key, due.project_id, subject, scene)
         case CardKind.PLAN:
             return plan.draw(tx, due.key, subject, scene)
         case CardKind.PROGRESS:
@@ -54,9 +54,9 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
         case CardKind.GATE:
             return gate.draw(tx, due.key, subject, scene)
         case CardKind.BUDGET:
-            return money.draw_budget(tx, due.key, subject, scene)
+            return money.draw_budget(tx, due.key, due.project_id, subject, scene)
         case CardKind.LIMIT:
-            return money.draw_limit(tx, due.key, subject, scene)
+            return money.draw_limit(tx, due.key, due.project_id, subject, scene)
         case CardKind.REPORT:
             return ending.draw_report(tx, due.key, subject, scene)
         case CardKind.ERROR:
@@ -65,7 +65,7 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
             if due.subject_id is None:
                 return answers.draw_known(tx, due)
             return answers.draw(tx, due.key, subject, scene)
-        case CardKind.DIGEST | CardKind.HELP:
+        case CardKind.DIGEST | CardKind.NOTICE | CardKind.HELP:
             raise StateError(f"The words of {due.key} are fixed when they are said.")
         case _:
             assert_never(due.kind)

@@ -286,5 +286,5 @@ def standing(tx: Session, project_id: int, scene: Scene) -> list[str]:
         lines.append(f"**{counts.passing} of {counts.total}** tasks pass")
     if board.blocked_reason:
         lines.append(f"{words.STOPPED} {said(board.blocked_reason, 300)}")
-    lines += [f"- {words.WAITS} {said(wait.what, 120)} waits" for wait in board.waits[:6]]
+    lines += [f"- {words.WAITS} {words.waits(wait)} waits" for wait in board.waits[:6]]
     return lines

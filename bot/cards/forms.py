@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.cards import words
 from core.domain.cards import OPTION_BUTTONS, Form, Input, InputKind, Label, Option, Press, Subject
 
 ANSWER_LIMIT = 100_000
@@ -21,14 +22,14 @@ def chosen_name(question_id: int) -> str:
     return Press(Label.ANSWER, Subject.QUESTION, question_id).encode()
 
 
-def choice(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Input:
+def choice(question_id: int, options: Sequence[str], *, multiple: bool) -> Input:
     """A select of a question's options; own words may stand in its place."""
     return Input(
         chosen_name(question_id),
         "Choose one or several" if multiple else "Choose one",
         InputKind.MULTI_SELECT if multiple else InputKind.SELECT,
         required=False,
-        options=tuple(Option(label, label) for label in options),
+        options=tuple(map(Option, words.labels(options), options)),
     )
 
 
@@ -48,7 +49,7 @@ def change(asked: Sequence[tuple[int, str]]) -> Form:
     return Form("Change an answer", (which, new))
 
 
-def answer(question_id: int, options: tuple[str, ...], *, multiple: bool) -> Form:
+def answer(question_id: int, options: Sequence[str], *, multiple: bool) -> Form:
     """What `Answer` opens: own words always, below a select where buttons would be too many."""
     if not multiple and len(options) <= OPTION_BUTTONS:
         return Form("Your answer", (Input("answer", "Your answer", max_length=ANSWER_LIMIT),))

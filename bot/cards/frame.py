@@ -1,7 +1,7 @@
 """What all cards have in common: how lines become a body, who decided, buttons with their forms."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from hashlib import sha256
@@ -15,7 +15,6 @@ from core.domain.cards import (
     TITLE_LIMIT,
     Button,
     Card,
-    Field,
     Form,
     Label,
     Press,
@@ -28,6 +27,7 @@ from core.ports.host import BoxLevel
 
 FALLBACK_LIMIT = 600
 _ROOM_FOR_MORE = 40
+_WORTH_CUTTING = 200  # characters of a line; less of it says nothing
 
 
 @dataclass(frozen=True)
@@ -84,26 +84,42 @@ def title(text: str) -> str:
     return wording.one_line(text, TITLE_LIMIT)
 
 
-def body(lines: Iterable[str], tail: Iterable[str] = ()) -> str:
-    """As many whole lines as a card takes, and always the tail: who is waited for, what it is."""
-    kept, end = list(lines), [line for line in tail if line]
-    room = BODY_LIMIT - sum(len(line) + 1 for line in end) - _ROOM_FOR_MORE
-    length, shown = 0, 0
-    for line in kept:
-        length += len(line) + 1
-        if length > room:
+def body(lines: Iterable[str], tail: Iterable[str] = (), *, rest: str = "see details") -> str:
+    """As much as a card takes, and always the tail: who is waited for, what it is.
+
+    `rest` says where the lines are that it does not take.
+    """
+    kept = [line for part in lines for line in part.split("\n")]
+    end = [line for line in tail if line]
+    room = BODY_LIMIT - sum(len(line) + 1 for line in end) - _ROOM_FOR_MORE - len(rest)
+    above: list[str] = []
+    for number, line in enumerate(kept):
+        if len(line) + 1 > room:
+            left = kept[number:]
+            if room > _WORTH_CUTTING:
+                above.append(_cut(line, room))
+                left = left[1:]
+            if left:
+                above.append(f"and {wording.count(len(left), 'more line')}: {rest}")
             break
-        shown += 1
-    left = len(kept) - shown
-    more = [f"and {wording.count(left, 'more line')}: see details"] if left else []
-    above = [*kept[:shown], *more]
+        above.append(line)
+        room -= len(line) + 1
     between = [""] if above and end and above[-1] else []
     return "\n".join([*above, *between, *end]).strip("\n")
 
 
-def fallback(*parts: str) -> str:
-    """Title, state and who waits, as one plain line."""
-    sentences = [light.plain(part).strip() for part in parts if part.strip()]
+def _cut(line: str, room: int) -> str:
+    """The beginning of a line, without its looks."""
+    if line.startswith("\t"):
+        return wording.cut(line, room)
+    words_ = light.plain(line)
+    made = light.escape(wording.cut(words_, room))
+    return made if len(made) < room else light.escape(wording.cut(words_, room // 2))
+
+
+def fallback(heading: str, *parts: str) -> str:
+    """Title, state and who waits, as one plain line; `parts` are in the markup of a body."""
+    sentences = [heading.strip(), *(light.plain(part).strip() for part in parts)]
     text = " ".join(s if s[-1:] in ".!?:…" else f"{s}." for s in sentences if s)
     return wording.one_line(text, FALLBACK_LIMIT) or "autocoder"
 
@@ -122,11 +138,6 @@ def footnote(practice: bool, box: BoxLevel) -> str:
         weak = f"{level[0].upper()}{level[1:]}: agents could reach more of this host"
         notes.append(f"{words.WAITS} {weak}")
     return "\n".join(notes)
-
-
-def is_reminder(key: str) -> bool:
-    """Whether a decision's card calls to mind the one that stands above it."""
-    return key.rpartition(":")[2].startswith("reminder-")
 
 
 def reason(text: str, limit: int = 500) -> str:
@@ -160,19 +171,6 @@ def button(
     form: Form | None = None,
 ) -> Button:
     return Button(text, Press(label, subject, number, more), style, form)
-
-
-def redacted(card: Card, redact: Callable[[str], str]) -> Card:
-    """The card without secrets, in whatever text they stand."""
-    return replace(
-        card,
-        title=redact(card.title),
-        body=redact(card.body),
-        fallback=redact(card.fallback),
-        fields=tuple(Field(each.name, redact(each.value)) for each in card.fields),
-        pictures=tuple(replace(each, alt=redact(each.alt)) for each in card.pictures),
-        buttons=tuple(replace(each, label=redact(each.label)) for each in card.buttons),
-    )
 
 
 def digest(card: Card) -> str:

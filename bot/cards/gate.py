@@ -19,7 +19,6 @@ from bot.cards.frame import (
     code,
     fallback,
     footnote,
-    is_reminder,
     parallel_of,
     reason,
     refused,
@@ -27,6 +26,7 @@ from bot.cards.frame import (
     title,
 )
 from bot.cards.plan import decide, reminder_words
+from core.domain import card_keys
 from core.domain.cards import Card, CardKind, Field, Picture, Progress, Subject, Tone
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, TaskStatus
 from core.domain.money import Dimension
@@ -60,7 +60,7 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
     open_now = gate.approval.status is ApprovalStatus.OPEN
     heading = f"Gate: phase {phase.position} {phase.name}"
     heading = title(f"{heading} is ready for your decision" if open_now else heading)
-    reminder = is_reminder(key)
+    reminder = card_keys.reminded(key) is not None
     if reminder:
         since = scene.clock(gate.approval.opened_at)
         heading = title(f"Reminder: the gate of phase {phase.position} waits since {since}")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import assert_never
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot import wording
@@ -23,11 +22,12 @@ from bot.cards.frame import (
     title,
 )
 from core.domain import light
-from core.domain.cards import Button, Card, CardKind, Label, Subject, Tone
+from core.domain.cards import Button, Card, CardKind, Label, Subject, TextFile, Tone
 from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
 from core.domain.redaction import clean
-from core.store.chat_tables import Interview
-from core.store.tables import JournalEntry, Phase, Project, Question
+from core.views import interviews, journal, members, phases, projects, questions
+from core.views.interviews import InterviewView
+from core.views.projects import ProjectSummary
 
 REASON = 1_200
 REQUEST = 600
@@ -37,17 +37,16 @@ SPEC_FILES = (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer
 
 
 def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
-    project = tx.get_one(Project, project_id)
+    project = projects.summary(tx, project_id)
     parts = key.split(":")
     number = int(parts[2]) if len(parts) > 2 else 0
-    interview = tx.scalars(
-        select(Interview).where(Interview.project_id == project_id, Interview.number == number)
-    ).first()
+    interview = interviews.by_number(tx, project_id, number)
     if number and interview is not None:
         return _addition(tx, key, project, interview, scene)
     mark, state = _state(tx, project, interview)
     request = interview.request if interview else ""
-    by = f"Asked for by {said(interview.by, 128)}, " if interview else "Since "
+    since = scene.when(project.created_at)
+    begun = f"Asked for by {_by(tx, interview)}, {since}" if interview else f"Since {since}"
     card = Card(
         key=key,
         kind=CardKind.INTERVIEW,
@@ -59,7 +58,7 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
                 *(_how(project.status) if interview else ()),
             ],
             [
-                f"{by}{scene.clock(project.created_at)}. Everything about it is in this thread.",
+                f"{begun}. Everything about it is in this thread.",
                 footnote(project.practice, scene.box),
             ],
         ),
@@ -71,6 +70,10 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
     return Drawn(card)
 
 
+def _by(tx: Session, interview: InterviewView) -> str:
+    return said(members.name_of(tx, interview.by), 128)
+
+
 def _how(status: ProjectStatus) -> Iterator[str]:
     if status is ProjectStatus.INTERVIEWING:
         yield (
@@ -79,7 +82,9 @@ def _how(status: ProjectStatus) -> Iterator[str]:
         )
 
 
-def _state(tx: Session, project: Project, interview: Interview | None) -> tuple[str, str]:
+def _state(
+    tx: Session, project: ProjectSummary, interview: InterviewView | None
+) -> tuple[str, str]:
     match project.status:
         case ProjectStatus.INTERVIEWING:
             return _asking(tx, interview) if interview else (words.PROGRESS, "Interview")
@@ -104,40 +109,31 @@ def _state(tx: Session, project: Project, interview: Interview | None) -> tuple[
             assert_never(project.status)
 
 
-def _how_far(tx: Session, project: Project) -> str:
+def _how_far(tx: Session, project: ProjectSummary) -> str:
     """`phase 1 of 2`."""
-    statuses = tx.scalars(
-        select(Phase.status).where(Phase.project_id == project.id).order_by(Phase.position)
-    ).all()
+    statuses = [phase.status for phase in phases.every(tx, project.id)]
     done = sum(status is PhaseStatus.COMPLETED for status in statuses)
     return f"phase {done + 1} of {len(statuses)}" if done < len(statuses) else "the report"
 
 
-def _going_back(tx: Session, interview: Interview | None) -> tuple[Button, ...]:
+def _going_back(tx: Session, interview: InterviewView | None) -> tuple[Button, ...]:
     """While it asks, an earlier answer may be changed."""
     if interview is None or interview.status is not InterviewStatus.ASKING:
         return ()
-    rows = tx.scalars(
-        select(Question)
-        .where(Question.interview_id == interview.id, Question.answer.is_not(None))
-        .order_by(Question.id)
-    ).all()
-    if not rows:
+    answered = [
+        each for each in questions.of_interview(tx, interview.id) if each.answer is not None
+    ]
+    if not answered:
         return ()
-    form = forms.change([(row.id, wording.one_line(row.text, 75)) for row in rows])
-    last = rows[-1].id
+    form = forms.change([(each.id, wording.one_line(each.text, 75)) for each in answered])
+    last = answered[-1].id
     return (button("Change an answer", Label.CHANGE_ANSWER, Subject.QUESTION, last, form=form),)
 
 
-def _asking(tx: Session, interview: Interview) -> tuple[str, str]:
-    waiting = tx.scalars(
-        select(func.count())
-        .select_from(Question)
-        .where(Question.interview_id == interview.id, Question.answer.is_(None))
-    ).one()
+def _asking(tx: Session, interview: InterviewView) -> tuple[str, str]:
     if interview.status is InterviewStatus.CHECKING:
         return words.PROGRESS, "Interview: the spec is being checked"
-    if waiting:
+    if any(each.answer is None for each in questions.of_interview(tx, interview.id)):
         return words.WAITS, f"Interview: question {interview.asked} waits for an answer"
     if interview.asked:
         answered = wording.count(interview.asked, "question")
@@ -164,7 +160,9 @@ def _tone(status: ProjectStatus) -> Tone:
             assert_never(status)
 
 
-def _addition(tx: Session, key: str, project: Project, interview: Interview, scene: Scene) -> Drawn:
+def _addition(
+    tx: Session, key: str, project: ProjectSummary, interview: InterviewView, scene: Scene
+) -> Drawn:
     mark, state, tone = _addition_state(tx, interview)
     heading = title(f"{_ADDED[interview.kind]} for {project.name}")
     card = Card(
@@ -174,7 +172,7 @@ def _addition(tx: Session, key: str, project: Project, interview: Interview, sce
         body=body(
             [f"{mark} {state}", spoken(interview.request, REQUEST), *_way_out(interview)],
             [
-                f"Asked for by {said(interview.by, 128)}, {scene.clock(interview.begun_at)}",
+                f"Asked for by {_by(tx, interview)}, {scene.when(interview.begun_at)}",
                 footnote(project.practice, scene.box),
             ],
         ),
@@ -186,7 +184,7 @@ def _addition(tx: Session, key: str, project: Project, interview: Interview, sce
     return Drawn(card)
 
 
-def _way_out(interview: Interview) -> Iterator[str]:
+def _way_out(interview: InterviewView) -> Iterator[str]:
     """Why it does not go on, beside the first line, and what can be done."""
     if interview.status is InterviewStatus.BLOCKED:
         more = (interview.blocked_reason or "").partition("\n")[2]
@@ -205,7 +203,7 @@ _ADDED = {
 }
 
 
-def _addition_state(tx: Session, interview: Interview) -> tuple[str, str, Tone]:
+def _addition_state(tx: Session, interview: InterviewView) -> tuple[str, str, Tone]:
     match interview.status:
         case InterviewStatus.ASKING | InterviewStatus.CHECKING:
             return *_asking(tx, interview), Tone.INFO
@@ -224,26 +222,28 @@ def _addition_state(tx: Session, interview: Interview) -> tuple[str, str, Tone]:
             assert_never(interview.status)
 
 
-def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
+def draw_spec(tx: Session, key: str, project_id: int, entry_id: int, scene: Scene) -> Drawn:
     """The spec as far as a card takes it, and where it is whole."""
-    entry = tx.get_one(JournalEntry, entry_id)
-    project = tx.get_one(Project, entry.project_id)
+    entry = journal.entry(tx, entry_id)
+    project = projects.summary(tx, project_id)
     heading = title(f"Spec of {project.name}")
     first, second = (code(name) for name in SPEC_FILES)
     commit = str(entry.data.get("commit") or project.first_commit or "")
     at = f" at {code(wording.commit(commit))}" if commit else ""
     text = str(entry.data.get("excerpt") or "")
     state = f"{words.DONE} On main{at}: {first} and {second}"
-    whole = f"The whole text: {code(f'/autocoder spec {project.name}')}."
+    shown = excerpt(text, SPEC)
+    is_all = entry.data.get("characters") == len(text)  # that is kept; more of it is in the file
+    asking = f"The whole text: {code(f'/autocoder spec {project.name}')}."
     card = Card(
         key=key,
         kind=CardKind.SPEC,
         title=heading,
         body=body(
-            [*excerpt(text, SPEC)],
+            shown,
             [
                 state,
-                whole,
+                asking,
                 "The planner makes the plan of it now.",
                 footnote(project.practice, scene.box),
             ],
@@ -251,6 +251,7 @@ def draw_spec(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
         fallback=fallback(heading, f"On main at {wording.commit(commit)}"),
         project=project.name,
         tone=Tone.SUCCESS,
+        whole=TextFile("spec.md", clean(text)) if is_all and len(text) > SPEC else None,
     )
     return Drawn(card)
 

@@ -18,13 +18,13 @@ from bot.cards.frame import (
     code,
     fallback,
     footnote,
-    is_reminder,
     parallel_of,
     refused,
     said,
     spoken,
     title,
 )
+from core.domain import card_keys
 from core.domain.cards import (
     Button,
     Card,
@@ -60,7 +60,7 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
     heading = title(f"{number} for {project.name}{': what is new' if adds else ''}")
-    reminder = is_reminder(key)
+    reminder = card_keys.reminded(key) is not None
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
     state = _state(tx, row, decision, scene)

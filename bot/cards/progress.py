@@ -33,6 +33,7 @@ from core.domain.cards import (
     Tone,
 )
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus
+from core.domain.people import Role
 from core.operations import boards
 from core.operations.boards import AgentOnBoard, Board
 
@@ -266,8 +267,9 @@ def waits_of(board: Board, scene: Scene) -> Iterator[str]:
     if board.blocked_reason:
         yield f"{words.STOPPED} {said(board.blocked_reason, 300)}"
     for wait in board.waits[:MOST_WAITS]:
-        who = "an approver" if wait.approver else "somebody"
-        yield f"{words.WAITS} {wait.what} waits for {who} since {scene.clock(wait.since)}"
+        who = "an approver" if wait.kind.role is Role.APPROVER else "somebody"
+        since = scene.clock(wait.since)
+        yield f"{words.WAITS} {words.waits(wait)} waits for {who} since {since}"
     if len(board.waits) > MOST_WAITS:
         yield f"{words.WAITS} and {len(board.waits) - MOST_WAITS} more"
 

@@ -1,5 +1,7 @@
 """A question of an agent: buttons or a select for its options, own words always, then its answer."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from bot import wording
@@ -27,134 +29,146 @@ from core.domain.cards import (
     Label,
     Style,
     Subject,
+    TextFile,
     Tone,
 )
 from core.domain.redaction import clean
-from core.store.chat_tables import Interview
-from core.store.tables import Project, Question, Run, Task
+from core.views import interviews, members, projects, tasks
+from core.views import questions as asked
+from core.views.questions import QuestionView
 
 TEXT = 2_000  # characters of the question that are shown
 ANSWER = 600
-
-
-def _given(answer: str) -> list[str]:
-    """An answer as it was given: what markup or lines would change stands verbatim."""
-    written = wording.cut(clean(answer).strip(), ANSWER)
-    if light.escape(written) == written and "\n" not in written:
-        return [f"{words.DONE} {bold(answer, ANSWER)}"]
-    return [f"{words.DONE} In own words:", *light.verbatim(written).split("\n")]
+_SURE = 2_400  # characters that stand in a body whatever they are
+_FILE = "question.md"
 
 
 def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
-    question = tx.get_one(Question, question_id)
-    project = tx.get_one(Project, question.project_id)
-    run = tx.get_one(Run, question.run_id)
-    interviews = run.kind is AgentKind.INTERVIEWER
-    heading = _heading(tx, question, run)
+    question = asked.question(tx, question_id)
+    project = projects.summary(tx, question.project_id)
+    heading = _heading(tx, question)
     note = footnote(project.practice, scene.box)
     text = spoken(question.text, TEXT)
-    if question.answer is not None and question.answered_by is None:
-        why = f"{words.STOPPED} Withdrawn: {said(question.answer, ANSWER)}"
-        when = f", {scene.clock(question.answered_at)}" if question.answered_at else ""
+    if question.answer is not None:
+        state, plain, tone = _over(tx, question, question.answer, scene)
         return Drawn(
             Card(
                 key=key,
                 kind=CardKind.QUESTION,
                 title=heading,
-                body=body([text, "", f"{why}{when}"], [note]),
-                fallback=fallback(heading, f"Withdrawn: {question.answer}"),
+                body=body([text, "", *state], [note], rest=f"see {_FILE}"),
+                fallback=fallback(heading, plain),
                 project=project.name,
+                tone=tone,
+                whole=_whole(question),
             )
         )
-    if question.answer is not None:
-        by = f"Answered by {said(question.answered_by or '')}"
-        when = f", {scene.clock(question.answered_at)}" if question.answered_at else ""
-        card = Card(
+    interviews_ = question.kind is AgentKind.INTERVIEWER
+    hint = "Or reply in this thread." if question.options else "Or just reply in this thread."
+    if interviews_:
+        hint += " “just decide” lets me choose."
+    waits = f"{words.WAITS} {question.agent} waits for an answer since"
+    return Drawn(
+        Card(
             key=key,
             kind=CardKind.QUESTION,
             title=heading,
-            body=body([text, "", *_given(question.answer), f"{by}{when}"], [note]),
-            fallback=fallback(heading, f"Answered by {question.answered_by}: {question.answer}"),
+            body=body(
+                [text, *_written_out(question.options)],
+                [f"{waits} {scene.when(question.asked_at)}", hint, note],
+                rest=f"see {_FILE}",
+            ),
+            fallback=fallback(
+                heading,
+                said(question.text, 300),
+                f"{waits} {scene.clock(question.asked_at)}",
+            ),
             project=project.name,
-            tone=Tone.SUCCESS,
+            tone=Tone.WARNING,
+            buttons=_buttons(question, interviews=interviews_),
+            inputs=_inputs(question),
+            whole=_whole(question),
         )
-        return Drawn(card)
-    hint = "Or reply in this thread." if question.options else "Or just reply in this thread."
-    if interviews:
-        hint += " “just decide” lets me choose."
-    waits = f"{words.WAITS} {_who(run)} waits for an answer since {scene.clock(question.asked_at)}"
-    card = Card(
-        key=key,
-        kind=CardKind.QUESTION,
-        title=heading,
-        body=body([text, *_long_labels(question)], [waits, hint, note]),
-        fallback=fallback(heading, wording.one_line(question.text, 300), waits),
-        project=project.name,
-        tone=Tone.WARNING,
-        buttons=_buttons(question, interviews=interviews),
-        inputs=_inputs(question),
     )
-    return Drawn(card)
 
 
-def _heading(tx: Session, question: Question, run: Run) -> str:
+def _over(
+    tx: Session, question: QuestionView, answer: str, scene: Scene
+) -> tuple[Sequence[str], str, Tone]:
+    """The answer and who gave it, or why nobody had to; the same on one line."""
+    when = f", {scene.when(question.answered_at)}" if question.answered_at else ""
+    if question.answered_by is None:
+        why = f"Withdrawn: {said(answer, ANSWER)}"
+        return [f"{words.STOPPED} {why}{when}"], why, Tone.INFO
+    by = f"Answered by {said(members.name_of(tx, question.answered_by), 128)}"
+    return [*_given(answer), f"{by}{when}"], f"{by}: {said(answer, 300)}", Tone.SUCCESS
+
+
+def _given(answer: str) -> Sequence[str]:
+    """An answer as it was given: what markup or lines would change stands verbatim."""
+    written = wording.cut(clean(answer).strip(), ANSWER)
+    if light.escape(written) == written and "\n" not in written:
+        return [f"{words.DONE} {bold(answer, ANSWER)}"]
+    return [f"{words.DONE} In own words:", light.verbatim(written)]
+
+
+def _whole(question: QuestionView) -> TextFile | None:
+    """All that was asked and answered, where the body is too short for it."""
+    answer = question.answer or ""
+    listed = "\n".join(f"- {option}" for option in question.options)
+    if (
+        len(question.text) <= TEXT
+        and len(answer) <= ANSWER
+        and len(question.text) + len(listed) + len(answer) <= _SURE
+    ):
+        return None
+    parts = (question.text, listed, f"Answer: {answer}" if answer else "")
+    return TextFile(_FILE, clean("\n\n".join(part for part in parts if part)))
+
+
+def _heading(tx: Session, question: QuestionView) -> str:
     """`Question 3 of 6: technology`, `coder-1 asks about task 9 Sign-in`."""
     if question.number:
         of = f" of {question.expected}" if (question.expected or 0) >= question.number else ""
         topic = f": {question.topic}" if question.topic else ""
         return title(f"Question {question.number}{of}{topic}{_addition(tx, question)}")
-    task = _task(tx, run)
-    about = f" about task {task.number} {task.name}" if task else ""
-    return title(f"{_who(run)} asks{about}")
+    task = tasks.held_by(tx, question.run_id)
+    return title(f"{question.agent} asks{f' about task {task.id} {task.name}' if task else ''}")
 
 
-def _addition(tx: Session, question: Question) -> str:
+def _addition(tx: Session, question: QuestionView) -> str:
     """What an addition is about: two may ask in one thread."""
-    asked = tx.get(Interview, question.interview_id) if question.interview_id else None
-    request = wording.one_line(asked.request, 60) if asked and asked.number else ""
+    about = interviews.by_id(tx, question.interview_id) if question.interview_id else None
+    request = wording.one_line(about.request, 60) if about and about.number else ""
     return f" · {request}" if request else ""
 
 
-def _who(run: Run) -> str:
-    return f"{run.kind.value}-{run.seat}"
-
-
-def _task(tx: Session, run: Run) -> Task | None:
-    return tx.query(Task).filter(Task.run_id == run.id).order_by(Task.id.desc()).first()
-
-
-def _long_labels(question: Question) -> list[str]:
-    """Options that a button would cut short are written out."""
-    if all(len(option) <= 75 for option in question.options):
+def _written_out(options: Sequence[str]) -> Sequence[str]:
+    """Options that a button would cut short."""
+    if all(len(option) <= words.OPTION for option in options):
         return []
-    return ["", *(f"- {said(option, 200)}" for option in question.options)]
+    return ["", *(f"- {said(label)}" for label in words.labels(options))]
 
 
-def _inputs(question: Question) -> tuple[Input, ...]:
+def _inputs(question: QuestionView) -> tuple[Input, ...]:
     """What stands in the card itself: one multi-select, or a select of many options."""
     if not _chosen_in_card(question):
         return ()
-    return (forms.choice(question.id, tuple(question.options), multiple=question.multiple),)
+    return (forms.choice(question.id, question.options, multiple=question.multiple),)
 
 
-def _chosen_in_card(question: Question) -> bool:
+def _chosen_in_card(question: QuestionView) -> bool:
     return bool(question.options) and (question.multiple or len(question.options) > OPTION_BUTTONS)
 
 
-def _buttons(question: Question, *, interviews: bool) -> tuple[Button, ...]:
+def _buttons(question: QuestionView, *, interviews: bool) -> tuple[Button, ...]:
     found: list[Button] = []
-    if question.options and not question.multiple and len(question.options) <= OPTION_BUTTONS:
+    if question.options and not _chosen_in_card(question):
         found = [
-            button(
-                wording.one_line(option),
-                Label.ANSWER,
-                Subject.QUESTION,
-                question.id,
-                more=str(number),
-            )
-            for number, option in enumerate(question.options)
+            button(label, Label.ANSWER, Subject.QUESTION, question.id, more=str(number))
+            for number, label in enumerate(words.labels(question.options))
         ]
-    own = forms.answer(question.id, tuple(question.options), multiple=False)
+    own = forms.answer(question.id, question.options, multiple=False)
     found.append(
         button(
             "Answer",

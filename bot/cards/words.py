@@ -9,9 +9,11 @@ from core.domain.plan import Plan
 from core.domain.proof import CheckResult
 from core.domain.redaction import clean
 from core.ports.host import BoxLevel
+from core.views.waiting import Waiting, WaitKind
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
+OPTION = 75  # characters that every platform shows of a button
 MOST_CHECKS = 8
 MOST_NAMES = 4
 _NOUNS = ("phase", "feature", "task", "setup command", "plan-wide check")
@@ -50,6 +52,14 @@ _OWN_TOOLS = {  # what an agent tells us, in words for people
     "calls ask_person": "asks a person",
     "calls plan_submit": "submits the plan",
 }
+
+
+def labels(options: Sequence[str]) -> Sequence[str]:
+    """Options as they read on buttons, with a number where two would read the same."""
+    lines = [wording.one_line(option) for option in options]
+    if len({line[: OPTION - 1] for line in lines}) == len(lines):
+        return lines
+    return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
 
 
 def told(activity: str) -> str:
@@ -94,6 +104,23 @@ def plan_changes(changes: Sequence[str]) -> Iterator[str]:
         noun = f"{what}s " if what and len(names) > 1 else f"{what} " if what else "the "
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         yield f"{_CHANGES.get(sign, sign)}: {noun}{', '.join(names[:MOST_NAMES])}{more}"
+
+
+def waits(wait: Waiting) -> str:
+    """What waits for a person, of a project that is known: `The gate of phase 1`."""
+    match wait.kind:
+        case WaitKind.PLAN:
+            return f"Plan {wait.number}" if wait.number > 1 else "The plan"
+        case WaitKind.GATE:
+            return f"The gate of phase {wait.number}"
+        case WaitKind.QUESTION:
+            return f"A question of {wait.agent}"
+        case WaitKind.STUCK:
+            return f"Task {wait.number}"
+        case WaitKind.BLOCKED:
+            return "The project"
+        case _:
+            assert_never(wait.kind)
 
 
 def diff(files: int, added: int, removed: int) -> str:

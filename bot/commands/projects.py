@@ -14,6 +14,7 @@ from bot.commands import parsing, waiting
 from bot.commands.context import by_name, by_whom, last_said, ref, use
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
+from core.domain import card_keys
 from core.domain.cards import CardKind, Label, Picture, Tone
 from core.domain.events import Event
 from core.domain.lifecycle import FeatureStatus, ProjectStatus, TaskStatus
@@ -73,7 +74,7 @@ def new(tx: Session, call: Call) -> Reply:
         return Reply(project=project, begun=begun.id, said=f"{begun.name}: the interview begins.")
     outbox.refresh(tx, begun.id, CardKind.INTERVIEW, now=call.now)
     # Drawn when it is posted: the card that is its thread may be on its way there too.
-    key = f"{CardKind.ANSWER.value}:{call.item_id}"
+    key = card_keys.reply(CardKind.ANSWER, call.item_id)
     outbox.want(tx, call.place, key, CardKind.ANSWER, project_id=begun.id, now=call.now)
     return Reply(project=project, said=f"{begun.name} exists already.")
 
@@ -136,7 +137,9 @@ def status(tx: Session, call: Call) -> Reply:
     if call.project is None:
         return list_all(tx, call)
     project = call.here
-    drawn = progress.draw(tx, f"answer:{call.item_id}", project.id, call.desk.scene(call.now))
+    drawn = progress.draw(
+        tx, card_keys.reply(CardKind.ANSWER, call.item_id), project.id, call.desk.scene(call.now)
+    )
     return Reply(card=replace(drawn.card, kind=CardKind.ANSWER), project=project,
                  title=drawn.card.title)  # fmt: skip
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bot.commands.spec import Reply
 from bot.wording import cut
-from core.domain import light
+from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, FIELDS, TITLE_LIMIT, Button, Card, CardKind, Tone
 from core.domain.redaction import clean
 from core.errors import AutocoderError
@@ -18,7 +18,7 @@ def card_of(reply: Reply, item_id: int) -> Card:
         return reply.card
     body = shorten(reply.body)
     return Card(
-        key=f"{reply.kind.value}:{item_id}",
+        key=card_keys.reply(reply.kind, item_id),
         kind=reply.kind,
         title=cut(" ".join(clean(reply.title).split()), TITLE_LIMIT),
         body=body,

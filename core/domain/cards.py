@@ -28,6 +28,7 @@ class CardKind(StrEnum):
     LIMIT = "limit"
     DIGEST = "digest"
     REPORT = "report"
+    NOTICE = "notice"
     ANSWER = "answer"
     ERROR = "error"
     HELP = "help"

@@ -1,7 +1,14 @@
 """No secret leaves: texts for logs, chat and exports pass here (DESIGN.md §4, invariant 9)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
+
+from core.domain import light
+from core.domain.cards import Card, Input, Option, Picture, Press
+
+T = TypeVar("T")
 
 HIDDEN = "[redacted]"
 # What stands in every text of a shape, and the shape: most texts are looked through for the first
@@ -28,8 +35,9 @@ class Redaction:
     """Replaces secrets by their shape, and those this process knows wherever they stand."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        longest_first = sorted({each for each in known if len(each) >= _SHORTEST}, key=len)[::-1]
-        self.known = tuple(longest_first)
+        wanted = {each for each in known if len(each) >= _SHORTEST}
+        wanted |= {light.escape(each) for each in wanted}  # as it stands in a card's body
+        self.known = tuple(sorted(wanted, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         for secret in self.known:
@@ -63,3 +71,35 @@ def clean(text: str) -> str:
     plain = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     plain = plain.replace("\u2028", "\n").replace("\u2029", "\n").expandtabs(4)
     return _SHAPES_ALONE(_UNSEEN.sub("", plain))
+
+
+# By these something is found again; every other text may be read by somebody.
+_KEPT = frozenset({(Card, "key"), (Input, "name"), (Picture, "url")})
+
+
+def redacted(value: T, redact: Callable[[str], str]) -> T:
+    """A card, an outcome, or what they are made of, with no secret in any of its texts.
+
+    What a button does stays as it is; an option whose value is secret is sent by its place.
+    """
+    found: Any = value
+    if type(found) is str:
+        found = redact(found)
+    elif isinstance(found, tuple):
+        found = tuple(redacted(each, redact) for each in found)
+    elif is_dataclass(found) and not isinstance(found, Press):
+        if isinstance(found, Input):
+            found = replace(found, options=tuple(_by_place(found.options, redact)))
+        said = {
+            field.name: redacted(getattr(found, field.name), redact)
+            for field in fields(found)
+            if (type(found), field.name) not in _KEPT
+        }
+        found = replace(found, **said)
+    return cast("T", found)
+
+
+def _by_place(options: tuple[Option, ...], redact: Callable[[str], str]) -> Iterator[Option]:
+    for place, option in enumerate(options):
+        secret = redact(option.value) != option.value
+        yield replace(option, value=str(place)) if secret else option

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from core.domain import card_keys
 from core.domain import plan as planning
 from core.domain.cards import CardKind
 from core.domain.events import Event
@@ -84,7 +85,7 @@ def begin(
     )
     tx.add(interview)
     tx.flush()
-    key = interviews.card_key(project.slug, interview.number)
+    key = card_keys.interview(project.slug, interview.number)
     what = "The spec is changed" if kind is InterviewKind.SPEC else f"A {kind!s} is added"
     journal.record(
         tx, Event.INTERVIEW_BEGUN, f"{what}: {text.strip()[:300]}", now=now,

@@ -1,6 +1,6 @@
 """A project as its live card shows it: sums and what is going on, whatever its size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -27,16 +27,15 @@ from core.store.tables import (
     Feature,
     Phase,
     Project,
-    Question,
     Run,
     Task,
     UsageTotal,
 )
 from core.views import budgets
+from core.views.waiting import Waiting, WaitKind, waiting
 
 PACE = 21  # proofs of which the pace is taken
 LOOKED_AT = 10_000  # proofs of the home among which they are sought
-MOST_STUCK = 20
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,6 @@ class AgentOnBoard:
 
 
 @dataclass(frozen=True)
-class Wait:
-    """Something that waits for a person."""
-
-    what: str  # "Task 11", "The gate of phase 1"
-    since: datetime
-    approver: bool  # only an approver can act
-
-
-@dataclass(frozen=True)
 class Board:
     """One project now."""
 
@@ -95,7 +85,7 @@ class Board:
     landing: tuple[str, ...]  # features on their way to `main` without an agent
     planned: Estimate | None  # of every task that was planned
     passed_at: tuple[datetime, ...]  # the last proofs, oldest first
-    waits: tuple[Wait, ...]
+    waits: Sequence[Waiting]  # beside what blocks it
     window_until: datetime | None
     created_at: datetime
     completed_at: datetime | None
@@ -136,7 +126,9 @@ def load(
         landing=_landing(tx, project_id),
         planned=estimate(complexities, parallel=parallel) if complexities else None,
         passed_at=_passed_at(tx, project_id),
-        waits=_waits(tx, project_id),
+        waits=[
+            wait for wait in waiting(tx, project_id=project_id) if wait.kind is not WaitKind.BLOCKED
+        ],
         window_until=window.until if window else None,
         created_at=project.created_at,
         completed_at=project.completed_at,
@@ -265,34 +257,3 @@ def _passed_at(tx: Session, project_id: int) -> tuple[datetime, ...]:
         .limit(PACE)
     ).all()
     return tuple(reversed(rows))
-
-
-def _waits(tx: Session, project_id: int) -> tuple[Wait, ...]:
-    """Decisions, questions, stuck tasks: in the order in which they began to wait."""
-    found = []
-    for approval in tx.scalars(
-        select(Approval).where(
-            Approval.project_id == project_id, Approval.status == ApprovalStatus.OPEN
-        )
-    ):
-        what = "The plan"
-        if approval.kind is ApprovalKind.GATE:
-            what = f"The gate of phase {tx.get_one(Phase, approval.subject_id).position}"
-        found.append(Wait(what, approval.opened_at, approver=True))
-    asked = tx.execute(
-        select(Question.asked_at, Run.kind, Run.seat)
-        .join(Run, Run.id == Question.run_id)
-        .where(Question.project_id == project_id, Question.answer.is_(None))
-    )
-    for at, kind, seat in asked:
-        found.append(Wait(f"A question of {kind.value}-{seat}", at, approver=False))
-    stuck = tx.execute(
-        select(Task.number, Task.stuck_at)
-        .where(Task.project_id == project_id, Task.status == TaskStatus.STUCK)
-        .order_by(Task.number)
-        .limit(MOST_STUCK)
-    )
-    for number, stuck_at in stuck:
-        if stuck_at is not None:
-            found.append(Wait(f"Task {number}", stuck_at, approver=False))
-    return tuple(sorted(found, key=lambda wait: wait.since))

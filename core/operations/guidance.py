@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from core.domain import light
+from core.domain import card_keys, light
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import TaskStatus
@@ -120,7 +120,7 @@ def _acknowledge(
         tx,
         Place(item.platform, item.channel, item.thread),
         Card(
-            key=f"{CardKind.ANSWER.value}:{item.id}",
+            key=card_keys.reply(CardKind.ANSWER, item.id),
             kind=CardKind.ANSWER,
             title=title,
             body=f"{light.escape(quoted)}\n{light.escape(about)}",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.domain import failure
+from core.domain import card_keys, failure
 from core.domain.agents import RunOutcome
 from core.domain.cards import CardKind
 from core.domain.events import Event, Level
@@ -52,15 +52,10 @@ def begin(
         project=tx.get_one(Project, project_id), data={"inquiry": inquiry.id},
     )  # fmt: skip
     outbox.want(
-        tx, place, card_key(inbox_id), CardKind.ANSWER, project_id=project_id,
+        tx, place, card_keys.reply(CardKind.ANSWER, inbox_id), CardKind.ANSWER, project_id=project_id,
         subject_id=inquiry.id, now=now,
     )  # fmt: skip
     return inquiry.id
-
-
-def card_key(inbox_id: int) -> str:
-    """The key of the card that answers a delivery."""
-    return f"{CardKind.ANSWER.value}:{inbox_id}"
 
 
 def of_delivery(tx: Session, inbox_id: int) -> Inquiry | None:

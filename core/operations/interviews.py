@@ -14,6 +14,7 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from core.domain import card_keys
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import CardKind
 from core.domain.events import Event
@@ -69,7 +70,7 @@ def begin(
     )
     tx.add(project)
     tx.flush()
-    key = outbox.root_key(project.slug)
+    key = card_keys.interview(project.slug)
     channel = Place(place.platform, place.channel)
     tx.add(
         ProjectPlace(
@@ -114,11 +115,6 @@ def _request(text: str) -> str:
     if len(text) > REQUEST_LIMIT:
         raise InputError(f"At most {REQUEST_LIMIT:,} characters are taken.")
     return text.strip()
-
-
-def card_key(slug: str, number: int) -> str:
-    """The key of an interview's card: a project's own is the root of its thread."""
-    return f"{outbox.root_key(slug)}:{number}" if number else outbox.root_key(slug)
 
 
 def current(tx: Session, project_id: int) -> Interview | None:

@@ -8,7 +8,7 @@ from typing import assert_never
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from core.domain import notices
+from core.domain import card_keys, notices
 from core.domain.cards import CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
@@ -92,6 +92,7 @@ class _Teller:
         self._now = now
         self._homes: dict[int, tuple[_Home, ...]] = {}
         self._wanted: set[tuple[Place, str]] = set()
+        self._numbers: dict[tuple[int, CardKind, int], int] = {}
         self._refreshed: set[tuple[int, CardKind, int | None]] = set()
 
     def homes(self, wish: Wish, entry: JournalEntry) -> Sequence[_Home]:
@@ -121,7 +122,7 @@ class _Teller:
                     self._refresh(home, wish.kind)
             case CardKind.PROGRESS:
                 if wish.post:
-                    key = f"progress:{home.slug}"
+                    key = card_keys.progress(home.slug)
                     self._want(home, wish.kind, key, home.project_id, in_thread=False)
                 else:
                     self._refresh(home, wish.kind)
@@ -130,7 +131,7 @@ class _Teller:
                 if question is not None and not wish.post:
                     self._refresh(home, wish.kind, question)
                 elif question is not None:
-                    self._want(home, wish.kind, f"question:{home.slug}:{question}", question)
+                    self._want(home, wish.kind, card_keys.question(home.slug, question), question)
             case CardKind.SPEC:
                 self._spec(home, entry)
             case CardKind.PLAN:
@@ -140,7 +141,8 @@ class _Teller:
             case CardKind.LANDED:
                 feature = self._tx.get(Feature, entry.feature_id) if entry.feature_id else None
                 if feature is not None:
-                    self._want(home, wish.kind, f"landed:{home.slug}:{feature.slug}", feature.id)
+                    key = card_keys.landed(home.slug, feature.slug)
+                    self._want(home, wish.kind, key, feature.id)
             case CardKind.STUCK:
                 self._stuck(home, wish, entry)
             case CardKind.BUDGET | CardKind.LIMIT | CardKind.REPORT | CardKind.ERROR:
@@ -149,10 +151,10 @@ class _Teller:
                     return
                 if wish.kind is not CardKind.REPORT:  # which tells of its day for good
                     self._refresh(home, wish.kind)  # an earlier one is not the one to act upon
-                number = outbox.count(self._tx, home.project_id, wish.kind, home.place) + 1
-                name = "blocked" if wish.kind is CardKind.ERROR else wish.kind.value
-                self._want(home, wish.kind, f"{name}:{home.slug}:{number}", entry.id)
-            case CardKind.DIGEST | CardKind.ANSWER | CardKind.HELP:
+                number = self._next(home, wish.kind, entry)
+                key = card_keys.counted(wish.kind, home.slug, number)
+                self._want(home, wish.kind, key, entry.id)
+            case CardKind.DIGEST | CardKind.NOTICE | CardKind.ANSWER | CardKind.HELP:
                 pass  # asked for or timed, never told by an event
             case _:
                 assert_never(wish.kind)
@@ -168,13 +170,12 @@ class _Teller:
 
     def _interview(self, home: _Home, entry: JournalEntry) -> None:
         number = self._number(entry)
-        key = f"{home.root_key}:{number}" if number else home.root_key
+        key = card_keys.interview(home.slug, number)
         self._want(home, CardKind.INTERVIEW, key, home.project_id, in_thread=number > 0)
 
     def _spec(self, home: _Home, entry: JournalEntry) -> None:
-        number = self._number(entry)
-        tail = f":{number}" if number else ""
-        self._want(home, CardKind.SPEC, f"spec:{home.slug}{tail}", entry.id)
+        key = card_keys.spec(home.slug, self._number(entry))
+        self._want(home, CardKind.SPEC, key, entry.id)
 
     def _plans(self, home: _Home) -> None:
         """Every plan has its card, also one that was replaced before it was told of."""
@@ -183,7 +184,7 @@ class _Teller:
         )
         for plan in rows.all():
             self._refresh(home, CardKind.PLAN, plan.id)
-            self._want(home, CardKind.PLAN, f"plan:{home.slug}:{plan.version}", plan.id)
+            self._want(home, CardKind.PLAN, card_keys.plan(home.slug, plan.version), plan.id)
 
     def _gate(self, home: _Home, entry: JournalEntry) -> None:
         approvals = self._tx.scalars(
@@ -197,7 +198,7 @@ class _Teller:
         )
         for approval in approvals.all():
             self._refresh(home, CardKind.GATE, approval.id)
-            self._want(home, CardKind.GATE, f"gate:{home.slug}:{approval.id}", approval.id)
+            self._want(home, CardKind.GATE, card_keys.gate(home.slug, approval.id), approval.id)
 
     def _stuck(self, home: _Home, wish: Wish, entry: JournalEntry) -> None:
         task = self._tx.get(Task, entry.task_id) if entry.task_id else None
@@ -205,9 +206,18 @@ class _Teller:
             return
         self._refresh(home, CardKind.STUCK, task.id)
         if wish.post:
-            times = outbox.count(self._tx, home.project_id, CardKind.STUCK, home.place, task.id) + 1
-            tail = f":{times}" if times > 1 else ""
-            self._want(home, CardKind.STUCK, f"stuck:{home.slug}:{task.number}{tail}", task.id)
+            times = self._next(home, CardKind.STUCK, entry, task.id)
+            key = card_keys.stuck(home.slug, task.number, times)
+            self._want(home, CardKind.STUCK, key, task.id)
+
+    def _next(
+        self, home: _Home, kind: CardKind, entry: JournalEntry, subject_id: int | None = None
+    ) -> int:
+        """The number of an entry's card among its like; the same in every place."""
+        known = home.project_id, kind, entry.id
+        if known not in self._numbers:
+            self._numbers[known] = outbox.count(self._tx, home.project_id, kind, subject_id) + 1
+        return self._numbers[known]
 
     def _refresh(self, home: _Home, kind: CardKind, subject_id: int | None = None) -> None:
         if (home.project_id, kind, subject_id) not in self._refreshed:
@@ -252,12 +262,12 @@ def remind(tx: Session, after: timedelta, *, now: datetime) -> None:
         slug = tx.get_one(Project, approval.project_id).slug
         kind, subject, key = _decision_card(tx, approval, slug)
         outbox.refresh(tx, approval.project_id, kind, subject, now=now)
+        number = outbox.count(tx, approval.project_id, kind, subject)
         for place, root in outbox.places_of(tx, approval.project_id):
-            number = outbox.count(tx, approval.project_id, kind, place, subject)
             outbox.want(
                 tx,
                 place,
-                f"{key}:reminder-{number}",
+                card_keys.reminder(key, number),
                 kind,
                 project_id=approval.project_id,
                 subject_id=subject,
@@ -280,9 +290,9 @@ def _waiting_decisions(tx: Session) -> Sequence[Approval]:
 def _decision_card(tx: Session, approval: Approval, slug: str) -> tuple[CardKind, int, str]:
     match approval.kind:
         case ApprovalKind.PLAN:
-            key = f"plan:{slug}:{approval.version}"
+            key = card_keys.plan(slug, int(approval.version))
             return CardKind.PLAN, approval.subject_id, key
         case ApprovalKind.GATE:
-            return CardKind.GATE, approval.id, f"gate:{slug}:{approval.id}"
+            return CardKind.GATE, approval.id, card_keys.gate(slug, approval.id)
         case _:
             assert_never(approval.kind)

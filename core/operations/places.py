@@ -6,14 +6,18 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from core.domain import card_keys
 from core.domain.cards import CardKind
 from core.domain.events import Event
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
+from core.domain.lifecycle import ProjectStatus
 from core.operations import interviews, outbox
 from core.ports.chat import Place
 from core.store.chat_tables import Interview, ProjectPlace
-from core.store.tables import Approval, JournalEntry, Phase, Plan, Project, Question, Task
+from core.store.tables import Phase, Project
+from core.views import cards, journal
+from core.views.waiting import waiting
 
+_MOST = 100  # things that wait
 _Wanted = tuple[str, CardKind, int, bool]  # key, kind, subject, whether it stands in the thread
 
 
@@ -26,7 +30,7 @@ def settle(tx: Session, project_id: int, place: Place, *, now: datetime) -> bool
         return False
     channel = Place(place.platform, place.channel)
     project = tx.get_one(Project, project_id)
-    root = outbox.root_key(project.slug)
+    root = card_keys.interview(project.slug)
     last = tx.scalar(
         select(func.max(ProjectPlace.position)).where(ProjectPlace.project_id == project_id)
     )
@@ -61,39 +65,18 @@ def _standing(tx: Session, project: Project) -> Iterator[_Wanted]:
     """The cards that say how it stands, and what waits for a person."""
     slug = project.slug
     if tx.scalars(select(Phase.id).where(Phase.project_id == project.id).limit(1)).first():
-        yield f"progress:{slug}", CardKind.PROGRESS, project.id, False
+        yield card_keys.progress(slug), CardKind.PROGRESS, project.id, False
     added = select(Interview).where(
         Interview.project_id == project.id,
         Interview.number > 0,
         Interview.status.not_in(interviews.OVER),
     )
     for each in tx.scalars(added.order_by(Interview.id)):
-        yield interviews.card_key(slug, each.number), CardKind.INTERVIEW, project.id, True
-    waiting = select(Approval).where(
-        Approval.project_id == project.id, Approval.status == ApprovalStatus.OPEN
-    )
-    for approval in tx.scalars(waiting.order_by(Approval.id)):
-        if approval.kind is ApprovalKind.PLAN:
-            plan = tx.get_one(Plan, approval.subject_id)
-            yield f"plan:{slug}:{plan.version}", CardKind.PLAN, plan.id, True
-        else:
-            yield f"gate:{slug}:{approval.id}", CardKind.GATE, approval.id, True
-    asked = select(Question.id).where(Question.project_id == project.id, Question.answer.is_(None))
-    for question in tx.scalars(asked.order_by(Question.id)):
-        yield f"question:{slug}:{question}", CardKind.QUESTION, question, True
-    stuck = select(Task).where(Task.project_id == project.id, Task.status == TaskStatus.STUCK)
-    for task in tx.scalars(stuck.order_by(Task.number)):
-        yield f"stuck:{slug}:{task.number}", CardKind.STUCK, task.id, True
-    if project.status is ProjectStatus.COMPLETED:
-        yield from _report(tx, project)
-
-
-def _report(tx: Session, project: Project) -> Iterator[_Wanted]:
-    entry = tx.scalars(
-        select(JournalEntry.id)
-        .where(JournalEntry.project_id == project.id, JournalEntry.event == Event.PROJECT_COMPLETED)
-        .order_by(JournalEntry.id.desc())
-        .limit(1)
-    ).first()
-    if entry is not None:
-        yield f"report:{project.slug}:1", CardKind.REPORT, entry, True
+        yield card_keys.interview(slug, each.number), CardKind.INTERVIEW, project.id, True
+    for wait in waiting(tx, project_id=project.id, limit=_MOST):
+        yield wait.key, wait.kind.card, wait.subject_id, True
+    done = journal.last(tx, (Event.PROJECT_COMPLETED,), project_id=project.id)
+    if project.status is ProjectStatus.COMPLETED and done is not None:
+        known = cards.keys_of(tx, CardKind.REPORT, {project.id}, {done.id})
+        key = known.get(done.id, card_keys.counted(CardKind.REPORT, slug, 1))
+        yield key, CardKind.REPORT, done.id, True

@@ -23,7 +23,7 @@ from core.store.chat_tables import Interview
 from core.store.tables import Project, Run
 
 SEND_BACKS = 3  # and as many failures of the agent's own; then a person is needed
-EXCERPT = 3_000  # characters of a spec that its journal entry keeps for the card
+EXCERPT = 20_000  # characters of a spec that its journal entry keeps for the card
 
 
 def run_ended(
@@ -188,5 +188,6 @@ def spec_written(
     journal.record(
         tx, Event.SPEC_WRITTEN, f"The spec is on main at {commit[:7]}.", now=now,
         project=project,
-        data={"interview": interview_id, "commit": commit, "excerpt": excerpt[:EXCERPT]},
+        data={"interview": interview_id, "commit": commit, "excerpt": excerpt[:EXCERPT],
+              "characters": len(excerpt)},
     )  # fmt: skip

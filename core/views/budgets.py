@@ -103,6 +103,12 @@ def limit_ahead(tx: Session, upstream: str, now: datetime) -> datetime | None:
     return until if until is not None and until > now else None
 
 
+def limit_reason(tx: Session, upstream: str) -> str:
+    """What the model's server said of the account's limit."""
+    window = tx.get(AccountWindow, upstream)
+    return window.reason if window else ""
+
+
 def cost_of(tx: Session, project_id: int, dimension: Dimension, key: int) -> Decimal:
     """What a project, or one task, feature, phase or run of it cost at list price, in USD."""
     row = tx.get(UsageTotal, (project_id, dimension, str(key)))

@@ -78,6 +78,17 @@ def last(
     return _line(row, numbers_of(tx, [row.task_id])) if row else None
 
 
+def next_one(
+    tx: Session, events: Collection[Event], *, after: int, project_id: int | None = None
+) -> JournalLine | None:
+    """The first entry of these events after that one, about a project or any."""
+    query = select(JournalEntry).where(JournalEntry.id > after, JournalEntry.event.in_(events))
+    if project_id is not None:
+        query = query.where(JournalEntry.project_id == project_id)
+    row = tx.scalars(query.order_by(JournalEntry.id).limit(1)).first()
+    return _line(row, numbers_of(tx, [row.task_id])) if row else None
+
+
 def _line(row: JournalEntry, numbers: Mapping[int, int]) -> JournalLine:
     return JournalLine(
         id=row.id,

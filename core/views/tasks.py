@@ -112,6 +112,12 @@ def by_row(tx: Session, task_id: int) -> TaskView | None:
     return next(iter(every(tx, select(Task).where(Task.id == task_id))), None)
 
 
+def held_by(tx: Session, run_id: int) -> TaskView | None:
+    """The task that a run has, or has had last."""
+    query = select(Task).where(Task.run_id == run_id).order_by(Task.id.desc()).limit(1)
+    return next(iter(every(tx, query)), None)
+
+
 def every(tx: Session, query: Select[Task]) -> Sequence[TaskView]:
     """The tasks of a query, in its order."""
     return _views(tx, tx.scalars(query).all())

@@ -15,9 +15,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.domain import card_keys
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
-from core.operations import evidence, outbox, projects, questions
+from core.operations import evidence, projects, questions
 from core.operations.evidence import Proof
 from core.store.chat_tables import ProjectPlace
 from core.store.session import Store
@@ -58,7 +59,7 @@ def hostile_project(tx: Session) -> None:
         tx, name="hostile", spec_digest="x", practice=True, budget=Decimal(12),
         actor="web:local", now=NOW,
     )  # fmt: skip
-    key = outbox.root_key(made.slug)
+    key = card_keys.interview(made.slug)
     tx.add(ProjectPlace(project_id=made.id, platform="web", channel="main", root_key=key))
     tx.flush()
     projects.spec_written(tx, made.id, COMMIT, now=NOW)

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core.domain import card_keys
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.failure import EndedHow
 from core.domain.orders import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
-from core.operations import outbox, plans, projects, runs
+from core.operations import plans, projects, runs
 from core.operations.runs import Policy, RunEnd
 from core.store.chat_tables import Channel, ProjectPlace
 from core.store.session import Store
@@ -48,7 +49,7 @@ def _planned(tx: Session, number: int, now: datetime) -> None:
             project_id=project.id,
             platform="web",
             channel="main",
-            root_key=outbox.root_key(project.slug),
+            root_key=card_keys.interview(project.slug),
         )
     )
     projects.spec_written(tx, project.id, "c0", now=now)

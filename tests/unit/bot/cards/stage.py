@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from bot import cards
 from bot.cards import Scene
-from core.domain import failure
+from core.domain import card_keys, failure
 from core.domain.agents import AgentKind
 from core.domain.cards import Card, CardKind
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
@@ -101,7 +101,7 @@ def begin(tx: Session, name: str = "todo-api", *, practice: bool = False) -> int
         tx, name=name, spec_digest="x", practice=practice, budget=Decimal(12),
         actor="web:local", now=NOW,
     )  # fmt: skip
-    root = outbox.root_key(made.slug)
+    root = card_keys.interview(made.slug)
     tx.add(
         ProjectPlace(
             project_id=made.id, platform=PLACE.platform, channel=PLACE.channel, root_key=root

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.cards import pictures
-from core.domain import light
+from core.domain import card_keys, light
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
@@ -23,7 +23,7 @@ from core.domain.cards import (
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
-from core.operations import approvals, notices, outbox, planners, projects, questions, tasks
+from core.operations import approvals, notices, planners, projects, questions, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
 from core.store.tables import Approval, Project, Question, Run
@@ -340,7 +340,7 @@ def test_an_answered_question_shows_the_answer_and_who_gave_it(tx: Session, answ
     card = stage.card(tx, CardKind.QUESTION)
     assert card.buttons == ()
     assert card.inputs == ()
-    assert "web:ann" in card.body
+    assert "Answered by ann, " in card.body
     assert all(line in card.body for line in answer.split("\n"))
     lines = light.parse(card.body)
     bold = [s.text for line in lines for s in line.spans if s.look == "bold"]
@@ -609,4 +609,4 @@ def test_threads_hang_on_the_root_and_progress_stands_in_the_channel(tx: Session
     assert rows[CardKind.INTERVIEW].thread_key is None
     assert rows[CardKind.PROGRESS].thread_key is None
     for kind in (CardKind.SPEC, CardKind.PLAN, CardKind.STUCK):
-        assert rows[kind].thread_key == outbox.root_key(tx.get_one(Project, project).slug)
+        assert rows[kind].thread_key == card_keys.interview(tx.get_one(Project, project).slug)

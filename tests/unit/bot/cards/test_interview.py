@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import Card, CardKind
+from core.domain.cards import Card, CardKind, TextFile
 from core.domain.events import Event
 from core.domain.lifecycle import InterviewKind, InterviewStatus
 from core.operations import interviews, journal, notices, outbox, questions
@@ -44,7 +44,7 @@ def test_the_root_says_what_is_wanted_and_how_to_answer(tx: Session, project: in
     assert card.project == "todo-api"
     assert card.body.startswith("◐ Interview: the interviewer is at work\nA \\*\\*to-do\\*\\* API.")
     assert "**just decide** lets me choose." in card.body
-    assert "Asked for by web:ann, 10:48." in card.body
+    assert "Asked for by ann, 10:48." in light.plain(card.body)
     assert card.body.endswith("\nPractice model: scripted, offline, costs nothing")
     assert card.fallback == "todo-api. Interview: the interviewer is at work."
 
@@ -102,13 +102,15 @@ def test_a_spec_is_shown_with_both_its_files(tx: Session, project: int) -> None:
     text = "# To-do\n\n- *one* `x`\n\nPlain **words**.\n" + "More of it.\n" * 400
     journal.record(
         tx, Event.SPEC_WRITTEN, "The spec is on main.", now=NOW, project=row,
-        data={"interview": 1, "commit": stage.COMMIT, "excerpt": text},
+        data={"interview": 1, "commit": stage.COMMIT, "excerpt": text,
+              "characters": len(text)},
     )  # fmt: skip
     tell(tx)
     card = stage.card(tx, CardKind.SPEC)
     assert card.key == "spec:todo-api"
     assert card.body.startswith("**To-do**\n\n- \\*one\\* `x`\n\nPlain **words**. More of it. More")
     assert len(card.body) <= 3_000
+    assert card.whole == TextFile("spec.md", text)
     for name in (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer_prompt.md"):
         assert f"`{name}`" in card.body
     assert "at `4f2c9e1`" in card.body
@@ -145,4 +147,4 @@ def test_an_addition_has_its_own_card_in_the_thread(
     assert card.body.startswith(f"{words}\nDue dates")
     blocked = status is InterviewStatus.BLOCKED
     assert ("refused:\n- **a** has no check." in light.plain(card.body)) == blocked
-    assert outbox.count(tx, project, CardKind.INTERVIEW, PLACE) == 2
+    assert outbox.count(tx, project, CardKind.INTERVIEW) == 2

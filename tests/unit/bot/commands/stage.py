@@ -22,6 +22,7 @@ from bot.check import Finding, Level
 from bot.commands.spec import Desk
 from bot.router import Router
 from bot.settings import load
+from core.domain import card_keys
 from core.domain.agents import AgentKind
 from core.domain.cards import Card, CardKind, parse_press
 from core.domain.events import Event
@@ -236,7 +237,7 @@ def project(
     )  # fmt: skip
     tx.add(row)
     tx.flush()
-    key = outbox.root_key(slug)
+    key = card_keys.interview(slug)
     tx.add(ProjectPlace(project_id=row.id, platform="web", channel="main", root_key=key))
     post(tx, key, CardKind.INTERVIEW, row.id, message=str(6 + row.id))
     return row
