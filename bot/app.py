@@ -23,7 +23,6 @@ from adapters.claude.late import LateRunner
 from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
-from adapters.reader import Reader
 from adapters.web.app import build
 from adapters.web.connections import BACKLOG, Connection
 from adapters.web.platform import Poster, WebPlatform
@@ -50,6 +49,7 @@ from core.ports.chat import ChatPlatform
 from core.ports.host import BoxLevel
 from core.ports.web import Service
 from core.store.session import Store
+from core.views import projects
 from mcp_server.tools import Toolbox
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -71,7 +71,17 @@ class App:
     orchestrator: Orchestrator
     box: BoxLevel
     practice: bool
-    reader: Reader  # of what is long
+
+    def about(self) -> projects.Service:
+        """What a project's view depends on beside its rows."""
+        rules = self.parts.rules
+        return projects.Service(
+            folder=self.settings.projects,
+            upstream=self.parts.upstream,
+            parallel=rules.limits.max_parallel,
+            caps=rules.caps,
+            now=self.parts.clock(),
+        )
 
 
 @dataclass(frozen=True)
@@ -176,9 +186,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         stack.push_async_callback(gateway.close)
         if practice:
             await stack.enter_async_context(_practice(gateway, f"{marker}-0"))
-        reader = Reader(("-m", "bot.reading", str(settings.database)), marker=f"{marker}-0")
-        stack.push_async_callback(reader.close)
-        yield _wire(settings, parts, gateway, processes, reader, practice=practice)
+        yield _wire(settings, parts, gateway, processes, practice=practice)
 
 
 async def _made(database: Path) -> None:
@@ -217,7 +225,6 @@ def _wire(
     parts: Parts,
     gateway: Gateway,
     processes: HostProcesses,
-    reader: Reader,
     *,
     practice: bool,
 ) -> App:
@@ -250,7 +257,7 @@ def _wire(
     )
     worker = Worker(parts, runner, prover)
     orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))
-    return App(settings, parts, orchestrator, parts.box.level, practice, reader)
+    return App(settings, parts, orchestrator, parts.box.level, practice)
 
 
 @asynccontextmanager

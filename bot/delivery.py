@@ -15,7 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import cards
-from bot.cards import Scene
+from bot.cards import frame
+from bot.cards.frame import Scene
 from core.domain.cards import CardKind
 from core.domain.redaction import redacted
 from core.errors import AutocoderError, StorageFailed
@@ -166,7 +167,7 @@ class Delivery:
         scene = replace(self._scene(), now=self._clock())
         drawn = await self._store.read(cards.draw, due, scene)
         card = redacted(drawn.card, self._terms.redact)
-        digest = cards.digest(card)
+        digest = frame.digest(card)
         message, sent = due.message, self._clock()
         if message is None:
             ref = await self._platform.post(due.place, card, private_to=due.private_to)

@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 from bot.export_format import Format
 from bot.markdown import text
 from core.domain.redaction import Redaction
-from core.domain.shapes import HistoryData, JournalData
-from core.operations import listing, usage
-from core.store.tables import Project
+from core.views import journal, projects, usage
+from core.views.journal import JournalLine
+from core.views.json import plain, usd, utc
 from core.views.paging import Page
+from core.views.projects import ProjectSummary
+from core.views.usage import HistoryLine, Spent, Usage
 
 T = TypeVar("T")
 
@@ -34,10 +36,10 @@ _COLUMNS = (
 def export(tx: Session, name: str, wanted: Format, redact: Redaction) -> Iterator[str]:
     """The lines, each with its end; read as they are taken. Raises NotFound.
 
-    Journal entries and API messages have the fields they have over REST (CONTRACT.md §3). What is
+    Journal entries and API messages have the fields they have over REST. What is
     redacted no longer has the content its hash was made of.
     """
-    project = listing.find(tx, name)
+    project = projects.find(tx, name)
     match wanted:
         case Format.JSONL:
             for record in _records(tx, project, redact):
@@ -49,24 +51,19 @@ def export(tx: Session, name: str, wanted: Format, redact: Redaction) -> Iterato
             yield from _document(tx, project, redact)
 
 
-def _records(tx: Session, project: Project, redact: Redaction) -> Iterator[dict[str, Any]]:
+def _records(tx: Session, project: ProjectSummary, redact: Redaction) -> Iterator[dict[str, Any]]:
     for entry in _journal(tx, project):
-        yield {"type": "journal", **_clean(entry, redact)}
+        yield {"type": "journal", **_clean(plain(JournalLine, entry), redact)}
     for message in _messages(tx, project):
-        yield {"type": "usage", **_clean(message, redact)}
+        yield {"type": "usage", **_clean(plain(HistoryLine, message), redact)}
 
 
-def _journal(tx: Session, project: Project) -> Iterator[JournalData]:
-    return _all(
-        tx,
-        lambda after: listing.journal(
-            tx, project.id, event=None, level=None, after=after, limit=_PART
-        ),
-    )
+def _journal(tx: Session, project: ProjectSummary) -> Iterator[JournalLine]:
+    return _all(tx, lambda after: journal.journal(tx, project.id, after=after, limit=_PART))
 
 
-def _messages(tx: Session, project: Project) -> Iterator[HistoryData]:
-    return _all(tx, lambda after: listing.history(tx, project.id, after=after, limit=_PART))
+def _messages(tx: Session, project: ProjectSummary) -> Iterator[HistoryLine]:
+    return _all(tx, lambda after: usage.history(tx, project.id, after=after, limit=_PART))
 
 
 def _all(tx: Session, part: Callable[[int], Page[T]]) -> Iterator[T]:
@@ -111,32 +108,32 @@ def _cell(value: object) -> object:
     return value
 
 
-def _document(tx: Session, project: Project, redact: Redaction) -> Iterator[str]:
+def _document(tx: Session, project: ProjectSummary, redact: Redaction) -> Iterator[str]:
     name = redact(project.name)
-    found = usage.usage(tx, project)
+    found = usage.usage(tx, project.id)
     yield f"# {text(name)}: journal and usage\n\n## Usage\n\n"
     yield "| by | messages | input | output | cache read | cache written | USD |\n"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     yield _spent("all", found)
-    for group in (found["by_model"], found["by_kind"], found["by_day"]):
+    for group in (found.by_model, found.by_kind, found.by_day):
         for key, spent in group.items():
             yield _spent(redact(key), spent)
     yield "\nList prices.\n\n## Journal\n"
     day = ""
     for entry in _journal(tx, project):
-        today, _, time = entry["at"].partition("T")
+        today, _, time = utc(entry.at).partition("T")
         if today != day:
             day = today
             yield f"\n### {day}\n\n"
-        words = text(redact(entry["text"]))
-        about = f" (task {entry['task_id']})" if entry["task_id"] is not None else ""
-        who = text(redact(entry["actor"]))
-        yield f"- {time[:8]} **{entry['event']}** {words}{about} · {who}\n"
+        words = text(redact(entry.text))
+        about = f" (task {entry.task_id})" if entry.task_id is not None else ""
+        who = text(redact(entry.actor))
+        yield f"- {time[:8]} **{entry.event}** {words}{about} · {who}\n"
 
 
-def _spent(name: str, spent: Mapping[str, Any]) -> str:
-    tokens = spent["tokens"]
-    written = tokens["cache_write_5m"] + tokens["cache_write_1h"]
-    cells = (spent["messages"], tokens["input"], tokens["output"], tokens["cache_read"], written)
+def _spent(name: str, spent: Spent | Usage) -> str:
+    tokens = spent.tokens
+    written = tokens.cache_write_5m + tokens.cache_write_1h
+    cells = (spent.messages, tokens.input, tokens.output, tokens.cache_read, written)
     numbers = " | ".join(f"{cell:,}" for cell in cells)
-    return f"| {text(name)} | {numbers} | {spent['cost_usd']} |\n"
+    return f"| {text(name)} | {numbers} | {usd(spent.cost_usd)} |\n"

@@ -31,7 +31,7 @@ from bot.router import Router
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.web import CardPoster, web_service
 from bot.whereabouts import Whereabouts, announced, web_token
-from core.domain import card_keys, light, shapes
+from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.events import Event
 from core.domain.people import Role
@@ -41,6 +41,7 @@ from core.ports.chat import Place
 from core.ports.host import BoxLevel
 from core.store.migrations import HEAD
 from core.store.tables import JournalEntry
+from core.views.json import utc
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +109,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
-        where = Whereabouts(
-            os.getpid(), port, f"http://{shown}:{port}", shapes.utc(app.parts.clock())
-        )
+        where = Whereabouts(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
         desk = Desk(
             parts=parts,
             settings=settings,
@@ -120,9 +119,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             take_up=app.orchestrator.add,
         )
         router = Router(desk)
-        service = web_service(
-            app, router, metrics, lambda: _recovered(app, router), redaction.known
-        )
+        service = web_service(app, router, metrics, lambda: _recovered(app, router))
         web = open_web(service, CardPoster(app), token=token, host=settings.host, redact=redaction)
         remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
         teller = Teller(parts.store, parts.wake, parts.clock, remind_after)

@@ -9,7 +9,7 @@ from datetime import UTC, date, timedelta
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from sqlalchemy import select
 
@@ -18,19 +18,15 @@ from bot.cards import pictures
 from bot.metrics import MEDIA_TYPE, Metrics
 from bot.web_pages import WebPages
 from bot.web_projects import MAIN, Projects
-from core.domain import shapes
 from core.domain.cards import Card, Press, parse_press
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.domain.people import Role
-from core.domain.shapes import (
-    MemberData,
-)
 from core.errors import InputError, NotFound, StorageFailed
 from core.operations import (
     members,
     web_chat,
 )
-from core.ports.chat import Inbound, Outcome, Place, Pressed
+from core.ports.chat import Door, Inbound, Outcome, Place, Pressed
 from core.ports.web import (
     Echo,
     Readiness,
@@ -38,6 +34,7 @@ from core.ports.web import (
     StoredFile,
 )
 from core.views import figures
+from core.views.budgets import Budgets
 
 FILES = "files"  # folder in the home
 
@@ -55,14 +52,22 @@ def web_service(
     router: Deliveries,
     metrics: Metrics,
     ready: Callable[[], bool],
-    secrets: Sequence[str],
 ) -> Service:
-    """What stands behind the web; `secrets` are those of this process, which never leave."""
+    """What stands behind the web."""
     chat = _Chat(app, router)
+    budget = app.settings.budget
     return Service(
+        door=cast(Door, app.parts.store),  # as far as it is asked
+        about=app.about,
+        budgets=Budgets(
+            project_usd=budget.project_usd,
+            run_usd=budget.run_usd,
+            day_usd=budget.day_usd,
+            month_usd=budget.month_usd,
+        ),
         people=_People(app),
         chat=chat,
-        projects=Projects(app, chat.pressed, secrets),
+        projects=Projects(app, chat.pressed),
         pages=WebPages(app),
         health=_Health(app, metrics, ready),
         house=_House(app),
@@ -80,17 +85,6 @@ class _People:
 
     async def role(self, person: str) -> Role:
         return await self._store.read_first(members.role_of, person)
-
-    async def members(self) -> Sequence[MemberData]:
-        return [
-            {
-                "user": line.person,
-                "role": line.role.value,
-                "added_by": line.added_by,
-                "added_at": shapes.utc(line.added_at),
-            }
-            for line in await self._store.read(members.all_members)
-        ]
 
     async def issue_token(self, person: str, role: Role, *, by: str) -> str:
         return await self._store.run(members.issue_token, person, role, by=by, now=self._clock())

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from adapters.web import chat_api, house_api, pages, rest
+from adapters.web.asking import known_only
 from adapters.web.security import Redact, Security, trouble
 from adapters.web.shapes import TEXT_LIMIT, ErrorData
 from adapters.web.stream import Hub
@@ -53,9 +54,8 @@ def build(service: Service, hub: Hub, *, token: str, host: str, redact: Redact) 
     app.state.service = service
     app.state.hub = hub
     app.include_router(rest.open_routes)
-    app.include_router(rest.routes)
-    app.include_router(chat_api.routes)
-    app.include_router(house_api.routes)
+    for each in (rest.routes, chat_api.routes, house_api.routes):
+        app.include_router(each, dependencies=[Depends(known_only)])
     app.include_router(pages.routes)
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():

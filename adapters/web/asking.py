@@ -2,19 +2,20 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Query, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import Depends, Query, Request, Response, params
+from fastapi.dependencies.utils import get_flat_params
+from sqlalchemy.orm import Session
 
-from adapters.web.clean import Clean
-from adapters.web.shapes import Collection
 from core.domain.people import LOCAL, Role
-from core.errors import NotAllowed
-from core.ports.web import Encoded, Service
+from core.errors import InputError, NotAllowed
+from core.ports.web import Service
+from core.views.json import encode
 from core.views.paging import Page
+from core.views.projects import find
 
 T = TypeVar("T")
 
@@ -92,23 +93,61 @@ def parse_cursor(cursor: str) -> int:
             raise ValueError(text)
         return min(int(position), 2**62)
     except (binascii.Error, ValueError) as error:
-        raise HTTPException(400) from error
+        raise InputError(
+            f"{cursor[:40]!r} is no cursor.", hint="Take `next` of the part before."
+        ) from error
 
 
-def sent(found: Encoded) -> Response:
-    """One long thing, as it was encoded where it was read."""
-    return _json(found.content, found)
+class Reader:
+    """Sends what views find; its JSON is made where it is read, off the loop."""
+
+    def __init__(self, service: Service) -> None:
+        self._door = service.door
+
+    async def one(self, kind: type[T], look: Callable[[Session], T]) -> Response:
+        return as_json(await self._door.read(lambda tx: encode(kind, look(tx))))
+
+    async def page(self, kind: type[T], look: Callable[[Session], Page[T]]) -> Response:
+        """A collection."""
+
+        def content(tx: Session) -> bytes:
+            found = look(tx)
+            rest = "null" if found.next is None else f'"{cursor_of(found.next)}"'
+            items = encode(Sequence[kind], found.items)  # type: ignore[valid-type]  # a value here
+            return b'{"items":%b,"next":%b}' % (items, rest.encode())
+
+        return as_json(await self._door.read(content))
+
+    async def listed(
+        self, kind: type[T], view: Callable[..., Page[T]], name: str, part: Part, **picked: object
+    ) -> Response:
+        """Some of what a project has."""
+        return await self.page(
+            kind,
+            lambda tx: view(tx, find(tx, name).id, after=part.after, limit=part.limit, **picked),
+        )
 
 
-def sent_collection(found: Encoded) -> Response:
-    rest = b"null" if found.next is None else f'"{cursor_of(found.next)}"'.encode()
-    content = b'{"items":' + found.content + b',"next":' + rest + b"}"
-    return _json(content, found)
+async def _reader(service: Inside) -> Reader:
+    return Reader(service)
 
 
-def _json(content: bytes, found: Encoded) -> Response:
-    return Clean(content) if found.clean else Response(content, media_type="application/json")
+Reading = Annotated[Reader, Depends(_reader)]
 
 
-def collection(page: Page[T]) -> Collection[T]:
-    return {"items": page.items, "next": None if page.next is None else cursor_of(page.next)}
+def as_json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
+
+
+async def known_only(request: Request) -> None:
+    """No query parameter is passed over: one that the path does not know is refused."""
+    route = request.scope["route"]
+    known = [
+        field.alias
+        for field in get_flat_params(route.dependant)
+        if isinstance(field.field_info, params.Query)
+    ]
+    for name in request.query_params:
+        if name not in known:
+            hint = f"There are {', '.join(known)}." if known else "There are none."
+            raise InputError(f"{name[:40]!r} is no parameter of this path.", hint=hint)

@@ -26,6 +26,7 @@ from core.domain.people import Role
 from core.ports.host import BoxLevel
 from core.ports.pages import ProjectLine, Surroundings
 from core.ports.web import Service
+from core.views import usage as usages
 
 MAIN = "main"
 SHOWN = 60  # messages at once
@@ -320,17 +321,17 @@ async def search(
 @routes.get("/usage")
 async def usage(service: Inside, person: Viewer, theme: Theme = None) -> Response:
     """What was spent today (UTC, as budgets count) and before."""
-    found = await service.projects.spent()
+    found = await service.door.read(usages.usage, None, fine=False)
     frame = await _frame(service, person, theme)
-    days = sorted(found["by_day"].items(), reverse=True)[:_DAYS]
+    days = sorted(found.by_day.items(), reverse=True)[:_DAYS]
     tables = (
         ("By day (UTC)", "Day", days),
-        ("By model", "Model", sorted(found["by_model"].items())),
-        ("By kind of agent", "Kind", sorted(found["by_kind"].items())),
+        ("By model", "Model", sorted(found.by_model.items())),
+        ("By kind of agent", "Kind", sorted(found.by_kind.items())),
     )
     return _draw(
         "usage.html",
-        **{**frame, "here": "usage", "total": found["cost_usd"], "messages": found["messages"],
+        **{**frame, "here": "usage", "total": found.cost_usd, "messages": found.messages,
            "tables": tables, "today": f"{_now():%Y-%m-%d}", "chart": await service.pages.spent()},
     )  # fmt: skip
 

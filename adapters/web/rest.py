@@ -1,20 +1,22 @@
 """Health, people and projects over HTTP."""
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import PlainTextResponse
+from sqlalchemy.orm import Session
 
 from adapters.web.asking import (
     Admin,
     Approver,
     Inside,
     Operator,
+    Reading,
     Viewer,
     WantedPart,
-    collection,
-    sent,
-    sent_collection,
+    as_json,
 )
 from adapters.web.chat_api import press_answer
 from adapters.web.shapes import (
@@ -25,23 +27,26 @@ from adapters.web.shapes import (
     Readiness,
     Reason,
 )
+from core.domain.cards import Label
+from core.domain.events import Event, Level
+from core.domain.lifecycle import TaskStatus
 from core.domain.people import LOCAL, Role
-from core.domain.shapes import (
-    ApprovalData,
-    FeatureData,
-    GraphData,
-    HistoryData,
-    JournalData,
-    MemberData,
-    PhaseData,
-    ProjectData,
-    RunData,
-    TaskData,
-    UsageData,
-    UsageSettingsData,
-)
 from core.errors import InputError
-from core.ports.web import ProjectVerb, Verdict
+from core.views import approvals, features, graph, journal, members, phases, runs, tasks, usage
+from core.views import projects as project_views
+from core.views.approvals import ApprovalView
+from core.views.budgets import UsageSettings
+from core.views.features import FeatureView
+from core.views.graph import Graph
+from core.views.journal import JournalLine
+from core.views.json import encode
+from core.views.members import MemberView
+from core.views.paging import Page
+from core.views.phases import PhaseView
+from core.views.projects import ProjectView, find
+from core.views.runs import RunView
+from core.views.tasks import TaskView
+from core.views.usage import HistoryLine, Span, SpanLine, Usage
 
 open_routes = APIRouter(tags=["health"])
 routes = APIRouter(prefix="/api")
@@ -71,10 +76,10 @@ async def metrics(service: Inside) -> Response:
     return Response(content, media_type=media_type)
 
 
-@routes.get("/members", tags=["members"])
-async def members(service: Inside, _person: Viewer) -> Collection[MemberData]:
+@routes.get("/members", response_model=Collection[MemberView], tags=["members"])
+async def list_members(read: Reading, _person: Viewer) -> Response:
     """Who has a role, and which."""
-    return {"items": await service.people.members(), "next": None}
+    return await read.page(MemberView, lambda tx: Page(members.members(tx), None))
 
 
 @routes.post("/members", status_code=201, tags=["members"])
@@ -89,31 +94,39 @@ async def add_member(body: NewMember, service: Inside, person: Admin) -> MemberT
     return {"user": body.user, "role": body.role, "token": token}
 
 
-@routes.get("/projects", tags=["projects"])
-async def projects(service: Inside, part: WantedPart, _person: Viewer) -> Collection[ProjectData]:
+@routes.get("/projects", response_model=Collection[ProjectView], tags=["projects"])
+async def list_projects(
+    service: Inside, read: Reading, part: WantedPart, _person: Viewer
+) -> Response:
     """Every project of this home: how far it is, and what it waits for."""
-    return collection(await service.projects.projects(after=part.after, limit=part.limit))
+    about = service.about()
+    return await read.page(
+        ProjectView,
+        lambda tx: project_views.projects(tx, about, after=part.after, limit=part.limit),
+    )
 
 
-@routes.get("/projects/{name}", tags=["projects"])
-async def project(name: Name, service: Inside, _person: Viewer) -> ProjectData:
+@routes.get("/projects/{name}", response_model=ProjectView, tags=["projects"])
+async def get_project(name: Name, service: Inside, read: Reading, _person: Viewer) -> Response:
     """One project: its status, its tasks counted, its cost, what it waits for and until when."""
-    return await service.projects.project(name)
+    about = service.about()
+    return await read.one(ProjectView, lambda tx: project_views.project(tx, name, about))
 
 
-_MEANT = {
-    ProjectVerb.START: "Let a stopped or imported project go on; one that goes on answers 409.",
-    ProjectVerb.PAUSE: "Interrupt its agents; their work is kept.",
-    ProjectVerb.RESUME: "Go on with a paused or blocked project.",
-    ProjectVerb.STOP: "End its agents; nothing starts until a person starts it again.",
+_MEANT: Mapping[Label, str] = {
+    Label.START: "Let a stopped or imported project go on; one that goes on answers 409.",
+    Label.PAUSE: "Interrupt its agents; their work is kept.",
+    Label.RESUME: "Go on with a paused or blocked project.",
+    Label.STOP: "End its agents; nothing starts until a person starts it again.",
 }
 
 
-def _command(verb: ProjectVerb) -> None:
-    async def command(name: Name, service: Inside, person: Operator) -> Any:
-        await service.projects.project(name)
+def _command(verb: Label) -> None:
+    async def command(name: Name, service: Inside, read: Reading, person: Operator) -> Any:
         outcome = await service.projects.command(name, verb, by=person)
-        return await service.projects.project(name) if outcome.ok else press_answer(outcome)
+        return (
+            await get_project(name, service, read, person) if outcome.ok else press_answer(outcome)
+        )
 
     routes.add_api_route(
         f"/projects/{{name}}/{verb}",
@@ -123,51 +136,46 @@ def _command(verb: ProjectVerb) -> None:
         summary=f"{verb.capitalize()} a project",
         description=_MEANT[verb],
         tags=["projects"],
-        response_model=ProjectData,
+        response_model=ProjectView,
     )
 
 
-for _verb in ProjectVerb:
+for _verb in _MEANT:
     _command(_verb)
 
 
-@routes.get("/projects/{name}/phases", tags=["projects"])
-async def phases(
-    name: Name, service: Inside, part: WantedPart, _person: Viewer
-) -> Collection[PhaseData]:
+@routes.get("/projects/{name}/phases", response_model=Collection[PhaseView], tags=["projects"])
+async def list_phases(name: Name, read: Reading, part: WantedPart, _person: Viewer) -> Response:
     """The phases of an approved plan, in their order."""
-    return collection(await service.projects.phases(name, after=part.after, limit=part.limit))
+    return await read.listed(PhaseView, phases.phases, name, part)
 
 
-@routes.get("/projects/{name}/phases/{phase_id}", tags=["projects"])
-async def phase(name: Name, phase_id: Id, service: Inside, _person: Viewer) -> PhaseData:
+@routes.get("/projects/{name}/phases/{phase_id}", response_model=PhaseView, tags=["projects"])
+async def get_phase(name: Name, phase_id: Id, read: Reading, _person: Viewer) -> Response:
     """One phase."""
-    return await service.projects.phase(name, phase_id)
+    return await read.one(PhaseView, lambda tx: phases.phase(tx, find(tx, name).id, phase_id))
 
 
-_DECIDED = {
-    Verdict.APPROVE: "Approve at a phase's gate: the next one begins, after the last it is complete.",
-    Verdict.REJECT: "Reject at a phase's gate; `reason` becomes a task of the same phase.",
+_DECIDED: Mapping[Label, str] = {
+    Label.APPROVE: "Approve at a phase's gate: the next one begins, after the last it is complete.",
+    Label.REJECT: "Reject at a phase's gate; `reason` becomes a task of the same phase.",
 }
 
 
-def _decision(verdict: Verdict) -> None:
+def _decision(verdict: Label) -> None:
     async def decide(
         name: Name,
         phase_id: Id,
         service: Inside,
+        read: Reading,
         person: Approver,
         body: Reason | None = None,
     ) -> Any:
-        await service.projects.phase(name, phase_id)
         reason = body.reason if body else ""
-        if verdict is Verdict.REJECT and not reason.strip():
-            hint = 'Send {"reason": "what is wrong"}.'
-            raise InputError("A rejection needs a reason.", hint=hint)
         outcome = await service.projects.decide(name, phase_id, verdict, reason, by=person)
         if not outcome.ok:
             return press_answer(outcome)
-        return await service.projects.phase(name, phase_id)
+        return await get_phase(name, phase_id, read, person)
 
     routes.add_api_route(
         f"/projects/{{name}}/phases/{{phase_id}}/{verdict}",
@@ -177,144 +185,162 @@ def _decision(verdict: Verdict) -> None:
         summary=f"{verdict.capitalize()} at a phase's gate",
         description=_DECIDED[verdict],
         tags=["projects"],
-        response_model=PhaseData,
+        response_model=PhaseView,
     )
 
 
-for _verdict in Verdict:
+for _verdict in _DECIDED:
     _decision(_verdict)
 
 
 @routes.get(
     "/projects/{name}/phases/{phase_id}/features",
-    response_model=Collection[FeatureData],
+    response_model=Collection[FeatureView],
     tags=["projects"],
 )
-async def phase_features(
-    name: Name, phase_id: Id, service: Inside, part: WantedPart, _person: Viewer
+async def list_features_of_phase(
+    name: Name, phase_id: Id, read: Reading, part: WantedPart, _person: Viewer
 ) -> Response:
     """The features of one phase."""
-    await service.projects.phase(name, phase_id)
-    return sent_collection(
-        await service.projects.features(name, phase_id=phase_id, after=part.after, limit=part.limit)
-    )
+
+    def look(tx: Session) -> Page[FeatureView]:
+        of = phases.phase(tx, find(tx, name).id, phase_id)
+        return features.features(
+            tx, of.project_id, phase_id=of.id, after=part.after, limit=part.limit
+        )
+
+    return await read.page(FeatureView, look)
 
 
-@routes.get("/projects/{name}/features", response_model=Collection[FeatureData], tags=["projects"])
-async def features(name: Name, service: Inside, part: WantedPart, _person: Viewer) -> Response:
+@routes.get("/projects/{name}/features", response_model=Collection[FeatureView], tags=["projects"])
+async def list_features(name: Name, read: Reading, part: WantedPart, _person: Viewer) -> Response:
     """The features of a project: who works on which, and what each waits for."""
-    return sent_collection(
-        await service.projects.features(name, phase_id=None, after=part.after, limit=part.limit)
-    )
+    return await read.listed(FeatureView, features.features, name, part)
 
 
-@routes.get("/projects/{name}/features/{feature_id}", tags=["projects"])
-async def feature(name: Name, feature_id: Id, service: Inside, _person: Viewer) -> FeatureData:
+@routes.get("/projects/{name}/features/{feature_id}", response_model=FeatureView, tags=["projects"])
+async def get_feature(name: Name, feature_id: Id, read: Reading, _person: Viewer) -> Response:
     """One feature."""
-    return await service.projects.feature(name, feature_id)
+    return await read.one(
+        FeatureView, lambda tx: features.feature(tx, find(tx, name).id, feature_id)
+    )
 
 
 @routes.get(
     "/projects/{name}/features/{feature_id}/tasks",
-    response_model=Collection[TaskData],
+    response_model=Collection[TaskView],
     tags=["projects"],
 )
-async def feature_tasks(
-    name: Name, feature_id: Id, service: Inside, part: WantedPart, _person: Viewer
+async def list_tasks_of_feature(
+    name: Name, feature_id: Id, read: Reading, part: WantedPart, _person: Viewer
 ) -> Response:
     """The tasks of one feature."""
-    await service.projects.feature(name, feature_id)
-    return sent_collection(
-        await service.projects.tasks(
-            name, feature_id=feature_id, status=None, after=part.after, limit=part.limit
-        )
-    )
+
+    def look(tx: Session) -> Page[TaskView]:
+        of = features.feature(tx, find(tx, name).id, feature_id)
+        return tasks.tasks(tx, of.project_id, feature_id=of.id, after=part.after, limit=part.limit)
+
+    return await read.page(TaskView, look)
 
 
-@routes.get("/projects/{name}/tasks", response_model=Collection[TaskData], tags=["projects"])
-async def tasks(
+@routes.get("/projects/{name}/tasks", response_model=Collection[TaskView], tags=["projects"])
+async def list_tasks(
     name: Name,
-    service: Inside,
+    read: Reading,
     part: WantedPart,
     _person: Viewer,
-    status: Annotated[str | None, Query(max_length=32)] = None,
+    status: TaskStatus | None = None,
 ) -> Response:
     """The tasks of a project, each with why it stands where it does; `status` picks some."""
-    return sent_collection(
-        await service.projects.tasks(
-            name, feature_id=None, status=status, after=part.after, limit=part.limit
-        )
-    )
+    return await read.listed(TaskView, tasks.tasks, name, part, status=status)
 
 
-@routes.get("/projects/{name}/tasks/{number}", tags=["projects"])
-async def task(name: Name, number: Id, service: Inside, _person: Viewer) -> TaskData:
+@routes.get("/projects/{name}/tasks/{number}", response_model=TaskView, tags=["projects"])
+async def get_task(name: Name, number: Id, read: Reading, _person: Viewer) -> Response:
     """One task by its number, with its evidence."""
-    return await service.projects.task(name, number)
+    return await read.one(TaskView, lambda tx: tasks.task(tx, find(tx, name).id, number))
 
 
-@routes.get("/projects/{name}/journal", response_model=Collection[JournalData], tags=["projects"])
-async def journal(
+@routes.get("/projects/{name}/journal", response_model=Collection[JournalLine], tags=["projects"])
+async def list_journal(
     name: Name,
-    service: Inside,
+    read: Reading,
     part: WantedPart,
     _person: Viewer,
-    event: Annotated[str | None, Query(max_length=64)] = None,
-    level: Annotated[str | None, Query(max_length=16)] = None,
+    event: Event | None = None,
+    level: Level | None = None,
 ) -> Response:
     """What happened, as a chain of hashes; `event` and `level` pick some."""
-    return sent_collection(
-        await service.projects.journal(
-            name, event=event, level=level, after=part.after, limit=part.limit
-        )
-    )
+    return await read.listed(JournalLine, journal.journal, name, part, event=event, level=level)
 
 
-@routes.get("/projects/{name}/runs", response_model=Collection[RunData], tags=["projects"])
-async def runs(name: Name, service: Inside, part: WantedPart, _person: Viewer) -> Response:
+@routes.get("/projects/{name}/runs", response_model=Collection[RunView], tags=["projects"])
+async def list_runs(name: Name, read: Reading, part: WantedPart, _person: Viewer) -> Response:
     """Every run of an agent: its tasks, model, outcome, messages, tokens and cost."""
-    return sent_collection(await service.projects.runs(name, after=part.after, limit=part.limit))
+    return await read.listed(RunView, runs.runs, name, part)
 
 
-@routes.get("/projects/{name}/approvals", tags=["projects"])
-async def approvals(
-    name: Name, service: Inside, part: WantedPart, _person: Viewer
-) -> Collection[ApprovalData]:
+@routes.get(
+    "/projects/{name}/approvals", response_model=Collection[ApprovalView], tags=["projects"]
+)
+async def list_approvals(name: Name, read: Reading, part: WantedPart, _person: Viewer) -> Response:
     """Decisions on plans and at gates: open ones, and who decided what and when."""
-    return collection(await service.projects.approvals(name, after=part.after, limit=part.limit))
+    return await read.listed(ApprovalView, approvals.approvals, name, part)
 
 
-@routes.get("/projects/{name}/graph", response_model=GraphData, tags=["projects"])
-async def graph(name: Name, service: Inside, _person: Viewer) -> Response:
+@routes.get("/projects/{name}/graph", response_model=Graph, tags=["projects"])
+async def get_graph(name: Name, read: Reading, _person: Viewer) -> Response:
     """What waits for what: features and tasks."""
-    return sent(await service.projects.graph(name))
+    return await read.one(Graph, lambda tx: graph.graph(tx, find(tx, name).id))
 
 
-@routes.get("/usage", response_model=UsageData, tags=["usage"])
-async def usage(service: Inside, _person: Viewer) -> Response:
+@routes.get("/usage", response_model=Usage, tags=["usage"])
+async def get_usage(read: Reading, _person: Viewer) -> Response:
     """What all projects spent: in all, by model, kind, phase, feature, task and day."""
-    return sent(await service.projects.usage(None))
+    return await read.one(Usage, lambda tx: usage.usage(tx, None))
 
 
-@routes.get("/usage/projects/{name}", response_model=UsageData, tags=["usage"])
-async def project_usage(name: Name, service: Inside, _person: Viewer) -> Response:
+@routes.get("/usage/projects/{name}", response_model=Usage, tags=["usage"])
+async def get_project_usage(name: Name, read: Reading, _person: Viewer) -> Response:
     """What one project spent, divided in the same ways."""
-    return sent(await service.projects.usage(name))
+    return await read.one(Usage, lambda tx: usage.usage(tx, find(tx, name).id))
 
 
-@routes.get("/usage/history", response_model=Collection[HistoryData], tags=["usage"])
-async def history(
-    service: Inside,
+@routes.get(
+    "/usage/history",
+    response_model=Collection[HistoryLine] | Collection[SpanLine],
+    tags=["usage"],
+)
+async def list_history(
+    read: Reading,
     part: WantedPart,
     _person: Viewer,
     project: Annotated[str | None, Query(max_length=100)] = None,
+    since: Annotated[date | None, Query(alias="from")] = None,
+    until: Annotated[date | None, Query(alias="to")] = None,
+    by: Span | None = None,
 ) -> Response:
-    """Each message of a model with its tokens and price; `project` picks those of one."""
-    found = await service.projects.history(project, after=part.after, limit=part.limit)
-    return sent_collection(found)
+    """Each message of a model with its tokens and price, or with `by` what each hour or day used.
+
+    `project` picks those of one, `from` and `to` are days (UTC), both included.
+    """
+    days = usage.Days(since, until)
+
+    def of(tx: Session) -> int | None:
+        return find(tx, project).id if project is not None else None
+
+    if by is None:
+        return await read.page(
+            HistoryLine,
+            lambda tx: usage.history(tx, of(tx), days, after=part.after, limit=part.limit),
+        )
+    return await read.page(
+        SpanLine,
+        lambda tx: usage.history_by(tx, of(tx), by, days, after=part.after, limit=part.limit),
+    )
 
 
-@routes.get("/usage/settings", tags=["usage"])
-async def usage_settings(service: Inside, _person: Viewer) -> UsageSettingsData:
+@routes.get("/usage/settings", response_model=UsageSettings, tags=["usage"])
+async def get_usage_settings(service: Inside, _person: Viewer) -> Response:
     """The service's budgets; a project may have its own."""
-    return await service.projects.usage_settings()
+    return as_json(encode(UsageSettings, UsageSettings(service.budgets)))

@@ -21,7 +21,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.web import pages
-from adapters.web.clean import CLEAN
 from core.domain.people import LOCAL
 from core.ports.web import People
 
@@ -282,11 +281,7 @@ def _redacted(send: Send, redact: Redact) -> Send:
 
     async def sending(message: Message) -> None:
         nonlocal held
-        if (
-            message["type"] == "http.response.start"
-            and not message.pop(CLEAN, False)
-            and _is_words(message)
-        ):
+        if message["type"] == "http.response.start" and _is_words(message):
             held = message
             return
         if held is not None and message["type"] == "http.response.body":

@@ -16,21 +16,14 @@ from bot.cards import (
     questions,
     stuck,
 )
-from bot.cards.frame import Drawn, Scene, digest
-from core.domain.cards import Card, CardKind
+from bot.cards.frame import Drawn, Scene
+from core.domain.cards import CardKind
 from core.errors import StateError
 from core.operations.outbox import Due
 
-__all__ = ["Drawn", "Scene", "build", "digest", "draw"]
-
-
-def build(tx: Session, due: Due, scene: Scene) -> Card:
-    """The card that `due` asks for, as it is now; a read."""
-    return draw(tx, due, scene).card
-
 
 def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
-    """The same, with the moment at which the clock alone makes it another one."""
+    """The card that `due` asks for, as it is now; a read."""
     if due.fixed is not None:
         return Drawn(due.fixed)
     if due.project_id is None:

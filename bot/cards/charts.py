@@ -1,6 +1,6 @@
 """Pictures of figures: the board of a phase, what a project cost, what a day did (SVG)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -124,7 +124,7 @@ def days_svg(heading: str, columns: Sequence[Column], *, wide: bool = False) -> 
     `heading` is for whoever does not see it.
     """
     width = _WIDER if wide else WIDE
-    sums = _by_model(columns)
+    sums = by_model(column.models for column in columns)
     whole = sum(sums.values(), Decimal(0))
     days = [sum(each.models.values(), Decimal(0)) for each in columns]
     top = _round_above(max(days, default=whole))
@@ -154,11 +154,11 @@ def days_svg(heading: str, columns: Sequence[Column], *, wide: bool = False) -> 
     return svg(heading, width, y + 14 + MARGIN, parts)
 
 
-def _by_model(columns: Sequence[Column]) -> dict[str, Decimal]:
+def by_model(days: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
     """What each model cost in all, in the order in which they lie on each other."""
     found: dict[str, Decimal] = {}
-    for column in columns:
-        for model, usd in column.models.items():
+    for models in days:
+        for model, usd in models.items():
             found[model] = found.get(model, Decimal(0)) + usd
     order = (*wording.FAMILIES, "bar")  # the first lies below
     return dict(sorted(found.items(), key=lambda pair: (order.index(look_of(pair[0])), pair[0])))

@@ -1,39 +1,37 @@
 """What was spent, day by day, as a picture: of a project, or of all."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import charts
 from core.domain.cards import Picture
-from core.domain.money import Dimension, to_usd
-from core.store.tables import Project, UsageEntry, UsageTotal
+from core.views import daily_costs, projects
 
 ALL = 0  # in the place of a project's number: every project
 SPANS = {"week": 7, "month": 30}
 _LEAST = 7  # days that are drawn
 _FORETELLS = 3  # days on which something was spent, before anything is foretold
 
-Days = Mapping[date, Mapping[str, Decimal]]
-
 
 def shown(tx: Session, sort: str, number: int, until: date) -> Picture | None:
-    """The picture and its words: title, last value, highest, what a month will cost."""
-    sums = _sums(tx, number, SPANS[sort], until)
-    if not sums:
+    """The picture and its words: title, last value, highest, by model, what a month will cost."""
+    days = _spent(tx, sort, number, until)
+    if not days:
         return None
+    sums = {day: sum(models.values(), Decimal(0)) for day, models in days.items()}
     highest = max(sums, key=lambda day: (sums[day], day))
     whole = sum(sums.values(), Decimal(0))
-    begin = max(min(sums), until - timedelta(days=SPANS[sort] - 1))
+    begin = min(sums)
     facts = [
         f"Cost by day, {_day(begin)} to {_day(until)}",
         f"last {wording.usd(sums.get(until, Decimal(0)))}",
         f"highest {wording.usd(sums[highest])} on {_day(highest)}",
         f"{wording.usd(whole)} in all",
+        *(f"{name} {wording.usd(usd)}" for name, usd in charts.by_model(days.values()).items()),
     ]
     if len(sums) >= _FORETELLS:
         rate = whole / ((until - begin).days + 1)
@@ -43,10 +41,10 @@ def shown(tx: Session, sort: str, number: int, until: date) -> Picture | None:
 
 def picture(tx: Session, sort: str, number: int, until: date, *, wide: bool) -> str | None:
     """The chart; None when there is no such project."""
-    project = tx.get(Project, number) if number != ALL else None
+    project = projects.by_id(tx, number) if number != ALL else None
     if project is None and number != ALL:
         return None
-    days = _spent(tx, number, SPANS[sort], until)
+    days = _spent(tx, sort, number, until)
     first = min([*days, until - timedelta(days=_LEAST - 1)])
     columns = [
         charts.Column(_day(day), days.get(day, {}))
@@ -56,43 +54,20 @@ def picture(tx: Session, sort: str, number: int, until: date, *, wide: bool) -> 
     return charts.days_svg(f"Cost of {whose} by day (UTC)", columns, wide=wide)
 
 
-def _sums(tx: Session, number: int, days: int, until: date) -> dict[date, Decimal]:
-    """What each day cost at list price, from what is summed up already: cards are drawn often."""
-    rows = (
-        select(UsageTotal.key, func.sum(UsageTotal.micro_usd))
-        .where(
-            UsageTotal.dimension == Dimension.DAY,
-            UsageTotal.key >= (until - timedelta(days=days - 1)).isoformat(),
-            UsageTotal.key <= until.isoformat(),
-        )
-        .group_by(UsageTotal.key)
-    )
-    if number != ALL:
-        rows = rows.where(UsageTotal.project_id == number)
-    return {date.fromisoformat(day): to_usd(micro) for day, micro in tx.execute(rows) if micro}
+def _spent(
+    tx: Session, sort: str, number: int, until: date
+) -> Mapping[date, Mapping[str, Decimal]]:
+    """By day and family of models."""
+    since = until - timedelta(days=SPANS[sort] - 1)
+    found = daily_costs.daily_costs(tx, number or None, since, until)
+    return {day: _families(models) for day, models in found.items()}
 
 
-def _spent(tx: Session, number: int, days: int, until: date) -> Days:
-    """List prices by day and model's family, of the days on which something was spent."""
-    begin, end = until - timedelta(days=days - 1), until + timedelta(days=1)
-    whose = (number,) if number != ALL else select(Project.id)
-    day = func.date(UsageEntry.at)
-    rows = tx.execute(
-        select(day, UsageEntry.model, func.sum(UsageEntry.micro_usd))
-        .where(
-            UsageEntry.project_id.in_(whose),
-            UsageEntry.at >= datetime.combine(begin, time(), UTC),
-            UsageEntry.at < datetime.combine(end, time(), UTC),
-        )
-        .group_by(day, UsageEntry.model)
-        .order_by(day, UsageEntry.model)
-    )
-    found: dict[date, dict[str, Decimal]] = {}
-    for at, model, micro in rows:
-        if micro:
-            family = wording.model(model)
-            spent = found.setdefault(date.fromisoformat(str(at)), {})
-            spent[family] = spent.get(family, Decimal(0)) + to_usd(micro)
+def _families(models: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for model, usd in models.items():
+        family = wording.model(model)
+        found[family] = found.get(family, Decimal(0)) + usd
     return found
 
 

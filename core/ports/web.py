@@ -4,37 +4,19 @@ Every read is one consistent look; every act is durable when it returns. Errors 
 core/errors: NotFound, InputError, StateError, NotAllowed.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from core.domain.cards import Label
 from core.domain.messages import ChannelLine, FileLine, Message
 from core.domain.people import Role
-from core.domain.shapes import (
-    ApprovalData,
-    FeatureData,
-    MemberData,
-    PhaseData,
-    ProjectData,
-    TaskData,
-    UsageData,
-    UsageSettingsData,
-)
-from core.ports.chat import Outcome
+from core.ports.chat import Door, Outcome
 from core.ports.pages import Pages
-from core.views.paging import Page
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """JSON of something long, encoded where it was read; of a collection, its items."""
-
-    content: bytes
-    next: int | None = None  # of a collection: what the rest begins after
-    clean: bool = False  # redacted where it was read
+from core.views import projects
+from core.views.budgets import Budgets
 
 
 @dataclass(frozen=True)
@@ -61,20 +43,6 @@ class StoredFile:
     path: Path
 
 
-class ProjectVerb(StrEnum):
-    """What a person may do with a whole project by a POST."""
-
-    START = "start"
-    PAUSE = "pause"
-    RESUME = "resume"
-    STOP = "stop"
-
-
-class Verdict(StrEnum):
-    APPROVE = "approve"
-    REJECT = "reject"
-
-
 class People(Protocol):
     """Who somebody is, and what they may."""
 
@@ -83,8 +51,6 @@ class People(Protocol):
         ...
 
     async def role(self, person: str) -> Role: ...
-
-    async def members(self) -> Sequence[MemberData]: ...
 
     async def issue_token(self, person: str, role: Role, *, by: str) -> str: ...
 
@@ -158,73 +124,12 @@ class Chat(Protocol):
 
 
 class Projects(Protocol):
-    """What the REST paths show and change. `name` is a project's name or slug.
+    """What the REST paths change. `name` is a project's name or slug."""
 
-    What may be long comes encoded, in the shape that is named.
-    """
-
-    async def projects(self, *, after: int, limit: int) -> Page[ProjectData]: ...
-
-    async def project(self, name: str) -> ProjectData: ...
-
-    async def phases(self, name: str, *, after: int, limit: int) -> Page[PhaseData]: ...
-
-    async def phase(self, name: str, phase_id: int) -> PhaseData: ...
-
-    async def features(self, name: str, *, phase_id: int | None, after: int, limit: int) -> Encoded:
-        """A collection of FeatureData."""
-        ...
-
-    async def feature(self, name: str, feature_id: int) -> FeatureData: ...
-
-    async def tasks(
-        self,
-        name: str,
-        *,
-        feature_id: int | None,
-        status: str | None,
-        after: int,
-        limit: int,
-    ) -> Encoded:
-        """A collection of TaskData."""
-        ...
-
-    async def task(self, name: str, number: int) -> TaskData: ...
-
-    async def journal(
-        self, name: str, *, event: str | None, level: str | None, after: int, limit: int
-    ) -> Encoded:
-        """A collection of JournalData."""
-        ...
-
-    async def runs(self, name: str, *, after: int, limit: int) -> Encoded:
-        """A collection of RunData."""
-        ...
-
-    async def approvals(self, name: str, *, after: int, limit: int) -> Page[ApprovalData]: ...
-
-    async def graph(self, name: str) -> Encoded:
-        """GraphData."""
-        ...
-
-    async def usage(self, name: str | None) -> Encoded:
-        """UsageData, of one project or of all."""
-        ...
-
-    async def spent(self) -> UsageData:
-        """Of all projects, by day, model and kind of agent alone."""
-        ...
-
-    async def history(self, name: str | None, *, after: int, limit: int) -> Encoded:
-        """A collection of HistoryData."""
-        ...
-
-    async def usage_settings(self) -> UsageSettingsData: ...
-
-    async def command(self, name: str, verb: ProjectVerb, *, by: str) -> Outcome: ...
+    async def command(self, name: str, verb: Label, *, by: str) -> Outcome: ...
 
     async def decide(
-        self, name: str, phase_id: int, verdict: Verdict, reason: str, *, by: str
+        self, name: str, phase_id: int, verdict: Label, reason: str, *, by: str
     ) -> Outcome: ...
 
 
@@ -254,6 +159,9 @@ class House(Protocol):
 class Service:
     """All of it."""
 
+    door: Door
+    about: Callable[[], projects.Service]
+    budgets: Budgets
     people: People
     chat: Chat
     projects: Projects

@@ -9,6 +9,22 @@ from sqlalchemy.orm import Session
 
 from core.domain.money import Caps, Dimension, Exhausted, to_micro, to_usd
 from core.store.tables import AccountWindow, Project, UsageTotal
+from core.views.json import Usd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """The service's own, in USD; a project may have others."""
+
+    project_usd: Usd
+    run_usd: Usd
+    day_usd: Usd | None  # None: no limit
+    month_usd: Usd | None
+
+
+@dataclass(frozen=True)
+class UsageSettings:
+    budget: Budgets
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,22 @@
 """People: what each may do, and how cards call them."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.domain.people import LOCAL, Role
 from core.store.chat_tables import Member
+from core.views.json import Utc
 
 
 @dataclass(frozen=True)
 class MemberView:
-    person: str
+    user: str
     name: str
     role: Role
     added_by: str
-    added_at: datetime
+    added_at: Utc
 
 
 def role_of(tx: Session, person: str) -> Role:

@@ -65,6 +65,14 @@ class HistoryLine:
     cost_usd: Usd | None  # None: the model has no known price
 
 
+@dataclass(frozen=True)
+class Days:
+    """From one day (UTC) to another, both included; None: from the first, to the last."""
+
+    since: date | None = None
+    until: date | None = None
+
+
 class Span(StrEnum):
     HOUR = "hour"
     DAY = "day"
@@ -92,6 +100,7 @@ _SUMS = (
 _COARSE = (Dimension.PROJECT, Dimension.MODEL, Dimension.KIND, Dimension.DAY)
 _FINE = (*_COARSE, Dimension.PHASE, Dimension.FEATURE)  # beside tasks, of which there are many
 NOTHING = Spent(0, Tokens(), Decimal(0))
+ALL_DAYS = Days()
 
 
 def usage(tx: Session, project_id: int | None, *, fine: bool = True) -> Usage:
@@ -131,14 +140,13 @@ def usage(tx: Session, project_id: int | None, *, fine: bool = True) -> Usage:
 def history(
     tx: Session,
     project_id: int | None,
+    days: Days = ALL_DAYS,
     *,
-    since: date | None = None,
-    until: date | None = None,
     after: int = 0,
     limit: int,
 ) -> Page[HistoryLine]:
-    """API messages of one project or of all, from one day (UTC) to another, both included."""
-    query = _of(select(UsageEntry), project_id, since, until).where(UsageEntry.id > after)
+    """API messages of one project or of all."""
+    query = _of(select(UsageEntry), project_id, days).where(UsageEntry.id > after)
     rows, rest = cut(tx, query.order_by(UsageEntry.id), lambda row: row.id, limit)
     numbers = numbers_of(tx, [row.task_id for row in rows])
     names = dict(tx.execute(select(Project.id, Project.name)).all())
@@ -167,9 +175,8 @@ def history_by(
     tx: Session,
     project_id: int | None,
     by: Span,
+    days: Days = ALL_DAYS,
     *,
-    since: date | None = None,
-    until: date | None = None,
     after: int = 0,
     limit: int,
 ) -> Page[SpanLine]:
@@ -185,7 +192,7 @@ def history_by(
         func.sum(UsageEntry.cache_write_1h),
         func.coalesce(func.sum(UsageEntry.micro_usd), 0),
     )
-    query = _of(select(number, *sums), project_id, since, until).where(number > after)
+    query = _of(select(number, *sums), project_id, days).where(number > after)
     rows = tx.execute(query.group_by(number).order_by(number).limit(limit + 1)).all()
     items = []
     for at, *found in rows[:limit]:
@@ -199,18 +206,18 @@ def history_by(
     return Page(items, rows[limit - 1][0] if len(rows) > limit else None)
 
 
-def _of(
-    query: Select[*Ts], project_id: int | None, since: date | None, until: date | None
-) -> Select[*Ts]:
+def _of(query: Select[*Ts], project_id: int | None, days: Days) -> Select[*Ts]:
     if project_id is not None:
         query = query.where(UsageEntry.project_id == project_id)
-    if since is not None:
-        query = query.where(UsageEntry.at >= datetime.combine(since, time(), UTC))
-    if until is not None:
-        query = query.where(
-            UsageEntry.at < datetime.combine(until, time(), UTC) + timedelta(days=1)
-        )
+    if days.since is not None:
+        query = query.where(UsageEntry.at >= _midnight(days.since))
+    if days.until is not None:
+        query = query.where(UsageEntry.at < _midnight(days.until) + timedelta(days=1))
     return query
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 def _by_task(tx: Session, project_id: int | None) -> dict[str, Spent]:

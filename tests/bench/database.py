@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from core.domain.failure import EndedHow, settle
 from core.domain.money import Caps
 from core.domain.orders import Limits, next_orders
-from core.operations import boards, project_listing, reports, snapshots, tasks
-from core.operations.project_listing import Service
+from core.operations import boards, reports, snapshots, tasks
 from core.store.session import Store
-from core.store.tables import Project, Run, Task
+from core.store.tables import Run, Task
+from core.views.projects import Service, project
 from tests.bench.figures import Figure, at_most, reported
 from tests.bench.filling import CODER_RUN, PROJECT, fill
 
@@ -100,7 +100,7 @@ async def _card(store: Store) -> None:
 
 async def _project(store: Store) -> None:
     service = Service(Path("/p"), "bench", 3, _CAPS, _NOW)
-    await store.read(lambda tx: project_listing.project(tx, tx.get_one(Project, PROJECT), service))
+    await store.read(project, "Large", service)
 
 
 async def _ms(work: Callable[[], Awaitable[None]]) -> float:

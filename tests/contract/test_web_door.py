@@ -125,7 +125,11 @@ def test_only_people_of_the_web_are_made_here(service: Running, body: dict[str, 
         ("GET", "/api/usage/projects/nobody", 404),
         ("GET", "/api/usage/history?project=nobody", 404),
         ("GET", "/api/projects?limit=-1", 422),
-        ("GET", "/api/projects?cursor=%00", 400),
+        ("GET", "/api/projects?cursor=%00", 422),
+        ("GET", "/api/projects?by=week", 422),
+        ("GET", "/api/usage/history?from=nonsense", 422),
+        ("GET", "/api/chat/main/messages?befor=3", 422),
+        ("POST", "/api/projects/x/pause?now=1", 422),
     ],
 )
 def test_every_error_has_one_shape(service: Running, method: str, path: str, status: int) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from bot import cards
-from bot.cards import Scene
+from bot.cards.frame import Scene
 from core.domain import card_keys, failure
 from core.domain.agents import AgentKind
 from core.domain.cards import Card, CardKind
@@ -276,7 +276,7 @@ def card(
     if subject_id is not None:
         query = query.where(OutboxItem.subject_id == subject_id)
     row = tx.scalars(query.order_by(OutboxItem.id.desc()).limit(1)).one()
-    return cards.build(tx, outbox._due(row, None), light or scene())
+    return cards.draw(tx, outbox._due(row, None), light or scene()).card
 
 
 def keys(tx: Session) -> list[str]:

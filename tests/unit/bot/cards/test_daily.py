@@ -108,13 +108,14 @@ def test_its_words_are_its_last_value_its_highest_and_what_a_month_will_cost(tx:
     assert picture is not None
     assert picture.url == f"/api/pictures/week/{project}.svg?until=2026-03-12"
     assert picture.alt == (
-        "Cost by day, 8 March to 12 March, last $0.00, highest $3.00 on 8 March, $4.00 in all"
+        "Cost by day, 8 March to 12 March, last $0.00, highest $3.00 on 8 March, $4.00 in all,"
+        " Opus $3.00, Sonnet $1.00"
     )
     spend(tx, project, NOW, "sonnet", "1.00")
     picture = daily.shown(tx, "month", daily.ALL, TODAY)
     assert picture is not None
     assert picture.alt.endswith("last $1.00, highest $3.00 on 8 March, $5.00 in all,"
-                                " at this rate about $30.00 in 30 days")  # fmt: skip
+                                " Opus $3.00, Sonnet $2.00, at this rate about $30.00 in 30 days")  # fmt: skip
 
 
 def test_models_of_any_name_are_words(tx: Session) -> None:

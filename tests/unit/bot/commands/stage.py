@@ -145,7 +145,7 @@ class Stage:
             for due in outbox.due(tx, "web", now=NOW + timedelta(days=1), limit=100_000):
                 answers = due.fixed is not None or due.key == f"answer:{item_id}"
                 if due.key.rpartition(":")[2] == str(item_id) and answers:
-                    return cards.build(tx, due, self.desk.scene(NOW))
+                    return cards.draw(tx, due, self.desk.scene(NOW)).card
             return None
 
         return await self.store.read(look)

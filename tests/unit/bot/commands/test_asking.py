@@ -69,7 +69,7 @@ async def _card(it: Stage, key: str) -> Card:
 
     def draw(tx: Session) -> Card:
         due = outbox.due(tx, "web", now=NOW, limit=1000)
-        return cards.build(tx, next(d for d in due if d.key == key), scene)
+        return cards.draw(tx, next(d for d in due if d.key == key), scene).card
 
     return await it.store.read(draw)
 

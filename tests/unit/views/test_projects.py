@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from core.domain.money import Caps
-from core.domain.shapes import ProjectData
-from core.operations import listing, project_listing, projects, spending
-from core.operations.project_listing import Service
+from core.operations import projects, spending
 from core.ports.agents import LimitReport
 from core.store.tables import Project
+from core.views import projects as views
+from core.views.json import plain
+from core.views.projects import ProjectView, Service
 from tests.unit.operations.build import CAPS, NOW, UPSTREAM, Site, task
 from tests.unit.operations.test_spending import book, message, process_of
 
@@ -21,9 +22,9 @@ CENT = Decimal("0.01")
 MIDNIGHT, APRIL = "2027-03-11T00:00:00Z", "2027-04-01T00:00:00Z"
 
 
-def told(site: Site, caps: Caps = CAPS, now: datetime = NOW) -> ProjectData:
+def told(site: Site, caps: Caps = CAPS, now: datetime = NOW) -> Any:
     service = Service(Path("/p"), UPSTREAM, 3, caps, now)
-    return site.db.ask(lambda tx: project_listing.project(tx, listing.find(tx, "Todo"), service))
+    return plain(ProjectView, site.db.ask(lambda tx: views.project(tx, "Todo", service)))
 
 
 def waits(site: Site, caps: Caps = CAPS, now: datetime = NOW) -> Any:
