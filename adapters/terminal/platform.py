@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from uuid import uuid4
 
 from rich.text import Text
@@ -115,10 +114,10 @@ class TerminalPlatform:
 
     def show(self, card: Card) -> None:
         """Say something that is no message; what it says is not said again by others."""
-        self._known |= {line.text for line in light_lines(card)}
+        self._known |= set(render.notes(card))
         self._screen.show(lambda width: render.whole(card, width))
 
-    def say(self, words: str, line: str) -> None:
+    def say(self, line: str) -> None:
         """Type for the person."""
         self._spoken.put_nowait((line, None))
 
@@ -137,9 +136,13 @@ class TerminalPlatform:
         settled = card.kind in _DECISIONS and not waits(card)
         if card.kind in _LIVE:
             self._draw_live(card, before)
-        elif (settled and (before is None or waits(before))) or _is_line(card, before):
+        elif (settled and (before is None or waits(before))) or (
+            before is None and render.is_line(card)
+        ):
             at = self._at()
-            self._screen.show(lambda width: render.in_one(card, width, at, before))
+            seen = before is not None and not (self._automatic and card.kind in _TOLD_ONCE)
+            known = self._known
+            self._screen.show(lambda width: render.in_one(card, width, at, known, seen=seen))
         elif before is None and not (words and card.kind in _TOLD_ONCE):
             self._screen.show(lambda width: render.whole(card, width, self._known))
         self._waiting.pop(message, None)

@@ -12,8 +12,8 @@ from rich.text import Text
 from adapters.terminal.typed import options
 from core.domain import light
 from core.domain.cards import Card, Progress, TableBlock, Tone
-from core.domain.redaction import clean
 from core.domain.light import Look
+from core.domain.redaction import clean
 
 NARROW = 78  # columns; below it facts go under what they are about
 FAINT = "bright_black"
@@ -32,55 +32,71 @@ Group = list[Text]  # a paragraph
 
 def whole(card: Card, width: int | None, known: Collection[str] = ()) -> list[Text]:
     """All of a card but its buttons; lines that are `known` are left out."""
-    groups = _groups(card.body, known)
-    tail = groups.pop() if len(groups) > 1 and groups[-1][0].plain[:1] in MARKS else []
+    groups, tail = _parted(card, known)
     lines = [Text(), *wrapped(_title(card), width, 0, 2)]
     if card.progress and card.progress.total:
-        bar = Text.assemble(bar_of(card.progress, _BAR), f"  {_sums(card.progress)}")
-        lines += wrapped(bar, width, _INDENT)
+        sums = f"  {card.progress.done:,} of {card.progress.total:,}"
+        columns = min(_BAR, width - _INDENT - len(sums)) if width else _BAR
+        lines += wrapped(Text.assemble(bar_of(card.progress, columns), sums), width)
     if card.whole is not None and not card.buttons:
-        text = Text(clean(card.whole.text).strip())
-        lines += wrapped(text, width, _INDENT)
+        lines += wrapped(Text(clean(card.whole.text).strip()), width)
     else:
         lines += _body(groups, width)
     if card.table:
         lines += _table(card.table, width)
     lines += flowed(_facts(card), width)
-    lines += [line for each in tail for line in _wrapped_line(each, width)]
     lines += _choices(card, width)
+    lines += [line for each in tail for line in _wrapped_line(each, width)]
     for link in card.links:
         if link.to.startswith("https://"):
-            lines += wrapped(Text(f"{clean(link.label)}: {clean(link.to)}"), width, _INDENT)
+            lines += wrapped(Text(f"{one_line(link.label)}: {one_line(link.to)}"), width)
     return lines
 
 
-def in_one(card: Card, width: int | None, at: str = "", before: Card | None = None) -> list[Text]:
+def in_one(
+    card: Card,
+    width: int | None,
+    at: str = "",
+    known: Collection[str] = (),
+    *,
+    seen: bool = False,
+) -> list[Text]:
     """A card that is settled, on one line where it fits: what, facts, what was decided, cost.
 
-    `at` is the time since the beginning, `before` how it stood while it waited.
+    `at` is the time since the beginning; `seen`: it was shown whole while it waited.
     """
-    lines = [line for group in _groups(card.body) for line in group]
-    if len(lines) == 1:  # the card is a line
+    lines = [line for group in _groups(card.body, known) for line in group]
+    if is_line(card):
         what, *facts = lines[0].split(_BETWEEN)
         cost = next((fact for fact in facts if fact.plain.startswith("$")), Text())
         facts = [fact for fact in facts if fact is not cost]
         mark, what = _apart(what)
         return _row(mark, what, Text(_BETWEEN).join(facts), Text(), cost, at, width)
-    seen = {line.plain for group in _groups(before.body) for line in group} if before else set()
-    news = [line for line in lines if line.plain not in seen and line.plain[:1] in MARKS]
-    mark, answer = _apart(news[0] if news else Text())
-    fact = lines[0] if lines and lines[0].cell_len <= _FACT else Text()
-    if news and fact is news[0]:
-        fact = Text()
-    return _row(mark or _TONES.get(card.tone, ""), Text(one_line(card.title)), fact, answer, Text(), at, width)
+    marked = [line for line in lines if line.plain[:1] in MARKS]
+    mark, answer = _apart(marked[-1] if marked else Text())
+    fact = Text()
+    if not seen and lines and lines[0] not in marked[-1:] and lines[0].cell_len <= _FACT:
+        fact = Text(lines[0].plain.rstrip("."))
+    title = Text(one_line(card.title))
+    return _row(mark or _TONES.get(card.tone, ""), title, fact, answer, Text(), at, width)
+
+
+def is_line(card: Card) -> bool:
+    """Whether a card says what it says in one line."""
+    return not card.buttons and not card.fields and "\n" not in card.body and not card.whole
+
+
+def notes(card: Card) -> Iterator[str]:
+    """The lines of a card, as `known` takes them."""
+    for group in _groups(card.body):
+        yield from (line.plain for line in group)
 
 
 def live(card: Card, width: int, height: int, known: Collection[str] = ()) -> list[Text]:
     """The card that is edited in place: at most `height` lines."""
-    groups = _groups(card.body, known)
-    lines = wrapped(Text(one_line(card.title), "bold"), width, _INDENT)
+    groups, tail = _parted(card, known)
+    lines = wrapped(Text(one_line(card.title), "bold"), width)
     first = groups.pop(0) if groups else []
-    tail = groups.pop() if groups and groups[-1][0].plain[:1] in ("▲", "■") else []
     if card.progress and card.progress.total:
         lines += flowed([bar_of(card.progress, min(_LIVE_BAR, width - 4)), *first], width)
     else:
@@ -116,10 +132,6 @@ def bar_of(progress: Progress, columns: int) -> Text:
     return bar.append("░" * left, FAINT)
 
 
-def _sums(progress: Progress) -> str:
-    return f"{progress.done:,} of {progress.total:,}"
-
-
 def _title(card: Card) -> Text:
     mark = _TONES.get(card.tone, "")
     title = Text.assemble((f"{mark} ", MARKS[mark])) if mark else Text()
@@ -140,6 +152,13 @@ def _groups(body: str, known: Collection[str] = ()) -> list[Group]:
         elif text.plain not in known:
             found[-1].append(text)
     return [group for group in found if group]
+
+
+def _parted(card: Card, known: Collection[str]) -> tuple[list[Group], Group]:
+    """The paragraphs, and apart from them the last one where it says who is waited for."""
+    groups = _groups(card.body, known)
+    told = len(groups) > 1 and not any(line.plain.startswith(("○", "◐")) for line in groups[-1])
+    return groups, groups.pop() if told else []
 
 
 def _text(line: light.Line) -> Text:
@@ -166,13 +185,15 @@ def _wrapped_line(line: Text, width: int | None) -> list[Text]:
     """Further lines hang below the first one's words."""
     words = line.plain.lstrip(" └─")
     deep = cell_len(line.plain[: len(line.plain) - len(words)])
-    mark = 2 if words[:2] in ("- ", *(f"{mark} " for mark in MARKS)) else 0
-    return wrapped(line, width, _INDENT, min(_INDENT + deep + mark, 24))
+    item = 2 if words.startswith("- ") else 0
+    mark = 2 if item or (words[:1] in MARKS and words[1:2] == " ") else 0
+    return wrapped(line, width, _INDENT + item, min(_INDENT + item + deep + mark, 24))
 
 
 def _facts(card: Card) -> list[Text]:
     return [
-        Text.assemble((f"{one_line(field.name)} ", FAINT), one_line(field.value)) for field in card.fields
+        Text.assemble((f"{one_line(field.name)} ", FAINT), one_line(field.value))
+        for field in card.fields
     ]
 
 
@@ -233,17 +254,17 @@ def _row(
         left.append(f"{mark} ", MARKS[mark])
     hang = left.cell_len
     left.append_text(what)
-    rest = Text(facts.plain, FAINT)
+    rest = Text.assemble((facts.plain, FAINT))
     if answer:
         rest.append("   › " if facts else "› ", FAINT).append(answer.plain, "bold")
     right = Text(right.plain, FAINT)
     if width is None:
         parts = [part for part in (left, rest, right) if part]
         return [Text("   ").join(parts)]
-    if width >= NARROW:
+    for column in (hang + _WHAT, 0) if width >= NARROW else ():
         line = left.copy()
         if rest:
-            line.pad_right(max(hang + _WHAT - left.cell_len, 2))
+            line.pad_right(max(column - left.cell_len, 2))
             line.append_text(rest)
         if line.cell_len + right.cell_len + (2 if right else 0) <= width:
             return [_ends(line, right, width)]
@@ -260,11 +281,13 @@ def _ends(left: Text, right: Text, width: int) -> Text:
 def flowed(parts: Iterable[Text], width: int | None, gap: int = 3) -> list[Text]:
     """Parts beside each other; one that does not fit begins a line."""
     lines: list[Text] = []
+    beside = False  # whether more may stand on the last line
     for part in parts:
-        if lines and (width is None or lines[-1].cell_len + gap + part.cell_len <= width):
+        if beside and (width is None or lines[-1].cell_len + gap + part.cell_len <= width):
             lines[-1].append(" " * gap).append_text(part)
-        else:
-            lines += _wrapped_line(part, width)
+            continue
+        made = _wrapped_line(part, width)
+        lines, beside = [*lines, *made], len(made) == 1
     return lines
 
 

@@ -1,8 +1,7 @@
 """What a terminal shows: edited in place where it can be, else plain lines."""
 
 import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from rich.text import Text
