@@ -1,4 +1,4 @@
-"""The router: deliveries in, effects and replies out (DESIGN.md §2, §4 invariants 1, 2, 10).
+"""The router: deliveries in, effects and replies out.
 
 A delivery is inserted first, and that is its acknowledgement. Then it is acted upon: an effect,
 the reply to it and the mark that it is done are one transaction, so that a kill loses nothing and
@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, assert_never
@@ -34,7 +34,7 @@ from core.errors import (
 )
 from core.operations import inbox, journal, members, outbox
 from core.operations.inbox import Received
-from core.ports.chat import Asked, Inbound, Outcome, Pressed, Said
+from core.ports.chat import Asked, Heard, Inbound, Outcome, Pressed, Said
 from core.store.chat_tables import InboxItem
 from core.store.tables import Project
 
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _Lane = tuple[str, str]  # platform and channel
+_Settled = tuple[int, Outcome | None]  # which delivery, and what came of it
 UNEXPECTED = "Something went wrong inside autocoder; nothing was changed."
 
 
@@ -57,6 +58,20 @@ class _Item:
         return _lane(self.inbound)
 
 
+@dataclass
+class InboxTicket:
+    """A delivery that is in the inbox."""
+
+    item_id: int
+    message: str | None
+    known: Outcome | None  # where it was acted upon already
+    router: "Router"
+
+    async def outcome(self, within: float | None = None) -> Outcome | None:
+        """What comes of it; None where that takes longer than `within` seconds."""
+        return self.known or await self.router.outcome(self.item_id, within)
+
+
 class Router:
     """Acts upon what is in the inbox, once each."""
 
@@ -70,41 +85,43 @@ class Router:
         self._waiting: dict[int, list[asyncio.Future[Outcome]]] = {}
         self.recovered = asyncio.Event()  # what an earlier life left open is in its lanes
 
-    async def deliver(self, inbound: Inbound) -> Received:
-        """Insert a delivery; it is acknowledged when this returns, and acted upon soon after."""
-        received = await self._received(inbound)
-        self.nudge()
-        return received
+    async def deliver(self, heard: Heard) -> InboxTicket:
+        """Keep a delivery: it is acknowledged when this returns, and acted upon soon after.
 
-    async def press(self, inbound: Inbound) -> Outcome:
-        """Act upon a press and return what comes of it; a repeated one is told the same.
-
-        Whoever pressed waits, so where nothing else of its channel does, it is inserted and acted
-        upon in one transaction.
+        Whoever pressed waits, so where nothing else of its channel does, a press is inserted and
+        acted upon in one transaction. A repeated delivery is told what the first one was.
         """
-        effect = None if _lane(inbound) in self._lanes else _effect_of(inbound)
-        if effect is not None:
-            item = _Item(0, inbound)
-            outcome = await self._settled(item, partial(self._at_once, item, effect))
-            if outcome is not None:
-                return outcome
-        received = await self._received(inbound)
+        if isinstance(heard, Inbound) and _lane(heard) not in self._lanes:
+            effect = _effect_of(heard)
+            if effect is not None:
+                return await self._deliver_at_once(heard, effect)
+        received = await self._received(heard)
         self.nudge()
-        return received.outcome or await self.outcome(received.item_id)
+        return InboxTicket(received.item_id, received.message, received.outcome, self)
 
-    async def _received(self, inbound: Inbound) -> Received:
-        return await self._store.run_first(inbox.receive, inbound, now=self._desk.parts.clock())
+    async def _deliver_at_once(self, inbound: Inbound, effect: "_Act") -> InboxTicket:
+        item = _Item(0, inbound)
+        item_id, outcome = await self._settled(item, partial(self._at_once, item, effect))
+        if outcome is None:
+            self.nudge()
+        return InboxTicket(item_id, inbound.message, outcome, self)
 
-    async def _at_once(self, item: _Item, operation: "_Act") -> Outcome | None:
-        """None: it is in the inbox, and acted upon when its turn comes."""
+    async def _received(self, heard: Heard) -> Received:
+        return await self._store.run_first(inbox.receive, heard, now=self._desk.parts.clock())
+
+    async def _at_once(self, item: _Item, operation: "_Act") -> _Settled:
+        """No outcome: it is in the inbox, and acted upon when its turn comes."""
         call = self._call(item)
-        return self._done(*await self._store.run_first(_take, call, item.inbound, operation))
+        item_id, reply, outcome = await self._store.run_first(_take, call, item.inbound, operation)
+        return item_id, self._done(reply, outcome)
 
-    async def outcome(self, item_id: int) -> Outcome:
-        """What came of a delivery, once it was acted upon."""
-        with self._heard(item_id) as future:
-            known = await self._store.read_first(inbox.outcome_of, item_id)
-            return known or await future
+    async def outcome(self, item_id: int, within: float | None = None) -> Outcome | None:
+        """What came of a delivery, once it was acted upon; None: not within so many seconds."""
+        with self._heard(item_id) as future, suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                known = await self._store.read_first(inbox.outcome_of, item_id)
+                return known or await future
+        return None
 
     @contextmanager
     def _heard(self, item_id: int) -> Iterator[asyncio.Future[Outcome]]:
@@ -155,14 +172,16 @@ class Router:
         del self._lanes[lane]
 
     async def _act(self, item: _Item) -> None:
-        self._tell(item, await self._settled(item, partial(self._effect, item)))
+        _, outcome = await self._settled(item, partial(self._effect, item))
+        if outcome is not None:
+            self._tell(item, outcome)
 
     def _tell(self, item: _Item, outcome: Outcome) -> None:
         for future in self._waiting.get(item.id, ()):
             if not future.done():
                 future.set_result(outcome)
 
-    async def _settled(self, item: _Item, effect: Callable[[], Awaitable[_T]]) -> _T | Outcome:
+    async def _settled(self, item: _Item, effect: Callable[[], Awaitable[_Settled]]) -> _Settled:
         """The door: whatever a delivery leads to ends here, as an outcome and maybe a card."""
         try:
             return await effect()
@@ -176,7 +195,7 @@ class Router:
             hint = f"The service's log has more: {words}"
             return await self._refused(item, AutocoderError(UNEXPECTED, hint=hint))
 
-    async def _refused(self, item: _Item, problem: AutocoderError) -> Outcome:
+    async def _refused(self, item: _Item, problem: AutocoderError) -> _Settled:
         try:
             if not item.id:
                 item = replace(item, id=(await self._received(item.inbound)).item_id)
@@ -187,11 +206,11 @@ class Router:
         except Exception:
             # It stays open, so that a mended service hears it; the others go on.
             log.exception("delivery %s could not be refused", item.id or item.inbound.delivery)
-            return Outcome(False, UNEXPECTED, "failed")
+            return item.id, Outcome(False, UNEXPECTED, "failed")
         self._tell(item, outcome)  # whoever delivered the same press meanwhile waits for it
-        return outcome
+        return item.id, outcome
 
-    async def _effect(self, item: _Item) -> Outcome:
+    async def _effect(self, item: _Item) -> _Settled:
         inbound = item.inbound
         match inbound.content:
             case Asked():
@@ -202,7 +221,9 @@ class Router:
                 operation = partial(messages.said, said=inbound.content)
             case _:
                 assert_never(inbound.content)
-        return await self._commit(item, operation)
+        # The effect, its reply and the mark that it is done: one transaction.
+        reply, outcome = await self._store.run_first(_perform, self._call(item), operation)
+        return item.id, self._done(reply, outcome)
 
     async def _command(self, item: _Item, line: str) -> "_Act":
         messages.check_size(line, blank=True)
@@ -225,10 +246,6 @@ class Router:
             call = await self._store.read_first(_known, self._call(item))
             return _fixed(await found.looks(call))
         return found.does
-
-    async def _commit(self, item: _Item, operation: "_Act") -> Outcome:
-        """The effect, its reply and the mark that it is done: one transaction."""
-        return self._done(*await self._store.run_first(_perform, self._call(item), operation))
 
     def _done(self, reply: Reply | None, outcome: _T) -> _T:
         """What it began beside its transaction is taken up now that this is durable."""
@@ -338,12 +355,13 @@ def _effect_of(inbound: Inbound) -> _Act | None:
 
 def _take(
     tx: Session, call: Call, inbound: Inbound, operation: _Act
-) -> tuple[Reply | None, Outcome | None]:
+) -> tuple[int, Reply | None, Outcome | None]:
     """Insert a delivery and act upon it, unless that is another's turn."""
     received = inbox.receive(tx, inbound, now=call.now)
     if not received.new or inbox.is_behind(tx, received.item_id):
-        return None, received.outcome
-    return _perform(tx, replace(call, item_id=received.item_id), operation)
+        return received.item_id, None, received.outcome
+    call = replace(call, item_id=received.item_id)
+    return received.item_id, *_perform(tx, call, operation)
 
 
 def _perform(tx: Session, call: Call, operation: _Act) -> tuple[Reply | None, Outcome]:
@@ -358,12 +376,18 @@ def _perform(tx: Session, call: Call, operation: _Act) -> tuple[Reply | None, Ou
 
 
 def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError) -> Outcome:
-    """Nothing was changed: say why, to this person only, and keep that it was tried."""
+    """Nothing was changed: say why, to this person only, and keep that it was tried.
+
+    A press that only lacks values is none of that: its form is opened, and nothing is posted.
+    """
     earlier = inbox.outcome_of(tx, call.item_id)
     if earlier is not None:
         return earlier
+    if isinstance(problem, MissingValues):
+        outcome = Outcome(False, str(problem), reason_of(problem), problem.form)
+        inbox.done(tx, call.item_id, outcome, now=call.now)
+        return outcome
     reason = reason_of(problem)
-    form = problem.form if isinstance(problem, MissingValues) else None
     pressed = inbound.content if isinstance(inbound.content, Pressed) else None
     stale = pressed if reason == "stale" else None
     now = presses.standing(tx, stale.press) if stale else presses.Standing()
@@ -383,9 +407,8 @@ def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError)
         )
     if pressed is not None:
         presses.refresh(tx, pressed.press, now=call.now)
-    if form is None:  # else the platform opens the form
-        _say(tx, call, replace(reply, project=project))
-    outcome = Outcome(False, reply.said, reason, form)
+    _say(tx, call, replace(reply, project=project))
+    outcome = Outcome(False, reply.said, reason)
     inbox.done(tx, call.item_id, outcome, now=call.now)
     return outcome
 
@@ -404,7 +427,7 @@ def _say(tx: Session, call: Call, reply: Reply) -> None:
 
 
 def reason_of(problem: AutocoderError) -> str:
-    """The word a platform knows a refusal by (CONTRACT.md §3)."""
+    """The word a platform knows a refusal by."""
     match problem:
         case NotAllowed():
             return "not_allowed"

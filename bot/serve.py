@@ -24,6 +24,7 @@ from bot.app import App, Web, open_app, open_web
 from bot.check import Finding
 from bot.commands.spec import Desk
 from bot.delivery import Delivery, Teller, Terms
+from bot.door import ServiceDoor
 from bot.listening import QUEUE, listen
 from bot.logs import logged
 from bot.metrics import Metrics
@@ -119,7 +120,8 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             take_up=app.orchestrator.add,
         )
         router = Router(desk)
-        service = web_service(app, router, metrics, lambda: _recovered(app, router))
+        door = ServiceDoor(desk, router)
+        service = web_service(app, door, metrics, lambda: _recovered(app, router))
         web = open_web(service, CardPoster(app), token=token, host=settings.host, redact=redaction)
         remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
         teller = Teller(parts.store, parts.wake, parts.clock, remind_after)

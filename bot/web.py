@@ -3,18 +3,16 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, cast
 
 from sqlalchemy import select
 
 from bot.app import App
 from bot.cards import pictures
+from bot.door import FILES, ServiceDoor
 from bot.metrics import MEDIA_TYPE, Metrics
 from bot.web_pages import WebPages
 from bot.web_projects import MAIN, Projects
@@ -23,10 +21,11 @@ from core.domain.messages import ChannelLine, FileLine, Message
 from core.domain.people import Role
 from core.errors import InputError, NotFound, StorageFailed
 from core.operations import (
+    chat_pages,
     members,
     web_chat,
 )
-from core.ports.chat import Door, Inbound, Outcome, Place, Pressed
+from core.ports.chat import Inbound, Outcome, Place, Pressed
 from core.ports.web import (
     Echo,
     Readiness,
@@ -36,28 +35,18 @@ from core.ports.web import (
 from core.views import figures
 from core.views.budgets import Budgets
 
-FILES = "files"  # folder in the home
-
-
-class Deliveries(Protocol):
-    """The router, as far as the web knows it."""
-
-    async def press(self, inbound: Inbound) -> Outcome: ...
-
-    def nudge(self) -> None: ...
-
 
 def web_service(
     app: App,
-    router: Deliveries,
+    door: ServiceDoor,
     metrics: Metrics,
     ready: Callable[[], bool],
 ) -> Service:
     """What stands behind the web."""
-    chat = _Chat(app, router)
+    chat = _Chat(app, door)
     budget = app.settings.budget
     return Service(
-        door=cast(Door, app.parts.store),  # as far as it is asked
+        door=door,
         about=app.about,
         budgets=Budgets(
             project_usd=budget.project_usd,
@@ -91,12 +80,11 @@ class _People:
 
 
 class _Chat:
-    def __init__(self, app: App, router: Deliveries) -> None:
+    def __init__(self, app: App, door: ServiceDoor) -> None:
         self._store, self._clock = app.parts.store, app.parts.clock
         self._wake = app.parts.wake
-        self._router = router
+        self._door = door
         self._files = app.settings.home / FILES
-        self._filing = asyncio.Lock()
 
     async def say(
         self,
@@ -108,18 +96,17 @@ class _Chat:
         files: Sequence[str],
         client_id: str | None,
     ) -> Message:
-        message, _received = await self._store.run_first(
-            web_chat.say,
-            channel,
-            person,
-            text,
-            thread=thread,
-            file_ids=files,
-            client_id=client_id,
-            now=self._clock(),
-        )
-        self._router.nudge()
-        return message
+        now = self._clock()
+        ticket = await self._door.deliver(
+            lambda tx: web_chat.said(
+                tx, channel, person, text, thread=thread, file_ids=files, client_id=client_id,
+                now=now,
+            )
+        )  # fmt: skip
+        assert ticket.message is not None
+        found = await self._store.read_first(chat_pages.message, int(ticket.message), person)
+        assert found is not None
+        return found
 
     async def echo(self, channel: str, message_id: int, reader: str, *, wait: float) -> Echo:
         until = asyncio.get_running_loop().time() + wait
@@ -165,8 +152,8 @@ class _Chat:
         """Have the router act upon a press, and hear what came of it."""
         delivery = f"press:{person}:{client_id}" if client_id else secrets.token_hex(16)
         content = Pressed(press, dict(values))
-        found = await self._router.press(Inbound(delivery, person, place, content))
-        return found
+        ticket = await self._door.deliver(Inbound(delivery, person, place, content))
+        return await ticket.outcome() or Outcome(True, "Taken; what comes of it follows.")
 
     async def after(
         self, channel: str, reader: str, *, after_id: int, limit: int
@@ -201,23 +188,10 @@ class _Chat:
         by: str,
         client_id: str | None,
     ) -> FileLine:
-        file_id = secrets.token_hex(16)
-        if client_id:
-            file_id = sha256(f"{by}:{client_id}".encode()).hexdigest()[:32]
-        part, size = await _write(self._files, content)
-        try:
-            async with self._filing:  # the same one may come twice at once
-                with suppress(NotFound):
-                    return await self._store.read(web_chat.known_file, file_id)
-                await asyncio.to_thread(part.rename, self._files / file_id)
-                return await self._store.run(
-                    web_chat.add_file, channel, name, size, media_type, by=by, file_id=file_id,
-                    now=self._clock(),
-                )  # fmt: skip
-        except OSError as error:
-            raise StorageFailed(f"The file cannot be kept: {error.strerror}.") from error
-        finally:
-            await asyncio.to_thread(part.unlink, missing_ok=True)
+        kept = await self._door.keep(
+            content, name, by=by, place=Place(web_chat.PLATFORM, channel), key=client_id or ""
+        )
+        return FileLine(kept.id, kept.name, kept.size)
 
     async def picture(
         self, sort: str, number: int, *, until: date | None = None, wide: bool = False
@@ -231,22 +205,6 @@ class _Chat:
     async def file(self, file_id: str) -> StoredFile:
         line = await self._store.read(web_chat.known_file, file_id)
         return StoredFile(line, self._files / line.id)
-
-
-async def _write(folder: Path, content: AsyncIterator[bytes]) -> tuple[Path, int]:
-    """Write a file whole under a name of its own; its bytes. Nobody but us may read it."""
-    part = folder / f"{secrets.token_hex(16)}.part"
-    size = 0
-    try:
-        await asyncio.to_thread(folder.mkdir, 0o700, exist_ok=True)
-        await asyncio.to_thread(part.touch, 0o600)
-        with part.open("wb") as file:  # opening is quick, writing is not
-            async for piece in content:
-                size += await asyncio.to_thread(file.write, piece)
-    except OSError as error:
-        await asyncio.to_thread(part.unlink, missing_ok=True)
-        raise StorageFailed(f"The file cannot be kept: {error.strerror}.") from error
-    return part, size
 
 
 class _Health:

@@ -12,14 +12,17 @@ HINT = Form("Guide", (Input("hint", "A hint for the agent"),))
 AMOUNT = Form("Raise budget", (Input("amount", "New budget in USD, in all", max_length=20),))
 
 
-def confirm(heading: str) -> Form:
+def stop(name: str) -> Form:
     """Nothing to fill in: sending it is the confirmation."""
-    return Form(heading, ())
+    return Form(f"Stop {name}? Its agents stop at once; it can be started again.", ())
+
+
+CHOSEN = "chosen"
 
 
 def chosen_name(question_id: int) -> str:
-    """The name of the input that holds chosen options; their values are the labels."""
-    return Press(Label.ANSWER, Subject.QUESTION, question_id).encode()
+    """The name of the input that holds chosen options; their values are their places, from 0."""
+    return Press(Label.ANSWER, Subject.QUESTION, question_id, CHOSEN).encode()
 
 
 def choice(question_id: int, options: Sequence[str], *, multiple: bool) -> Input:
@@ -29,7 +32,9 @@ def choice(question_id: int, options: Sequence[str], *, multiple: bool) -> Input
         "Choose one or several" if multiple else "Choose one",
         InputKind.MULTI_SELECT if multiple else InputKind.SELECT,
         required=False,
-        options=tuple(map(Option, words.labels(options), options)),
+        options=tuple(
+            Option(label, str(place)) for place, label in enumerate(words.labels(options))
+        ),
     )
 
 

@@ -112,7 +112,7 @@ def _since(tx: Session, later: JournalLine, scene: Scene) -> str:
 def _buttons(project: ProjectSummary, *, reached: bool) -> tuple[Button, ...]:
     stop = button(
         "Stop", Label.STOP, Subject.PROJECT, project.id,
-        form=forms.confirm(f"Stop {project.name}?"),
+        form=forms.stop(project.name),
     )  # fmt: skip
     raising = button(
         "Raise budget", Label.RAISE_BUDGET, Subject.BUDGET, project.id,

@@ -353,7 +353,7 @@ def buttons(project_id: int, status: ProjectStatus, name: str) -> tuple[Button, 
     pause, resume = press("Pause", Label.PAUSE), press("Resume", Label.RESUME)
     stop = button(
         "Stop", Label.STOP, Subject.PROJECT, project_id,
-        form=forms.confirm(f"Stop {name}? Its agents stop at once; it can be started again."),
+        form=forms.stop(name),
     )  # fmt: skip
     rest = (press("Details", Label.DETAILS), press("Logs", Label.LOGS))
     match status:

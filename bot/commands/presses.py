@@ -10,6 +10,7 @@ from typing import assert_never
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot import wording
 from bot.cards import forms
 from bot.cards.frame import button
 from bot.commands import agents, money, plan, projects, tasks
@@ -17,14 +18,14 @@ from bot.commands.context import ref
 from bot.commands.messages import TEXT_LIMIT
 from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
-from bot.wording import is_blank
 from core.domain.cards import OPTION_BUTTONS, Button, CardKind, Form, Label, Press, Subject
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
-from core.operations import interviews, outbox, questions
+from core.operations import interviews, members, outbox, questions
 from core.ports.chat import Pressed
 from core.store.tables import Approval, Phase, Project, Question, Task
+from core.views import questions as question_views
 from core.views.projects import ProjectRef
 
 Does = Callable[[Session, Call], Reply]
@@ -61,6 +62,50 @@ def resolve(pressed: Pressed) -> Found:
             return Found(partial(_look, press))
         case _:
             raise _unknown()
+
+
+def form(tx: Session, press: Press, person: str) -> Form | None:
+    """What must be filled in or confirmed before a press counts; it acts on nothing.
+
+    None: it counts as it is, or is refused.
+    """
+    if press.more == forms.CHOSEN or not members.role_of(tx, person).covers(press.label.role):
+        return None
+    match press.label, press.subject:
+        case Label.REJECT, Subject.PLAN | Subject.GATE:
+            approval = tx.get(Approval, press.id)
+            waits = approval is not None and approval.status is ApprovalStatus.OPEN
+            return forms.REASON if waits else None
+        case Label.GUIDE, Subject.TASK:
+            task = _task_row(tx, press)
+            return forms.HINT if task is not None and task.status is TaskStatus.STUCK else None
+        case Label.RAISE_BUDGET, Subject.BUDGET:
+            return forms.AMOUNT if tx.get(Project, press.id) is not None else None
+        case Label.STOP, Subject.PROJECT:
+            project = tx.get(Project, press.id)
+            return forms.stop(project.name) if project is not None else None
+        case Label.ANSWER, Subject.QUESTION if not press.more:
+            question = tx.get(Question, press.id)
+            return _form_of_answer(question) if question and question.answer is None else None
+        case Label.CHANGE_ANSWER, Subject.QUESTION:
+            question = tx.get(Question, press.id)
+            return _form_of_change(tx, question.interview_id) if question else None
+        case _:
+            return None
+
+
+def _form_of_answer(question: Question) -> Form:
+    return forms.answer(question.id, tuple(question.options), multiple=question.multiple)
+
+
+def _form_of_change(tx: Session, interview_id: int | None) -> Form | None:
+    """Every answered question of an interview; None where there is none."""
+    if interview_id is None:
+        return None
+    asked = question_views.of_interview(tx, interview_id)
+    return forms.change(
+        [(each.id, wording.one_line(each.text, 75)) for each in asked if each.answer is not None]
+    )
 
 
 def _unknown() -> NotFound:
@@ -110,16 +155,19 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
 
 def task_of(tx: Session, press: Press) -> Task:
     """Task N of the project in `more`; without one the row."""
-    if press.more:
-        if not is_number(press.more):
-            raise _unknown()
-        query = tx.query(Task).filter(Task.project_id == int(press.more), Task.number == press.id)
-        task = query.first()
-    else:
-        task = tx.get(Task, press.id)
+    task = _task_row(tx, press)
     if task is None:
         raise _unknown()
     return task
+
+
+def _task_row(tx: Session, press: Press) -> Task | None:
+    if not press.more:
+        return tx.get(Task, press.id)
+    if not is_number(press.more):
+        return None
+    query = tx.query(Task).filter(Task.project_id == int(press.more), Task.number == press.id)
+    return query.first()
 
 
 def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
@@ -159,19 +207,16 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
 def _change(
     tx: Session, call: Call, question: Question, values: Mapping[str, tuple[str, ...]]
 ) -> Reply:
+    form = _form_of_change(tx, question.interview_id)
     which = next(iter(values.get(forms.WHICH, ())), "")
     if which.isascii() and which.isdigit() and len(which) <= 12:
         meant = tx.get(Question, int(which))
         if meant is None or meant.interview_id != question.interview_id:
             raise _unknown()
         question = meant
-    options = tuple(question.options)
     given = _given(question, {name: v for name, v in values.items() if name != forms.WHICH})
     if not given:
-        raise MissingValues(
-            "What shall it be instead?",
-            forms.answer(question.id, options, multiple=question.multiple),
-        )
+        raise MissingValues("What shall it be instead?", form)
     text = ", ".join(dict.fromkeys(given))
     interviews.change_answer(tx, question.id, text, by=call.person, now=call.now)
     return Reply(said="The answer is changed; the interviewer hears it next.")
@@ -180,47 +225,53 @@ def _change(
 def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...]]) -> str:
     """The chosen labels literally, joined by `, `, or the own words unchanged."""
     options = tuple(question.options)
-    if press.more:
+    if press.more and not (press.more == forms.CHOSEN and options):
         if press.more not in map(str, range(len(options))):
             raise _unknown()
         return options[int(press.more)]
     given = _given(question, values)
     if sum(map(len, given)) > TEXT_LIMIT:
         raise InputError(f"An answer has at most {TEXT_LIMIT:,} characters.")
-    picked = values.get(forms.chosen_name(question.id), ())
+    picked = [value for name in _selects(question) for value in values.get(name, ())]
     if (len(options) > OPTION_BUTTONS or (question.multiple and options)) and any(
-        not is_blank(value) and value not in options and not _is_place(value, options)
+        not wording.is_blank(value) and value not in options and not _is_place(value, options)
         for value in picked
     ):
         raise MissingValues(
             "That is none of the options; own words have a field of their own.",
-            forms.answer(question.id, options, multiple=question.multiple),
+            _form_of_answer(question),
         )
     if not given:
-        raise MissingValues(
-            "An answer has words.", forms.answer(question.id, options, multiple=question.multiple)
-        )
+        raise MissingValues("An answer has words.", _form_of_answer(question))
     if not options:
         return given[0]
     if len(given) > 1 and not question.multiple:
-        raise MissingValues(
-            "One answer is wanted.", forms.answer(question.id, options, multiple=question.multiple)
-        )
+        raise MissingValues("One answer is wanted.", _form_of_answer(question))
     return ", ".join(dict.fromkeys(given))
 
 
 def _given(question: Question, values: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """What was filled in, unchanged; in the question's own select a place is its option too."""
+    """What was filled in, unchanged; in the question's own select a place means its option.
+
+    A card of an earlier version has the select under the button's name, its values the labels.
+    """
     options: list[str] = question.options
-    select = forms.chosen_name(question.id)
+    now, before = _selects(question)
     found: list[str] = []
     for name, several in values.items():
         for value in several:
-            if name == select and value not in options and _is_place(value, options):
+            labelled = name == before and value in options
+            if name in (now, before) and not labelled and _is_place(value, options):
                 found.append(options[int(value)])
-            elif not is_blank(value):
+            elif not wording.is_blank(value):
                 found.append(value)
     return found
+
+
+def _selects(question: Question) -> tuple[str, str]:
+    """The names a question's select has, now and on the cards of an earlier version."""
+    before = Press(Label.ANSWER, Subject.QUESTION, question.id).encode()
+    return forms.chosen_name(question.id), before
 
 
 def _is_place(value: str, options: Collection[str]) -> bool:
@@ -363,7 +414,7 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
 
 def _filled(values: Mapping[str, tuple[str, ...]], form: Form, missing: str) -> str:
     """The one text of a form, whatever the platform called its field."""
-    given = [value for chosen in values.values() for value in chosen if not is_blank(value)]
+    given = [value for chosen in values.values() for value in chosen if not wording.is_blank(value)]
     if not given:
         raise MissingValues(missing, form)
     limit = form.inputs[0].max_length

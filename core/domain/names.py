@@ -1,12 +1,15 @@
-"""Names of projects and slugs (CONTRACT.md §2)."""
+"""Names: of projects, their slugs, and of people."""
 
 import re
 import unicodedata
 from collections.abc import Collection
 
+from core.domain.redaction import clean
 from core.errors import BadName
 
 NAME_LIMIT = 64
+PERSON_LIMIT = 128
+_TRICKS = str.maketrans("", "", "`<>")  # what would be code, or mention somebody
 _SLUG_LIMIT = 48
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
@@ -55,3 +58,8 @@ def slugify(text: str, taken: Collection[str] = (), *, fallback: str = "item") -
         end = f"-{n}"
         slug, n = base[: _SLUG_LIMIT - len(end)].rstrip("-") + end, n + 1
     return slug
+
+
+def display_name(given: str) -> str:
+    """How a platform calls a person, on one line, without what steers a screen or marks it up."""
+    return " ".join(clean(given).translate(_TRICKS).split())[:PERSON_LIMIT].rstrip()

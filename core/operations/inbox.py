@@ -1,4 +1,4 @@
-"""Deliveries: inserted, acknowledged, acted upon, once (DESIGN.md §4, invariant 2)."""
+"""Deliveries: inserted, acknowledged, acted upon, once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,18 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from core.domain.cards import Form, parse_press
-from core.ports.chat import Asked, Attachment, Content, Inbound, Outcome, Place, Pressed, Said
+from core.operations import members
+from core.ports.chat import (
+    Asked,
+    Attachment,
+    Content,
+    Heard,
+    Inbound,
+    Outcome,
+    Place,
+    Pressed,
+    Said,
+)
 from core.store.chat_tables import Channel, InboxItem
 
 _FORM: TypeAdapter[Form] = TypeAdapter(Form)
@@ -23,10 +34,12 @@ class Received:
     item_id: int
     new: bool
     outcome: Outcome | None  # of a delivery that was acted upon already
+    message: str | None
 
 
-def receive(tx: Session, inbound: Inbound, *, now: datetime) -> Received:
-    """Insert a delivery, unless it is there already."""
+def receive(tx: Session, heard: Heard, *, now: datetime) -> Received:
+    """Insert a delivery, unless it is there already; how its person is called is taken down."""
+    inbound = heard if isinstance(heard, Inbound) else heard(tx)
     known = tx.scalars(
         select(InboxItem).where(
             InboxItem.platform == inbound.place.platform,
@@ -34,7 +47,8 @@ def receive(tx: Session, inbound: Inbound, *, now: datetime) -> Received:
         )
     ).first()
     if known is not None:
-        return Received(known.id, False, _outcome(known.result))
+        return Received(known.id, False, _outcome(known.result), known.message)
+    name = members.called(tx, inbound.person, inbound.name)
     place = inbound.place
     if tx.get(Channel, (place.platform, place.channel)) is None:
         tx.add(Channel(platform=place.platform, name=place.channel, created_at=now))
@@ -42,6 +56,8 @@ def receive(tx: Session, inbound: Inbound, *, now: datetime) -> Received:
         platform=place.platform,
         delivery=inbound.delivery,
         person=inbound.person,
+        person_name=name,
+        reply=inbound.reply,
         channel=place.channel,
         thread=place.thread,
         message=inbound.message,
@@ -50,19 +66,22 @@ def receive(tx: Session, inbound: Inbound, *, now: datetime) -> Received:
     )
     tx.add(item)
     tx.flush()
-    return Received(item.id, True, None)
+    return Received(item.id, True, None, item.message)
 
 
-def open_items(tx: Session, *, limit: int = 100) -> tuple[int, ...]:
-    """Deliveries that were not acted upon yet, oldest first."""
-    return tuple(
-        tx.scalars(
-            select(InboxItem.id)
-            .where(InboxItem.done_at.is_(None))
-            .order_by(InboxItem.id)
-            .limit(limit)
+def heard_until(tx: Session, place: Place) -> str | None:
+    """The last message that was heard there: a thread is another place than its channel."""
+    return tx.scalars(
+        select(InboxItem.message)
+        .where(
+            InboxItem.platform == place.platform,
+            InboxItem.channel == place.channel,
+            InboxItem.thread.is_not_distinct_from(place.thread),
+            InboxItem.message.is_not(None),
         )
-    )
+        .order_by(InboxItem.id.desc())
+        .limit(1)
+    ).first()
 
 
 def is_behind(tx: Session, item_id: int) -> bool:
@@ -91,6 +110,8 @@ def load(tx: Session, item_id: int) -> Inbound:
         place=Place(item.platform, item.channel, item.thread),
         content=_content(item.content),
         message=item.message,
+        name=item.person_name,
+        reply=item.reply,
     )
 
 
@@ -130,10 +151,11 @@ def _outcome(result: Mapping[str, Any] | None) -> Outcome | None:
 def _content_json(content: Content) -> dict[str, Any]:
     match content:
         case Asked():
-            return {"asked": content.line}
+            typed = dict(content.values) if content.values is not None else None
+            return {"asked": content.line, "typed": typed, "project": content.project}
         case Said():
             files = [{"id": f.id, "name": f.name, "size": f.size} for f in content.files]
-            return {"said": content.text, "files": files}
+            return {"said": content.text, "files": files, "mention": content.mention}
         case Pressed():
             values = {name: list(chosen) for name, chosen in content.values.items()}
             return {"pressed": content.press.encode(), "values": values}
@@ -143,9 +165,9 @@ def _content_json(content: Content) -> dict[str, Any]:
 
 def _content(stored: Mapping[str, Any]) -> Content:
     if "asked" in stored:
-        return Asked(stored["asked"])
+        return Asked(stored["asked"], stored.get("typed"), stored.get("project"))
     if "said" in stored:
         files = tuple(Attachment(f["id"], f["name"], f["size"]) for f in stored["files"])
-        return Said(stored["said"], files)
+        return Said(stored["said"], files, stored.get("mention", False))
     values = {name: tuple(chosen) for name, chosen in stored["values"].items()}
     return Pressed(parse_press(stored["pressed"]), values)

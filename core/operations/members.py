@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
+from core.domain.names import display_name
 from core.domain.people import LOCAL, Role
 from core.errors import InputError
 from core.operations import journal
@@ -45,6 +46,15 @@ def set_role(tx: Session, person: str, role: Role, *, by: str, now: datetime) ->
         tx, Event.MEMBER_CHANGED, f"{person} is {role!s} now.", now=now, actor=by,
         data={"person": person, "role": role.value},
     )  # fmt: skip
+
+
+def called(tx: Session, person: str, name: str | None) -> str | None:
+    """How their platform calls a person now: a member's cards say it so from now on."""
+    plain = display_name(name or "")
+    row = tx.get(Member, person)
+    if plain and row is not None:
+        row.name = plain
+    return plain or None
 
 
 def issue_token(tx: Session, person: str, role: Role, *, by: str, now: datetime) -> str:

@@ -32,7 +32,7 @@ MENTION = "@autocoder"
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)
 
 
-def say(
+def said(
     tx: Session,
     channel: str,
     person: str,
@@ -42,15 +42,14 @@ def say(
     file_ids: Sequence[str] = (),
     client_id: str | None = None,
     now: datetime,
-) -> tuple[Message, inbox.Received]:
-    """A person's message, durable with its delivery; the same client_id again is the same one."""
+) -> Inbound:
+    """A person's message, written with its delivery; the same client_id again is the same one."""
     delivery = f"{person}:{client_id}" if client_id else token_hex(16)
     known = tx.scalars(
         select(InboxItem).where(InboxItem.platform == PLATFORM, InboxItem.delivery == delivery)
     ).first()
-    if known is not None and known.message is not None:
-        message = tx.get_one(WebMessage, int(known.message))
-        return view(message), inbox.Received(known.id, False, None)
+    if known is not None:
+        return inbox.load(tx, known.id)
     root = _root(tx, channel, thread)
     files = [_file(tx, channel, file_id) for file_id in file_ids]
     change = _next_change(tx)
@@ -66,18 +65,13 @@ def say(
     )
     tx.add(row)
     tx.flush()
-    received = inbox.receive(
-        tx,
-        Inbound(
-            delivery=delivery,
-            person=person,
-            place=Place(PLATFORM, channel, str(root) if root else None),
-            content=content_of(text, tuple(Attachment(f.id, f.name, f.size) for f in files)),
-            message=str(row.id),
-        ),
-        now=now,
+    return Inbound(
+        delivery=delivery,
+        person=person,
+        place=Place(PLATFORM, channel, str(root) if root else None),
+        content=content_of(text, tuple(Attachment(f.id, f.name, f.size) for f in files)),
+        message=str(row.id),
     )
-    return view(row), received
 
 
 def content_of(text: str, files: tuple[Attachment, ...] = ()) -> Content:

@@ -168,7 +168,7 @@ class Door(Protocol):
         ...
 
     async def read(
-        self, view: Callable[Concatenate[Any, P], T], *args: P.args, **kw: P.kwargs
+        self, view: Callable[Concatenate[Any, P], T], /, *args: P.args, **kw: P.kwargs
     ) -> T:
         """One consistent look through a function of `core.views`."""
         ...

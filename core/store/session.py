@@ -99,6 +99,7 @@ class Store:
     async def read(
         self,
         query: Callable[Concatenate[Session, P], T],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, String, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain import reasons
@@ -105,6 +105,19 @@ def task(tx: Session, project_id: int, number: int) -> TaskView:
     if not found:
         raise NotFound(f"There is no task {number} in this project.")
     return found[0]
+
+
+def named(tx: Session, project_id: int, typed: str, *, limit: int) -> Sequence[tuple[int, str]]:
+    """Number and name of tasks that begin with or hold what is typed; what is open first."""
+    query = select(Task.number, Task.name).where(Task.project_id == project_id)
+    if typed:
+        begins = cast(Task.number, String).startswith(typed, autoescape=True)
+        query = query.where(or_(begins, Task.name.icontains(typed, autoescape=True)))
+    over = Task.status.in_((TaskStatus.PASSING, TaskStatus.SKIPPED))
+    return [
+        (number, name)
+        for number, name in tx.execute(query.order_by(over, Task.number).limit(limit))
+    ]
 
 
 def by_row(tx: Session, task_id: int) -> TaskView | None:

@@ -125,8 +125,9 @@ def _half_an_interview(guest: Guest) -> None:
     guest.say("first, in *own* words /x @y", thread, files=[file["id"]])
     third = guest.open_question(NAME, after=second["id"])
     assert [i["kind"] for i in third["card"]["inputs"]] == ["multi_select"]
-    assert third["card"]["inputs"][0]["name"] == guest.button(third, "Answer")["action_id"]
-    for action in ("answer:question:99999:0", f"{guest.button(third, 'Answer')['action_id']}:77"):
+    submits = guest.button(third, "Answer")["action_id"]
+    assert third["card"]["inputs"][0]["name"] == f"{submits}:chosen"
+    for action in ("answer:question:99999:0", f"{submits}:77"):
         refused = guest.act(third, action)
         assert (refused.status, refused.json["reason"]) == (404, "unknown")
     missing = guest.press(third, "Answer")
@@ -150,13 +151,14 @@ def _the_other_half(guest: Guest, journey: Journey) -> None:
     refused = viewer.press(third, "Just decide")
     assert (refused.status, refused.json["reason"]) == (403, "not_allowed")
     assert operator.press(third, "Answer", {name: ["blue", "red"]}).json["ok"] is True
-    stale = guest.act(third, "answer:" + name.split(":", 1)[1], {name: ["red"]})
+    stale = guest.act(third, name.removesuffix(":chosen"), {name: ["red"]})
     assert (stale.status, stale.json["reason"]) == (409, "stale")
     assert "web:operator" in stale.json["text"]
     fourth = guest.open_question(NAME, after=third["id"])
     [choice] = fourth["card"]["inputs"]
     assert (choice["kind"], len(choice["options"])) == ("select", 12)
-    assert guest.act(fourth, f"{choice['name']}:7").json["ok"] is True
+    seventh = f"{guest.button(fourth, 'Answer')['action_id']}:7"
+    assert guest.act(fourth, seventh).json["ok"] is True
     last = fourth
     for number in range(4):
         last = guest.open_question(NAME, after=last["id"])
@@ -167,7 +169,7 @@ def _the_other_half(guest: Guest, journey: Journey) -> None:
         elif number == 2:
             assert guest.press(last, "Answer", {"answer": "/clear @x !ls"}).status == 200
         else:
-            changed = name.replace("answer", "change_answer")
+            changed = name.replace("answer", "change_answer").removesuffix(":chosen")
             assert guest.act(last, changed, {"answer": "green"}).json["ok"] is True
     guest.wait(lambda: guest.cards("spec"))
     heard = journey.interviewer

@@ -310,14 +310,14 @@ def test_above_five_options_a_select_stands_in_the_card(tx: Session) -> None:
     assert labels(card) == ["Answer"]
     assert card.buttons[0].form is None  # it submits what was chosen
     [choice] = card.inputs
-    assert (choice.name, choice.kind) == (f"answer:question:{number}", "select")
+    assert (choice.name, choice.kind) == (f"answer:question:{number}:chosen", "select")
     assert [option.label for option in choice.options] == list("abcdef")
 
 
 def test_several_choices_are_one_multi_select_that_answer_submits(tx: Session) -> None:
     number = ask(tx, ("a", "b"), multiple=True)
     card = stage.card(tx, CardKind.QUESTION)
-    assert [each.name for each in card.inputs] == [f"answer:question:{number}"]
+    assert [each.name for each in card.inputs] == [f"answer:question:{number}:chosen"]
     assert card.inputs[0].kind == "multi_select"
     assert actions(card) == [f"answer:question:{number}"]
     assert card.buttons[0].form is None

@@ -20,6 +20,7 @@ from adapters.worktrees import Worktrees
 from bot import cards
 from bot.check import Finding, Level
 from bot.commands.spec import Desk
+from bot.door import ServiceDoor
 from bot.router import Router
 from bot.settings import load
 from core.domain import card_keys
@@ -37,10 +38,9 @@ from core.domain.lifecycle import (
 )
 from core.domain.people import LOCAL, Role
 from core.operations import members, outbox
-from core.operations.inbox import Received
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.wake import Wake
-from core.ports.chat import Asked, Content, Inbound, Outcome, Place, Pressed, Said
+from core.ports.chat import Asked, Content, Inbound, Outcome, Place, Pressed, Said, Ticket
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem, ProjectPlace
 from core.store.session import Store
@@ -94,6 +94,13 @@ PLAN: dict[str, Any] = {
 }
 
 
+async def told(ticket: Ticket) -> Outcome:
+    """What came of a delivery."""
+    outcome = await ticket.outcome(60)
+    assert outcome is not None, f"delivery {ticket.item_id} was not acted upon"
+    return outcome
+
+
 @dataclass
 class Stage:
     """Speaks to a router as a platform does, and looks at what came of it."""
@@ -101,6 +108,7 @@ class Stage:
     home: Path
     store: Store
     router: Router
+    door: ServiceDoor
     worktrees: Worktrees
     desk: Desk
     begun: list[int] = field(default_factory=list)
@@ -119,24 +127,27 @@ class Stage:
 
     async def command(
         self, line: str, *, by: str = LOCAL, place: Place = MAIN
-    ) -> tuple[Received, Outcome]:
-        received = await self.router.deliver(self.inbound(Asked(line), by=by, place=place))
-        return received, await self.router.outcome(received.item_id)
+    ) -> tuple[Ticket, Outcome]:
+        return await self.hear(self.inbound(Asked(line), by=by, place=place))
 
     async def say(self, text: str, *, by: str = LOCAL, place: Place = MAIN) -> tuple[int, Outcome]:
-        received = await self.router.deliver(self.inbound(Said(text), by=by, place=place))
-        return received.item_id, await self.router.outcome(received.item_id)
+        ticket, outcome = await self.hear(self.inbound(Said(text), by=by, place=place))
+        return ticket.item_id, outcome
 
     async def deliver(self, content: Content, *, by: str = LOCAL, place: Place = MAIN) -> Outcome:
-        received = await self.router.deliver(self.inbound(content, by=by, place=place))
-        return await self.router.outcome(received.item_id)
+        return (await self.hear(self.inbound(content, by=by, place=place)))[1]
 
     async def press(
         self, action_id: str, *, by: str = LOCAL, delivery: str = "", **values: str
     ) -> Outcome:
         given: dict[str, tuple[str, ...]] = {name: (value,) for name, value in values.items()}
         pressed = Pressed(parse_press(action_id), given)
-        return await self.router.press(self.inbound(pressed, by=by, place=MAIN, delivery=delivery))
+        return (await self.hear(self.inbound(pressed, by=by, place=MAIN, delivery=delivery)))[1]
+
+    async def hear(self, inbound: Inbound) -> tuple[Ticket, Outcome]:
+        """A delivery and what came of it."""
+        ticket = await self.router.deliver(inbound)
+        return ticket, await told(ticket)
 
     async def card(self, item_id: int) -> Card | None:
         """What was said in answer to a delivery."""
@@ -212,7 +223,7 @@ async def stage(home: Path, *, run: bool = True) -> AsyncIterator[Stage]:
         take_up=begun.append,
     )
     router = Router(desk)
-    made = Stage(home, store, router, worktrees, desk, begun)
+    made = Stage(home, store, router, ServiceDoor(desk, router), worktrees, desk, begun)
     loop = asyncio.create_task(router.run()) if run else None
     try:
         yield made

@@ -1,0 +1,178 @@
+"""The door: forms without effects, files once each, pictures, suggestions, a person's own page."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from bot.door import FILES
+from core.domain.cards import parse_press
+from core.domain.events import Event
+from core.domain.lifecycle import TaskStatus
+from core.domain.people import LOCAL, Role
+from core.errors import NotFound
+from core.operations import members
+from core.ports.chat import Asked, Door, Inbound, Place, Pressed
+from core.store.chat_tables import InboxItem, Member
+from core.store.tables import JournalEntry, Question
+from tests.unit.bot.commands import stage as world
+from tests.unit.bot.commands.stage import MAIN, stage, told
+
+
+def _decisions(tx: Session) -> None:
+    row = world.project(tx)
+    world.tasks(tx, row, TaskStatus.STUCK, TaskStatus.PENDING)
+    world.plan(tx, row)
+    world.question(tx, row, "Which?", "a", "b", multiple=True)
+    world.question(tx, row, "Why?")
+
+
+@pytest.mark.parametrize(
+    ("action", "inputs"),
+    [
+        ("reject:plan:1", ["reason"]),
+        ("guide:task:1:1", ["hint"]),
+        ("guide:task:2:1", None),  # it is not stuck
+        ("raise_budget:budget:1", ["amount"]),
+        ("stop:project:1", []),
+        ("answer:question:1", ["answer:question:1:chosen", "answer"]),
+        ("answer:question:2", ["answer"]),
+        ("answer:question:1:0", None),
+        ("approve:plan:1", None),
+        ("pause:project:1", None),
+        ("reject:plan:9", None),
+    ],
+)
+async def test_a_form_is_asked_for_without_an_effect(
+    tmp_path: Path, action: str, inputs: list[str] | None
+) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_decisions)
+        before = len(await it.rows(JournalEntry))
+        form = await it.door.form(parse_press(action), LOCAL)
+        assert (None if form is None else [each.name for each in form.inputs]) == inputs
+        viewer = await it.member("web:vi", Role.VIEWER)
+        assert await it.door.form(parse_press(action), viewer) is None  # it would be refused
+        happened = await it.rows(JournalEntry, JournalEntry.event != Event.MEMBER_CHANGED)
+        assert len(happened) == before
+        assert not await it.rows(InboxItem)
+
+
+async def test_a_press_that_is_confirmed_acts_at_once(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx))
+        assert (await it.press("stop:project:1")).ok
+
+
+async def test_what_is_heard_may_be_made_in_the_transaction_that_keeps_it(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        door: Door = it.door
+
+        def heard(tx: Session) -> Inbound:
+            members.set_role(tx, "web:ada", Role.VIEWER, by=LOCAL, now=world.NOW)
+            return Inbound("d1", "web:ada", MAIN, Asked("list"), message="77", name="Ada Adams")
+
+        ticket = await door.deliver(heard)
+        assert ticket.message == "77"
+        assert (await told(ticket)).ok
+        assert (await it.row(Member, "web:ada")).name == "Ada Adams"
+        assert await door.heard_until(MAIN) == "77"
+        assert await door.heard_until(Place("web", "main", "5")) is None
+
+
+async def test_how_somebody_is_called_is_shown_and_steers_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        person = await it.member("slack:U1", Role.VIEWER)
+        hostile = "\x1b[31mEve\u202e\n`rm` <@U2> " + "x" * 300
+        for number, name in enumerate((hostile, None, " \n")):
+            heard = Inbound(f"n{number}", person, MAIN, Asked("list"), name=name, reply="handle")
+            assert (await told(await it.door.deliver(heard))).ok
+        shown = (await it.row(Member, person)).name
+        assert shown.startswith("Eve rm @U2 x")
+        assert len(shown) == 128
+        stranger = Inbound("n9", "slack:U9", MAIN, Asked("help"), name="Sue")
+        await told(await it.door.deliver(stranger))
+        assert not await it.rows(Member, Member.person == "slack:U9")
+        items = await it.rows(InboxItem)
+        assert [item.reply for item in items] == ["handle", "handle", "handle", None]
+        assert items[-1].person_name == "Sue"
+
+
+async def _bytes(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def test_a_file_is_kept_once(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        kept = [
+            await it.door.keep(_bytes(b"ab", b"cd"), "note.md", by=LOCAL, place=MAIN, key=key)
+            for key in ("k", "k", "other", "")
+        ]
+        assert kept[0] == kept[1]
+        assert len({file.id for file in kept}) == 3
+        assert {(file.name, file.size) for file in kept} == {("note.md", 4)}
+        folder = tmp_path / FILES
+        assert sorted(path.name for path in folder.iterdir()) == sorted({f.id for f in kept})
+        assert (folder / kept[0].id).read_bytes() == b"abcd"
+
+
+async def test_a_picture_is_found_by_its_address(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_decisions)
+        assert (await it.door.svg("/api/pictures/plan/1.svg")).startswith("<svg")
+        for url in ("/api/pictures/plan/9.svg", "/api/pictures/../1.svg", "/api/files/1", ""):
+            with pytest.raises(NotFound):
+                await it.door.svg(url)
+
+
+async def test_what_fits_where_somebody_types(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_decisions)
+
+        async def values(command: str, option: str, typed: str, by: str = LOCAL) -> list[str]:
+            found = await it.door.suggest(command, option, typed, MAIN, by)
+            return [each.value for each in found]
+
+        assert await values("retry", "n", "") == ["1", "2"]
+        assert await values("skip", "n", "1 2") == ["1 2"]
+        assert await values("retry", "model", "op") == ["opus"]
+        assert await values("status", "project", "TODO") == ["todo-api"]
+        assert await values("use", "name", "x") == []
+        assert await values("retry", "nonsense", "") == []
+        assert await values("nonsense", "n", "") == []
+        assert "stop" in await values("more", "command", "st")
+        viewer = await it.member("web:vi", Role.VIEWER)
+        assert await values("retry", "n", "", viewer) == []
+        assert "stop" not in await values("more", "command", "st", viewer)
+        assert await values("status", "project", "", "slack:U9") == []
+        assert await values("help", "sub", "", "slack:U9") == ["help", "claim"]
+
+
+async def test_a_persons_own_page_has_what_waits_for_them(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_decisions)
+        waiting, projects = await it.door.home(LOCAL)
+        assert "4 things waiting" in waiting.title
+        assert "todo-api" in projects.body
+        viewer = await it.member("web:vi", Role.VIEWER)
+        assert (await it.door.home(viewer))[0].title == "Nothing waits for you"
+        assert await it.door.home("slack:U9") == ()
+
+
+async def test_a_question_is_answered_by_the_places_of_its_options(tmp_path: Path) -> None:
+    def asked(tx: Session) -> None:
+        row = world.project(tx)
+        for _ in range(2):
+            world.question(tx, row, "How many?", *"543210")
+
+    async with stage(tmp_path) as it:
+        await it.change(asked)
+        for number, name, answer in (
+            (1, "answer:question:1:chosen", "4"),
+            (2, "answer:question:2", "1"),  # of a card of an earlier version: the label
+        ):
+            press = parse_press(f"answer:question:{number}")
+            assert (await it.deliver(Pressed(press, {name: ("1",)}))).ok
+            assert (await it.row(Question, number)).answer == answer
