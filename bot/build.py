@@ -5,7 +5,7 @@ Orchestrator, router and delivery are the service's; the terminal is a chat plat
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bot import report, wording
-from bot.app import App, Automatic, OpenTerminal, Terminal, open_app
+from bot.app import App, Terminal, open_app
 from bot.cards import words
 from bot.cards.frame import footnote
 from bot.exits import Exit
@@ -24,7 +24,7 @@ from bot.logs import logged
 from bot.settings import Settings
 from bot.talk import Check, Talk
 from core.domain import light
-from core.domain.cards import Card, CardKind, Field, Tone
+from core.domain.cards import TITLE_LIMIT, Automatic, Card, CardKind, Field, Label, Tone
 from core.domain.lifecycle import ProjectStatus, WaitingFor
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
@@ -33,7 +33,7 @@ from core.errors import InputError, StateError
 from core.operations import notices, outbox, places, projects, reports
 from core.ports.chat import Asked, Inbound, Place
 from core.views import projects as project_views
-from core.views.projects import ProjectRef, ProjectView, Service
+from core.views.projects import ProjectRef, ProjectView
 from core.views.waiting import WaitKind, waiting
 
 PLACE = Place("terminal", "main")
@@ -43,10 +43,10 @@ INITIALIZER = (
     " checks and lands each feature on `main`.\n"
 )
 _SPEC_FOLDER = ".autocoder/prompts"
+OpenTerminal = Callable[[Automatic | None], Terminal]
 _LOOK_S = 1.0  # clocks and hosts sleep
-_GLANCE_S = 0.05
 _FLUSH_S = 5.0  # for the last cards to be shown
-_RETRIES = 2  # with a larger model, of one task in a demo
+_RETRIES = 2  # of one task in a demo
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Errand:
     title: str
     name: str
     spec: str | None  # None: an interview makes it
-    budget: Decimal | None = None  # None: the settings' for a new project, unchanged for a known one
+    budget: Decimal | None = (
+        None  # None: the settings' for a new project, unchanged for a known one
+    )
     automatic: Automatic | None = None  # who decides in a person's place
     nobody_here: bool = False  # agents that ask are told to decide themselves
 
@@ -82,13 +84,22 @@ class Demonstrator:
                 return "just decide"
             case CardKind.STUCK:
                 self.tried[card.title] += 1
-                return "retry opus" if self.tried[card.title] <= _RETRIES else None
+                return _retry(card) if self.tried[card.title] <= _RETRIES else None
             case _:
                 return approving(card)
 
 
+def _retry(card: Card) -> str:
+    larger = any(button.press.label is Label.RETRY_WITH_OPUS for button in card.buttons)
+    return "retry opus" if larger else "retry"
+
+
 async def run(
-    settings: Settings, errand: Errand, open_terminal: OpenTerminal, stop: asyncio.Event, check: Check
+    settings: Settings,
+    errand: Errand,
+    open_terminal: OpenTerminal,
+    stop: asyncio.Event,
+    check: Check,
 ) -> Exit:
     """Until the project is complete or cannot go on without somebody."""
     redaction = Redaction(settings.secrets(None))
@@ -165,19 +176,25 @@ class _Build:
 
     def _header(self, *, known: bool) -> Card:
         app = self._app
-        parallel = wording.count(self._parts.rules.limits.max_parallel, "agent")
-        lines = [
-            footnote(app.practice, app.box),
-            f"home {light.escape(str(app.settings.home))} · SQLite · {words.sandbox(app.box)} ·"
-            f" {parallel} at most · Ctrl-C stops, running it again resumes",
-            "Going on where it was." if known else "",
-        ]
+        home, parallel = app.settings.home, self._parts.rules.limits.max_parallel
+        facts = (
+            f"home {light.escape(str(home))}",
+            "SQLite",
+            words.sandbox(app.box),
+            f"{wording.count(parallel, 'agent')} at most",
+            "Ctrl-C stops, running it again resumes",
+        )
+        newer = ""
         if done := self._parts.store.upgrade:
-            lines.append(
+            newer = (
                 f"{words.WAITS} The database was brought to a newer schema, from {done.before};"
                 f" as it was it is kept in {light.escape(str(done.copy))}."
             )
-        return _card(self._errand.title, lines)
+        going_on = "Going on where it was." if known else ""
+        return _card(
+            self._errand.title,
+            (footnote(app.practice, app.box), " · ".join(facts), going_on, newer),
+        )
 
     async def _over(self, project: ProjectRef) -> tuple[Exit, str]:
         """How it ends, and why it is not complete."""
@@ -191,9 +208,11 @@ class _Build:
                 return Exit.INTERRUPTED, "Stopped."
             if self._terminal.ended.is_set():
                 return Exit.UNFINISHED, "The input ended."
-            at_rest = orchestrator.idle(project.id) and orchestrator.next_due(project.id) is None
-            if at_rest and parts.wake.count == seen and not await self._asks(project, status):
-                return Exit.UNFINISHED, await self._why(project)
+            if orchestrator.idle(project.id) and orchestrator.next_due(project.id) is None:
+                shown = not await parts.store.read(_unshown, now=parts.clock())
+                await self._terminal.quiet()
+                if shown and parts.wake.count == seen and not await self._asks(project, status):
+                    return Exit.UNFINISHED, await self._why(project)
             await _first(
                 parts.wake.wait(seen),
                 orchestrator.looked.wait(looks),
@@ -222,43 +241,37 @@ class _Build:
         return f"{project.name} is {view.status.words} and nothing can run."
 
     async def _view(self, project: ProjectRef) -> ProjectView:
-        parts, rules = self._parts, self._parts.rules
-        service = Service(
-            folder=self._app.settings.projects,
-            upstream=parts.upstream,
-            parallel=rules.limits.max_parallel,
-            caps=rules.caps,
-            now=parts.clock(),
-        )
-        return await parts.store.read(project_views.project, project.name, service)
+        view = project_views.project
+        return await self._parts.store.read(view, project.name, self._app.about())
 
     async def _flush(self) -> None:
         """What happened last is shown."""
-        parts = self._parts
+        parts, wake = self._parts, self._parts.wake
         with suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_S):
+                seen = wake.count
                 while await parts.store.read(_unshown, now=parts.clock()):
-                    await asyncio.sleep(_GLANCE_S)
+                    seen = await wake.wait(seen)
 
     async def _ending(self, project: ProjectRef, why: str) -> Card:
-        folder = self._parts.workspaces.project_path(project.slug)
         if not why:
-            report_file = folder / report.PAGE
-            paths = (Field("Repository", str(folder)), Field("Report", str(report_file)))
+            folder = self._parts.workspaces.project_path(project.slug)
+            paths = (Field("Repository", str(folder)), Field("Report", str(folder / report.PAGE)))
             return replace(_card("Done", ()), tone=Tone.SUCCESS, fields=paths)
         view = await self._view(project)
         stuck = f", {view.tasks.stuck} stuck" if view.tasks.stuck else ""
+        sums = f"{view.tasks.passing} of {wording.count(view.tasks.total, 'task')} passing{stuck}"
         first, *more = why.splitlines()
-        lines = [
+        lines = (
             *map(light.escape, more),
-            f"{view.tasks.passing} of {wording.count(view.tasks.total, 'task')} passing{stuck},"
-            f" {wording.usd(view.cost_usd)} at list prices.",
+            f"{sums}, {wording.usd(view.cost_usd)} at list prices.",
             "Nothing done is lost: the same command goes on from here.",
-        ]
-        report_file = await self._report(project)
-        paths = (Field("Report", str(report_file)),)
-        tone = Tone.WARNING if self._stop.is_set() else Tone.DANGER
-        return replace(_card(wording.one_line(first, 150), lines), tone=tone, fields=paths)
+        )
+        return replace(
+            _card(wording.one_line(first, TITLE_LIMIT), lines),
+            tone=Tone.WARNING if self._stop.is_set() else Tone.DANGER,
+            fields=(Field("Report", str(await self._report(project))),),
+        )
 
     async def _report(self, project: ProjectRef) -> Path:
         """Both files beside the database, uncommitted."""
@@ -298,6 +311,7 @@ def _created(tx: Session, app: App, errand: Errand, spec_digest: str, *, now: da
 
 
 def _taken_up(tx: Session, project_id: int, *, now: datetime) -> None:
+    notices.begin(tx)
     places.show(tx, project_id, PLACE, now=now)
     projects.resume(tx, project_id, actor=LOCAL, now=now)
 

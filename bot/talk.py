@@ -49,9 +49,7 @@ class Talk:
         yield Teller(parts.store, parts.wake, parts.clock, self._remind_after).run
         for platform in platforms:
             terms = Terms(interval, redact, observed)
-            delivery = Delivery(
-                parts.store, parts.wake, parts.clock, platform, self._scene, terms
-            )
+            delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)
             yield delivery.run
             yield partial(platform.run, self.door)
 

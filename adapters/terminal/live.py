@@ -1,7 +1,8 @@
 """A terminal that is edited in place: lines above, the live card and the prompt below them."""
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import TextIO
 
@@ -20,21 +21,57 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from rich.console import Console
 from rich.text import Text
 
+from adapters.terminal.reader import LineReader
 from adapters.terminal.render import FAINT, MARKS, one_line, wrapped
-from adapters.terminal.screen import MARGIN, Area, Lines
+from adapters.terminal.screen import MARGIN, Area, Lines, PlainScreen, Screen
 from adapters.terminal.typed import may_type
 from core.domain.cards import Card
 
+KEYS = "d details   / command   q stop; the same command goes on"
 STOPPING = "Stopping: agents are being ended, what they did stays."
 NO_WIDER = 120  # columns; longer lines are hard to read
 PROMPT_ROWS = 5  # kept free for the prompt and what may be typed
 
 
+def open_screen(
+    on_interrupt: Callable[[], None],
+    on_details: Callable[[], None] | None,
+    environ: Mapping[str, str],
+    *,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+) -> Screen:
+    """One that is edited in place where input and output are a terminal, else plain lines.
+
+    `on_interrupt` is called when Ctrl-C or `q` is pressed in the former, whose terminal makes no
+    signal of it; on a plain one Ctrl-C is SIGINT as ever. NO_COLOR and TERM are read from
+    `environ`; the streams are the program's own if none are given.
+    """
+    given, out = stdin or sys.stdin, stdout or sys.stdout
+    descriptor = _descriptor(given)
+    term = environ.get("TERM", "")
+    able = term not in ("", "dumb", "unknown")
+    if able and descriptor is not None and given.isatty() and out.isatty():
+        color = not environ.get("NO_COLOR")
+        return LiveScreen(given, out, on_interrupt, on_details, color=color, term=term)
+    return PlainScreen(out, LineReader(descriptor))
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    """None: there is no input (`sys.stdin` is None in a program started without one)."""
+    if stream is None or stream.closed:
+        return None
+    try:
+        return stream.fileno()
+    except OSError:
+        return None
+
+
 class LiveScreen:
     """One inline application; what stays is printed above it.
 
-    The terminal is in raw mode meanwhile, so Ctrl-C comes as a key. `keys` are single ones for
-    while nothing is typed, with what they do; without any a line is typed at once.
+    The terminal is in raw mode meanwhile, so Ctrl-C comes as a key. With `on_details` single keys
+    do something while nothing waits; without it there is always a line to type.
     """
 
     in_place = True
@@ -44,19 +81,17 @@ class LiveScreen:
         stdin: TextIO,
         stdout: TextIO,
         on_interrupt: Callable[[], None],
-        keys: dict[str, tuple[str, Callable[[], None]]],
+        on_details: Callable[[], None] | None,
         *,
         color: bool,
         term: str,
     ) -> None:
         self._out = stdout
         self._on_interrupt = on_interrupt
-        self._hint = "   ".join([*(f"{key} {what}" for key, (what, _) in keys.items())])
         self._color = color
         self._area: Area | None = None
         self._waits: Card | None = None
-        self._opened = not keys
-        self._always = not keys
+        self._opened = self._always = on_details is None
         self._interrupted = self._over = False
         self._lines: list[Text] = []
         self._typed: asyncio.Queue[str | None] = asyncio.Queue()
@@ -80,7 +115,7 @@ class LiveScreen:
         asking = Condition(lambda: self._asking)
         self._app: Application[None] = Application(
             Layout(HSplit([self._status, ConditionalContainer(self._input, asking)])),
-            key_bindings=self._keys(keys),
+            key_bindings=self._keys(on_details),
             erase_when_done=True,
             input=create_input(stdin),
             output=output,
@@ -147,18 +182,24 @@ class LiveScreen:
         if event.data.isprintable():
             self._buffer.insert_text(event.data)
 
-    def _keys(self, single: dict[str, tuple[str, Callable[[], None]]]) -> KeyBindings:
+    def _keys(self, on_details: Callable[[], None] | None) -> KeyBindings:
         keys = KeyBindings()
         asking = Condition(lambda: self._asking)
         empty = Condition(lambda: not self._buffer.text)
-        for key, (_what, does) in single.items():
-            keys.add(key, filter=~asking)(lambda _event, does=does: does())
         for key in ("/", "@", "enter"):
             keys.add(key, filter=~asking)(self._open)
 
         @keys.add("c-c")
+        @keys.add("q", filter=~asking)
         def _interrupt(_event: KeyPressEvent) -> None:
-            self.interrupt()
+            self._interrupted = not self._always
+            self._app.invalidate()
+            self._on_interrupt()
+
+        @keys.add("d", filter=~asking)
+        def _details(_event: KeyPressEvent) -> None:
+            if on_details is not None:
+                on_details()
 
         @keys.add("c-d", filter=asking & empty)
         def _end(_event: KeyPressEvent) -> None:
@@ -169,11 +210,6 @@ class LiveScreen:
             """A stopped service would leave its agents waiting."""
 
         return keys
-
-    def interrupt(self) -> None:
-        self._interrupted = True
-        self._app.invalidate()
-        self._on_interrupt()
 
     @property
     def _width(self) -> int:
@@ -210,7 +246,7 @@ class LiveScreen:
         if self._interrupted:
             return [*lines, *wrapped(Text(STOPPING, MARKS["▲"]), width)]
         if self._waits is None:
-            return [*lines, *wrapped(Text(self._hint, FAINT), width)]
+            return [*lines, *wrapped(Text("" if self._always else KEYS, FAINT), width)]
         waits = Text.assemble(("▲ ", MARKS["▲"]), one_line(self._waits.title))
         lines += wrapped(waits, width, hang=4)
         return [*lines, *wrapped(Text(may_type(self._waits), FAINT), width)]

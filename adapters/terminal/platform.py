@@ -1,7 +1,7 @@
 """The terminal as a chat platform: one person, one channel, an empty screen at the beginning."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 from rich.text import Text
@@ -9,7 +9,7 @@ from rich.text import Text
 from adapters.terminal import render
 from adapters.terminal.screen import Screen
 from adapters.terminal.typed import meant, waits
-from core.domain.cards import Card, CardKind, Label, Tone
+from core.domain.cards import Automatic, Card, CardKind, Label, Tone
 from core.errors import AutocoderError, StorageFailed
 from core.ports.chat import (
     Asked,
@@ -33,16 +33,13 @@ _TOLD_ONCE = (CardKind.GATE, CardKind.QUESTION)  # of what is decided by itself
 _LOOKING = (Label.DETAILS, Label.LOGS)  # presses that decide nothing
 _OUTCOME_S = 10.0  # for a line; the next one is read then
 
-Automatic = Callable[[Card], str | None]
-
 
 class TerminalPlatform:
     """Prints what is posted, edits the live card in place, hears lines.
 
     `automatic` types for the person: what it says of a card that waits. Where the person is not
-    `attended` nothing is asked, and lines are read only where they may come at any time. `eager`:
-    lines are read whether or not something waits. Words that are nothing else are said in the
-    project's thread, where one has begun here.
+    `attended` nothing is asked, and lines are read only where they may come at any time. Words
+    that are nothing else are said in the project's thread; where somebody `chats`, in the channel.
     """
 
     name = "terminal"
@@ -58,7 +55,7 @@ class TerminalPlatform:
         called: str | None = None,
         automatic: Automatic | None = None,
         attended: bool = True,
-        eager: bool = False,
+        chats: bool = False,
     ) -> None:
         self.ended = asyncio.Event()  # the input
         self._screen = screen
@@ -67,7 +64,8 @@ class TerminalPlatform:
         self._called = called
         self._automatic = automatic
         self._attended = attended
-        self._eager = eager or screen.in_place
+        self._chats = chats
+        self._eager = chats or screen.in_place
         self._life = uuid4().hex[:12]
         self._begun = asyncio.get_running_loop().time()
         self._thread: str | None = None
@@ -86,6 +84,7 @@ class TerminalPlatform:
             while True:
                 line, card = await self._spoken.get()
                 await self._hear(door, line, card)
+                self._spoken.task_done()
 
     async def check(self) -> Sequence[Note]:
         return ()
@@ -101,7 +100,7 @@ class TerminalPlatform:
         revision: int = 0,
     ) -> MessageRef:
         message = f"{self._life}-{len(self._cards) + 1}"
-        if card.kind is CardKind.INTERVIEW and place.thread is None:
+        if card.kind is CardKind.INTERVIEW and place.thread is None and not self._chats:
             self._thread = message
         self._draw(message, card, None)
         return MessageRef(self.name, place.channel, message, place.thread)
@@ -117,9 +116,9 @@ class TerminalPlatform:
         self._known |= set(render.notes(card))
         self._screen.show(lambda width: render.whole(card, width))
 
-    def say(self, line: str) -> None:
-        """Type for the person."""
-        self._spoken.put_nowait((line, None))
+    async def quiet(self) -> None:
+        """Until what is typed for the person was heard."""
+        await self._spoken.join()
 
     def details(self) -> None:
         """More about the project, if there is one."""
@@ -134,13 +133,13 @@ class TerminalPlatform:
         self._cards[message] = card
         words = self._automatic(card) if self._automatic and waits(card) and not before else None
         settled = card.kind in _DECISIONS and not waits(card)
+        short = render.is_line(card) or (card.kind is CardKind.SPEC and not self._chats)
         if card.kind in _LIVE:
             self._draw_live(card, before)
-        elif (settled and (before is None or waits(before))) or (
-            before is None and render.is_line(card)
-        ):
+        elif (settled and (before is None or waits(before))) or (short and before is None):
             at = self._at()
-            seen = before is not None and not (self._automatic and card.kind in _TOLD_ONCE)
+            told_once = self._automatic is not None and card.kind in _TOLD_ONCE
+            seen = card.kind is CardKind.SPEC or (before is not None and not told_once)
             known = self._known
             self._screen.show(lambda width: render.in_one(card, width, at, known, seen=seen))
         elif before is None and not (words and card.kind in _TOLD_ONCE):
@@ -215,11 +214,11 @@ class TerminalPlatform:
             self._complain(outcome.text)
         elif outcome is not None and isinstance(content, Said) and not content.mention:
             self._note(outcome.text)
-        if card is not None and (outcome is None or outcome.ok):
-            if isinstance(content, Pressed) and content.press.label not in _LOOKING:
-                self._answered.add(card.key)
-                self._waiting = {m: c for m, c in self._waiting.items() if c.key != card.key}
-                self._ask()
+        looked = isinstance(content, Pressed) and content.press.label in _LOOKING
+        if card is not None and not looked and (outcome is None or outcome.ok):
+            self._answered.add(card.key)
+            self._waiting = {m: c for m, c in self._waiting.items() if c.key != card.key}
+            self._ask()
 
     def _meant(self, line: str, card: Card | None) -> tuple[Content, Card | None]:
         """Raises InputError for what begins like a button's word and cannot be it."""

@@ -24,7 +24,9 @@ _INDENT = 2
 _WHAT = 38  # columns of the first column where there is room
 _BAR = 32
 _FACT = 64  # columns; a longer sentence is no fact beside another
-_LIVE_BAR = 24
+_LIVE_BAR = 44
+_LEAST_BAR = 12
+_GAP = 3  # between what stands beside each other
 _BETWEEN = " · "
 
 Group = list[Text]  # a paragraph
@@ -95,12 +97,14 @@ def notes(card: Card) -> Iterator[str]:
 def live(card: Card, width: int, height: int, known: Collection[str] = ()) -> list[Text]:
     """The card that is edited in place: at most `height` lines."""
     groups, tail = _parted(card, known)
-    lines = wrapped(Text(one_line(card.title), "bold"), width)
-    first = groups.pop(0) if groups else []
+    title = Text(one_line(card.title), "bold")
     if card.progress and card.progress.total:
-        lines += flowed([bar_of(card.progress, min(_LIVE_BAR, width - 4)), *first], width)
+        beside = width - title.cell_len - _INDENT - _GAP
+        columns = min(_LIVE_BAR, beside if beside >= _LEAST_BAR else width - _INDENT)
+        lines = flowed([title, bar_of(card.progress, columns)], width)
     else:
-        lines += [each for line in first for each in _wrapped_line(line, width)]
+        lines = wrapped(title, width)
+    lines += flowed(groups.pop(0) if groups else (), width)
     for group in groups:
         rows = _joined(group)
         if len(rows) == len(group):
@@ -278,13 +282,13 @@ def _ends(left: Text, right: Text, width: int) -> Text:
     return Text.assemble(left, " " * gap, right) if right and gap >= 2 else left
 
 
-def flowed(parts: Iterable[Text], width: int | None, gap: int = 3) -> list[Text]:
+def flowed(parts: Iterable[Text], width: int | None) -> list[Text]:
     """Parts beside each other; one that does not fit begins a line."""
     lines: list[Text] = []
     beside = False  # whether more may stand on the last line
     for part in parts:
-        if beside and (width is None or lines[-1].cell_len + gap + part.cell_len <= width):
-            lines[-1].append(" " * gap).append_text(part)
+        if beside and (width is None or lines[-1].cell_len + _GAP + part.cell_len <= width):
+            lines[-1].append(" " * _GAP).append_text(part)
             continue
         made = _wrapped_line(part, width)
         lines, beside = [*lines, *made], len(made) == 1
