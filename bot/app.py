@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from pwd import getpwuid
-from typing import Any
 from uuid import uuid4
 
 from adapters import prices
@@ -26,20 +26,23 @@ from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
 from adapters.terminal.live import open_screen
 from adapters.terminal.platform import TerminalPlatform
-from adapters.web.app import build
-from adapters.web.connections import BACKLOG, Connection
-from adapters.web.platform import Poster, WebPlatform
-from adapters.web.stream import Hub
+from adapters.web.backend import Backend, CommandLine
+from adapters.web.platform import WebPlatform
 from adapters.worktrees import WANTED_GIT, Worktrees, git_version
 from bot import report
+from bot.cards import daily
 from bot.check import Probes
+from bot.commands import COMMANDS
+from bot.door import FILES
 from bot.home import database_held, held, home_hash, runtime_folder
+from bot.metrics import MEDIA_TYPE, Metrics
 from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
 from core.domain.cards import Automatic, Card
 from core.domain.money import Caps, MessageUsage, Price
 from core.domain.orders import Limits
 from core.domain.people import LOCAL
+from core.domain.redaction import Redaction
 from core.errors import HostUnfit, MissingProgram
 from core.operations.runs import Policy
 from core.orchestrator.coding import Worker
@@ -52,12 +55,11 @@ from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
 from core.ports.chat import ChatPlatform, Place
 from core.ports.host import BoxLevel
-from core.ports.web import Service
 from core.store.session import Store
 from core.views import projects
+from core.views.budgets import Budgets
 from mcp_server.tools import Toolbox
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 ANTHROPIC = "https://api.anthropic.com"
 _ROOT = Path(__file__).parents[1]
 _SWITCH_S = 0.0005  # a thread that reads the database holds up the event loop by this, not 5 ms
@@ -89,24 +91,49 @@ class App:
         )
 
 
-@dataclass(frozen=True)
-class Web:
-    """The web chat: its HTTP application, and itself as a chat platform."""
-
-    application: Application
-    platform: ChatPlatform
-    changed: Callable[[str], None]  # something was written to this channel
-    close: Callable[[], None]  # every stream ends
-    connection: type[asyncio.Protocol]
-    backlog: int  # connections taken at once
-
-
 def open_web(
-    service: Service, poster: Poster, *, token: str, host: str, redact: Callable[[str], str]
-) -> Web:
-    hub = Hub(service.chat, redact)
-    application = build(service, hub, token=token, host=host, redact=redact)
-    return Web(application, WebPlatform(poster, hub), hub.changed, hub.close, Connection, BACKLOG)
+    app: App,
+    listening: socket.socket,
+    *,
+    token: str,
+    redaction: Redaction,
+    metrics: Metrics,
+    svg: Callable[[str], Awaitable[str]],
+    ready: Callable[[], bool],
+    states: Callable[[], Mapping[str, str]],
+) -> WebPlatform:
+    """The web chat on a socket; `states` says how each part of the service does."""
+    settings, parts = app.settings, app.parts
+    backend = Backend(
+        version=version("autocoder"),
+        practice=app.practice,
+        box=app.box,
+        host=settings.host,
+        token=token,
+        budgets=Budgets(
+            project_usd=settings.budget.project_usd,
+            run_usd=settings.budget.run_usd,
+            day_usd=settings.budget.day_usd,
+            month_usd=settings.budget.month_usd,
+        ),
+        about=app.about,
+        commands=[CommandLine(s.name, s.usage, s.about, s.role) for s in COMMANDS.values()],
+        files=settings.home / FILES,
+        redact=redaction,
+        clock=parts.clock,
+        run=parts.store.run,
+        read_first=parts.store.read_first,
+        commits=parts.wake,
+        svg=svg,
+        spent=partial(daily.shown, sort="month", number=daily.ALL),
+        states=states,
+        ready=ready,
+        metrics=metrics.page,
+        metrics_type=MEDIA_TYPE,
+        acknowledged=partial(metrics.acknowledged, WebPlatform.name),
+        backup=parts.store.backup,
+    )
+    return WebPlatform(backend, listening)
 
 
 @dataclass(frozen=True)

@@ -127,8 +127,10 @@ class _Build:
         async with asyncio.TaskGroup() as group:
             begun = await self._begin() if self._errand.spec is not None else None
             self._terminal.show(self._header(known=begun is not None and begun.known))
-            loops = (self._app.orchestrator.run, *talk.loops([self._terminal.platform], redaction))
+            platform = self._terminal.platform
+            loops = (self._app.orchestrator.run, *talk.loops([platform], redaction))
             tasks = [group.create_task(loop()) for loop in loops]
+            tasks.append(group.create_task(platform.run(talk.door)))
             project = begun.project if begun else await self._interviewed(talk)
             self._app.orchestrator.add(project.id)
             result, why = await self._over(project)

@@ -20,13 +20,12 @@ from bot.router import Router
 from core.domain.cards import Card, Form, Picture, Press
 from core.domain.people import Role
 from core.errors import HostUnfit, NotFound, StorageFailed
-from core.operations import inbox, web_chat
+from core.operations import inbox, web
 from core.ports.chat import Attachment, Place, Suggestion, Theme
-from core.views import members
+from core.views import members, messages
 
 FILES = "files"  # folder in the home
 _PICTURE = re.compile(r"/api/pictures/([a-z]+)/([0-9]{1,15})\.svg")
-_UNTYPED = "application/octet-stream"  # what a file is said to be, nobody believes
 _NOWHERE = Place("", "")  # a person's own page is no channel
 
 
@@ -64,14 +63,12 @@ class ServiceDoor:
         try:
             async with self._filing:  # the same one may come twice at once
                 with suppress(NotFound):
-                    known = await self._store.read(web_chat.known_file, file_id)
-                    return Attachment(known.id, known.name, known.size)
+                    return await self._store.read(messages.file, file_id)
                 await asyncio.to_thread(part.rename, self._files / file_id)
-                await self._store.run(
-                    web_chat.add_file, place.channel, name, size, _UNTYPED, by=by,
-                    file_id=file_id, now=self._clock(),
+                return await self._store.run(
+                    web.add_file, place.channel, name, size, by=by, file_id=file_id,
+                    now=self._clock(),
                 )  # fmt: skip
-                return Attachment(file_id, name, size)
         except OSError as error:
             raise StorageFailed(f"The file cannot be kept: {error.strerror}.") from error
         finally:

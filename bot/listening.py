@@ -6,14 +6,12 @@ import socket
 
 from core.errors import StateError
 
-QUEUE = 512  # connections that wait to be taken
-
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; StateError when the address is not to be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=QUEUE)
+        listening = socket.create_server((host, port), family=family)
     except OSError as error:
         number = error.errno or 0  # negative: a name that leads nowhere
         words = os.strerror(number) if number > 0 else error.strerror

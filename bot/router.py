@@ -18,7 +18,7 @@ from typing import TypeVar, assert_never
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.commands import COMMANDS, messages, parsing, presses, replies
+from bot.commands import COMMANDS, PLANNED, messages, parsing, presses, replies
 from bot.commands.context import by_name, names, project_at
 from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
 from core.domain.events import Event, Level
@@ -214,7 +214,7 @@ class Router:
         inbound = item.inbound
         match inbound.content:
             case Asked():
-                operation = await self._command(item, inbound.content.line)
+                operation = await self._command(item, inbound.content)
             case Pressed():
                 operation = await self._press(item, inbound.content)
             case Said():
@@ -225,19 +225,19 @@ class Router:
         reply, outcome = await self._store.run_first(_perform, self._call(item), operation)
         return item.id, self._done(reply, outcome)
 
-    async def _command(self, item: _Item, line: str) -> "_Act":
-        messages.check_size(line, blank=True)
-        spec, rest = parsing.find(line, COMMANDS)
+    async def _command(self, item: _Item, asked: Asked) -> "_Act":
+        messages.check_size(asked.line, blank=True)
+        spec, asked = _meant(asked)
         if spec.does is not None:
             does = spec.does
 
             def act(tx: Session, call: Call) -> Reply:
-                return does(tx, _with_arguments(tx, call, spec, rest))
+                return does(tx, _with_arguments(tx, call, spec, asked))
 
             return act
         if spec.looks is None:
             raise AutocoderError(f"{spec.name} does nothing.")
-        call = await self._store.read_first(_prepared, self._call(item), spec, rest)
+        call = await self._store.read_first(_with_arguments, self._call(item), spec, asked)
         return _fixed(await spec.looks(call))
 
     async def _press(self, item: _Item, pressed: Pressed) -> "_Act":
@@ -282,12 +282,21 @@ def _fixed(found: Reply | Operation) -> _Act:
     return lambda tx, _call: operation(tx)
 
 
+def _meant(asked: Asked) -> tuple[CommandSpec, Asked]:
+    """The command that is asked for, and what of it is left: the rest of its line, or values."""
+    if asked.values is None:
+        spec, rest = parsing.find(asked.line, COMMANDS, PLANNED)
+        return spec, replace(asked, line=rest)
+    spec, values = parsing.find_typed(asked.line, asked.values, COMMANDS, PLANNED)
+    return spec, replace(asked, values=values)
+
+
 def _command_of(inbound: Inbound) -> CommandSpec | None:
     """The command of a delivery, if it is one."""
     if not isinstance(inbound.content, Asked):
         return None
     try:
-        return parsing.find(inbound.content.line[:200], COMMANDS)[0]
+        return _meant(replace(inbound.content, line=inbound.content.line[:200]))[0]
     except InputError:
         return None
 
@@ -306,7 +315,7 @@ def _known(tx: Session, call: Call) -> Call:
     return replace(call, role=members.role_of(tx, call.person))
 
 
-def _with_arguments(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Call:
+def _with_arguments(tx: Session, call: Call, spec: CommandSpec, asked: Asked) -> Call:
     """The call with its arguments and its project, if its person may make it."""
     call = _known(tx, call)
     if not call.role.covers(spec.role):
@@ -314,15 +323,18 @@ def _with_arguments(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Ca
             f"`/autocoder {spec.name}` wants the role {spec.role!s}; yours is {call.role!s}.",
         )
     standing = project_at(tx, call.place) if spec.project else None
-    parsed = parsing.parse(
-        spec, rest, names(tx) if spec.takes_names else (), here=standing is not None
-    )
-    named = by_name(tx, parsed.project) if parsed.project is not None else None
-    if parsed.project is not None and named is None:
-        known = names(tx)
-        near = f" Did you mean {parsing.nearest(parsed.project, known)!r}?" if known else ""
+    known = names(tx) if spec.takes_names else ()
+    if asked.values is not None:
+        parsed = parsing.typed(spec, asked.values, known)
+    else:
+        here = standing is not None or asked.project is not None
+        parsed = parsing.parse(spec, asked.line, known, here=here)
+    wanted = asked.project or parsed.project
+    named = by_name(tx, wanted) if wanted is not None else None
+    if wanted is not None and named is None:
+        near = f" Did you mean {parsing.nearest(wanted, known)!r}?" if known else ""
         raise NotFound(
-            f"There is no project {parsing.shown(parsed.project)}.{near}",
+            f"There is no project {parsing.shown(wanted)}.{near}",
             hint="`/autocoder list` shows them all.",
         )
     project = named or standing
@@ -336,10 +348,6 @@ def _with_arguments(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Ca
 
 def _is_archived(tx: Session, project_id: int) -> bool:
     return tx.get_one(Project, project_id).status is ProjectStatus.ARCHIVED
-
-
-def _prepared(tx: Session, call: Call, spec: CommandSpec, rest: str) -> Call:
-    return _with_arguments(tx, call, spec, rest)
 
 
 def _effect_of(inbound: Inbound) -> _Act | None:

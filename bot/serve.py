@@ -7,72 +7,41 @@ import ipaddress
 import logging
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-import uvicorn
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import news
-from bot.app import App, Web, open_app, open_web
-from bot.check import Finding
-from bot.commands.spec import Desk
-from bot.delivery import Delivery, Teller, Terms
-from bot.door import ServiceDoor
-from bot.listening import QUEUE, listen
+from bot.app import App, open_app, open_web
+from bot.listening import listen
 from bot.logs import logged
 from bot.metrics import Metrics
 from bot.router import Router
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
-from bot.web import CardPoster, web_service
+from bot.talk import Check, Talk
 from bot.whereabouts import Whereabouts, announced, web_token
 from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.events import Event
 from core.domain.people import Role
 from core.domain.redaction import Redaction
-from core.operations import journal, members, outbox, web_chat
-from core.ports.chat import Place
+from core.operations import journal, members, outbox
+from core.ports.chat import ChatPlatform, Place, PlatformState, State
 from core.ports.host import BoxLevel
 from core.store.migrations import HEAD
-from core.store.tables import JournalEntry
+from core.views import journal as journal_views
+from core.views import messages
 from core.views.json import utc
 
 log = logging.getLogger(__name__)
 
 _COLLECT_AFTER = 10_000  # new objects; Python's own 700 is for small programs
-_STOP_S = 2.0  # how long open requests may take once the service stops
 Say = Callable[[str], None]
-Check = Callable[[], Sequence[Finding]]
-
-
-class _Server(uvicorn.Server):
-    """Signals are the service's, not the web server's; and it sleeps where that looks about."""
-
-    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
-        super().__init__(config)
-        self._leaving = asyncio.Event()
-        self._listening = listening
-
-    def leave(self) -> None:
-        """Take no more, end what is open."""
-        self.should_exit = True
-        self._leaving.set()
-
-    async def main_loop(self) -> None:
-        # It was made as long as one round takes: a burst shall wait, not be turned away.
-        self._listening.listen(QUEUE)
-        await self._leaving.wait()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @dataclass(frozen=True)
@@ -80,11 +49,9 @@ class _Room:
     """The parts of a running service."""
 
     app: App
-    web: Web
-    router: Router
+    platforms: Sequence[ChatPlatform]
+    talk: Talk
     loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
-    server: _Server
-    listening: socket.socket
     where: Whereabouts
     token: str
 
@@ -105,58 +72,38 @@ async def serve(settings: Settings, say: Say, check: Check) -> None:
 
 @asynccontextmanager
 async def _room(app: App, token: str, redaction: Redaction, check: Check) -> AsyncIterator[_Room]:
-    settings, parts, metrics = app.settings, app.parts, Metrics()
+    settings, metrics = app.settings, Metrics()
     with contextlib.closing(listen(settings.host, settings.port)) as listening:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
         where = Whereabouts(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
-        desk = Desk(
-            parts=parts,
-            settings=settings,
-            practice=app.practice,
-            activity=lambda: app.orchestrator.activity,
-            check=check,
-            take_up=app.orchestrator.add,
+        talk = Talk(app, check)
+        platforms: list[ChatPlatform] = []
+        web = open_web(
+            app,
+            listening,
+            token=token,
+            redaction=redaction,
+            metrics=metrics,
+            svg=talk.door.svg,
+            ready=lambda: _recovered(app, talk.router),
+            states=lambda: _states(app, talk.router, platforms),
         )
-        router = Router(desk)
-        door = ServiceDoor(desk, router)
-        service = web_service(app, door, metrics, lambda: _recovered(app, router))
-        web = open_web(service, CardPoster(app), token=token, host=settings.host, redact=redaction)
-        remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
-        teller = Teller(parts.store, parts.wake, parts.clock, remind_after)
-        delivery = Delivery(
-            parts.store,
-            parts.wake,
-            parts.clock,
-            web.platform,
-            lambda: replace(desk.scene(parts.clock()), remind_after=remind_after),
-            Terms(
-                edit_interval=timedelta(seconds=float(settings.chat.edit_interval_s)),
-                redact=redaction,
-                observed=metrics.delivered,
-            ),
-        )
-        loops = (app.orchestrator.run, router.run, teller.run, delivery.run)
-        config = uvicorn.Config(
-            web.application,
-            http=web.connection,
-            backlog=web.backlog,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,  # the application's door sets it
-            proxy_headers=False,
-            ws="none",
-            timeout_graceful_shutdown=int(_STOP_S),
-            timeout_keep_alive=30,
-        )
-        yield _Room(app, web, router, loops, _Server(config, listening), listening, where, token)
+        platforms.append(web)
+        loops = (app.orchestrator.run, *talk.loops(platforms, redaction, metrics.delivered))
+        yield _Room(app, platforms, talk, loops, where, token)
 
 
 def _recovered(app: App, router: Router) -> bool:
     return app.orchestrator.recovered.is_set() and router.recovered.is_set()
+
+
+def _states(app: App, router: Router, platforms: Sequence[ChatPlatform]) -> dict[str, str]:
+    """How each part does, for `/readyz`."""
+    off = dict.fromkeys(CHAT_PLATFORMS, str(State(PlatformState.OFF)))
+    at_work = "ok" if _recovered(app, router) else "recovering"
+    return {"orchestrator": at_work, **off, **{each.name: str(each.state) for each in platforms}}
 
 
 async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
@@ -169,7 +116,7 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
     with announced(app.settings.home, room.where):
         try:
             async with asyncio.TaskGroup() as group:
-                web = group.create_task(room.server.serve(sockets=[room.listening]))
+                chats = [group.create_task(chat.run(room.talk.door)) for chat in room.platforms]
                 loops = [group.create_task(loop()) for loop in room.loops]
                 for line in _lines(room, code):
                     say(line)
@@ -179,11 +126,10 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
                 log.info("started")
                 await stop.wait()
                 say("Stopping: agents are interrupted, everything goes on where it was.")
-                room.web.close()
-                room.server.leave()
+                for chat in chats:
+                    chat.cancel()  # what is open there may end meanwhile
                 await app.orchestrator.stop()
-                await asyncio.wait((web,), timeout=_STOP_S)
-                room.server.force_exit = True
+                await asyncio.wait(chats)
                 for task in loops:
                     task.cancel()
         finally:
@@ -270,16 +216,8 @@ def _stopped(tx: Session, *, now: datetime) -> None:
 
 def _last_version(tx: Session) -> str | None:
     """The version that worked in this home last."""
-    row = tx.scalars(
-        select(JournalEntry)
-        .where(
-            JournalEntry.project_id.is_(None),  # found by an index
-            JournalEntry.event == Event.SERVICE_STARTED,
-        )
-        .order_by(JournalEntry.id.desc())
-        .limit(1)
-    ).first()
-    found = row.data.get("version") if row else None
+    started = journal_views.last(tx, (Event.SERVICE_STARTED,))
+    found = started.data.get("version") if started else None
     return str(found) if found is not None else None
 
 
@@ -301,5 +239,5 @@ async def _news(app: App, before: str | None) -> list[str]:
 
 
 def _tell_channels(tx: Session, card: Card, *, now: datetime) -> None:
-    for line in web_chat.channels(tx):
-        outbox.say(tx, Place(web_chat.PLATFORM, line.name), card, now=now)
+    for line in messages.channels(tx):
+        outbox.say(tx, Place(messages.PLATFORM, line.name), card, now=now)

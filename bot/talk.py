@@ -3,7 +3,6 @@
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from bot.app import App
@@ -20,7 +19,7 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Talk:
-    """Router and door; and for each platform its cards."""
+    """Router and door; and the cards of each platform."""
 
     def __init__(self, app: App, check: Check) -> None:
         self._app = app
@@ -51,7 +50,6 @@ class Talk:
             terms = Terms(interval, redact, observed)
             delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)
             yield delivery.run
-            yield partial(platform.run, self.door)
 
     def _scene(self) -> Scene:
         scene = self.desk.scene(self._app.parts.clock())

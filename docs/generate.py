@@ -75,23 +75,27 @@ CARDS: dict[CardKind, str] = {
     CardKind.HELP: "What can be said; and what is new after an update.",
 }
 
-BUTTONS: dict[Label, tuple[Role, str]] = {
-    Label.APPROVE: (Role.APPROVER, "Approve the plan or gate that is shown."),
-    Label.REJECT: (Role.APPROVER, "Send it back with a reason."),
-    Label.START: (Role.OPERATOR, "Go on with a stopped project."),
-    Label.PAUSE: (Role.OPERATOR, "Stop its agents for now; what they hold is kept."),
-    Label.RESUME: (Role.OPERATOR, "Go on after a pause."),
-    Label.STOP: (Role.OPERATOR, "Stop it until somebody starts it again."),
-    Label.RETRY: (Role.OPERATOR, "Give a stuck task new attempts."),
-    Label.RETRY_WITH_OPUS: (Role.OPERATOR, "The same, by the largest model."),
-    Label.SKIP: (Role.OPERATOR, "End a task unproved; what depends on it stays undone."),
-    Label.GUIDE: (Role.OPERATOR, "Give a stuck task a hint and new attempts."),
-    Label.ANSWER: (Role.OPERATOR, "Answer a question: an option, several, or own words."),
-    Label.JUST_DECIDE: (Role.OPERATOR, "Let the agent choose; it says what it chose."),
-    Label.DETAILS: (Role.VIEWER, "Show all of it, to you alone."),
-    Label.LOGS: (Role.VIEWER, "Show what happened, to you alone."),
-    Label.RAISE_BUDGET: (Role.ADMIN, "Set a higher limit and go on."),
-    Label.CHANGE_ANSWER: (Role.OPERATOR, "Take back an answer of an interview and give another."),
+BUTTONS: dict[Label, str] = {
+    Label.APPROVE: "Approve the plan or gate that is shown.",
+    Label.REJECT: "Send it back with a reason.",
+    Label.START: "Go on with a stopped project.",
+    Label.PAUSE: "Stop its agents for now; what they hold is kept.",
+    Label.RESUME: "Go on after a pause.",
+    Label.STOP: "Stop it until somebody starts it again.",
+    Label.RETRY: "Give a stuck task new attempts.",
+    Label.RETRY_WITH_OPUS: "The same, by the largest model.",
+    Label.SKIP: "End a task unproved; what depends on it stays undone.",
+    Label.GUIDE: "Give a stuck task a hint and new attempts.",
+    Label.ANSWER: "Answer a question: an option, several, or own words.",
+    Label.JUST_DECIDE: "Let the agent choose; it says what it chose.",
+    Label.DETAILS: "Show all of it, to you alone.",
+    Label.LOGS: "Show what happened, to you alone.",
+    Label.RAISE_BUDGET: "Set a higher limit and go on.",
+    Label.CHANGE_ANSWER: "Take back an answer of an interview and give another.",
+    Label.START_PROJECT: "Begin a project from words that began nothing; its interviewer is told them.",
+    Label.ADD_AS_FEATURE: "Make a feature of words that were said to a project that is finished.",
+    Label.PASS: "Vouch for a task that no check can prove.",
+    Label.ARCHIVE: "Take the project out of the lists, for good.",
 }
 
 LOCAL_ALONE = get_args(Local)[1].dependency
@@ -274,8 +278,7 @@ def cards() -> str:
     lines += ["", "## Buttons", ""]
     lines += ["| button | who | does |", "| --- | --- | --- |"]
     for label in Label:
-        role, words = BUTTONS.get(label, (Role.VIEWER, "–"))
-        lines.append(f"| `{label}` | {role} | {words} |")
+        lines.append(f"| `{label}` | {label.role} | {BUTTONS.get(label, '–')} |")
     lines += [
         "",
         "A press over HTTP names its button by `LABEL:KIND:ID[:MORE]`, the `action_id` of the card.",

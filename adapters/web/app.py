@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from adapters.web import chat_api, house_api, pages, rest
-from adapters.web.asking import known_only
-from adapters.web.security import Redact, Security, trouble
+from adapters.web.asking import Rails, Within, known_only
+from adapters.web.backend import Backend
+from adapters.web.security import Security, trouble
 from adapters.web.shapes import TEXT_LIMIT, ErrorData
 from adapters.web.stream import Hub
 from core.errors import (
@@ -22,7 +23,7 @@ from core.errors import (
     StateError,
     StorageFailed,
 )
-from core.ports.web import Service
+from core.ports.chat import Door
 
 _BY_STATUS = {
     400: ("malformed", "The request cannot be read."),
@@ -36,23 +37,19 @@ _PLAIN: dict[type[AutocoderError], str] = {InputError: "wrong_value", StateError
 _DOCUMENTED = (400, 401, 403, 404, 409, 413, 422)
 
 
-def build(service: Service, hub: Hub, *, token: str, host: str, redact: Redact) -> ASGIApp:
-    """The whole application; `token` is the web token, `host` the address it is bound to.
-
-    Every text that leaves passes `redact`.
-    """
+def build(backend: Backend, door: Door, hub: Hub) -> ASGIApp:
+    """The whole application; every text that leaves is redacted."""
     app = FastAPI(
         title="autocoder",
         summary="The local web chat and the REST API of a running autocoder.",
-        version=service.version,
+        version=backend.version,
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         responses={status: {"model": ErrorData} for status in _DOCUMENTED},
     )
-    app.state.service = service
-    app.state.hub = hub
+    app.state.within = Within(door, backend, hub, Rails(door, backend.clock))
     app.include_router(rest.open_routes)
     for each in (rest.routes, chat_api.routes, house_api.routes):
         app.include_router(each, dependencies=[Depends(known_only)])
@@ -60,7 +57,7 @@ def build(service: Service, hub: Hub, *, token: str, host: str, redact: Redact) 
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, _for_browsers(handler))
-    return Security(app, service.people, token, host, redact)
+    return Security(app, backend)
 
 
 async def _autocoder_error(_request: Request, error: Exception) -> Response:

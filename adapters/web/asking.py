@@ -1,43 +1,76 @@
 """Who asks, what they may, and which part of a collection they want."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from sqlalchemy.orm import Session
 
+from adapters.web.backend import Backend
+from adapters.web.stream import Hub
 from core.domain.people import LOCAL, Role
 from core.errors import InputError, NotAllowed
-from core.ports.web import Service
+from core.ports.chat import Door
+from core.views import members
 from core.views.json import encode
 from core.views.paging import Page
 from core.views.projects import find
+from core.views.rail import Rail, rail
 
 T = TypeVar("T")
+KEPT_S = 0.9  # less than a page waits after a change before it looks again
+
+
+class Rails:
+    """The rail, a moment old at most: with many tabs open, one look serves all of a role."""
+
+    def __init__(self, door: Door, clock: Callable[[], datetime]) -> None:
+        self._door, self._clock = door, clock
+        self._looks: dict[Role, tuple[float, asyncio.Future[Rail]]] = {}
+
+    async def of(self, role: Role) -> Rail:
+        now = asyncio.get_running_loop().time()
+        begun, look = self._looks.get(role, (now, None))
+        if look is None or now - begun >= KEPT_S:
+            look = asyncio.ensure_future(self._door.read(rail, role, now=self._clock()))
+            self._looks[role] = (now, look)
+        return await asyncio.shield(look)
+
+
+@dataclass(frozen=True)
+class Within:
+    """What a route works with."""
+
+    door: Door
+    backend: Backend
+    hub: Hub
+    rails: Rails
 
 
 # Each is a coroutine, though it awaits nothing: others are run in a thread of their own.
-async def _service(request: Request) -> Service:
-    service = request.app.state.service
-    assert isinstance(service, Service)
-    return service
+async def _within(request: Request) -> Within:
+    within = request.app.state.within
+    assert isinstance(within, Within)
+    return within
 
 
 async def _person(request: Request) -> str:
     return str(request.scope["person"])
 
 
-Inside = Annotated[Service, Depends(_service)]
+Inside = Annotated[Within, Depends(_within)]
 Person = Annotated[str, Depends(_person)]
 
 
 def _needs(role: Role) -> Callable[..., Coroutine[Any, Any, str]]:
-    async def check(service: Inside, person: Person) -> str:
-        held = await service.people.role(person)
+    async def check(inside: Inside, person: Person) -> str:
+        held = await inside.backend.read_first(members.role_of, person)
         if not held.covers(role):
             raise NotAllowed(f"This needs the role {role}; {person} has {held}.")
         return person
@@ -101,8 +134,8 @@ def parse_cursor(cursor: str) -> int:
 class Reader:
     """Sends what views find; its JSON is made where it is read, off the loop."""
 
-    def __init__(self, service: Service) -> None:
-        self._door = service.door
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     async def one(self, kind: type[T], look: Callable[[Session], T]) -> Response:
         return as_json(await self._door.read(lambda tx: encode(kind, look(tx))))
@@ -128,15 +161,15 @@ class Reader:
         )
 
 
-async def _reader(service: Inside) -> Reader:
-    return Reader(service)
+async def _reader(inside: Inside) -> Reader:
+    return Reader(inside.door)
 
 
 Reading = Annotated[Reader, Depends(_reader)]
 
 
-def as_json(content: bytes) -> Response:
-    return Response(content, media_type="application/json")
+def as_json(content: bytes, status: int = 200) -> Response:
+    return Response(content, status, media_type="application/json")
 
 
 async def known_only(request: Request) -> None:

@@ -1,48 +1,48 @@
-"""The chat over HTTP: messages, streams, presses, files (CONTRACT.md §3)."""
+"""The chat over HTTP: messages, streams, presses, files."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from datetime import date
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Cookie, Form, Header, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Cookie, Form, Header, Path, Query, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response
+from sqlalchemy.orm import Session
 from sse_starlette import EventSourceResponse
 
-from adapters.web.asking import (
-    Inside,
-    Person,
-    Viewer,
-    WantedPart,
-    cursor_of,
-)
-from adapters.web.security import FILE_LIMIT, TooLarge, encoded, trouble
+from adapters.web.asking import Inside, Person, Viewer, WantedPart, as_json, cursor_of
+from adapters.web.presses import press_answer, pressed
+from adapters.web.security import FILE_LIMIT, TooLarge, trouble
 from adapters.web.shapes import (
     CHANNEL,
     TEXT_LIMIT,
     Collection,
-    MessageOutcome,
     MessagePage,
     NewMessage,
     NewPress,
     PressDone,
     PressRefused,
 )
-from adapters.web.stream import PING_S, SEND_TIMEOUT_S, Hub
-from core.domain import shapes
-from core.domain.messages import Message
-from core.domain.shapes import ChannelData, FileData, MessageData
+from adapters.web.stream import PING_S, SEND_TIMEOUT_S
+from core.domain.cards import Picture, parse_press
 from core.errors import InputError
-from core.ports.chat import Outcome
+from core.operations import web
+from core.ports.chat import Attachment, Outcome, Place, Theme
+from core.views import messages as views
+from core.views.json import encode
+from core.views.messages import MAIN, PLATFORM, ChannelView, Echo, MessageView
 
 routes = APIRouter(prefix="/api", tags=["chat"])
 
 ChannelName = Annotated[str, Path(pattern=CHANNEL)]
+MessageId = Annotated[int, Path(ge=0, lt=2**62)]
 _EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
 _SVG: dict[str, Any] = {"image/svg+xml": {"schema": {"type": "string"}}}
+_PNG: dict[str, Any] = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 _BYTES: dict[str, Any] = {
     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
 }
@@ -54,89 +54,62 @@ _PICTURES = {  # by their first bytes; SVG is none of them: it may hold a script
 }
 _CHUNK = 256 * 1024  # bytes
 _SCHEME = "@media(prefers-color-scheme:dark)"  # as a picture of ours says it
-_STATUS = {
-    "stale": 409,
-    "not_allowed": 403,
-    "unknown": 404,
-    "missing_values": 422,
-    "wrong_value": 422,
-    "failed": 500,
-}
-_HINTS = {
-    "stale": "The newest card shows how it stands.",
-    "not_allowed": "An admin gives roles: `/autocoder role USER ROLE`.",
-    "unknown": "Look at the newest card.",
-    "missing_values": "Fill in the form and press again.",
-}
-
-
-def _hub(request: Request) -> Hub:
-    hub = request.app.state.hub
-    assert isinstance(hub, Hub)
-    return hub
 
 
 @routes.get("/chat")
-async def channels(service: Inside, _person: Viewer) -> Collection[ChannelData]:
+async def channels(inside: Inside, _person: Viewer) -> Collection[ChannelView]:
     """The channels there are, each with its last message and its projects."""
-    found = await service.chat.channels()
-    lines: list[ChannelData] = [
-        {"name": line.name, "last_message": line.last_message, "projects": line.projects}
-        for line in found
-    ]
-    return {"items": lines, "next": None}
+    return {"items": await inside.door.read(views.channels), "next": None}
 
 
 @routes.post("/chat/presses", responses={409: {"model": PressRefused}}, response_model=PressDone)
-async def press(body: NewPress, service: Inside, person: Person) -> JSONResponse:
-    """Press a button; its action_id alone says what is meant."""
+async def press(body: NewPress, inside: Inside, person: Person) -> JSONResponse:
+    """Press a button; its action_id alone says what is meant.
+
+    A form without inputs is a question that the client asks first: such a press acts at once.
+    """
     begun = time.perf_counter()
+    try:
+        meant = parse_press(body.action_id)
+    except InputError as error:
+        return press_answer(Outcome(False, f"{error} {error.hint}", "unknown"))
+    read_first = inside.backend.read_first
+    place = await read_first(views.place_of, body.message_id) if body.message_id else None
     values = {name: tuple(chosen) for name, chosen in (body.values or {}).items()}
-    outcome = await service.chat.press(
-        person, body.action_id, values, message_id=body.message_id, client_id=body.client_id
+    outcome = await pressed(
+        inside, person, meant, place or Place(PLATFORM, MAIN), values, body.client_id
     )
-    service.health.acknowledged(time.perf_counter() - begun)
+    inside.backend.acknowledged(time.perf_counter() - begun)
     return press_answer(outcome)
 
 
-def press_answer(outcome: Outcome) -> JSONResponse:
-    """200, or what forbids it: a refused press is an error like every other one, and says more."""
-    if outcome.ok:
-        return JSONResponse({"ok": True, "text": outcome.text})
-    refused: dict[str, Any] = {
-        "ok": False,
-        "reason": outcome.reason,
-        "text": outcome.text,
-        "error": outcome.reason,
-        "message": outcome.text,
-        "hint": _HINTS.get(outcome.reason, ""),
-    }
-    if outcome.reason == "missing_values":
-        refused["form"] = shapes.form(outcome.form) if outcome.form else None
-    return JSONResponse(refused, _STATUS.get(outcome.reason, 409))
-
-
-@routes.post("/chat/{channel}/messages", status_code=201)
-async def say(
-    channel: ChannelName, body: NewMessage, service: Inside, person: Person, request: Request
-) -> MessageData:
+@routes.post(
+    "/chat/{channel}/messages", status_code=201, response_model=None,
+    responses={201: {"model": MessageView}},
+)  # fmt: skip
+async def say(channel: ChannelName, body: NewMessage, inside: Inside, person: Person) -> Response:
     """Say something; it is durable when this answers, effects follow as messages."""
     begun = time.perf_counter()
     if len(body.text) > TEXT_LIMIT:
         raise TooLarge(TEXT_LIMIT, "characters")
     if not any(char.isprintable() and not char.isspace() for char in body.text):
         raise InputError("The message is blank.", hint="Write something.")
-    message = await service.chat.say(
-        channel,
-        person,
-        body.text,
-        thread=body.thread,
-        files=body.files,
-        client_id=body.client_id,
+    ticket = await inside.door.deliver(
+        partial(
+            web.say,
+            channel=channel,
+            person=person,
+            text=body.text,
+            thread=body.thread,
+            files=body.files,
+            client_id=body.client_id,
+            now=inside.backend.clock(),
+        )
     )
-    service.health.acknowledged(time.perf_counter() - begun)
-    _hub(request).changed(channel)
-    return shapes.message(message)
+    inside.backend.acknowledged(time.perf_counter() - begun)
+    inside.hub.changed(channel)
+    said = await inside.backend.read_first(views.message, int(ticket.message or 0), person)
+    return as_json(encode(MessageView, said), 201)
 
 
 @routes.get(
@@ -144,7 +117,7 @@ async def say(
 )
 async def messages(
     channel: ChannelName,
-    service: Inside,
+    inside: Inside,
     part: WantedPart,
     person: Viewer,
     after: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
@@ -157,48 +130,61 @@ async def messages(
     With `newest`, `before` or `thread` the newest ones there, for a page that scrolls up;
     `changed` is where a stream goes on: `stream?since=`.
     """
-    changed = await service.chat.last_change()
-    if newest or before is not None or thread is not None:
-        found = await service.chat.before(
-            channel, person, before_id=before, thread=thread, limit=part.limit
-        )
-        return _page(found, None, changed)
-    found = await service.chat.after(
-        channel, person, after_id=max(after or 0, part.after), limit=part.limit + 1
-    )
-    more = len(found) > part.limit
-    kept = found[: part.limit]
-    return _page(kept, cursor_of(kept[-1].id) if more else None, changed)
+    limit = part.limit
 
+    def look(tx: Session) -> bytes:
+        rest, changed = None, views.last_change(tx)
+        if newest or before is not None or thread is not None:
+            found = views.before(tx, channel, person, before_id=before, thread=thread, limit=limit)
+        else:
+            begin = max(after or 0, part.after)
+            found = views.after(tx, channel, person, after_id=begin, limit=limit + 1)
+            if len(found) > limit:
+                found = found[:limit]
+                rest = cursor_of(found[-1].id)
+        return encode(MessagePage, MessagePage(found, rest, changed))
 
-def _page(messages: Sequence[Message], rest: str | None, changed: int) -> Response:
-    """Encoded once: a thousand cards would else be looked through twice."""
-    items = [shapes.message(message) for message in messages]
-    page: MessagePage = {"items": items, "next": rest, "changed": changed}
-    return Response(encoded(page).encode("utf-8", "replace"), media_type="application/json")
+    return as_json(await inside.door.read(look))
 
 
 @routes.get("/chat/{channel}/messages/{message_id}/outcome")
 async def outcome(
     channel: ChannelName,
-    message_id: Annotated[int, Path(ge=0, lt=2**62)],
-    service: Inside,
+    message_id: MessageId,
+    inside: Inside,
     person: Person,
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
-) -> MessageOutcome:
+) -> Echo:
     """What came of one's own message: `done` once it was acted upon and its answers stand.
 
     Whatever one's role: who may nothing else may ask for help, and hears the answer here.
     """
-    found = await service.chat.echo(channel, message_id, person, wait=wait)
-    told = found.outcome
-    return {
-        "done": found.complete,
-        "ok": told.ok if told else None,
-        "reason": told.reason if told else "",
-        "text": told.text if told else "",
-        "answers": [shapes.message(message) for message in found.answers],
-    }
+    commits = inside.backend.commits
+    until = asyncio.get_running_loop().time() + wait
+    while True:
+        seen = commits.count
+        found = await inside.door.read(views.echo, channel, message_id, person)
+        left = until - asyncio.get_running_loop().time()
+        if found.done or left <= 0:
+            return found
+        await commits.wait(seen, timedelta(seconds=left))
+
+
+@routes.get(
+    "/chat/{channel}/messages/{message_id}/whole",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def whole(
+    channel: ChannelName, message_id: MessageId, inside: Inside, person: Viewer
+) -> Response:
+    """All of a text that a card shortens, as a file."""
+    found = await inside.door.read(views.whole, channel, message_id, person)
+    return Response(
+        inside.backend.redact(found.text),
+        media_type="text/plain",
+        headers=_saved(found.name),
+    )
 
 
 @routes.get(
@@ -209,7 +195,7 @@ async def outcome(
 async def stream(
     channel: ChannelName,
     person: Viewer,
-    request: Request,
+    inside: Inside,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,
     since: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
 ) -> EventSourceResponse:
@@ -218,7 +204,7 @@ async def stream(
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         begin = min(int(last_event_id), 2**62)
     return EventSourceResponse(
-        _hub(request).listen(channel, person, begin),
+        inside.hub.listen(channel, person, begin),
         ping=PING_S,
         send_timeout=SEND_TIMEOUT_S,
     )
@@ -228,36 +214,39 @@ async def stream(
 async def add_file(
     channel: ChannelName,
     file: UploadFile,
-    service: Inside,
+    inside: Inside,
     person: Viewer,
     client_id: Annotated[str | None, Form(max_length=100)] = None,
-) -> FileData:
+) -> Attachment:
     """Keep a file; its bytes are looked at by nobody here, and its type is not believed.
 
     The same `client_id` again, a field beside the file, is the file that came first.
     """
     if (file.size or 0) > FILE_LIMIT:
         raise TooLarge(FILE_LIMIT)
-    line = await service.chat.add_file(
-        channel,
-        safe_name(file.filename or ""),
-        (file.content_type or "application/octet-stream")[:128],
+    return await inside.door.keep(
         _pieces(file),
+        safe_name(file.filename or ""),
         by=person,
-        client_id=client_id,
+        place=Place(PLATFORM, channel),
+        key=client_id or "",
     )
-    return {"id": line.id, "name": line.name, "size": line.size}
+
+
+Sort = Annotated[str, Path(pattern="^(plan|gate|cost|week|month)$")]
+Number = Annotated[int, Path(ge=0, lt=2**62)]
+Until = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(9000, 1, 1))]
 
 
 @routes.get(
     "/pictures/{sort}/{number}.svg", response_class=Response, responses={200: {"content": _SVG}}
 )
 async def picture(
-    sort: Annotated[str, Path(pattern="^(plan|gate|cost|week|month)$")],
-    number: Annotated[int, Path(ge=0, lt=2**62)],
-    service: Inside,
+    sort: Sort,
+    number: Number,
+    inside: Inside,
     _person: Viewer,
-    until: Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(9000, 1, 1))] = None,
+    until: Until = None,
     wide: bool = False,
     theme: Annotated[str | None, Cookie(max_length=20)] = None,
 ) -> Response:
@@ -266,7 +255,8 @@ async def picture(
     `week` and `month` are what a project, or with 0 all, spent by day and model `until` a day.
     Light or dark is the browser's to choose, unless a person chose for these pages.
     """
-    drawn = await service.chat.picture(sort, number, until=until, wide=wide)
+    query = urlencode({"until": until or "", **({"wide": "true"} if wide else {})})
+    drawn = await inside.backend.svg(f"/api/pictures/{sort}/{number}.svg?{query}")
     chosen = {"dark": "@media all", "light": "@media not all"}.get(theme or "", _SCHEME)
     return Response(
         drawn.replace(_SCHEME, chosen, 1),
@@ -279,24 +269,44 @@ async def picture(
     )
 
 
-@routes.get("/files/{file_id}", response_class=FileResponse, responses={200: {"content": _BYTES}})
-async def get_file(
-    file_id: Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")], service: Inside, _person: Viewer
+@routes.get(
+    "/pictures/{sort}/{number}.png", response_class=Response, responses={200: {"content": _PNG}}
+)
+async def png(
+    sort: Sort,
+    number: Number,
+    inside: Inside,
+    _person: Viewer,
+    until: Until = None,
+    theme: Theme = Theme.LIGHT,
 ) -> Response:
+    """The same as PNG, for a light or a dark ground."""
+    address = f"/api/pictures/{sort}/{number}.svg?{urlencode({'until': until or ''})}"
+    drawn = await inside.door.picture(Picture(address, ""), theme)
+    headers = {"Cache-Control": "private, max-age=60"}
+    return Response(drawn, media_type="image/png", headers=headers)
+
+
+FileId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")]
+
+
+@routes.get("/files/{file_id}", response_class=FileResponse, responses={200: {"content": _BYTES}})
+async def get_file(file_id: FileId, inside: Inside, _person: Viewer) -> Response:
     """A file as it came, to be saved and never shown: whatever it is, it runs nothing here."""
-    stored = await service.chat.file(file_id)
-    if not stored.path.is_file():
+    found = await inside.door.read(views.file, file_id)
+    path = inside.backend.files / found.id
+    if not path.is_file():
         return trouble(404, "not_found", "The file's bytes are gone.", "Send it again.")
-    name = quote(stored.line.name)
-    return FileResponse(
-        stored.path,
-        media_type="application/octet-stream",
-        headers={
-            "Content-Disposition": f"attachment; filename*=utf-8''{name}",
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-            "Cache-Control": "private, no-store",
-        },
-    )
+    return FileResponse(path, media_type="application/octet-stream", headers=_saved(found.name))
+
+
+def _saved(name: str) -> dict[str, str]:
+    """The headers of what is saved under this name, and never shown."""
+    return {
+        "Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private, no-store",
+    }
 
 
 @routes.get(
@@ -304,16 +314,15 @@ async def get_file(
     response_class=FileResponse,
     responses={200: {"content": {kind: {} for kind in _PICTURES.values()}}},
 )
-async def get_picture(
-    file_id: Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")], service: Inside, _person: Viewer
-) -> Response:
+async def get_picture(file_id: FileId, inside: Inside, _person: Viewer) -> Response:
     """A dropped picture, to be shown; what it is its first bytes say, never its name."""
-    stored = await service.chat.file(file_id)
-    kind = await asyncio.to_thread(_picture_kind, stored.path)
+    found = await inside.door.read(views.file, file_id)
+    path = inside.backend.files / found.id
+    kind = await asyncio.to_thread(_picture_kind, path)
     if kind is None:
         return trouble(404, "not_found", "This is no picture that can be shown.", "Save it.")
     return FileResponse(
-        stored.path,
+        path,
         media_type=kind,
         headers={
             "Content-Security-Policy": "sandbox; default-src 'none'",

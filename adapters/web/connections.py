@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_S = 15.0  # from a request's first byte, or a connection's beginning, to the end of its head
 STALL_S = 25.0  # how long a reader may take nothing; less than a stream waits for it
 BACKLOG = 32  # connections taken in one round
+QUEUE = 512  # connections that wait to be taken
 UNSENT = 256 * 1024  # bytes the kernel keeps for a reader that is slow
 _MOST = 2_000
 _LEAST = 16

@@ -3,18 +3,17 @@
 Everything here is plain text; the templates escape it.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zlib import crc32
 
-from core.domain import light, shapes
-from core.domain.cards import Button, Card, CardKind, Input, Label, Progress, Tone
+from core.domain import light
+from core.domain.cards import CardKind, Form, Input, Label, Progress, Tone
 from core.domain.light import Span
-from core.domain.messages import Message
-from core.ports.pages import Replies
+from core.views.json import encode
+from core.views.messages import ButtonView, CardView, MessageView, Replies
 
 BOT = "autocoder"
 MARKS = {
@@ -33,7 +32,6 @@ _DEEPEST = 4
 _CODE = (light.Look.CODE, light.Look.COMMAND)
 HUES = 6  # colours of people
 _FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
-_CONFIRMED = {Label.STOP: "Stop it?", Label.REJECT: "Reject it?"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,6 @@ class ShownButton:
     action_id: str
     style: str
     form: str  # JSON, or nothing
-    confirm: str  # a question to be asked first, or nothing
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class ShownCard:
-    card: Card
+    card: CardView
     pill: Pill | None
     compact: bool  # one line without a frame
     facts_first: bool  # its fields sum up what the rest proves
@@ -94,7 +91,7 @@ class ShownCard:
 class Shown:
     """One message."""
 
-    message: Message
+    message: MessageView
     bot: bool
     who: str
     initials: str
@@ -108,14 +105,14 @@ class Shown:
     lines: Sequence[str] = field(default=())
 
 
-def shown(message: Message, reader: str, replies: Replies | None = None) -> Shown:
-    who = name_of(message.author, reader)
+def shown(message: MessageView, reader: str, replies: Replies | None = None) -> Shown:
+    who = "You" if message.author == reader else message.author_name
     bot = message.author == BOT
     return Shown(
         message=message,
         bot=bot,
         who=who,
-        initials=initials(message.author.partition(":")[2] or message.author),
+        initials=initials(message.author_name),
         hue=crc32(message.author.encode()) % HUES,
         at=message.created_at.astimezone(),
         edited=message.edited_at.astimezone() if message.edited_at else None,
@@ -127,20 +124,13 @@ def shown(message: Message, reader: str, replies: Replies | None = None) -> Show
     )
 
 
-def name_of(person: str, reader: str) -> str:
-    """`You`, `ann`, `autocoder`."""
-    if person == reader:
-        return "You"
-    return person.partition(":")[2] or person
-
-
 def initials(name: str) -> str:
     words = [word for word in name.replace("-", " ").replace(".", " ").split() if word]
     letters = "".join(word[0] for word in words[:2]) or "?"
     return letters.upper()
 
 
-def card(value: Card) -> ShownCard:
+def card(value: CardView) -> ShownCard:
     question = value.kind is CardKind.QUESTION and bool(value.buttons)
     options = [
         b for b in value.buttons if question and b.press.label is Label.ANSWER and b.press.more
@@ -263,14 +253,11 @@ def bar(value: Progress) -> Bar:
     return Bar(label, pieces)
 
 
-def _button(value: Button, *, bare: bool = False) -> ShownButton:
+def _button(value: ButtonView, *, bare: bool = False) -> ShownButton:
     """`bare`: what its form asks for stands in the card itself."""
-    form = ""
-    if value.form and not bare:
-        form = json.dumps(shapes.form(value.form), ensure_ascii=False)
-    confirm = _CONFIRMED.get(value.press.label, "") if not value.form else ""
+    form = encode(Form, value.form).decode() if value.form and not bare else ""
     style = "primary" if bare else value.style.value
-    return ShownButton(value.label, value.press.encode(), style, form, confirm)
+    return ShownButton(value.label, value.action_id, style, form)
 
 
 _WAITING = {
@@ -281,7 +268,7 @@ _WAITING = {
 }
 
 
-def _pill(value: Card) -> Pill | None:
+def _pill(value: CardView) -> Pill | None:
     """The state in a word; a landed line, an answer and help say it themselves."""
     if value.kind in _WAITING and value.buttons:
         return Pill("▲", "waits", _WAITING[value.kind])

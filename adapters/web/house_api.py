@@ -23,9 +23,9 @@ class BackupDone(TypedDict):
 
 
 @routes.post("/database/backup", status_code=201)
-async def backup(body: BackupTarget, service: Inside, _person: Local) -> BackupDone:
+async def backup(body: BackupTarget, inside: Inside, _person: Local) -> BackupDone:
     """Copy the database into a new file of this host, while the service goes on."""
     target = Path(body.path)
     if not target.is_absolute() or "\0" in body.path:
         raise InputError("This is no absolute path.", hint="Begin it with a slash.")
-    return {"path": str(target), "bytes": await service.house.backup(target)}
+    return {"path": str(target), "bytes": await inside.backend.backup(target)}

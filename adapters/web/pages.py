@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -18,20 +18,22 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from adapters.web import drawing
-from adapters.web.asking import Inside, Viewer
+from adapters.web.asking import Inside, Viewer, Within
 from adapters.web.shapes import CHANNEL, TEXT_LIMIT
 from core.domain.lifecycle import ProjectStatus
-from core.domain.messages import Message
 from core.domain.people import Role
+from core.errors import NotFound
 from core.ports.host import BoxLevel
-from core.ports.pages import ProjectLine, Surroundings
-from core.ports.web import Service
+from core.views import members, messages
 from core.views import usage as usages
+from core.views.messages import MAIN, MessageView, Standing
+from core.views.project_lines import ProjectLine
+from core.views.rail import Rail
 
-MAIN = "main"
 SHOWN = 60  # messages at once
 FOUND = 50
 _DAYS = 14
+_IN_THREAD = 500  # messages of a thread
 _HERE = FilePath(__file__).parent
 _STATIC = _HERE / "static"
 
@@ -50,9 +52,8 @@ def _digest() -> str:
     ).hexdigest()[:12]
 
 
-def _usd(amount: Decimal | str) -> str:
-    value = Decimal(amount)
-    return "<$0.01" if 0 < value < Decimal("0.01") else f"${value:,.2f}"
+def _usd(amount: Decimal) -> str:
+    return "<$0.01" if 0 < amount < Decimal("0.01") else f"${amount:,.2f}"
 
 
 def _size(size: int) -> str:
@@ -112,47 +113,38 @@ def _draw(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(page, status, headers={"Cache-Control": "no-store"})
 
 
-async def _frame(service: Service, person: str, theme: str | None) -> dict[str, Any]:
+async def _frame(inside: Within, person: str, theme: str | None) -> dict[str, Any]:
     """What every page shows around its own."""
-    around = await service.pages.surroundings(person)
-    role = await service.people.role(person)
+    backend = inside.backend
+    role = await inside.door.read(members.role_of, person)
+    name = await inside.door.read(members.name_of, person)
+    around = await inside.rails.of(role)
     last_messages = {line.name: line.last_message for line in around.channels}
     return {
         "theme": theme if theme in ("light", "dark") else "",
         "around": around,
+        "day_budget_usd": backend.budgets.day_usd,
         "channels": sorted({MAIN, *last_messages}),
         "last_messages": last_messages,
-        "projects": [_rail_project(line) for line in around.projects],
-        "waiting": _waiting(around),
-        "me": person.partition(":")[2] or person,
-        "initials": drawing.initials(person.partition(":")[2] or person),
+        "projects": [_rail_project(line, around) for line in around.projects],
+        "me": name,
+        "initials": drawing.initials(name),
         "role": role.value,
         "may_say": role.covers(Role.VIEWER),
-        "practice": service.practice,
-        "box": service.pages.box.value,
-        "weak_box": service.pages.box is not BoxLevel.FULL,
-        "version": service.version,
+        "practice": backend.practice,
+        "box": backend.box.value,
+        "weak_box": backend.box is not BoxLevel.FULL,
+        "version": backend.version,
         "channel": "",
         "here": "",
     }
 
 
-def _waiting(around: Surroundings) -> list[dict[str, Any]]:
-    return [
-        {
-            "groups": drawing.groups(line.words),
-            "url": _card_url(line.channel, line.thread, line.message_id),
-        }
-        for line in around.waiting
-    ]
-
-
-def _card_url(channel: str | None, thread: int | None, message_id: int | None) -> str | None:
-    if channel is None or message_id is None:
-        return f"/c/{quote(channel)}" if channel else None
-    if thread:
-        return f"/c/{quote(channel)}?thread={thread}#t{message_id}"
-    return f"/c/{quote(channel)}?around={message_id}#m{message_id}"
+def _url(found: Standing | MessageView) -> str:
+    """Where a message is shown."""
+    if found.thread:
+        return f"/c/{quote(found.channel)}?thread={found.thread}#t{found.id}"
+    return f"/c/{quote(found.channel)}?around={found.id}#m{found.id}"
 
 
 _STATES: Mapping[ProjectStatus, tuple[str, str, str]] = {
@@ -168,25 +160,26 @@ _STATES: Mapping[ProjectStatus, tuple[str, str, str]] = {
 }
 
 
-def _rail_project(line: ProjectLine) -> RailProject:
+def _rail_project(line: ProjectLine, around: Rail) -> RailProject:
     mark, tone, state = _STATES[line.status]
     if line.at_gate:
         state = "gate"
     if line.waits and line.status is not ProjectStatus.BLOCKED:
         mark, tone = "▲", "waits"
-    url = None
-    if line.channel is not None:
-        tail = f"?thread={line.root}" if line.root else ""
-        url = f"/c/{quote(line.channel)}{tail}"
-    return RailProject(line.name, mark, tone, state or f"{line.passing}/{line.total}", url)
+    root = around.roots.get(line.project.id)
+    url = f"/c/{quote(root.channel)}?thread={root.thread or root.id}" if root else None
+    counts = line.counts
+    return RailProject(
+        line.project.name, mark, tone, state or f"{counts.passing}/{counts.total}", url
+    )
 
 
-async def _shown(service: Service, messages: Sequence[Message], person: str) -> list[drawing.Shown]:
-    roots = [message.id for message in messages if message.thread is None]
-    replies = await service.pages.replies(roots, person) if roots else {}
+async def _shown(inside: Within, found: Sequence[MessageView], person: str) -> list[drawing.Shown]:
+    roots = [message.id for message in found if message.thread is None]
+    replies = await inside.door.read(messages.replies, roots, person) if roots else {}
     return [
         drawing.shown(message, person, replies.get(message.id))
-        for message in messages
+        for message in found
         if not message.deleted
     ]
 
@@ -199,7 +192,7 @@ async def index(_person: Viewer) -> Response:
 @routes.get("/c/{channel}")
 async def channel_page(
     channel: ChannelName,
-    service: Inside,
+    inside: Inside,
     person: Viewer,
     theme: Theme = None,
     thread: Annotated[int | None, Query(ge=1, lt=2**62)] = None,
@@ -207,8 +200,10 @@ async def channel_page(
     around: Annotated[int | None, Query(ge=1, lt=2**62)] = None,
 ) -> Response:
     """A channel and, with `thread`, one of its threads; `before` scrolls up."""
-    changed = await service.chat.last_change()
-    newest = await service.chat.before(
+    read = inside.door.read
+    changed = await read(messages.last_change)
+    newest = await read(
+        messages.before,
         channel,
         person,
         before_id=before if around is None else None,
@@ -217,19 +212,19 @@ async def channel_page(
     )
     earlier = len(newest) > SHOWN
     if around is not None and newest and around < newest[0].id:
-        newest = await service.chat.before(
-            channel, person, before_id=around + 1, thread=None, limit=SHOWN + 1
+        newest = await read(
+            messages.before, channel, person, before_id=around + 1, thread=None, limit=SHOWN + 1
         )
         before = around + 1
-    messages = newest[-SHOWN:]
-    replies: Sequence[Message] = ()
+    newest = newest[-SHOWN:]
+    replies: Sequence[MessageView] = ()
     if thread is not None:
-        replies = await service.chat.before(
-            channel, person, before_id=None, thread=thread, limit=500
+        replies = await read(
+            messages.before, channel, person, before_id=None, thread=thread, limit=_IN_THREAD
         )
         if not replies:
             raise HTTPException(404)
-    frame = await _frame(service, person, theme)
+    frame = await _frame(inside, person, theme)
     return _draw(
         "channel.html",
         **{
@@ -237,92 +232,113 @@ async def channel_page(
             "channel": channel,
             "channels": sorted({channel, *frame["channels"]}),
             "here": f"c/{channel}",
-            "messages": await _shown(service, messages, person),
-            "earlier": messages[0].id if earlier and messages else None,
+            "messages": await _shown(inside, newest, person),
+            "earlier": newest[0].id if earlier else None,
             "live": before is None,
             "changed": changed,
             "thread": thread,
-            "thread_messages": await _shown(service, replies, person),
+            "thread_messages": await _shown(inside, replies, person),
             "thread_title": _title(replies[0]) if replies else "",
         },
     )
 
 
-def _title(root: Message) -> str:
+def _title(root: MessageView) -> str:
     if root.card is not None:
         return root.card.project or root.card.title
     return root.text.split("\n")[0][:60]
 
 
 @routes.get("/ui/messages/{message_id}")
-async def one_message(message_id: MessageId, service: Inside, person: Viewer) -> Response:
+async def one_message(message_id: MessageId, inside: Inside, person: Viewer) -> Response:
     """One message as it is now, to be put where it stands in a page."""
-    found = await service.pages.message(message_id, person)
+    found = await inside.door.read(messages.message, message_id, person)
     if found is None or found.deleted:
         raise HTTPException(404)
-    [shown] = await _shown(service, [found], person)
+    [shown] = await _shown(inside, [found], person)
     return _draw("one_message.html", shown=shown)
 
 
 @routes.get("/ui/rail")
 async def rail(
-    service: Inside,
+    inside: Inside,
     person: Viewer,
     channel: Annotated[str, Query(pattern=CHANNEL)] = MAIN,
     here: Annotated[str, Query(max_length=80)] = "",
 ) -> Response:
-    frame = await _frame(service, person, None)
+    frame = await _frame(inside, person, None)
     frame |= {"channel": channel, "here": here}
     frame["channels"] = sorted({channel, *frame["channels"]})
     return _draw("rail.html", **frame)
 
 
 @routes.get("/ui/commands")
-async def commands(service: Inside, person: Viewer) -> JSONResponse:
+async def commands(inside: Inside, person: Viewer) -> JSONResponse:
     """What may be completed after a `/`."""
-    role = await service.people.role(person)
+    role = await inside.door.read(members.role_of, person)
     return JSONResponse(
         [
             {"name": line.name, "usage": line.usage, "about": line.about}
-            for line in service.pages.commands(role)
+            for line in inside.backend.commands
+            if role.covers(line.role)
         ],
         headers={"Cache-Control": "private, max-age=300"},
     )
 
 
+@routes.get("/card")
+async def card(
+    inside: Inside,
+    person: Viewer,
+    key: Annotated[str, Query(max_length=200)],
+    channel: Annotated[str, Query(pattern=CHANNEL)] = MAIN,
+) -> Response:
+    """To where a card stands: in this channel, else in another one."""
+    found = await inside.door.read(messages.standing, key, person, near=channel)
+    if found is None:
+        raise NotFound("This card does not stand in the web chat.", hint="It may be in another.")
+    return RedirectResponse(_url(found), 303)
+
+
 @routes.get("/waiting")
-async def waiting(service: Inside, person: Viewer, theme: Theme = None) -> Response:
-    frame = await _frame(service, person, theme)
-    return _draw("waiting.html", **{**frame, "here": "waiting"})
+async def waiting(inside: Inside, person: Viewer, theme: Theme = None) -> Response:
+    """A person's own page: what waits for them, and their projects."""
+    found = await inside.door.home(person)
+    frame = await _frame(inside, person, theme)
+    shown = [drawing.card(messages.card_view(each)) for each in found]
+    return _draw("waiting.html", **{**frame, "here": "waiting", "cards": shown})
 
 
 @routes.get("/search")
 async def search(
-    service: Inside,
+    inside: Inside,
     person: Viewer,
     theme: Theme = None,
     q: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     words = q.strip()
-    found = await service.pages.search(words, person, limit=FOUND) if words else ()
+    found: Sequence[MessageView] = ()
+    if words:
+        found = await inside.door.read(messages.search, words, person, limit=FOUND)
     hits = [
         {
             "shown": drawing.shown(message, person),
-            "url": _card_url(message.channel, message.thread, message.id),
+            "url": _url(message),
             "text": message.text if len(message.text) < 300 else f"{message.text[:299]}…",
-            "when": drawing.clock(message.created_at, _now()),
+            "when": drawing.clock(message.created_at, inside.backend.clock()),
         }
         for message in found
     ]
-    frame = await _frame(service, person, theme)
+    frame = await _frame(inside, person, theme)
     return _draw("search.html", **{**frame, "here": "search", "q": q, "hits": hits, "most": FOUND})
 
 
 @routes.get("/usage")
-async def usage(service: Inside, person: Viewer, theme: Theme = None) -> Response:
+async def usage(inside: Inside, person: Viewer, theme: Theme = None) -> Response:
     """What was spent today (UTC, as budgets count) and before."""
-    found = await service.door.read(usages.usage, None, fine=False)
-    frame = await _frame(service, person, theme)
+    read, today = inside.door.read, inside.backend.clock().astimezone(UTC).date()
+    found = await read(usages.usage, None, fine=False)
+    frame = await _frame(inside, person, theme)
     days = sorted(found.by_day.items(), reverse=True)[:_DAYS]
     tables = (
         ("By day (UTC)", "Day", days),
@@ -332,12 +348,8 @@ async def usage(service: Inside, person: Viewer, theme: Theme = None) -> Respons
     return _draw(
         "usage.html",
         **{**frame, "here": "usage", "total": found.cost_usd, "messages": found.messages,
-           "tables": tables, "today": f"{_now():%Y-%m-%d}", "chart": await service.pages.spent()},
+           "tables": tables, "chart": await read(inside.backend.spent, until=today)},
     )  # fmt: skip
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def wants_page(headers: Headers, path: str) -> bool:

@@ -18,7 +18,7 @@ from adapters.web.asking import (
     WantedPart,
     as_json,
 )
-from adapters.web.chat_api import press_answer
+from adapters.web.presses import press_answer, pressed
 from adapters.web.shapes import (
     Collection,
     Health,
@@ -27,12 +27,26 @@ from adapters.web.shapes import (
     Readiness,
     Reason,
 )
-from core.domain.cards import Label
+from core.domain.cards import Label, Press, Subject
 from core.domain.events import Event, Level
-from core.domain.lifecycle import TaskStatus
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, TaskStatus
 from core.domain.people import LOCAL, Role
-from core.errors import InputError
-from core.views import approvals, features, graph, journal, members, phases, runs, tasks, usage
+from core.errors import InputError, StateError, StorageFailed
+from core.operations import web
+from core.ports.chat import Place
+from core.views import (
+    approvals,
+    features,
+    figures,
+    graph,
+    journal,
+    members,
+    messages,
+    phases,
+    runs,
+    tasks,
+    usage,
+)
 from core.views import projects as project_views
 from core.views.approvals import ApprovalView
 from core.views.budgets import UsageSettings
@@ -62,18 +76,24 @@ async def healthz() -> Health:
 
 
 @open_routes.get("/readyz", responses={503: {"model": Readiness}})
-async def readyz(service: Inside, response: Response) -> Readiness:
+async def readyz(inside: Inside, response: Response) -> Readiness:
     """200 once commands are taken and recovery has been decided."""
-    found = await service.health.readiness()
-    response.status_code = 200 if found.ready else 503
-    return {"ready": found.ready, "model": found.model, "parts": dict(found.parts)}
+    backend = inside.backend
+    ready, database = backend.ready(), "ok"
+    try:
+        await inside.door.read(messages.last_change)
+    except StorageFailed as error:
+        ready, database = False, f"error: {error}"
+    response.status_code = 200 if ready else 503
+    parts = {"database": database, **backend.states()}
+    return {"ready": ready, "model": "practice" if backend.practice else "claude", "parts": parts}
 
 
 @open_routes.get("/metrics", response_class=PlainTextResponse)
-async def metrics(service: Inside) -> Response:
+async def metrics(inside: Inside) -> Response:
     """What Prometheus scrapes: tasks, agents, messages, tokens, cost, cards, acknowledgements."""
-    content, media_type = await service.health.metrics()
-    return Response(content, media_type=media_type)
+    found = await inside.door.read(figures.figures)
+    return Response(inside.backend.metrics(found), media_type=inside.backend.metrics_type)
 
 
 @routes.get("/members", response_model=Collection[MemberView], tags=["members"])
@@ -83,23 +103,25 @@ async def list_members(read: Reading, _person: Viewer) -> Response:
 
 
 @routes.post("/members", status_code=201, tags=["members"])
-async def add_member(body: NewMember, service: Inside, person: Admin) -> MemberToken:
+async def add_member(body: NewMember, inside: Inside, person: Admin) -> MemberToken:
     """Give a person of the web chat a role and a token of their own; the former one ends."""
     if body.user == LOCAL:
         raise InputError(f"{LOCAL} is whoever holds the web token.", hint="Use another name.")
     roles = [role for role in Role if role is not Role.NONE]
     if body.role not in roles:
         raise InputError(f"{body.role[:40]!r} is no role.", hint=f"There are {', '.join(roles)}.")
-    token = await service.people.issue_token(body.user, Role(body.role), by=person)
+    token = await inside.backend.run(
+        web.issue_token, body.user, Role(body.role), by=person, now=inside.backend.clock()
+    )
     return {"user": body.user, "role": body.role, "token": token}
 
 
 @routes.get("/projects", response_model=Collection[ProjectView], tags=["projects"])
 async def list_projects(
-    service: Inside, read: Reading, part: WantedPart, _person: Viewer
+    inside: Inside, read: Reading, part: WantedPart, _person: Viewer
 ) -> Response:
     """Every project of this home: how far it is, and what it waits for."""
-    about = service.about()
+    about = inside.backend.about()
     return await read.page(
         ProjectView,
         lambda tx: project_views.projects(tx, about, after=part.after, limit=part.limit),
@@ -107,9 +129,9 @@ async def list_projects(
 
 
 @routes.get("/projects/{name}", response_model=ProjectView, tags=["projects"])
-async def get_project(name: Name, service: Inside, read: Reading, _person: Viewer) -> Response:
+async def get_project(name: Name, inside: Inside, read: Reading, _person: Viewer) -> Response:
     """One project: its status, its tasks counted, its cost, what it waits for and until when."""
-    about = service.about()
+    about = inside.backend.about()
     return await read.one(ProjectView, lambda tx: project_views.project(tx, name, about))
 
 
@@ -122,11 +144,13 @@ _MEANT: Mapping[Label, str] = {
 
 
 def _command(verb: Label) -> None:
-    async def command(name: Name, service: Inside, read: Reading, person: Operator) -> Any:
-        outcome = await service.projects.command(name, verb, by=person)
-        return (
-            await get_project(name, service, read, person) if outcome.ok else press_answer(outcome)
-        )
+    async def command(name: Name, inside: Inside, read: Reading, person: Operator) -> Any:
+        project_id, place = await inside.door.read(_project, name)
+        press = Press(verb, Subject.PROJECT, project_id)
+        outcome = await pressed(inside, person, press, place, {})
+        if not outcome.ok:
+            return press_answer(outcome)
+        return await get_project(name, inside, read, person)
 
     routes.add_api_route(
         f"/projects/{{name}}/{verb}",
@@ -142,6 +166,12 @@ def _command(verb: Label) -> None:
 
 for _verb in _MEANT:
     _command(_verb)
+
+
+def _project(tx: Session, name: str) -> tuple[int, Place]:
+    """Its id, and where the words about what is done over HTTP go."""
+    found = find(tx, name)
+    return found.id, messages.home_of(tx, found.id)
 
 
 @routes.get("/projects/{name}/phases", response_model=Collection[PhaseView], tags=["projects"])
@@ -166,13 +196,19 @@ def _decision(verdict: Label) -> None:
     async def decide(
         name: Name,
         phase_id: Id,
-        service: Inside,
+        inside: Inside,
         read: Reading,
         person: Approver,
         body: Reason | None = None,
     ) -> Any:
         reason = body.reason if body else ""
-        outcome = await service.projects.decide(name, phase_id, verdict, reason, by=person)
+        if verdict is Label.REJECT and not reason.strip():
+            hint = 'Send {"reason": "what is wrong"}.'
+            raise InputError("A rejection needs a reason.", hint=hint)
+        approval, place = await inside.door.read(_gate, name, phase_id)
+        press = Press(verdict, Subject.GATE, approval)
+        values = {"reason": (reason,)} if reason else {}
+        outcome = await pressed(inside, person, press, place, values)
         if not outcome.ok:
             return press_answer(outcome)
         return await get_phase(name, phase_id, read, person)
@@ -191,6 +227,19 @@ def _decision(verdict: Label) -> None:
 
 for _verdict in _DECIDED:
     _decision(_verdict)
+
+
+def _gate(tx: Session, name: str, phase_id: int) -> tuple[int, Place]:
+    """The phase's last decision: an open one, else the one that forbids another."""
+    project_id, place = _project(tx, name)
+    phases.phase(tx, project_id, phase_id)
+    found = approvals.of_subject(tx, ApprovalKind.GATE, phase_id)
+    if not found:
+        raise StateError(
+            "This phase is not at its gate.", hint="It opens when all its features have landed."
+        )
+    opened = (each for each in found if each.status is ApprovalStatus.OPEN)
+    return next(opened, found[-1]).id, place
 
 
 @routes.get(
@@ -341,6 +390,6 @@ async def list_history(
 
 
 @routes.get("/usage/settings", response_model=UsageSettings, tags=["usage"])
-async def get_usage_settings(service: Inside, _person: Viewer) -> Response:
+async def get_usage_settings(inside: Inside, _person: Viewer) -> Response:
     """The service's budgets; a project may have its own."""
-    return as_json(encode(UsageSettings, UsageSettings(service.budgets)))
+    return as_json(encode(UsageSettings, UsageSettings(inside.backend.budgets)))

@@ -9,7 +9,6 @@ printed URL sets and which counts for changes only with an Origin.
 import asyncio
 import hmac
 import ipaddress
-import json
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http.cookies import CookieError, SimpleCookie
@@ -21,10 +20,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.web import pages
+from adapters.web.backend import Backend
 from core.domain.people import LOCAL
-from core.ports.web import People
-
-Redact = Callable[[str], str]
+from core.views import members
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 OPEN_PREFIX = "/static/"  # style and script of the pages: nothing of anybody's
@@ -81,12 +79,12 @@ class TooSlow(HTTPException):
 class Security:
     """An ASGI application around the application; who asks is in `scope["person"]`."""
 
-    def __init__(self, app: ASGIApp, people: People, token: str, host: str, redact: Redact) -> None:
+    def __init__(self, app: ASGIApp, backend: Backend) -> None:
         self._app = app
-        self._people = people
-        self._redact = redact
-        self._token = token.encode()
-        self._host = host.lower()
+        self._read_first = backend.read_first
+        self._redact = backend.redact
+        self._token = backend.token.encode()
+        self._host = backend.host.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -165,7 +163,7 @@ class Security:
             return None
         if hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
             return LOCAL
-        return await self._people.holder(token)
+        return await self._read_first(members.holder, token)
 
     async def _welcome(
         self, scope: Scope, token: str, query: list[tuple[str, str]]
@@ -275,7 +273,7 @@ def _hardened(send: Send) -> Send:
     return sending
 
 
-def _redacted(send: Send, redact: Redact) -> Send:
+def _redacted(send: Send, redact: Callable[[str], str]) -> Send:
     """No secret leaves in a whole answer; what is streamed is redacted by whoever makes it."""
     held: Message | None = None
 
@@ -304,8 +302,3 @@ def _redacted(send: Send, redact: Redact) -> Send:
 def _is_words(start: Message) -> bool:
     kind = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
     return any(word in kind for word in (b"json", b"html", b"svg"))
-
-
-def encoded(value: object) -> str:
-    """JSON as it goes over the wire, on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,15 +1,17 @@
 """What comes in and goes out over HTTP, for validation and for OpenAPI.
 
-What goes out has the shapes of core/domain/shapes.py; here are the wrappers around them.
+What goes out are the values of core/views; here are the wrappers around them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Generic, NotRequired, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from core.domain.shapes import FormData, MessageData
+from core.domain.cards import Form
+from core.views.messages import MessageView
 
 T = TypeVar("T")
 
@@ -70,22 +72,17 @@ class PressRefused(TypedDict):
     ok: bool
     reason: str
     text: str
-    form: NotRequired[FormData | None]  # of `missing_values`: what must be filled in first
+    form: NotRequired[Form | None]  # of `missing_values`: what must be filled in first
     error: str
     message: str
     hint: str
 
 
-class MessagePage(Collection[MessageData]):
+@dataclass(frozen=True)
+class MessagePage:
+    items: Sequence[MessageView]
+    next: str | None
     changed: int  # where a stream goes on: `stream?since=`
-
-
-class MessageOutcome(TypedDict):
-    done: bool
-    ok: bool | None  # None: not acted upon yet
-    reason: str
-    text: str
-    answers: list[MessageData]
 
 
 class NewMember(Body):

@@ -8,15 +8,15 @@ resumes by Last-Event-ID.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from sse_starlette.event import ServerSentEvent
 
-from adapters.web.security import Redact, encoded
-from core.domain import shapes
-from core.domain.messages import Message
-from core.ports.web import Chat
+from core.ports.chat import Door
+from core.views import messages
+from core.views.json import encode
+from core.views.messages import MessageView
 
 PING_S = 15
 SEND_TIMEOUT_S = 30
@@ -77,8 +77,8 @@ class Feed:
 class Hub:
     """The feeds of all channels that somebody listens to."""
 
-    def __init__(self, chat: Chat, redact: Redact) -> None:
-        self._chat = chat
+    def __init__(self, door: Door, redact: Callable[[str], str]) -> None:
+        self._read = door.read
         self._redact = redact
         self._feeds: dict[str, Feed] = {}
         self._closing = False
@@ -106,7 +106,7 @@ class Hub:
         feed = await self._join(channel)
         try:
             number = feed.tip if since is None else since
-            if number > feed.tip and number > await self._chat.last_change():
+            if number > feed.tip and number > await self._read(messages.last_change):
                 number = feed.tip  # of another database: what is said from now on is news
             begun, told = number, set[int]()  # what was posted after `begun` is new, once
             # Something must leave at once, else a proxy holds the whole answer back.
@@ -135,7 +135,7 @@ class Hub:
     async def _join(self, channel: str) -> Feed:
         feed = self._feeds.get(channel)
         if feed is None:
-            tip = await self._chat.last_change()
+            tip = await self._read(messages.last_change)
             feed = self._feeds.setdefault(channel, Feed(tip))
             if feed.pump is None:
                 feed.pump = asyncio.create_task(self._pump(channel, feed))
@@ -159,9 +159,9 @@ class Hub:
             feed.settled = feed.tip
 
     async def _look(self, channel: str, since: int) -> list[Change]:
-        messages = await self._chat.changes(channel, since=since, limit=_BATCH)
-        return [self._change(message) for message in messages]
+        found = await self._read(messages.changes, channel, since=since, limit=_BATCH)
+        return [self._change(message) for message in found]
 
-    def _change(self, message: Message) -> Change:
-        data = self._redact(encoded(shapes.message(message))).encode("utf-8", "replace")
+    def _change(self, message: MessageView) -> Change:
+        data = self._redact(encode(MessageView, message).decode()).encode()
         return Change(message.changed, message.posted, message.private_to, data)

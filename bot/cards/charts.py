@@ -13,7 +13,7 @@ _INSIDE = WIDE - 2 * MARGIN
 _ROW, _HEAD = 34, 26
 _WIDER, _HIGH = 640, 112  # where there is room; of the columns
 _LEAST_USD = Decimal("0.02")  # of a scale: half of it can still be read
-_LOOKS = {
+LOOKS = {  # of a task, and what each means
     "done": "passing",
     "again": "passing after a retry",
     "active": "in progress",
@@ -67,14 +67,14 @@ def board_svg(heading: str, lanes: Sequence[Lane]) -> str:
     if len(lanes) > MOST_ROWS:
         parts.append(text(MARGIN, y + 10, "less", f"and {len(lanes) - MOST_ROWS} more"))
         y += 18
-    used = [look for look in _LOOKS if any(look in lane.looks for lane in lanes)]
+    used = [look for look in LOOKS if any(look in lane.looks for lane in lanes)]
     x = float(MARGIN)
     for look in used:
-        if x + 14 + 7 * len(_LOOKS[look]) > WIDE:
+        if x + 14 + 7 * len(LOOKS[look]) > WIDE:
             x, y = float(MARGIN), y + 16
         parts.append(f'<rect class="{look}" x="{x:g}" y="{y + 2}" width="8" height="8" rx="2"/>')
-        parts.append(text(x + 13, y + 10, "less", _LOOKS[look]))
-        x += 26 + 6.4 * len(_LOOKS[look])
+        parts.append(text(x + 13, y + 10, "less", LOOKS[look]))
+        x += 26 + 6.4 * len(LOOKS[look])
     return svg(heading, WIDE, y + 14 + MARGIN, parts)
 
 
@@ -86,7 +86,7 @@ def _row(name: str, facts: str, y: int) -> Iterator[str]:
 
 def _pieces(looks: Sequence[str], y: int) -> Iterator[str]:
     if len(looks) > _MOST_PIECES:
-        counted = [(look, looks.count(look)) for look in _LOOKS if look in looks]
+        counted = [(look, looks.count(look)) for look in LOOKS if look in looks]
     else:
         counted = [(look, 1) for look in looks]
     gap = 2.0 if len(looks) <= _MOST_PIECES else 0.0

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import itemgetter
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot import wording
@@ -11,6 +11,7 @@ from bot.cards import charts, words
 from bot.cards.frame import (
     Drawn,
     Scene,
+    approved,
     body,
     bold,
     button,
@@ -25,26 +26,11 @@ from bot.cards.frame import (
 from bot.cards.progress import buttons as project_buttons
 from core.domain.cards import Card, CardKind, Field, Label, Picture, Progress, Subject, Tone
 from core.domain.events import Event
-from core.domain.lifecycle import (
-    ApprovalKind,
-    ApprovalStatus,
-    FeatureStatus,
-    ProjectStatus,
-    TaskStatus,
-)
-from core.domain.money import Dimension, to_usd
+from core.domain.lifecycle import ProjectStatus
+from core.domain.money import to_usd
 from core.domain.plan import estimate
-from core.operations import boards, evidence
-from core.operations.vouching import vouched
-from core.store.tables import (
-    Approval,
-    Feature,
-    JournalEntry,
-    Phase,
-    Project,
-    Task,
-    UsageTotal,
-)
+from core.views import completions, journal, members, projects
+from core.views.completions import Completion, Costs
 
 MOST = 6
 MOST_CHECKS = 4
@@ -55,27 +41,16 @@ REASON = 1_500
 
 def draw_report(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     """The project as it was completed."""
-    entry = tx.get_one(JournalEntry, entry_id)
-    project = tx.get_one(Project, entry.project_id)
-    tally: dict[TaskStatus, int] = dict(
-        tx.execute(
-            select(Task.status, func.count())
-            .where(Task.project_id == project.id)
-            .group_by(Task.status)
-        ).all()
-    )
-    passing, total = tally.get(TaskStatus.PASSING, 0), sum(tally.values())
+    entry = journal.entry(tx, entry_id)
+    done = completions.completion(tx, entry.project_id or 0)
+    project, counts = done.project, done.counts
     heading = title(f"{project.name} is complete")
-    by_hand = tx.scalar(
-        select(func.count(Task.id)).where(
-            Task.project_id == project.id, Task.status == TaskStatus.PASSING, vouched()
-        )
-    )
     by_what = (
-        f"{by_hand} of them by a person's word" if by_hand else "each proved by its own checks"
+        f"{done.vouched} of them by a person's word"
+        if done.vouched
+        else "each proved by its own checks"
     )
-    proved = f"{passing} of {wording.count(total, 'task')} passing, {by_what}."
-    done = f"{words.DONE} Completed, {scene.clock(entry.at)}"
+    proved = f"{counts.passing} of {wording.count(counts.total, 'task')} passing, {by_what}."
     commit = project.report_commit or ""
     where = (
         f"Everything is on main at {code(wording.commit(commit))}, the report in"
@@ -84,179 +59,129 @@ def draw_report(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     )
     lines = [
         proved,
-        *_features(tx, project),
-        *_left_out(tx, project),
-        *_evidence(tx, project),
-        *_by_model(tx, project),
+        *_features(done),
+        *_left_out(done),
+        *_evidence(done),
+        *_by_model(done),
         "",
         f"{where} {code(REPORT_FILE)}.",
     ]
+    state = f"{words.DONE} Completed, {scene.when(entry.at)}"
+    budget = wording.usd(to_usd(project.budget_micro_usd))
     card = Card(
         key=key,
         kind=CardKind.REPORT,
         title=heading,
-        body=body(lines, [done, footnote(project.practice, scene.box)]),
-        fallback=fallback(heading, proved, _cost(tx, project)),
+        body=body(lines, [state, footnote(project.practice, scene.box)]),
+        fallback=fallback(heading, proved, f"{wording.usd(done.cost_usd)} of {budget}"),
         project=project.name,
-        fields=_fields(tx, project, scene),
-        progress=Progress(passing + tally.get(TaskStatus.SKIPPED, 0), total) if total else None,
-        pictures=_pictures(tx, project),
+        fields=_fields(done, scene),
+        progress=Progress(counts.passing + counts.skipped, counts.total) if counts.total else None,
+        pictures=_pictures(tx, project.id),
         tone=Tone.SUCCESS,
         buttons=(button("Details", Label.DETAILS, Subject.PROJECT, project.id),),
     )
     return Drawn(card)
 
 
-def _pictures(tx: Session, project: Project) -> tuple[Picture, ...]:
-    bars = _by_feature(tx, project)
-    if len(bars) < 2:
+def _pictures(tx: Session, project_id: int) -> tuple[Picture, ...]:
+    costs = completions.costs(tx, project_id)
+    blocks = _blocks(costs) if costs else []
+    if not costs or len(blocks[0][1]) < 2:
         return ()
-    most = max(bars, key=lambda bar: bar.usd)
-    alt = (
-        f"Cost by feature: {len(bars)} bars, the highest {most.name} {wording.usd(most.usd)},"
-        f" {wording.usd(sum((bar.usd for bar in bars), Decimal(0)))} in all"
-    )
-    return (Picture(f"/api/pictures/cost/{project.id}.svg", alt),)
+    parts = []
+    for name, bars in filter(itemgetter(1), blocks):
+        most = max(bars, key=lambda bar: bar.usd)
+        highest = f"the highest {wording.one_line(most.name, 60)} {wording.usd(most.usd)}"
+        parts.append(f"{name}: {wording.count(len(bars), 'bar')}, {highest}")
+    alt = f"Cost of {costs.name}, {wording.usd(costs.whole)} in all. {'; '.join(parts)}"
+    return (Picture(f"/api/pictures/cost/{project_id}.svg", alt),)
 
 
 def picture(tx: Session, project_id: int) -> str | None:
     """The chart behind a report's picture; None when there is no such project."""
-    project = tx.get(Project, project_id)
-    if project is None:
-        return None
+    costs = completions.costs(tx, project_id)
+    return charts.cost_svg(f"Cost of {costs.name}", _blocks(costs)) if costs else None
+
+
+def _blocks(costs: Costs) -> list[tuple[str, list[charts.Bar]]]:
+    """Bars by feature, by model where one is known, by day where there are two."""
     models = [
-        charts.Bar(wording.model(row.key), to_usd(row.micro_usd), charts.look_of(row.key))
-        for row in _totals(tx, project, Dimension.MODEL)[:MOST]
+        charts.Bar(wording.model(model), usd, charts.look_of(model))
+        for model, usd in list(costs.by_model.items())[:MOST]
     ]
-    days = [
-        charts.Bar(row.key, to_usd(row.micro_usd))
-        for row in sorted(_totals(tx, project, Dimension.DAY), key=lambda row: row.key)[-MOST_DAYS:]
-    ]
-    blocks = [("Cost by feature", _by_feature(tx, project)), ("Cost by model", models)]
+    days = [charts.Bar(day, usd) for day, usd in list(costs.by_day.items())[-MOST_DAYS:]]
+    blocks = [("Cost by feature", _by_feature(costs)), ("Cost by model", models)]
     if len(days) > 1:
         blocks.append(("Cost by day", days))
-    return charts.cost_svg(f"Cost of {project.name}", blocks)
+    return blocks
 
 
-def _by_feature(tx: Session, project: Project) -> list[charts.Bar]:
+def _by_feature(costs: Costs) -> list[charts.Bar]:
     """Features in their order, then what belongs to none: the interview, plans, reports."""
-    names = tx.execute(
-        select(Feature.id, Feature.name)
-        .where(Feature.project_id == project.id)
-        .order_by(Feature.position)
-    ).all()
-    spent = {row.key: row.micro_usd for row in _totals(tx, project, Dimension.FEATURE)}
-    bars = [charts.Bar(name, to_usd(spent.get(str(number), 0))) for number, name in names]
-    rest = boards.spending_of(tx, project.id)[0] - sum((bar.usd for bar in bars), Decimal(0))
-    if len(bars) > 2 * MOST:
+    bars = [charts.Bar(name, usd) for name, usd in costs.by_feature]
+    rest = costs.whole - sum((bar.usd for bar in bars), Decimal(0))
+    more = len(bars) - 2 * MOST
+    if more > 0:
         left = sum((bar.usd for bar in bars[2 * MOST :]), Decimal(0))
-        bars = [*bars[: 2 * MOST], charts.Bar(f"{len(bars) - 2 * MOST} more features", left)]
+        bars = [*bars[: 2 * MOST], charts.Bar(wording.count(more, "more feature"), left)]
     return [*bars, charts.Bar("Interview and plans", rest, "skipped")] if rest > 0 else bars
 
 
-def _totals(tx: Session, project: Project, dimension: Dimension) -> list[UsageTotal]:
-    return list(
-        tx.scalars(
-            select(UsageTotal)
-            .where(UsageTotal.project_id == project.id, UsageTotal.dimension == dimension)
-            .order_by(UsageTotal.micro_usd.desc())
-        )
-    )
-
-
-def _cost(tx: Session, project: Project) -> str:
-    cost, _ = boards.spending_of(tx, project.id)
-    return f"{wording.usd(cost)} of {wording.usd(to_usd(project.budget_micro_usd))}"
-
-
-def _fields(tx: Session, project: Project, scene: Scene) -> tuple[Field, ...]:
-    levels = tx.scalars(select(Task.complexity).where(Task.project_id == project.id)).all()
-    plan = estimate(levels, parallel=parallel_of(project.settings, scene))
-    cost, _ = boards.spending_of(tx, project.id)
+def _fields(done: Completion, scene: Scene) -> tuple[Field, ...]:
+    project = done.project
+    plan = estimate(done.complexities, parallel=parallel_of(project.settings, scene))
     paid = " at list prices; $0.00 paid" if project.practice else ""
     took = wording.UNKNOWN
     if project.completed_at is not None:
         took = wording.duration((project.completed_at - project.created_at).total_seconds())
-    total = tx.get(UsageTotal, (project.id, Dimension.PROJECT, str(project.id)))
+    spent = f"{wording.usd(done.cost_usd)}{paid}"
     return (
-        Field("Cost", f"{wording.usd(cost)}{paid}, plan {wording.usd_range(*plan.cost_usd)}"),
+        Field("Cost", f"{spent}, plan {wording.usd_range(*plan.cost_usd)}"),
         Field("Time", took),
-        Field("Gates", f"{_gates(tx, project)} approved"),
-        Field("Messages", wording.count(total.messages if total else 0)),
+        Field("Gates", f"{done.gates} of {done.phases} approved"),
+        Field("Messages", wording.count(done.messages)),
     )
 
 
-def _gates(tx: Session, project: Project) -> str:
-    approved = tx.scalar(
-        select(func.count()).where(
-            Approval.project_id == project.id,
-            Approval.kind == ApprovalKind.GATE,
-            Approval.status == ApprovalStatus.APPROVED,
-        )
-    )
-    phases = tx.scalar(select(func.count()).where(Phase.project_id == project.id))
-    return f"{approved} of {phases}"
-
-
-def _features(tx: Session, project: Project) -> Iterator[str]:
-    rows = tx.scalars(
-        select(Feature)
-        .where(Feature.project_id == project.id, Feature.status == FeatureStatus.COMPLETED)
-        .order_by(Feature.position)
-    ).all()
-    landed = [feature for feature in rows if feature.landed_commit]
-    if not landed:
-        return
-    yield ""
-    for feature in landed[: 2 * MOST]:
-        commit = code(wording.commit(feature.landed_commit or ""))
+def _features(done: Completion) -> Iterator[str]:
+    if done.landed:
+        yield ""
+    for feature in done.landed[: 2 * MOST]:
+        commit = code(wording.commit(feature.commit))
         yield f"{words.DONE} {bold(feature.name, 80)} landed, {commit}"
-    if len(landed) > 2 * MOST:
-        yield f"and {len(landed) - 2 * MOST} more features"
+    more = len(done.landed) - 2 * MOST
+    if more > 0:
+        yield f"and {wording.count(more, 'more feature')}"
 
 
-def _left_out(tx: Session, project: Project) -> Iterator[str]:
-    rows = tx.scalars(
-        select(Task)
-        .where(Task.project_id == project.id, Task.status == TaskStatus.SKIPPED)
-        .order_by(Task.number)
-    ).all()
-    for task in rows[:MOST]:
-        yield f"{words.STOPPED} Task {task.number} {said(task.name, 80)} skipped: nothing proves it"
-    if len(rows) > MOST:
-        yield f"{words.STOPPED} and {len(rows) - MOST} more skipped"
+def _left_out(done: Completion) -> Iterator[str]:
+    for number, name in done.skipped[:MOST]:
+        yield f"{words.STOPPED} Task {number} {said(name, 80)} skipped: nothing proves it"
+    if done.counts.skipped > MOST:
+        yield f"{words.STOPPED} and {done.counts.skipped - MOST} more skipped"
 
 
-def _evidence(tx: Session, project: Project) -> Iterator[str]:
+def _evidence(done: Completion) -> Iterator[str]:
     """What the last gate ran on `main`."""
-    last = tx.scalars(
-        select(Approval)
-        .where(Approval.project_id == project.id, Approval.kind == ApprovalKind.GATE)
-        .order_by(Approval.id.desc())
-        .limit(1)
-    ).first()
+    last = done.last_gate
     if last is None or not last.checks:
         return
-    checks = [evidence.from_json(check) for check in last.checks]
     yield ""
     yield f"**Evidence** on main at {code(wording.commit(last.version))}"
-    for check in checks[:MOST_CHECKS]:
+    for check in last.checks[:MOST_CHECKS]:
         mark = words.DONE if check.green else words.STOPPED
         yield f"{mark} {code(check.command, 120)} {said(words.check_facts(check), 140)}"
-    if len(checks) > MOST_CHECKS:
-        yield f"and {wording.count(len(checks) - MOST_CHECKS, 'more check')}: see the report"
+    more = len(last.checks) - MOST_CHECKS
+    if more > 0:
+        yield f"and {wording.count(more, 'more check')}: see the report"
 
 
-def _by_model(tx: Session, project: Project) -> Iterator[str]:
-    rows = tx.scalars(
-        select(UsageTotal)
-        .where(UsageTotal.project_id == project.id, UsageTotal.dimension == Dimension.MODEL)
-        .order_by(UsageTotal.micro_usd.desc())
-        .limit(MOST)
-    ).all()
-    if rows:
+def _by_model(done: Completion) -> Iterator[str]:
+    if done.by_model:
         spent = ", ".join(
-            f"{said(wording.model(row.key))} {wording.usd(to_usd(row.micro_usd))}" for row in rows
+            f"{said(wording.model(model))} {wording.usd(usd)}"
+            for model, usd in list(done.by_model.items())[:MOST]
         )
         yield ""
         yield f"**By model** {spent}"
@@ -264,26 +189,16 @@ def _by_model(tx: Session, project: Project) -> Iterator[str]:
 
 def draw_blocked(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     """The service cannot go on by itself: why, and what a person can do."""
-    entry = tx.get_one(JournalEntry, entry_id)
-    project = tx.get_one(Project, entry.project_id)
-    over = tx.scalars(
-        select(JournalEntry)
-        .where(
-            JournalEntry.project_id == project.id,
-            JournalEntry.id > entry.id,
-            JournalEntry.event.in_(
-                (Event.PROJECT_RESUMED, Event.PROJECT_STOPPED, Event.PROJECT_ARCHIVED)
-            ),
-        )
-        .order_by(JournalEntry.id)
-        .limit(1)
-    ).first()
+    entry = journal.entry(tx, entry_id)
+    project = projects.summary(tx, entry.project_id or 0)
+    over = journal.next_one(tx, tuple(_WENT_ON), after=entry.id, project_id=project.id)
     heading = title(f"{project.name} is blocked")
     blocked = over is None and project.status is ProjectStatus.BLOCKED
     if over is not None:
-        state = f"{words.DONE} {_WENT_ON[over.event]} by {said(over.actor, 128)}, {scene.clock(over.at)}"
+        by = members.name_of(tx, over.actor)
+        state = approved(by, over.at, scene, _WENT_ON[over.event])
     elif blocked:
-        state = f"{words.WAITS} Waits for somebody since {scene.clock(entry.at)}"
+        state = f"{words.WAITS} Waits for somebody since {scene.when(entry.at)}"
     else:
         state = f"{words.DONE} It goes on"
     after = "Nothing done is lost. Mend the cause, then resume." if blocked else ""

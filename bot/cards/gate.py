@@ -1,11 +1,9 @@
 """The gate of a phase: what was built and proved, what it took, and the decision."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
@@ -25,52 +23,40 @@ from bot.cards.frame import (
     said,
     title,
 )
-from bot.cards.plan import decide, reminder_words
+from bot.cards.plan import decide, decider, reminder_words
 from core.domain import card_keys
-from core.domain.cards import Card, CardKind, Field, Picture, Progress, Subject, Tone
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, TaskStatus
-from core.domain.money import Dimension
+from core.domain.cards import Card, CardKind, Field, Link, Picture, Progress, Subject, Tone
+from core.domain.lifecycle import ApprovalStatus, TaskStatus
 from core.domain.plan import estimate
 from core.domain.proof import Verdict
-from core.operations import boards, evidence
-from core.store.tables import Approval, Evidence, Feature, Phase, Project, Task
+from core.errors import NotFound
+from core.views import gates
+from core.views.gates import GateView, TaskAtGate
 
 MOST_FEATURES = 12
 MOST_TASKS = 6  # of each sort that is named
 
 
-@dataclass(frozen=True)
-class _Gate:
-    approval: Approval
-    phase: Phase
-    project: Project
-    features: Sequence[Feature]
-    tasks: Sequence[Task]
-    green_before: frozenset[int]  # tasks that no check of theirs proves
-    vouched: frozenset[int]  # tasks a person passed
-    own_tests: frozenset[int]  # tasks whose tests were written by the run they prove
-    later: bool  # another phase follows
-    rejected: bool  # once at least
-    cost: Decimal
-
-
 def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
-    gate = _load(tx, approval_id)
+    gate = gates.gate(tx, approval_id)
+    if gate is None:
+        raise NotFound("There is no such gate.")
     phase, project = gate.phase, gate.project
     open_now = gate.approval.status is ApprovalStatus.OPEN
     heading = f"Gate: phase {phase.position} {phase.name}"
     heading = title(f"{heading} is ready for your decision" if open_now else heading)
-    reminder = card_keys.reminded(key) is not None
+    reminder = card_keys.reminded(key)
     if reminder:
         since = scene.clock(gate.approval.opened_at)
         heading = title(f"Reminder: the gate of phase {phase.position} waits since {since}")
     passing = sum(task.status is TaskStatus.PASSING for task in gate.tasks)
     landed = sum(feature.landed_commit is not None for feature in gate.features)
     proved = (
-        f"{passing - len(gate.vouched)} of {wording.count(len(gate.tasks), 'task')} proved,"
+        f"{passing - len(_with(gate, Verdict.VOUCHED))} of"
+        f" {wording.count(len(gate.tasks), 'task')} proved,"
         f" {wording.count(landed, 'feature')} landed on main."
     )
-    state = _state(gate, scene)
+    state = _state(tx, gate, scene)
     lines = [proved, _after(gate)] if open_now else [proved]
     if not reminder:
         lines += [*_built(gate), *_notes(gate), *_evidence(gate)]
@@ -83,56 +69,23 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
         project=project.name,
         fields=() if reminder else _fields(gate, scene),
         progress=None if reminder else Progress(passing, len(gate.tasks)),
-        pictures=() if reminder else _pictures(gate, proved),
+        pictures=() if reminder else _pictures(gate),
         tone=Tone.WARNING if open_now else _tone(gate.approval.status),
         buttons=decide(Subject.GATE, gate.approval.id) if open_now else (),
+        links=(Link("Review the gate", reminder),) if reminder else (),
     )
     return Drawn(card)
 
 
-def _load(tx: Session, approval_id: int) -> _Gate:
-    approval = tx.get_one(Approval, approval_id)
-    phase = tx.get_one(Phase, approval.subject_id)
-    tasks = tx.scalars(select(Task).where(Task.phase_id == phase.id).order_by(Task.number)).all()
-    proofs = tx.execute(
-        select(Evidence.task_id, Evidence.verdict, Evidence.own_tests)
-        .join(Task, Task.id == Evidence.task_id)
-        .where(Task.phase_id == phase.id, Evidence.accepted)
-    ).all()
-    later = select(Phase.id).where(
-        Phase.project_id == phase.project_id, Phase.position > phase.position
-    )
-    rejected = select(Approval.id).where(
-        Approval.kind == ApprovalKind.GATE,
-        Approval.subject_id == phase.id,
-        Approval.status == ApprovalStatus.REJECTED,
-    )
-    return _Gate(
-        approval=approval,
-        phase=phase,
-        project=tx.get_one(Project, phase.project_id),
-        features=tx.scalars(
-            select(Feature).where(Feature.phase_id == phase.id).order_by(Feature.position)
-        ).all(),
-        tasks=tasks,
-        green_before=frozenset(p.task_id for p in proofs if p.verdict is Verdict.GREEN_BEFORE),
-        vouched=frozenset(p.task_id for p in proofs if p.verdict is Verdict.VOUCHED),
-        own_tests=frozenset(p.task_id for p in proofs if p.own_tests),
-        later=tx.scalars(later.limit(1)).first() is not None,
-        rejected=tx.scalars(rejected.limit(1)).first() is not None,
-        cost=boards.cost_of(tx, phase.project_id, Dimension.PHASE, phase.id),
-    )
-
-
-def _state(gate: _Gate, scene: Scene) -> str:
+def _state(tx: Session, gate: GateView, scene: Scene) -> str:
     approval = gate.approval
     match approval.status:
         case ApprovalStatus.OPEN:
             return f"{words.WAITS} Waits for an approver.{reminder_words(approval, scene)}"
         case ApprovalStatus.APPROVED:
-            return approved(approval.decided_by, approval.decided_at, scene)
+            return approved(decider(tx, approval), approval.decided_at, scene)
         case ApprovalStatus.REJECTED:
-            line = refused(approval.decided_by, approval.decided_at, scene)
+            line = refused(decider(tx, approval), approval.decided_at, scene)
             return f"{line}: {reason(approval.reason or '')}. It becomes rework."
         case ApprovalStatus.EXPIRED:
             return f"{words.STOPPED} Expired: it is asked again"
@@ -142,7 +95,7 @@ def _state(gate: _Gate, scene: Scene) -> str:
             assert_never(approval.status)
 
 
-def _note(gate: _Gate, scene: Scene) -> str:
+def _note(gate: GateView, scene: Scene) -> str:
     """Where nothing is lost by it, a newcomer is told what else can be seen."""
     note = footnote(gate.project.practice, scene.box)
     first = gate.phase.position == 1 and not gate.rejected
@@ -156,17 +109,17 @@ def _tone(status: ApprovalStatus) -> Tone:
     return Tone.SUCCESS if status is ApprovalStatus.APPROVED else Tone.INFO
 
 
-def _after(gate: _Gate) -> str:
-    if gate.later:
-        return f"Phase {gate.phase.position + 1} starts only after approval."
-    return "Approval completes the project."
+def _after(gate: GateView) -> str:
+    if gate.last:
+        return "Approval completes the project."
+    return f"Phase {gate.phase.position + 1} starts only after approval."
 
 
-def _fields(gate: _Gate, scene: Scene) -> tuple[Field, ...]:
+def _fields(gate: GateView, scene: Scene) -> tuple[Field, ...]:
     plan = estimate(
         (task.complexity for task in gate.tasks), parallel=parallel_of(gate.project.settings, scene)
     )
-    cost = f"{wording.usd(gate.cost)}, plan {wording.usd_range(*plan.cost_usd)}"
+    cost = f"{wording.usd(gate.cost_usd)}, plan {wording.usd_range(*plan.cost_usd)}"
     took = wording.UNKNOWN
     if gate.phase.started_at is not None:
         seconds = (gate.approval.opened_at - gate.phase.started_at).total_seconds()
@@ -175,25 +128,25 @@ def _fields(gate: _Gate, scene: Scene) -> tuple[Field, ...]:
         Field("Cost", cost),
         Field("Time", f"{took}, plan {wording.minutes_range(*plan.minutes)}"),
     ]
-    approval = gate.approval
-    diff = wording.UNKNOWN
-    if approval.diff_files is not None:
-        diff = words.diff(approval.diff_files, approval.diff_added or 0, approval.diff_removed or 0)
-    found.append(Field("Diff", diff))
+    diff = gate.approval.diff
+    changed = words.diff(diff.files, diff.added, diff.removed) if diff else wording.UNKNOWN
+    found.append(Field("Diff", changed))
     again = [task for task in gate.tasks if task.attempts]
     retries = str(sum(task.attempts for task in again))
     if again:
-        retries += f", on task {_numbers(again)}"
+        retries += f", on {_numbers(again)}"
     found.append(Field("Retries", retries))
     return tuple(found)
 
 
-def _numbers(tasks: Sequence[Task]) -> str:
+def _numbers(tasks: Sequence[TaskAtGate]) -> str:
+    """`task 3`, `tasks 3, 4 and 2 more`."""
     shown = ", ".join(str(task.number) for task in tasks[:MOST_TASKS])
-    return shown + (f" and {len(tasks) - MOST_TASKS} more" if len(tasks) > MOST_TASKS else "")
+    more = f" and {len(tasks) - MOST_TASKS} more" if len(tasks) > MOST_TASKS else ""
+    return f"{'task' if len(tasks) == 1 else 'tasks'} {shown}{more}"
 
 
-def _built(gate: _Gate) -> Iterator[str]:
+def _built(gate: GateView) -> Iterator[str]:
     yield ""
     for feature in gate.features[:MOST_FEATURES]:
         if feature.landed_commit is None:
@@ -205,34 +158,30 @@ def _built(gate: _Gate) -> Iterator[str]:
             f" {code(wording.commit(feature.landed_commit))}"
         )
     if len(gate.features) > MOST_FEATURES:
-        yield f"and {len(gate.features) - MOST_FEATURES} more features: see details"
+        more = wording.count(len(gate.features) - MOST_FEATURES, "more feature")
+        yield f"and {more}: see details"
 
 
-def _notes(gate: _Gate) -> Iterator[str]:
+def _notes(gate: GateView) -> Iterator[str]:
     """What proves less than it seems."""
     skipped = [task for task in gate.tasks if task.status is TaskStatus.SKIPPED]
     for task in skipped[:MOST_TASKS]:
         yield f"{words.STOPPED} Task {task.number} {said(task.name, 80)} skipped: nothing proves it"
     if len(skipped) > MOST_TASKS:
         yield f"{words.STOPPED} and {len(skipped) - MOST_TASKS} more skipped"
-    before = [task for task in gate.tasks if task.id in gate.green_before]
+    before = _with(gate, Verdict.GREEN_BEFORE)
     if before:
-        yield (
-            f"{words.WAITS} Green before the work began, so proved by less: task {_numbers(before)}"
-        )
-    passed = [task for task in gate.tasks if task.id in gate.vouched]
+        yield f"{words.WAITS} Green before the work began, so proved by less: {_numbers(before)}"
+    passed = _with(gate, Verdict.VOUCHED)
     if passed:
-        yield (
-            f"{words.WAITS} A person vouches, no check of their own proves it:"
-            f" task {_numbers(passed)}"
-        )
-    own = [task for task in gate.tasks if task.id in gate.own_tests]
+        yield f"{words.WAITS} A person vouches, no check of their own proves it: {_numbers(passed)}"
+    own = [task for task in gate.tasks if task.own_tests]
     if own:
-        yield f"{words.WAITS} Proved by tests of their own run: task {_numbers(own)}"
+        yield f"{words.WAITS} Proved by tests of their own run: {_numbers(own)}"
 
 
-def _evidence(gate: _Gate) -> Iterator[str]:
-    checks = [evidence.from_json(check) for check in gate.approval.checks]
+def _evidence(gate: GateView) -> Iterator[str]:
+    checks = gate.approval.checks
     yield ""
     yield f"**Evidence** on main at {code(wording.commit(gate.approval.version))}"
     most = words.MOST_CHECKS
@@ -243,29 +192,47 @@ def _evidence(gate: _Gate) -> Iterator[str]:
         yield f"and {wording.count(len(checks) - most, 'more check')}: see details"
 
 
-def _pictures(gate: _Gate, proved: str) -> tuple[Picture, ...]:
-    alt = f"Board of phase {gate.phase.position}, a piece per task: {proved}"
+def _with(gate: GateView, verdict: Verdict) -> Sequence[TaskAtGate]:
+    return [task for task in gate.tasks if verdict in task.verdicts]
+
+
+def _pictures(gate: GateView) -> tuple[Picture, ...]:
+    looks = [_look(task) for task in gate.tasks]
+    counted = [
+        f"{looks.count(look):,} {name}" for look, name in charts.LOOKS.items() if look in looks
+    ]
+    alt = f"{_heading(gate)}, {wording.count(len(looks), 'task')}: {', '.join(counted)}"
+    whole = sum((feature.cost_usd for feature in gate.features), Decimal(0))
+    if whole:
+        most = max(gate.features, key=lambda feature: feature.cost_usd)
+        alt += (
+            f"; the highest cost {wording.one_line(most.name, 60)} {wording.usd(most.cost_usd)},"
+            f" {wording.usd(whole)} in all"
+        )
     return (Picture(f"/api/pictures/gate/{gate.approval.id}.svg", alt),)
+
+
+def _heading(gate: GateView) -> str:
+    return f"Board of phase {gate.phase.position} {wording.one_line(gate.phase.name, 60)}"
 
 
 def picture(tx: Session, approval_id: int) -> str | None:
     """The board behind a gate's picture; None when there is no such gate."""
-    approval = tx.get(Approval, approval_id)
-    if approval is None or approval.kind is not ApprovalKind.GATE:
+    gate = gates.gate(tx, approval_id)
+    if gate is None:
         return None
-    gate = _load(tx, approval_id)
     lanes = [
         charts.Lane(
             feature.name,
             [_look(task) for task in gate.tasks if task.feature_id == feature.id],
-            boards.cost_of(tx, gate.project.id, Dimension.FEATURE, feature.id),
+            feature.cost_usd,
         )
         for feature in gate.features
     ]
-    return charts.board_svg(f"Board of phase {gate.phase.position} {gate.phase.name}", lanes)
+    return charts.board_svg(_heading(gate), lanes)
 
 
-def _look(task: Task) -> str:
+def _look(task: TaskAtGate) -> str:
     match task.status:
         case TaskStatus.PASSING:
             return "again" if task.attempts else "done"

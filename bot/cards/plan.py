@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
@@ -31,6 +30,7 @@ from core.domain.cards import (
     CardKind,
     Field,
     Label,
+    Link,
     Picture,
     Style,
     Subject,
@@ -38,45 +38,40 @@ from core.domain.cards import (
 )
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewStatus
 from core.domain.money import to_usd
-from core.domain.plan import Estimate, Plan, PlannedPhase, estimate, lifted_dependencies
-from core.operations import additions
-from core.operations.plans import PLAN
-from core.store import tables
-from core.store.chat_tables import Interview
+from core.domain.plan import Plan, PlannedPhase, estimate, lifted_dependencies
+from core.errors import NotFound
+from core.views import approvals, interviews, members, plans, projects
+from core.views.approvals import ApprovalView
+from core.views.plans import PlanView
+from core.views.projects import ProjectSummary
 
 SUMMARY = 500
 MOST_FEATURES = 24
 MOST_SETUP = 6
+MOST_TOLD = 8  # features, to who does not see the picture
 
 
 def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
-    row = tx.get_one(tables.Plan, plan_id)
-    project = tx.get_one(tables.Project, row.project_id)
-    plan = PLAN.validate_python(row.payload)
-    decision = _decision(tx, row)
-    foretold = estimate(
-        (task.complexity for task in plan.tasks()), parallel=parallel_of(project.settings, scene)
-    )
+    row = plans.plan(tx, plan_id)
+    if row is None:
+        raise NotFound("There is no such plan.")
+    project = projects.summary(tx, row.project_id)
+    plan, decision = row.plan, _decision(tx, row)
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
     heading = title(f"{number} for {project.name}{': what is new' if adds else ''}")
-    reminder = card_keys.reminded(key) is not None
+    reminder = card_keys.reminded(key)
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
     state = _state(tx, row, decision, scene)
-    into = additions.grows(tx, row, plan)
+    into = plans.grows(tx, row)
     size = f"{words.plan_size(plan)}. A gate after each phase."
+    first, name = plans.position(tx, row), None
     if into is not None:
+        first, name = into.position, into.name
         place = f"phase {into.position} {said(into.name, 80)}"
         size = f"{words.plan_growth(plan)} more in {place}, before its gate."
-    first = 1 if into is None else into.position
-    if adds and into is None:
-        first = _next_position(tx, row, plan)
-    lines = (
-        []
-        if reminder
-        else [*_about(plan, size), *_changes(row), *tree(plan, first, into.name if into else None)]
-    )
+    lines = [] if reminder else [*_about(plan, size), *_changes(row), *tree(plan, first, name)]
     allows = [] if reminder else _setup(plan)
     card = Card(
         key=key,
@@ -85,36 +80,21 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
         body=body(lines, [*allows, state, footnote(project.practice, scene.box)]),
         fallback=fallback(heading, size, state),
         project=project.name,
-        fields=() if reminder else _fields(plan, foretold, project, scene),
-        pictures=() if reminder else _pictures(row, plan),
+        fields=() if reminder else _fields(plan, project, scene),
+        pictures=() if reminder else _pictures(row),
         tone=_tone(decision),
         buttons=_buttons(decision),
+        links=(Link("Review the plan", reminder),) if reminder else (),
     )
     return Drawn(card)
 
 
-def _decision(tx: Session, row: tables.Plan) -> tables.Approval | None:
-    return tx.scalars(
-        select(tables.Approval)
-        .where(tables.Approval.kind == ApprovalKind.PLAN, tables.Approval.subject_id == row.id)
-        .order_by(tables.Approval.id.desc())
-        .limit(1)
-    ).first()
+def _decision(tx: Session, row: PlanView) -> ApprovalView | None:
+    """The last one about this plan."""
+    return next(reversed(approvals.of_subject(tx, ApprovalKind.PLAN, row.id)), None)
 
 
-def _next_position(tx: Session, row: tables.Plan, plan: Plan) -> int:
-    """Where the phases of an addition stand, or will stand."""
-    phases = tx.execute(
-        select(tables.Phase.position, tables.Phase.name)
-        .where(tables.Phase.project_id == row.project_id)
-        .order_by(tables.Phase.position)
-    ).all()
-    mine = {phase.name for phase in plan.phases}
-    there = [position for position, name in phases if name in mine]
-    return there[0] if there else len(phases) + 1
-
-
-def _state(tx: Session, row: tables.Plan, decision: tables.Approval | None, scene: Scene) -> str:
+def _state(tx: Session, row: PlanView, decision: ApprovalView | None, scene: Scene) -> str:
     if decision is None:
         return f"{words.DONE} Taken up"
     match decision.status:
@@ -122,12 +102,12 @@ def _state(tx: Session, row: tables.Plan, decision: tables.Approval | None, scen
             again = reminder_words(decision, scene)
             return f"{words.WAITS} Waits for an approver. Nothing is built before approval.{again}"
         case ApprovalStatus.APPROVED:
-            return approved(decision.decided_by, decision.decided_at, scene)
+            return approved(decider(tx, decision), decision.decided_at, scene)
         case ApprovalStatus.REJECTED:
-            line = refused(decision.decided_by, decision.decided_at, scene)
+            line = refused(decider(tx, decision), decision.decided_at, scene)
             return f"{line}: {said(decision.reason or '', 500)}"
         case ApprovalStatus.WITHDRAWN:
-            wish = tx.get(Interview, row.interview_id) if row.interview_id else None
+            wish = interviews.by_id(tx, row.interview_id) if row.interview_id else None
             if wish is not None and wish.status is InterviewStatus.WITHDRAWN:
                 return f"{words.STOPPED} Withdrawn: it is not wanted any more"
             return f"{words.STOPPED} Withdrawn: a newer plan took its place"
@@ -137,21 +117,26 @@ def _state(tx: Session, row: tables.Plan, decision: tables.Approval | None, scen
             assert_never(decision.status)
 
 
-def reminder_words(decision: tables.Approval, scene: Scene) -> str:
+def decider(tx: Session, decision: ApprovalView) -> str | None:
+    """Who decided, as people are called."""
+    return members.name_of(tx, decision.decided_by) if decision.decided_by else None
+
+
+def reminder_words(decision: ApprovalView, scene: Scene) -> str:
     """` Reminder Thu 09:00.`"""
     if scene.remind_after is None:
         return ""
     at = (decision.reminded_at or decision.opened_at) + scene.remind_after
-    return f" Reminder {scene.clock(at)}." if at > scene.now else ""
+    return f" Reminder {scene.when(at)}." if at > scene.now else ""
 
 
-def _tone(decision: tables.Approval | None) -> Tone:
+def _tone(decision: ApprovalView | None) -> Tone:
     if decision is None or decision.status is ApprovalStatus.APPROVED:
         return Tone.SUCCESS
     return Tone.WARNING if decision.status is ApprovalStatus.OPEN else Tone.INFO
 
 
-def _buttons(decision: tables.Approval | None) -> tuple[Button, ...]:
+def _buttons(decision: ApprovalView | None) -> tuple[Button, ...]:
     if decision is None or decision.status is not ApprovalStatus.OPEN:
         return ()
     return decide(Subject.PLAN, decision.id)
@@ -172,7 +157,7 @@ def _about(plan: Plan, size: str) -> Iterator[str]:
     yield size
 
 
-def _changes(row: tables.Plan) -> Iterator[str]:
+def _changes(row: PlanView) -> Iterator[str]:
     if not row.changes:
         return
     yield ""
@@ -226,18 +211,15 @@ def _setup(plan: Plan) -> Iterator[str]:
         yield f"- and {len(plan.setup) - MOST_SETUP} more: see details"
 
 
-def _fields(
-    plan: Plan, foretold: Estimate, project: tables.Project, scene: Scene
-) -> tuple[Field, ...]:
+def _fields(plan: Plan, project: ProjectSummary, scene: Scene) -> tuple[Field, ...]:
+    parallel = parallel_of(project.settings, scene)
+    foretold = estimate((task.complexity for task in plan.tasks()), parallel=parallel)
     cost = f"about {wording.usd_range(*foretold.cost_usd)}"
     budget = wording.usd(to_usd(project.budget_micro_usd))
     time = wording.minutes_range(*foretold.minutes)
     found = [
         Field("Cost", f"{cost}, budget {budget}"),
-        Field(
-            "Time",
-            f"about {time} with {wording.count(parallel_of(project.settings, scene), 'agent')}",
-        ),
+        Field("Time", f"about {time} with {wording.count(parallel, 'agent')}"),
         Field("Checks", words.plan_checks(plan)),
     ]
     riskiest = words.riskiest(plan)
@@ -246,16 +228,24 @@ def _fields(
     return tuple(found)
 
 
-def _pictures(row: tables.Plan, plan: Plan) -> tuple[Picture, ...]:
+def _pictures(row: PlanView) -> tuple[Picture, ...]:
     """Worth a picture when something waits for something; the service draws it when asked."""
-    many = len(plan.features()) > drawing.MOST_FEATURES
-    if many or not any(lifted_dependencies(plan).values()):
+    features, waits = row.plan.features(), lifted_dependencies(row.plan)
+    if len(features) > drawing.MOST_FEATURES or not any(waits.values()):
         return ()
-    alt = f"Dependencies of {words.plan_size(plan)}, phases from left to right"
+    drawn = [
+        f"{wording.one_line(feature.name, 60)} {wording.count(len(feature.tasks), 'task')}"
+        + (f" after {wording.one_line(', '.join(sorted(after)), 90)}" if after else "")
+        for feature in features[:MOST_TOLD]
+        for after in (waits[feature.name],)
+    ]
+    more = len(features) - MOST_TOLD
+    left = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
+    alt = f"Dependencies of {words.plan_size(row.plan)}: {'; '.join(drawn)}{left}"
     return (Picture(f"/api/pictures/plan/{row.id}.svg", alt),)
 
 
 def picture(tx: Session, plan_id: int) -> str | None:
     """The drawing behind a card's picture; None when there is no such plan."""
-    row = tx.get(tables.Plan, plan_id)
-    return drawing.plan_svg(PLAN.validate_python(row.payload)) if row else None
+    row = plans.plan(tx, plan_id)
+    return drawing.plan_svg(row.plan) if row else None

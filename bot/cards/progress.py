@@ -34,8 +34,8 @@ from core.domain.cards import (
 )
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus
 from core.domain.people import Role
-from core.operations import boards
-from core.operations.boards import AgentOnBoard, Board
+from core.views import boards
+from core.views.boards import AgentOnBoard, Board
 
 NEAR = 4  # phases that are named
 MOST_AGENTS = 8
@@ -60,15 +60,16 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
         project=board.name,
         fields=_fields(board, left, scene),
         progress=_bar(board),
-        tone=_tone(board, scene),
+        tone=_tone(board),
         buttons=buttons(board.id, board.status, board.name),
+        links=tuple(words.way_to(wait) for wait in board.waits[:MOST_WAITS]),
     )
     return Drawn(card, _again_at(board, scene))
 
 
 def seen(tx: Session, project_id: int, scene: Scene) -> Board:
     """A project as it stands in this scene."""
-    return boards.load(
+    return boards.board(
         tx, project_id, upstream=scene.upstream, parallel=scene.parallel, caps=scene.caps,
         now=scene.now,
     )  # fmt: skip
@@ -81,7 +82,7 @@ def _again_at(board: Board, scene: Scene) -> datetime | None:
     if not _works(board):
         return None
     begins = board.exhausted.until if board.exhausted else None
-    ends = [until for until in (board.window_until, begins) if until and until > scene.now]
+    ends = [until for until in (board.window_until, begins) if until]
     return min(ends, default=None)
 
 
@@ -123,7 +124,7 @@ def _running(board: Board) -> str:
     return f"building {of}"
 
 
-def _tone(board: Board, scene: Scene) -> Tone:
+def _tone(board: Board) -> Tone:
     match board.status:
         case ProjectStatus.COMPLETED:
             return Tone.SUCCESS
@@ -138,8 +139,7 @@ def _tone(board: Board, scene: Scene) -> Tone:
             | ProjectStatus.RUNNING
             | ProjectStatus.ARCHIVED
         ):
-            limited = board.window_until and board.window_until > scene.now
-            held = limited or (board.exhausted and _works(board))
+            held = board.window_until or (board.exhausted and _works(board))
             return Tone.WARNING if board.waits or held else Tone.INFO
         case _:
             assert_never(board.status)
@@ -193,7 +193,7 @@ def _phases(board: Board, scene: Scene) -> Iterator[str]:
         line = f"{words.PHASE_MARKS[phase.status]} {bold(f'{phase.position} {phase.name}', 80)}"
         line += f" {phase.counts.passing}/{phase.counts.total}"
         if phase.approved_by and phase.approved_at:
-            line += f", approved by {said(phase.approved_by)} {scene.clock(phase.approved_at)}"
+            line += f", approved by {said(phase.approved_by)} {scene.when(phase.approved_at)}"
         yield line
     later = len(board.phases) - begin - NEAR
     if later > 0:
@@ -206,7 +206,8 @@ def _agents(board: Board, scene: Scene) -> Iterator[str]:
     for run in board.agents[:MOST_AGENTS]:
         yield from _agent(run, scene)
     if len(board.agents) > MOST_AGENTS:
-        yield f"{words.PROGRESS} and {len(board.agents) - MOST_AGENTS} more agents"
+        more = wording.count(len(board.agents) - MOST_AGENTS, "more agent")
+        yield f"{words.PROGRESS} and {more}"
 
 
 def _agent(run: AgentOnBoard, scene: Scene) -> Iterator[str]:
@@ -257,10 +258,10 @@ def _service(board: Board) -> Iterator[str]:
 def waits_of(board: Board, scene: Scene) -> Iterator[str]:
     """Who or what is waited for, a line each."""
     until = board.window_until
-    if until and until > scene.now and _works(board):
+    if until and _works(board):
         rest = wording.duration((until - scene.now).total_seconds())
         yield (
-            f"{words.WAITS} Waits until {scene.clock(until)}, in {rest}, for the account's limit;"
+            f"{words.WAITS} Waits until {scene.when(until)}, in {rest}, for the account's limit;"
             " resumes by itself"
         )
     yield from _spent(board, scene)
@@ -268,8 +269,7 @@ def waits_of(board: Board, scene: Scene) -> Iterator[str]:
         yield f"{words.STOPPED} {said(board.blocked_reason, 300)}"
     for wait in board.waits[:MOST_WAITS]:
         who = "an approver" if wait.kind.role is Role.APPROVER else "somebody"
-        since = scene.clock(wait.since)
-        yield f"{words.WAITS} {words.waits(wait)} waits for {who} since {since}"
+        yield f"{words.WAITS} {words.waits(wait)} waits for {who} since {scene.when(wait.since)}"
     if len(board.waits) > MOST_WAITS:
         yield f"{words.WAITS} and {len(board.waits) - MOST_WAITS} more"
 
@@ -283,7 +283,7 @@ def _spent(board: Board, scene: Scene) -> Iterator[str]:
     if spent.until is None:
         yield f"{words.WAITS} {what}: nothing new starts"
     elif _works(board):
-        yield f"{words.WAITS} {what}: nothing new starts before {scene.clock(spent.until)}"
+        yield f"{words.WAITS} {what}: nothing new starts before {scene.when(spent.until)}"
 
 
 def _fields(board: Board, left: timedelta | None, scene: Scene) -> tuple[Field, ...]:

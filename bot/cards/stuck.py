@@ -4,10 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from statistics import median
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
@@ -23,23 +20,16 @@ from bot.cards.frame import (
     said,
     title,
 )
-from core.domain import failure
-from core.domain.agents import AgentKind
+from core.domain import card_keys, failure
 from core.domain.cards import Button, Card, CardKind, Field, Label, Style, Subject, Tone
 from core.domain.events import Event
-from core.domain.lifecycle import RunStatus
-from core.domain.money import Dimension
-from core.operations import boards
-from core.store.tables import JournalEntry, Project, Run, RunTask, Task, TaskDependency
+from core.views import members, stuck_tasks
+from core.views.journal import JournalLine
+from core.views.stuck_tasks import StuckTask
+from core.views.tasks import TaskView
 
 ERROR_LINES = 4
-_TURNS = (
-    Event.TASK_STUCK,
-    Event.TASK_RETRIED,
-    Event.TASK_GUIDED,
-    Event.TASK_SKIPPED,
-    Event.TASK_PASSED,
-)
+MOST_OTHERS = 6
 
 
 @dataclass(frozen=True)
@@ -48,32 +38,31 @@ class _Spell:
 
     since: datetime
     words: str
-    over: JournalEntry | None
+    over: JournalLine | None
 
 
 def draw(tx: Session, key: str, task_id: int, scene: Scene) -> Drawn:
-    task = tx.get_one(Task, task_id)
-    project = tx.get_one(Project, task.project_id)
-    spell = _spell(tx, task, _times(key))
+    stuck = stuck_tasks.stuck_task(tx, task_id)
+    task, project = stuck.task, stuck.project
+    spell = _spell(stuck.turns, card_keys.times_stuck(key))
     fields: tuple[Field, ...] = ()
     buttons: tuple[Button, ...] = ()
-    heading = title(f"Task {task.number} is stuck: {task.name}")
+    heading = title(f"Task {task.id} is stuck: {task.name}")
     tried = words.tries(task.attempts, task.error_repeats)
-    note = footnote(project.practice, scene.box)
     if spell.over is not None:
-        state = _ended(spell.over, scene)
+        state = _ended(tx, spell.over, scene)
         lines = [said(spell.words, 300)]
         tone = Tone.INFO
     else:
-        state = f"{words.WAITS} Waits for somebody since {scene.clock(spell.since)}"
-        lines = [f"{tried}. {_others(tx, task)}", *_error(task), *_tried(tx, task)]
-        tone, buttons = Tone.DANGER, decisions(tx, task, scene.chain)
-        fields = _fields(tx, task, scene)
+        state = f"{words.WAITS} Waits for somebody since {scene.when(spell.since)}"
+        lines = [f"{tried}. {_others(stuck.holds_up)}", *_error(task), *_tried(stuck)]
+        tone, buttons = Tone.DANGER, decisions(stuck, scene.chain)
+        fields = _fields(tx, stuck, scene)
     card = Card(
         key=key,
         kind=CardKind.STUCK,
         title=heading,
-        body=body(lines, [state, note]),
+        body=body(lines, [state, footnote(project.practice, scene.box)]),
         fallback=fallback(f"{project.name}: {heading}", tried, state),
         project=project.name,
         fields=fields,
@@ -83,27 +72,16 @@ def draw(tx: Session, key: str, task_id: int, scene: Scene) -> Drawn:
     return Drawn(card)
 
 
-def _times(key: str) -> int:
-    """Which time it is stuck: `stuck:SLUG:NUMBER[:TIMES]`."""
-    parts = key.split(":")
-    return int(parts[3]) if len(parts) > 3 else 1
-
-
-def _spell(tx: Session, task: Task, times: int) -> _Spell:
-    entries = tx.scalars(
-        select(JournalEntry)
-        .where(JournalEntry.task_id == task.id, JournalEntry.event.in_(_TURNS))
-        .order_by(JournalEntry.id)
-    ).all()
-    stuck = [place for place, entry in enumerate(entries) if entry.event is Event.TASK_STUCK]
+def _spell(turns: Sequence[JournalLine], times: int) -> _Spell:
+    stuck = [place for place, entry in enumerate(turns) if entry.event is Event.TASK_STUCK]
     place = stuck[min(times, len(stuck)) - 1]
     # A hint to a stuck task is followed by the retry it leads to; the hint says more.
-    over = entries[place + 1] if place + 1 < len(entries) else None
-    return _Spell(entries[place].at, entries[place].text, over)
+    over = turns[place + 1] if place + 1 < len(turns) else None
+    return _Spell(turns[place].at, turns[place].text, over)
 
 
-def _ended(entry: JournalEntry, scene: Scene) -> str:
-    by, when = said(entry.actor, 128), scene.clock(entry.at)
+def _ended(tx: Session, entry: JournalLine, scene: Scene) -> str:
+    by, when = said(members.name_of(tx, entry.actor), 128), scene.when(entry.at)
     match entry.event:
         case Event.TASK_SKIPPED:
             return f"{words.STOPPED} Skipped by {by}, {when}: nothing proves it"
@@ -117,21 +95,16 @@ def _ended(entry: JournalEntry, scene: Scene) -> str:
             return f"{words.STOPPED} Stuck again, {when}"
 
 
-def _others(tx: Session, task: Task) -> str:
-    waiting = tx.scalars(
-        select(Task.number)
-        .join(TaskDependency, TaskDependency.task_id == Task.id)
-        .where(TaskDependency.depends_on_id == task.id)
-        .order_by(Task.number)
-    ).all()
-    if not waiting:
+def _others(numbers: Sequence[int]) -> str:
+    if not numbers:
         return "Nothing depends on it; other work goes on."
-    shown = ", ".join(str(number) for number in waiting[:6])
-    more = f" and {len(waiting) - 6} more" if len(waiting) > 6 else ""
-    return f"Task {shown}{more} waits for it; other work goes on."
+    shown = ", ".join(str(number) for number in numbers[:MOST_OTHERS])
+    more = f" and {len(numbers) - MOST_OTHERS} more" if len(numbers) > MOST_OTHERS else ""
+    who = f"Task {shown} waits" if len(numbers) == 1 else f"Tasks {shown}{more} wait"
+    return f"{who} for it; other work goes on."
 
 
-def _error(task: Task) -> Iterator[str]:
+def _error(task: TaskView) -> Iterator[str]:
     if not task.last_error:
         return
     yield ""
@@ -139,15 +112,9 @@ def _error(task: Task) -> Iterator[str]:
         yield code(line, 200)
 
 
-def _tried(tx: Session, task: Task) -> Iterator[str]:
+def _tried(stuck: StuckTask) -> Iterator[str]:
     """`Tried: 3 runs of Sonnet, 2 of Opus`, and what is known of it."""
-    models = tx.scalars(
-        select(Run.model)
-        .join(RunTask, RunTask.run_id == Run.id)
-        .where(RunTask.task_id == task.id)
-        .order_by(Run.id)
-    )
-    runs = Counter(wording.model(model) for model in models)
+    task, runs = stuck.task, Counter(wording.model(model) for model in stuck.models)
     if runs:
         yield ""
         told = ", ".join(
@@ -161,59 +128,35 @@ def _tried(tx: Session, task: Task) -> Iterator[str]:
         yield f"**Notes** {said(task.recovery_notes, 300)}"
 
 
-def _fields(tx: Session, task: Task, scene: Scene) -> tuple[Field, ...]:
-    cost = boards.cost_of(tx, task.project_id, Dimension.TASK, task.id)
-    found = [Field("Cost so far", wording.usd(cost))]
-    opus = _opus_run(tx, task.project_id) if opus_is_stronger(tx, task, scene.chain) else None
-    if opus is not None:
-        found.append(Field("With Opus", f"about {wording.usd(opus)}"))
-    found.append(Field("Checks", words.some(task.checks) or "none"))
+def _fields(tx: Session, stuck: StuckTask, scene: Scene) -> tuple[Field, ...]:
+    found = [Field("Cost so far", wording.usd(stuck.cost_usd))]
+    if opus_is_stronger(stuck, scene.chain):
+        opus = stuck_tasks.usual_cost(tx, stuck.project.id, "opus")
+        if opus is not None:
+            found.append(Field("With Opus", f"about {wording.usd(opus)}"))
+    found.append(Field("Checks", words.some(stuck.task.checks) or "none"))
     return tuple(found)
 
 
-def _opus_run(tx: Session, project_id: int) -> Decimal | None:
-    """What a coder's run with Opus cost in this project, in the middle; None without one."""
-    runs = tx.scalars(
-        select(Run.id)
-        .where(
-            Run.project_id == project_id,
-            Run.kind == AgentKind.CODER,
-            Run.status == RunStatus.ENDED,
-            Run.model.contains("opus"),
-        )
-        .order_by(Run.id.desc())
-        .limit(11)
-    )
-    costs = [boards.cost_of(tx, project_id, Dimension.RUN, run) for run in runs.all()]
-    return median(costs) if costs else None
-
-
-def opus_is_stronger(tx: Session, task: Task, chain: Sequence[str]) -> bool:
+def opus_is_stronger(stuck: StuckTask, chain: Sequence[str]) -> bool:
     """Whether the task's last run was by a lesser model than Opus, and Opus may be asked for.
 
     `chain` is the service's; the project's own wins.
     """
-    own = tx.get_one(Project, task.project_id).settings.get("chain")
-    last = tx.scalars(
-        select(Run.model)
-        .join(RunTask, RunTask.run_id == Run.id)
-        .where(RunTask.task_id == task.id)
-        .order_by(Run.id.desc())
-        .limit(1)
-    ).first()
-    return failure.is_step_up("opus", last or "", own or chain)
+    last = stuck.models[-1] if stuck.models else ""
+    return failure.is_step_up("opus", last, stuck.project.settings.get("chain") or chain)
 
 
-def decisions(tx: Session, task: Task, chain: Sequence[str]) -> tuple[Button, ...]:
+def decisions(stuck: StuckTask, chain: Sequence[str]) -> tuple[Button, ...]:
     """What a person can do about a stuck task; a larger model only where it is one."""
-    more = str(task.project_id)
+    number, more = stuck.task.id, str(stuck.project.id)
 
     def press(text: str, label: Label, style: Style = Style.DEFAULT) -> Button:
-        return button(text, label, Subject.TASK, task.number, more=more, style=style)
+        return button(text, label, Subject.TASK, number, more=more, style=style)
 
-    guide = button("Guide", Label.GUIDE, Subject.TASK, task.number, more=more, form=forms.HINT)
+    guide = button("Guide", Label.GUIDE, Subject.TASK, number, more=more, form=forms.HINT)
     skip = press("Skip", Label.SKIP)
-    if not opus_is_stronger(tx, task, chain):
+    if not opus_is_stronger(stuck, chain):
         return (press("Retry", Label.RETRY, Style.PRIMARY), skip, guide)
     opus = press("Retry with Opus", Label.RETRY_WITH_OPUS, Style.PRIMARY)
     return (opus, press("Retry", Label.RETRY), skip, guide)

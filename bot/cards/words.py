@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from bot import wording
+from core.domain.cards import Link
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import CheckResult
@@ -119,6 +120,23 @@ def waits(wait: Waiting) -> str:
             return f"Task {wait.number}"
         case WaitKind.BLOCKED:
             return "The project"
+        case _:
+            assert_never(wait.kind)
+
+
+def way_to(wait: Waiting) -> Link:
+    """The link to the card of what waits."""
+    match wait.kind:
+        case WaitKind.PLAN:
+            return Link("Review the plan", wait.key)
+        case WaitKind.GATE:
+            return Link("Review the gate", wait.key)
+        case WaitKind.QUESTION:
+            return Link(f"Answer {wait.agent}", wait.key)
+        case WaitKind.STUCK:
+            return Link(f"Open task {wait.number}", wait.key)
+        case WaitKind.BLOCKED:
+            return Link("See what blocks it", wait.key)
         case _:
             assert_never(wait.kind)
 

@@ -1,11 +1,12 @@
 """A command line: which command, which arguments, which project; and the nearest if none fits."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bot.commands.spec import Argument, CommandSpec, Kind
 from core.domain.names import NAME_LIMIT, unquote
+from core.domain.people import Role
 from core.errors import InputError
 
 COMMAND = "/autocoder"
@@ -25,8 +26,13 @@ class Parsed:
     project: str | None = None  # the name as it was typed
 
 
-def find(line: str, commands: Mapping[str, CommandSpec]) -> tuple[CommandSpec, str]:
-    """The command of a line and what follows it. Raises InputError with the nearest one."""
+def find(
+    line: str, commands: Mapping[str, CommandSpec], planned: Collection[str] = ()
+) -> tuple[CommandSpec, str]:
+    """The command of a line and what follows it. Raises InputError with the nearest one.
+
+    `planned` are the names of commands that are not built yet.
+    """
     text = line.strip()
     if text.split(maxsplit=1)[:1] == [COMMAND]:
         text = text[len(COMMAND) :].strip()
@@ -43,10 +49,27 @@ def find(line: str, commands: Mapping[str, CommandSpec]) -> tuple[CommandSpec, s
     if first in commands:
         return commands[first], text[len(parts[0]) :].lstrip()
     families = [name for name in commands if name.startswith(f"{first} ")]
-    known = families if families and two else list(commands)
-    meant = nearest(two or first, families) if families else nearest(first, known)
-    raise InputError(
-        f"There is no command {shown(two if families and two else first)}.",
+    if families:
+        raise _no_command(two or first, nearest(two or first, families))
+    meant = nearest(first, [*commands, *planned])
+    slip = distance(first[:_COMPARED], meant) <= max(len(first), len(meant)) / 3
+    if slip and meant in planned:
+        raise not_built(meant)
+    if not slip:  # nobody is led from a word that means nothing to one that changes something
+        reads = [name for name, spec in commands.items() if Role.VIEWER.covers(spec.role)]
+        meant = nearest(first, reads)
+    raise _no_command(first, meant)
+
+
+def not_built(name: str) -> InputError:
+    return InputError(
+        f"`{name}` is not built yet in this version.", hint=f"`{COMMAND} help` lists what is."
+    )
+
+
+def _no_command(word: str, meant: str) -> InputError:
+    return InputError(
+        f"There is no command {shown(word)}.",
         hint=f"Did you mean `{COMMAND} {meant}`? `{COMMAND} help` lists them all.",
     )
 
@@ -57,7 +80,8 @@ def parse(spec: CommandSpec, rest: str, projects: Collection[str], *, here: bool
     `projects` are the names that exist; `here`: the place has a project, so that a text may begin
     with another one's name without meaning it.
     """
-    named, rest = _named_project(rest) if spec.project else (None, rest)
+    text = any(a.kind is Kind.TEXT for a in spec.arguments)
+    named, rest = _named_project(rest, text and here, projects) if spec.project else (None, rest)
     reader = _Reader(spec, rest.strip(), projects)
     if named is None and spec.project and spec.arguments:
         free = any(a.kind in (Kind.TEXT, Kind.NAME) for a in spec.arguments)
@@ -71,10 +95,12 @@ def parse(spec: CommandSpec, rest: str, projects: Collection[str], *, here: bool
         if value is not None:
             values[argument.name] = value
         elif argument.required:
-            raise InputError(
-                f"`{COMMAND} {spec.name}` wants {argument.about}.",
-                hint=_usage(spec),
-            )
+            raise reader.wants(argument)
+    for argument in spec.arguments:  # words may come in any order
+        if argument.kind is Kind.WORD and argument.name not in values and reader.rest:
+            value = reader.take(argument)
+            if value is not None:
+                values[argument.name] = value
     left = reader.rest.strip()
     if left:
         if not spec.project or named is not None:
@@ -83,16 +109,69 @@ def parse(spec: CommandSpec, rest: str, projects: Collection[str], *, here: bool
     return Parsed(spec, values, named)
 
 
+def find_typed(
+    name: str,
+    values: Mapping[str, str],
+    commands: Mapping[str, CommandSpec],
+    planned: Collection[str] = (),
+) -> tuple[CommandSpec, Mapping[str, str]]:
+    """The command of this name, and its values; `stop` with `after: feature` is a longer one."""
+    spec, _ = find(name, commands, planned)
+    for option, value in values.items():
+        longer = f"{spec.name} {option} {value}".lower()
+        if longer in spec.longer:
+            return commands[longer], {k: v for k, v in values.items() if k != option}
+    return spec, values
+
+
+def typed(spec: CommandSpec, values: Mapping[str, str], projects: Collection[str]) -> Parsed:
+    """Arguments that came by their names: words are taken as they are, never read as a line."""
+    known = {argument.name for argument in spec.arguments}
+    for name in values:
+        if name not in known:
+            raise InputError(
+                f"`{COMMAND} {spec.name}` has no argument {shown(name)}.", hint=_usage(spec)
+            )
+    given = {name: value for name, value in values.items() if value.strip()}
+    line = " ".join(f"{a.after} {given[a.name]}".strip() for a in spec.arguments if a.name in given)
+    found: dict[str, str] = {}
+    for argument in spec.arguments:
+        value = given.get(argument.name)
+        if value is not None and argument.kind in (Kind.TEXT, Kind.NAME, Kind.ONE):
+            found[argument.name] = value.strip() if argument.kind is Kind.ONE else value
+            continue
+        reader = _Reader(spec, (value or "").strip(), projects, whole=line)
+        read = reader.take(replace(argument, after=""))
+        if reader.rest.strip():
+            raise reader.unknown(reader.rest.strip(), argument.choices)
+        if read is not None:
+            found[argument.name] = read
+        elif argument.required:
+            raise reader.wants(argument)
+    return Parsed(spec, found)
+
+
 class _Reader:
     """Takes arguments off the front of a line."""
 
-    def __init__(self, spec: CommandSpec, rest: str, projects: Collection[str]) -> None:
+    def __init__(
+        self, spec: CommandSpec, rest: str, projects: Collection[str], *, whole: str | None = None
+    ) -> None:
         self.rest = rest
-        self._whole = rest
+        self._whole = rest if whole is None else whole  # the line as it is repeated
         self._spec = spec
         self._projects = projects
+        self._taken: set[str] = set()  # arguments that have their value
 
     def take(self, argument: Argument) -> str | None:
+        value = self._value(argument)
+        if value is not None:
+            self._taken.add(argument.name)
+        return value
+
+    def _value(self, argument: Argument) -> str | None:
+        if argument.after:
+            return self._taken_after(argument)
         match argument.kind:
             case Kind.TEXT:
                 text, self.rest = self.rest, ""
@@ -112,6 +191,21 @@ class _Reader:
                 return self._numbers(argument)
             case Kind.WORD:
                 return self._choice(argument)
+
+    def wants(self, argument: Argument) -> InputError:
+        return InputError(
+            f"`{COMMAND} {self._spec.name}` wants {argument.about}.", hint=_usage(self._spec)
+        )
+
+    def _taken_after(self, argument: Argument) -> str | None:
+        word, rest = _word(self.rest)
+        if word.lower() != argument.after:
+            return None
+        self.rest = rest
+        value = self.take(replace(argument, after="", required=True))
+        if value is None:
+            raise self.wants(argument)
+        return value
 
     def _number(self, argument: Argument) -> str | None:
         word, rest = _word(self.rest)
@@ -149,27 +243,26 @@ class _Reader:
         if word.lower() in choices:
             self.rest = rest
             return choices[word.lower()]
-        if not argument.required and self._spec.project and self._known(self.rest):
+        if not argument.required and (
+            any(other.after == word.lower() for other in self._spec.arguments)
+            or (self._spec.project and _spelt(self.rest, self._projects))
+        ):
             return None
         raise self.unknown(word, argument.choices)
 
     def project(self, text: str) -> str:
         """A project's name as it is spelt."""
-        known = self._known(text)
+        known = _spelt(text, self._projects)
         if known is not None:
             return known
         raise self.unknown(text)
 
-    def _known(self, text: str) -> str | None:
-        wanted = unquote(text).casefold()
-        return next((name for name in self._projects if name.casefold() == wanted), None)
-
     def leading_project(self) -> str | None:
         """A project's name that stands before the other arguments, taken off."""
         quoted, rest = _quoted(self.rest)
-        if quoted and self._known(quoted):
+        if quoted and _spelt(quoted, self._projects):
             self.rest = rest
-            return self._known(quoted)
+            return _spelt(quoted, self._projects)
         lower = self.rest.casefold()
         for name in sorted(self._projects, key=len, reverse=True):
             start = name.casefold()
@@ -182,7 +275,7 @@ class _Reader:
         """A project's name that stands at the end, behind a name or alone, taken off."""
         rest = self.rest
         for at in range(max(len(rest) - _NAMED, 0), len(rest)):
-            known = self._known(rest[at:]) if at == 0 or rest[at - 1] == " " else None
+            known = _spelt(rest[at:], self._projects) if at == 0 or rest[at - 1] == " " else None
             if known is not None:
                 self.rest = rest[:at].rstrip()
                 return known
@@ -195,7 +288,8 @@ class _Reader:
         if spec.arguments and spec.arguments[0].kind is Kind.PROJECT:
             known = list(self._projects)
         if not choices:
-            known += [c for a in spec.arguments for c in a.choices]
+            left = [each for each in spec.arguments if each.name not in self._taken]
+            known += [f"{each.after} {c}".strip() for each in left for c in each.choices]
         bare = unquote(word)
         longer = self._longer(word)
         if longer is not None:
@@ -209,10 +303,12 @@ class _Reader:
                 hint=f"Did you mean `{COMMAND} {spec.name}`?",
             )
         meant = nearest(bare, known)
+        what = "project" if meant in self._projects else "argument"
+        if _is_far(bare, meant) and not Role.VIEWER.covers(spec.role):
+            return InputError(f"There is no {what} {shown(bare)}.", hint=_usage(spec))
         before, found, after = self._whole.rpartition(word)
         line = f"{before}{meant}{after}" if found else meant
         line = " ".join(line.split())
-        what = "project" if meant in self._projects else "argument"
         return InputError(
             f"There is no {what} {shown(bare)}.",
             hint=f"Did you mean `{COMMAND} {spec.name} {line[:200]}`?",
@@ -255,6 +351,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
         slips = float(distance(typed, other))
         if other.startswith(typed) or typed.startswith(other):
             slips -= 0.5
+        if len(typed) > 1 and other.startswith(typed):
+            slips = min(slips, 0.9)  # typed as far as that
         return slips, abs(len(other) - len(typed))
 
     return min(known, key=far)
@@ -274,17 +372,25 @@ def distance(one: str, other: str) -> int:
     return row[-1]
 
 
-def _named_project(rest: str) -> tuple[str | None, str]:
-    """`project:NAME` at the beginning or the end of the line."""
-    for match in _ends(rest):
-        return unquote(match[1]), f"{rest[: match.start()]} {rest[match.end() :]}".strip()
+def _named_project(rest: str, free: bool, projects: Collection[str]) -> tuple[str | None, str]:
+    """`project:NAME` at the beginning or the end of the line.
+
+    With `free` the line is somebody's words, in a place that says which project is meant: only a
+    project that exists is named there, at the beginning and without a space behind the colon.
+    """
+    for match in _PROJECT.finditer(rest):
+        begins, ends = not rest[: match.start()].strip(), not rest[match.end() :].strip()
+        name = unquote(match[1])
+        meant = begins and match.end() == len("project:") + len(match[1]) and _spelt(name, projects)
+        if meant if free else begins or ends:
+            return name, f"{rest[: match.start()]} {rest[match.end() :]}".strip()
     return None, rest
 
 
-def _ends(rest: str) -> Iterator[re.Match[str]]:
-    for match in _PROJECT.finditer(rest):
-        if not rest[: match.start()].strip() or not rest[match.end() :].strip():
-            yield match
+def _spelt(name: str, projects: Collection[str]) -> str | None:
+    """A project's name as it is spelt, whatever the case it was typed in."""
+    wanted = unquote(name).casefold()
+    return next((each for each in projects if each.casefold() == wanted), None)
 
 
 def _quoted(text: str) -> tuple[str, str]:

@@ -27,7 +27,6 @@ from core.domain.proof import CheckResult
 from core.domain.redaction import clean
 from core.errors import InputError, NotAllowed, NotFound, StateError
 from core.operations import additions, approvals, evidence
-from core.operations.plans import PLAN
 from core.operations.projects import latest_plan
 from core.store.tables import (
     Approval,
@@ -36,6 +35,7 @@ from core.store.tables import (
     Project,
 )
 from core.store.tables import Plan as PlanRow
+from core.views.plans import PLAN
 from core.views.projects import ProjectRef
 
 SPEC = ".autocoder/prompts/app_spec.txt"

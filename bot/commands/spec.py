@@ -11,7 +11,18 @@ from bot.cards.frame import Scene
 from bot.check import Finding
 from bot.commands.tries import Tries
 from bot.settings import Settings
-from core.domain.cards import Button, Card, CardKind, Field, Form, Picture, Progress, Tone
+from core.domain.cards import (
+    Button,
+    Card,
+    CardKind,
+    Field,
+    Form,
+    Picture,
+    Progress,
+    TableBlock,
+    TextFile,
+    Tone,
+)
 from core.domain.people import Role
 from core.errors import InputError
 from core.orchestrator.own_rules import own_rules
@@ -40,6 +51,7 @@ class Argument:
     kind: Kind = Kind.TEXT
     required: bool = True
     choices: tuple[str, ...] = ()
+    after: str = ""  # the word that stands before it in a line: `by` model
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,8 @@ class Reply:
     fields: tuple[Field, ...] = ()
     progress: Progress | None = None
     pictures: tuple[Picture, ...] = ()
+    table: TableBlock | None = None
+    whole: TextFile | None = None  # all of a text that the body begins
     buttons: tuple[Button, ...] = ()
     tone: Tone = Tone.INFO
     kind: CardKind = CardKind.ANSWER

@@ -21,6 +21,7 @@ from core.errors import StalePress, StateError
 from core.operations import evidence, tasks
 from core.orchestrator.proving import task_message
 from core.store.tables import Evidence, Feature, Project, Run, Task, TaskDependency, UsageTotal
+from core.views import stuck_tasks
 from core.views.projects import ProjectRef
 
 _SHOWN = 60
@@ -105,7 +106,9 @@ def _task(tx: Session, call: Call, row: Task, project: ProjectRef) -> Reply:
             Field("Complexity", f"{row.complexity} of 5"),
             Field("Cost", wording.usd(to_usd(cost.micro_usd)) if cost else wording.UNKNOWN),
         ),
-        buttons=stuck.decisions(tx, row, call.desk.parts.rules.policy.chain)
+        buttons=stuck.decisions(
+            stuck_tasks.stuck_task(tx, row.id), call.desk.parts.rules.policy.chain
+        )
         if row.status is TaskStatus.STUCK
         else (),
         project=project,

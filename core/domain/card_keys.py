@@ -39,6 +39,12 @@ def stuck(slug: str, task: int, times: int = 1) -> str:
     return _numbered(f"stuck:{slug}", str(task), times if times > 1 else 0)
 
 
+def times_stuck(key: str) -> int:
+    """Which time it is stuck, from 1: of `stuck:SLUG:NUMBER[:TIMES]`."""
+    parts = key.split(":")
+    return int(parts[3]) if len(parts) > 3 else 1
+
+
 def gate(slug: str, approval_id: int) -> str:
     return f"gate:{slug}:{approval_id}"
 

@@ -1,6 +1,7 @@
 """Roles of people (CONTRACT.md §2): each holds what the one before it holds."""
 
 from enum import StrEnum
+from hashlib import sha256
 
 
 class Role(StrEnum):
@@ -17,3 +18,8 @@ class Role(StrEnum):
 
 _ORDER = tuple(Role)
 LOCAL = "web:local"  # whoever holds the web token: always admin
+
+
+def hashed(secret: str) -> str:
+    """All that is kept of a token or a claim code."""
+    return sha256(secret.encode()).hexdigest()

@@ -10,8 +10,6 @@ from typing import Any
 
 from typing_extensions import TypedDict  # pydantic reads these on Python 3.11 too
 
-from core.domain.cards import Button, Card, Form, Input
-from core.domain.messages import Message
 from core.domain.money import Tokens
 
 
@@ -250,82 +248,6 @@ class ChannelData(TypedDict):
     projects: int
 
 
-class OptionData(TypedDict):
-    label: str
-    value: str
-
-
-class InputData(TypedDict):
-    name: str
-    label: str
-    kind: str
-    required: bool
-    max_length: int
-    options: list[OptionData]
-
-
-class FormData(TypedDict):
-    title: str
-    inputs: list[InputData]
-
-
-class ButtonData(TypedDict):
-    label: str
-    action_id: str
-    style: str
-    form: FormData | None
-
-
-class FieldData(TypedDict):
-    name: str
-    value: str
-
-
-class ProgressData(TypedDict):
-    done: int
-    total: int
-
-
-class PictureData(TypedDict):
-    url: str
-    alt: str
-
-
-class CardData(TypedDict):
-    key: str
-    kind: str
-    project: str | None
-    title: str
-    body: str
-    fields: list[FieldData]
-    progress: ProgressData | None
-    pictures: list[PictureData]
-    tone: str
-    buttons: list[ButtonData]
-    inputs: list[InputData]
-
-
-class FileData(TypedDict):
-    id: str
-    name: str
-    size: int
-
-
-class MessageData(TypedDict):
-    id: int
-    channel: str
-    thread: int | None
-    author: str
-    text: str
-    private_to: str | None
-    revision: int
-    created_at: str
-    edited_at: str | None
-    deleted: bool
-    card: CardData | None
-    files: list[FileData]
-
-
 def usd(amount: Decimal) -> str:
     return f"{amount:f}"  # never an exponent
 
@@ -345,62 +267,4 @@ def tokens(value: Tokens) -> TokensData:
         "cache_read": value.cache_read,
         "cache_write_5m": value.cache_write_5m,
         "cache_write_1h": value.cache_write_1h,
-    }
-
-
-def message(value: Message) -> MessageData:
-    return {
-        "id": value.id,
-        "channel": value.channel,
-        "thread": value.thread,
-        "author": value.author,
-        "text": value.text,
-        "private_to": value.private_to,
-        "revision": value.revision,
-        "created_at": utc(value.created_at),
-        "edited_at": maybe_utc(value.edited_at),
-        "deleted": value.deleted,
-        "card": card(value.card) if value.card else None,
-        "files": [{"id": f.id, "name": f.name, "size": f.size} for f in value.files],
-    }
-
-
-def card(value: Card) -> CardData:
-    progress = value.progress
-    return {
-        "key": value.key,
-        "kind": value.kind.value,
-        "project": value.project,
-        "title": value.title,
-        "body": value.body,
-        "fields": [{"name": field.name, "value": field.value} for field in value.fields],
-        "progress": {"done": progress.done, "total": progress.total} if progress else None,
-        "pictures": [{"url": picture.url, "alt": picture.alt} for picture in value.pictures],
-        "tone": value.tone.value,
-        "buttons": [_button(button) for button in value.buttons],
-        "inputs": [_input(each) for each in value.inputs],
-    }
-
-
-def form(value: Form) -> FormData:
-    return {"title": value.title, "inputs": [_input(each) for each in value.inputs]}
-
-
-def _button(value: Button) -> ButtonData:
-    return {
-        "label": value.label,
-        "action_id": value.press.encode(),
-        "style": value.style.value,
-        "form": form(value.form) if value.form else None,
-    }
-
-
-def _input(value: Input) -> InputData:
-    return {
-        "name": value.name,
-        "label": value.label,
-        "kind": value.kind.value,
-        "required": value.required,
-        "max_length": value.max_length,
-        "options": [{"label": option.label, "value": option.value} for option in value.options],
     }

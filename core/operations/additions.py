@@ -24,16 +24,17 @@ from core.domain.lifecycle import (
     FeatureStatus,
     InterviewKind,
     InterviewStatus,
-    PhaseStatus,
     ProjectStatus,
     move,
 )
 from core.errors import InputError, StateError
 from core.operations import interviews, journal, outbox, plans, questions, runs
-from core.operations.plans import PLAN, Submitted
+from core.operations.plans import Submitted
 from core.operations.projects import latest_plan
 from core.store.chat_tables import Interview
 from core.store.tables import Feature, Phase, Plan, Project, Question, Run
+from core.views import phases
+from core.views.plans import PLAN
 
 TAKES = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.COMPLETED)
 _INTERVIEWED = (InterviewKind.FEATURE, InterviewKind.PHASE, InterviewKind.SPEC)
@@ -194,39 +195,12 @@ def _too_much(kind: InterviewKind, plan: planning.Plan) -> list[str]:
     return found
 
 
-def grows(tx: Session, plan: Plan, made: planning.Plan) -> Phase | None:
-    """The phase that a planned addition goes to, or went to; None where it is one of its own."""
-    interview = tx.get(Interview, plan.interview_id) if plan.interview_id else None
-    if interview is None or interview.kind is InterviewKind.PHASE:
-        return None
-    if interview.status is InterviewStatus.DONE:
-        names = [feature.name for feature in made.features()]
-        taken = select(Phase).join(Feature, Feature.phase_id == Phase.id)
-        phase = tx.scalars(
-            taken.where(Phase.project_id == plan.project_id, Feature.name.in_(names)).limit(1)
-        ).first()
-        own = phase is None or phase.name in {each.name for each in made.phases}
-        return None if own else phase
-    return _phase(tx, interview)
-
-
 def _phase(tx: Session, interview: Interview) -> Phase | None:
-    """The phase an addition goes to: the one at work, else the next; None for one of its own.
-
-    Never one that waits at its gate: a gate binds to what was shown.
-    """
+    """The phase an addition goes to; None for one of its own."""
     if interview.kind is InterviewKind.PHASE:
         return None
-    for status in (PhaseStatus.IN_PROGRESS, PhaseStatus.PENDING):
-        phase = tx.scalars(
-            select(Phase)
-            .where(Phase.project_id == interview.project_id, Phase.status == status)
-            .order_by(Phase.position)
-            .limit(1)
-        ).first()
-        if phase is not None:
-            return phase
-    return None
+    found = phases.open_for_more(tx, interview.project_id)
+    return tx.get_one(Phase, found.id) if found else None
 
 
 def _known(tx: Session, project_id: int, phase: Phase | None, interview_id: int) -> planning.Known:

@@ -10,8 +10,8 @@ from core.domain.events import Event
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.errors import StateError
 from core.operations import journal
-from core.operations.vouching import vouched
 from core.store.tables import Feature, Project, Task
+from core.views.tasks import vouched
 
 
 @dataclass(frozen=True)

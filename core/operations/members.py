@@ -1,17 +1,15 @@
 """People and their roles, by platform user id, never by display name."""
 
-import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
 from core.domain.names import display_name
-from core.domain.people import LOCAL, Role
+from core.domain.people import LOCAL, Role, hashed
 from core.errors import InputError
 from core.operations import journal
 from core.store.chat_tables import ClaimCode, Member
@@ -57,20 +55,6 @@ def called(tx: Session, person: str, name: str | None) -> str | None:
     return plain or None
 
 
-def issue_token(tx: Session, person: str, role: Role, *, by: str, now: datetime) -> str:
-    """Make a web person known, or known anew, and give their token; only its hash is kept."""
-    set_role(tx, person, role, by=by, now=now)
-    tx.flush()
-    token = secrets.token_urlsafe(32)
-    tx.get_one(Member, person).token_hash = _hash(token)
-    return token
-
-
-def holder(tx: Session, token: str) -> str | None:
-    """Whose web token this is."""
-    return tx.scalars(select(Member.person).where(Member.token_hash == _hash(token))).first()
-
-
 def has_admin(tx: Session) -> bool:
     """Whether anybody but the holder of the web token is an admin."""
     return tx.scalars(select(Member.person).where(Member.role == Role.ADMIN)).first() is not None
@@ -84,13 +68,13 @@ def issue_claim(tx: Session, *, now: datetime) -> str:
         .values(withdrawn_at=now)
     )
     code = secrets.token_hex(8)
-    tx.add(ClaimCode(code_hash=_hash(code), issued_at=now))
+    tx.add(ClaimCode(code_hash=hashed(code), issued_at=now))
     return code
 
 
 def claim(tx: Session, person: str, code: str, *, now: datetime) -> bool:
     """Make the person an admin, if this is the code; it is used up then."""
-    row = tx.get(ClaimCode, _hash(code.strip().lower()))
+    row = tx.get(ClaimCode, hashed(code.strip().lower()))
     if row is None or row.used_at is not None or row.withdrawn_at is not None:
         return False
     row.used_by, row.used_at = person, now
@@ -102,12 +86,3 @@ def claim(tx: Session, person: str, code: str, *, now: datetime) -> bool:
 def all_members(tx: Session) -> tuple[MemberLine, ...]:
     rows = tx.scalars(select(Member).order_by(Member.person))
     return tuple(MemberLine(r.person, r.role, r.added_by, r.added_at) for r in rows)
-
-
-def same(token: str, other: str) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(token.encode(), other.encode())
-
-
-def _hash(token: str) -> str:
-    return sha256(token.encode()).hexdigest()

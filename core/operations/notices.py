@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.domain import card_keys, notices
 from core.domain.cards import CardKind
-from core.domain.events import Event
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
 from core.domain.notices import Wish
 from core.operations import outbox
 from core.ports.chat import Place
-from core.store.chat_tables import Interview, ProjectPlace, Told
+from core.store.chat_tables import Interview, Told
 from core.store.tables import (
     Approval,
     Feature,
@@ -27,9 +26,6 @@ from core.store.tables import (
 )
 
 BATCH = 500  # journal entries in one transaction
-_EVERYWHERE = frozenset(
-    event for event in Event if any(wish.everywhere for wish in notices.wishes(event))
-)
 _AT_WORK = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 
 
@@ -59,8 +55,7 @@ def begin(tx: Session) -> None:
 def tell(tx: Session, *, now: datetime) -> bool:
     """Want the cards of the next journal entries; True while more of them may be left.
 
-    The cursor moves in the same transaction, so each entry is told once. Entries of projects
-    that do not live in chat are passed over.
+    The cursor moves in the same transaction, so each entry is told once.
     """
     told = tx.get(Told, 1)
     if told is None:
@@ -72,10 +67,6 @@ def tell(tx: Session, *, now: datetime) -> bool:
         .where(
             JournalEntry.id > told.entry_id,
             JournalEntry.event.in_(notices.TOLD),
-            or_(
-                JournalEntry.project_id.in_(select(ProjectPlace.project_id)),
-                JournalEntry.event.in_(_EVERYWHERE),
-            ),
         )
         .order_by(JournalEntry.id)
         .limit(BATCH)
@@ -284,12 +275,7 @@ def remind(tx: Session, after: timedelta, *, now: datetime) -> None:
 
 def _waiting_decisions(tx: Session) -> Sequence[Approval]:
     return tx.scalars(
-        select(Approval)
-        .where(
-            Approval.status == ApprovalStatus.OPEN,
-            Approval.project_id.in_(select(ProjectPlace.project_id)),
-        )
-        .order_by(Approval.id)
+        select(Approval).where(Approval.status == ApprovalStatus.OPEN).order_by(Approval.id)
     ).all()
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from pydantic import TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -35,8 +34,8 @@ from core.store.tables import (
     Task,
     TaskDependency,
 )
+from core.views.plans import PLAN
 
-PLAN = TypeAdapter(plans.Plan)
 _TAKES_PLANS = (ProjectStatus.PLANNING, ProjectStatus.AWAITING_APPROVAL, ProjectStatus.RUNNING)
 
 

@@ -27,9 +27,9 @@ from core.domain.report import (
     count,
 )
 from core.operations import evidence
-from core.operations.plans import PLAN
 from core.operations.projects import latest_plan
 from core.store import tables
+from core.views.plans import PLAN
 
 
 def load(

@@ -12,8 +12,8 @@ from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.errors import InputError, StateError
 from core.operations import journal
-from core.operations.vouching import vouched
 from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
+from core.views.tasks import vouched
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Store:
     async def run(
         self,
         operation: Callable[Concatenate[Session, P], T],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
@@ -70,6 +71,7 @@ class Store:
     async def run_first(
         self,
         operation: Callable[Concatenate[Session, P], T],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
@@ -112,6 +114,7 @@ class Store:
     async def read_first(
         self,
         query: Callable[Concatenate[Session, P], T],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:

@@ -67,9 +67,10 @@ def waiting(tx: Session, project_id: int) -> ApprovalView | None:
     )
 
 
-def last(tx: Session, project_id: int) -> ApprovalView | None:
+def last(tx: Session, project_id: int, *, kind: ApprovalKind | None = None) -> ApprovalView | None:
     """The newest decision of a project, open or not."""
-    return _last(tx, select(Approval).where(Approval.project_id == project_id))
+    query = select(Approval).where(Approval.project_id == project_id)
+    return _last(tx, query if kind is None else query.where(Approval.kind == kind))
 
 
 def of_subject(tx: Session, kind: ApprovalKind, subject_id: int) -> Sequence[ApprovalView]:

@@ -1,6 +1,6 @@
 """The journal: what happened."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,17 @@ def next_one(
         query = query.where(JournalEntry.project_id == project_id)
     row = tx.scalars(query.order_by(JournalEntry.id).limit(1)).first()
     return _line(row, numbers_of(tx, [row.task_id])) if row else None
+
+
+def of_task(tx: Session, task_row_id: int, events: Collection[Event]) -> Sequence[JournalLine]:
+    """Every entry of these events about a task, the oldest first."""
+    rows = tx.scalars(
+        select(JournalEntry)
+        .where(JournalEntry.task_id == task_row_id, JournalEntry.event.in_(events))
+        .order_by(JournalEntry.id)
+    ).all()
+    numbers = numbers_of(tx, [task_row_id])
+    return [_line(row, numbers) for row in rows]
 
 
 def _line(row: JournalEntry, numbers: Mapping[int, int]) -> JournalLine:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain.people import LOCAL, Role
+from core.domain.people import LOCAL, Role, hashed
 from core.store.chat_tables import Member
 from core.views.json import Utc
 
@@ -39,6 +39,11 @@ def name_of(tx: Session, person: str) -> str:
     """How cards call a person or an actor; ids stay in the journal and in `members`."""
     row = tx.get(Member, person)
     return row.name if row is not None and row.name else _handle(person)
+
+
+def holder(tx: Session, token: str) -> str | None:
+    """Whose web token this is."""
+    return tx.scalars(select(Member.person).where(Member.token_hash == hashed(token))).first()
 
 
 def _handle(person: str) -> str:

@@ -53,6 +53,15 @@ def phase(tx: Session, project_id: int, phase_id: int) -> PhaseView:
     return found
 
 
+def open_for_more(tx: Session, project_id: int) -> PhaseView | None:
+    """The phase an addition goes to: the one at work, else the next.
+
+    Never one that waits at its gate: a gate binds to what was shown.
+    """
+    there = {each.status: each for each in reversed(every(tx, project_id))}
+    return there.get(PhaseStatus.IN_PROGRESS) or there.get(PhaseStatus.PENDING)
+
+
 def by_id(tx: Session, phase_id: int) -> PhaseView | None:
     row = tx.get(Phase, phase_id)
     return _view(row) if row else None

@@ -3,13 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.domain import plan as planning
+from core.domain.lifecycle import InterviewKind, InterviewStatus
 from core.domain.plan import Estimate, estimate
-from core.store.tables import Plan
+from core.store.tables import Feature, Phase, Plan
+from core.views import interviews, phases
+from core.views.phases import PhaseView
+
+PLAN = TypeAdapter(planning.Plan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +31,10 @@ class PlanView:
     payload: Mapping[str, Any]
     changes: Sequence[str]
     submitted_at: datetime
+
+    @cached_property
+    def plan(self) -> planning.Plan:
+        return PLAN.validate_python(self.payload)
 
     @property
     def complexities(self) -> list[int]:
@@ -55,6 +67,34 @@ def estimate_of(tx: Session, project_id: int, *, parallel: int) -> Estimate | No
     """What the project's newest plan was thought to take."""
     found = latest(tx, project_id)
     return estimate(found.complexities, parallel=parallel) if found else None
+
+
+def grows(tx: Session, plan: PlanView) -> PhaseView | None:
+    """The phase that a planned addition goes to, or went to; None where it has its own."""
+    wish = interviews.by_id(tx, plan.interview_id) if plan.interview_id else None
+    if wish is None or wish.kind is InterviewKind.PHASE:
+        return None
+    if wish.status is not InterviewStatus.DONE:
+        return phases.open_for_more(tx, plan.project_id)
+    names = [feature.name for feature in plan.plan.features()]
+    taken = (
+        select(Phase.id)
+        .join(Feature, Feature.phase_id == Phase.id)
+        .where(Phase.project_id == plan.project_id, Feature.name.in_(names))
+    )
+    found = tx.scalars(taken.limit(1)).first()
+    phase = phases.by_id(tx, found) if found is not None else None
+    own = phase is None or phase.name in {each.name for each in plan.plan.phases}
+    return None if own else phase
+
+
+def position(tx: Session, plan: PlanView) -> int:
+    """Where the first phase stands that a plan has of its own, or will stand."""
+    if plan.interview_id is None:
+        return 1
+    there = phases.every(tx, plan.project_id)
+    mine = {phase.name for phase in plan.plan.phases}
+    return next((each.position for each in there if each.name in mine), len(there) + 1)
 
 
 def _view(row: Plan) -> PlanView:

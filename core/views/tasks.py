@@ -1,11 +1,11 @@
 """Tasks: what each is, how it stands and why, and what proves it; and how many stand how."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, String, cast, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, String, cast, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.domain import reasons
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, TaskStatus
@@ -137,15 +137,36 @@ def every(tx: Session, query: Select[Task]) -> Sequence[TaskView]:
 
 
 def counts(tx: Session, project_id: int) -> Counts:
-    return counted(tally(tx, project_id))
+    return counts_of(tx, Task.project_id, (project_id,))[project_id]
 
 
-def tally(tx: Session, project_id: int) -> dict[TaskStatus, int]:
-    """How many tasks of a project stand how."""
+def counts_of(
+    tx: Session, column: InstrumentedAttribute[int], ids: Collection[int]
+) -> dict[int, Counts]:
+    """How many tasks of each of these projects, phases or features stand how."""
+    found: dict[int, dict[TaskStatus, int]] = {each: {} for each in ids}
+    for each, status, number in tx.execute(
+        select(column, Task.status, func.count())
+        .where(column.in_(ids))
+        .group_by(column, Task.status)
+    ):
+        found[each][status] = number
+    return {each: counted(tally) for each, tally in found.items()}
+
+
+def complexities(tx: Session, project_id: int) -> list[int]:
+    """Of every task of a project, in no order."""
     rows = tx.execute(
-        select(Task.status, func.count()).where(Task.project_id == project_id).group_by(Task.status)
+        select(Task.complexity, func.count())
+        .where(Task.project_id == project_id)
+        .group_by(Task.complexity)
     )
-    return dict(rows.all())
+    return [complexity for complexity, number in rows for _ in range(number)]
+
+
+def vouched() -> ColumnElement[bool]:
+    """Of a task: a person vouches for it. Its checks prove nothing, so nothing waits for them."""
+    return exists().where(Evidence.task_id == Task.id, Evidence.verdict == Verdict.VOUCHED)
 
 
 def counted(found: Mapping[TaskStatus, int]) -> Counts:

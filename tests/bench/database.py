@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from core.domain.failure import EndedHow, settle
 from core.domain.money import Caps
 from core.domain.orders import Limits, next_orders
-from core.operations import boards, reports, snapshots, tasks
+from core.operations import reports, snapshots, tasks
 from core.store.session import Store
 from core.store.tables import Run, Task
+from core.views import boards
 from core.views.projects import Service, project
 from tests.bench.figures import Figure, at_most, reported
 from tests.bench.filling import CODER_RUN, PROJECT, fill
@@ -95,7 +96,7 @@ async def _look(store: Store) -> None:
 
 
 async def _card(store: Store) -> None:
-    await store.read(boards.load, PROJECT, upstream="bench", parallel=3, caps=_CAPS, now=_NOW)
+    await store.read(boards.board, PROJECT, upstream="bench", parallel=3, caps=_CAPS, now=_NOW)
 
 
 async def _project(store: Store) -> None:

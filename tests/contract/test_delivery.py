@@ -17,7 +17,7 @@ from core.domain.cards import Card, CardKind
 from core.domain.events import Event
 from core.domain.redaction import HIDDEN, Redaction
 from core.errors import ChatAway
-from core.operations import notices, outbox, questions, web_chat
+from core.operations import notices, outbox, questions, web
 from core.orchestrator.wake import Wake
 from core.ports.chat import Inbound, MessageRef, Place
 from core.store.chat_tables import OutboxItem, WebMessage
@@ -328,12 +328,12 @@ class OverTheWeb:
         yield
 
     async def post(self, place: Place, card: Card, *, private_to: str | None) -> MessageRef:
-        message = await self._store.run(web_chat.post, place, card, private_to=private_to, now=NOW)
+        message = await self._store.run(web.post, place, card, private_to=private_to, now=NOW)
         self._answer()
         return MessageRef(self.name, place.channel, message)
 
     async def edit(self, ref: MessageRef, card: Card) -> None:
-        await self._store.run(web_chat.edit, int(ref.message), card, now=NOW)
+        await self._store.run(web.edit, ref.message, card, now=NOW)
         self._answer()
 
     def _answer(self) -> None:

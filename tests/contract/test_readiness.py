@@ -17,7 +17,7 @@ async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
         serve._room(app, "token", Redaction(()), tuple) as room,
         asyncio.TaskGroup() as group,
     ):
-        web = group.create_task(room.server.serve(sockets=[room.listening]))
+        [web] = [group.create_task(chat.run(room.door)) for chat in room.platforms]
         stranger = Client(room.where.url, None)
         healthy = await asyncio.to_thread(stranger.get, "/healthz")
         assert (healthy.status, healthy.json) == (200, {"status": "ok"})
@@ -31,7 +31,5 @@ async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
         ready = await asyncio.to_thread(stranger.get, "/readyz")
         assert (ready.status, ready.json["ready"]) == (200, True)
         assert ready.json["parts"]["orchestrator"] == "ok"
-        room.server.leave()
-        await web
-        for loop in loops:
-            loop.cancel()
+        for task in (web, *loops):
+            task.cancel()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +13,8 @@ import pytest
 
 from adapters.web.stream import Hub
 from core.domain.cards import Card, CardKind
-from core.domain.messages import Message
-from core.operations import web_chat
-from core.ports.chat import Place
-from core.ports.web import Chat
+from core.operations import web
+from core.ports.chat import Door, Place
 from core.store.session import Store
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -28,18 +26,12 @@ class Room:
 
     def __init__(self, path: Path) -> None:
         self.store = Store(path)
-        self.hub = Hub(cast(Chat, self), str)
-
-    async def changes(self, channel: str, *, since: int, limit: int) -> Sequence[Message]:
-        return await self.store.read(web_chat.changes, channel, since=since, limit=limit)
-
-    async def last_change(self) -> int:
-        return await self.store.read(web_chat.last_change)
+        self.hub = Hub(cast(Door, self.store), str)  # of which it reads alone
 
     async def post(self, key: str, words: str, *, private_to: str | None = None) -> None:
         """Post a card, or edit the one that stands."""
         card = Card(key, CardKind.ANSWER, words, "", words)
-        await self.store.run(web_chat.post, PLACE, card, private_to=private_to, now=NOW)
+        await self.store.run(web.post, PLACE, card, private_to=private_to, now=NOW)
         self.hub.changed("main")
 
     async def heard(self, count: int, since: int | None, reader: str = "web:a") -> list[str]:
@@ -100,7 +92,7 @@ async def test_edits_at_once_are_told_in_their_newest_state(room: Room) -> None:
     await asyncio.sleep(0.05)
     for words in ("A", "A2", "A3"):
         card = Card("a", CardKind.ANSWER, words, "", words)
-        await room.store.run(web_chat.post, PLACE, card, private_to=None, now=NOW)
+        await room.store.run(web.post, PLACE, card, private_to=None, now=NOW)
     await room.post("b", "B")
     assert await reading == ["3 message A3", "4 message B"]
 

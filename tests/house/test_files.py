@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.house.sources import PACKAGES, ROOT, modules, name, tracked
 
-LONGEST = 450
+LONGEST = 600
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc", "base"}
 
 

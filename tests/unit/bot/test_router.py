@@ -464,3 +464,28 @@ async def test_a_message_to_a_project_that_builds_waits_for_its_agents(tmp_path:
         assert "next step" in card.title
         [given] = await it.rows(Guidance)
         assert (given.text, given.person, given.taken_by) == ("use port 8080", "web:local", None)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Asked("reject project: naming is wrong"),
+        Asked("reject", {"reason": "project: naming is wrong"}),
+        Asked("reject", {"reason": "project: naming is wrong"}, "TODO-API"),
+    ],
+)
+async def test_a_reason_stays_what_was_said(tmp_path: Path, asked: Asked) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        assert (await it.deliver(asked)).ok
+        assert (await it.row(Approval, 1)).reason == "project: naming is wrong"
+
+
+async def test_a_project_that_was_chosen_apart_is_meant(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: [world.project(tx), world.project(tx, "other")])
+        assert "other" in (await it.deliver(Asked("pause", {}, "other"))).text
+        assert "todo-api" in (await it.deliver(Asked("stop", project="todo-api"))).text
+        refused = await it.deliver(Asked("pause", {}, "nobody"))
+        assert refused.reason == "unknown"
+        assert "There is no project 'nobody'" in refused.text

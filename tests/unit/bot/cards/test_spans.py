@@ -7,6 +7,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from bot.cards import progress
+from core.domain import light
 from core.domain.cards import Tone
 from core.domain.lifecycle import RunStatus
 from core.domain.money import Caps
@@ -31,7 +32,7 @@ def test_it_says_that_the_day_is_spent_and_when_it_goes_on(tx: Session) -> None:
     project = spent(tx)
     drawn = progress.draw(tx, "progress:todo-api", project, scene(caps=DAY))
     line = "▲ Today's budget (UTC), $1.50, is spent: nothing new starts before Fri 00:00"
-    assert line in drawn.card.body
+    assert line in light.plain(drawn.card.body)
     assert "nothing new starts before Fri 00:00" in drawn.card.fallback
     assert drawn.card.tone is Tone.WARNING
     midnight = datetime(2026, 3, 13, tzinfo=UTC)

@@ -1,13 +1,16 @@
 """Command lines: found, read, or refused with the nearest one, literally."""
 
+import re
 from time import perf_counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import COMMANDS
-from bot.commands.parsing import Parsed, distance, find, nearest, parse
+from bot.commands import COMMANDS, PLANNED
+from bot.commands.parsing import Parsed, distance, find, find_typed, nearest, parse, typed
+from bot.commands.spec import Argument, CommandSpec, Kind
+from core.domain.people import Role
 from core.errors import AutocoderError, InputError
 
 NAMES = ("todo-api", "My Shop", "my")
@@ -90,8 +93,109 @@ def test_a_reason_may_begin_with_a_projects_name_where_the_place_says_which_is_m
     assert parsed.project is None
 
 
+@pytest.mark.parametrize(
+    ("line", "reason", "project"),
+    [
+        ("reject project: naming is wrong", "project: naming is wrong", None),
+        ("reject project:naming is wrong", "project:naming is wrong", None),
+        ("reject project: my naming is wrong", "project: my naming is wrong", None),
+        ("reject the name is that of project:my", "the name is that of project:my", None),
+        ("reject project:MY naming is wrong", "naming is wrong", "MY"),
+        ('reject project:"my shop" is slow', "is slow", "my shop"),
+    ],
+)
+def test_a_text_is_not_robbed_of_its_words(line: str, reason: str, project: str | None) -> None:
+    parsed = read(line)
+    assert (parsed.values, parsed.project) == ({"reason": reason}, project)
+
+
+def test_where_no_project_lives_one_that_is_named_so_is_meant() -> None:
+    spec, rest = find("reject project:nothing is wrong", COMMANDS)
+    assert parse(spec, rest, NAMES, here=False).project == "nothing"  # which there is not
+
+
+_WORDS = st.text(min_size=1, max_size=60).map(str.strip).filter(
+    lambda words: bool(words.strip()) and "project:" not in words.lower()
+)  # fmt: skip
+_NAMES = st.from_regex(r"[a-z][a-z0-9]{3,20}( [a-z]{3,9})?", fullmatch=True).filter(
+    lambda name: not set(name.split()) & set(NAMES)
+)
+
+
+def _value(argument: Argument) -> st.SearchStrategy[str]:
+    match argument.kind:
+        case Kind.NUMBER:
+            return st.integers(0, 999_999).map(str)
+        case Kind.NUMBERS:
+            some = st.lists(st.integers(0, 9_999), min_size=1, max_size=5, unique=True)
+            return some.map(lambda numbers: " ".join(map(str, numbers)))
+        case Kind.WORD:
+            return st.sampled_from(argument.choices)
+        case Kind.ONE:
+            return st.from_regex(r"[a-z:_0-9.]{1,12}", fullmatch=True)
+        case Kind.TEXT:
+            return _WORDS
+        case Kind.NAME:
+            return _NAMES
+        case Kind.PROJECT:
+            return st.sampled_from(NAMES)
+
+
+@st.composite
+def _calls(draw: st.DrawFn) -> tuple[CommandSpec, dict[str, str]]:
+    spec = draw(st.sampled_from(list(COMMANDS.values())))
+    most = draw(st.integers(sum(a.required for a in spec.arguments), len(spec.arguments)))
+    return spec, {each.name: draw(_value(each)) for each in spec.arguments[:most]}
+
+
+@given(_calls(), st.booleans())
+def test_what_is_typed_by_names_and_what_is_said_in_a_line_are_the_same(
+    call: tuple[CommandSpec, dict[str, str]], named: bool
+) -> None:
+    spec, values = call
+    assert typed(spec, values, NAMES).values == values
+    said = [f"{each.after} {values[each.name]}" for each in spec.arguments if each.name in values]
+    about = "project:todo-api " if named and spec.project else ""
+    line = f"/autocoder {spec.name} {about}{' '.join(map(str.strip, said))}"
+    found, rest = find(line, COMMANDS)
+    parsed = parse(found, rest, NAMES, here=True)
+    assert (found, parsed.values) == (spec, values)
+    assert parsed.project == ("todo-api" if about else None)
+
+
+@given(st.text(min_size=1, max_size=80).filter(lambda words: bool(words.strip())))
+def test_typed_words_are_taken_as_they_are(words: str) -> None:
+    assert typed(COMMANDS["reject"], {"reason": words}, NAMES).values == {"reason": words}
+
+
+def test_stop_after_a_feature_is_an_option_of_stop() -> None:
+    spec, values = find_typed("stop", {"after": "feature"}, COMMANDS)
+    assert (spec.name, values) == ("stop after feature", {})
+    assert find_typed("stop", {}, COMMANDS)[0].name == "stop"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("retry", {"n": "x"}, "no number"),
+        ("retry", {"n": "3", "model": "opsu"}, "Did you mean `/autocoder retry 3 opus`?"),
+        ("retry", {"model": "opus"}, "wants the number"),
+        ("reject", {"reason": " \n"}, "wants a reason"),
+        ("reject", {"nonsense": "x"}, "no argument"),
+        ("use", {"name": "todoapi"}, "Did you mean `/autocoder use todo-api`?"),
+        ("role", {"user": "web:ada"}, "wants a role"),
+    ],
+)
+def test_typed_values_that_do_not_fit_are_named(
+    name: str, values: dict[str, str], said: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        typed(COMMANDS[name], values, NAMES)
+    assert said in f"{refused.value} {refused.value.hint}"
+
+
 def read(line: str) -> Parsed:
-    spec, rest = find(line, COMMANDS)
+    spec, rest = find(line, COMMANDS, PLANNED)
     return parse(spec, rest, NAMES, here=True)
 
 
@@ -119,6 +223,43 @@ def test_the_nearest_is_offered_literally(line: str, meant: str) -> None:
     with pytest.raises(InputError) as refused:
         read(line)
     assert f"Did you mean `/autocoder {meant}`?" in refused.value.hint
+
+
+@pytest.mark.parametrize("line", ["stop nonsense", "archive everything", "retry 3 whatever"])
+def test_beyond_a_slip_nothing_that_changes_something_is_proposed(line: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read(line)
+    assert "Did you mean" not in refused.value.hint
+    assert refused.value.hint.startswith("`/autocoder ")
+
+
+@given(st.from_regex(r"[a-z]{1,12}", fullmatch=True))
+def test_a_word_that_is_no_command_leads_to_none_that_changes_something(word: str) -> None:
+    try:
+        read(word)
+    except InputError as refused:
+        meant = re.search(r"Did you mean `/autocoder ([a-z ]+)`", refused.hint)
+        if meant is None or meant[1] not in COMMANDS:
+            return
+        reads = Role.VIEWER.covers(COMMANDS[meant[1]].role)
+        begins = any(name.startswith(f"{word} ") for name in COMMANDS)
+        slip = distance(word, meant[1]) <= max(len(word), len(meant[1])) / 3
+        assert reads or begins or slip
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_what_is_not_built_yet_is_said_to_be_so(name: str) -> None:
+    for line in (name, f"{name} 12 before 13", f"/{name.upper()}"):
+        with pytest.raises(InputError) as refused:
+            read(line)
+        assert str(refused.value) == f"`{name}` is not built yet in this version."
+    assert name not in COMMANDS
+
+
+def test_a_word_whose_value_is_there_is_not_proposed_again() -> None:
+    with pytest.raises(InputError) as refused:
+        read("logs 3 warning erorr")
+    assert "warning error" not in refused.value.hint
 
 
 @pytest.mark.parametrize("line", ["task", "task x", "skip", "skip x", "reject", "new", "guide 3"])

@@ -19,9 +19,7 @@ from core.domain.lifecycle import (
 )
 from core.domain.money import Caps, Dimension, Exhausted, to_usd
 from core.domain.plan import Estimate, estimate
-from core.domain.report import Counts
 from core.store.tables import (
-    AccountWindow,
     Approval,
     Evidence,
     Feature,
@@ -29,9 +27,10 @@ from core.store.tables import (
     Project,
     Run,
     Task,
-    UsageTotal,
 )
-from core.views import budgets
+from core.views import budgets, members
+from core.views.runs import agent_name
+from core.views.tasks import Counts, counted
 from core.views.waiting import Waiting, WaitKind, waiting
 
 PACE = 21  # proofs of which the pace is taken
@@ -46,7 +45,7 @@ class PhaseOnBoard:
     status: PhaseStatus
     rework: bool  # rejected, and not made into tasks yet
     counts: Counts
-    approved_by: str | None
+    approved_by: str | None  # as people are called
     approved_at: datetime | None
 
 
@@ -86,7 +85,7 @@ class Board:
     planned: Estimate | None  # of every task that was planned
     passed_at: tuple[datetime, ...]  # the last proofs, oldest first
     waits: Sequence[Waiting]  # beside what blocks it
-    window_until: datetime | None
+    window_until: datetime | None  # the end of the account's limit, while there is one
     created_at: datetime
     completed_at: datetime | None
 
@@ -95,7 +94,7 @@ class Board:
         return next((p for p in self.phases if p.status is not PhaseStatus.COMPLETED), None)
 
 
-def load(
+def board(
     tx: Session, project_id: int, *, upstream: str, parallel: int, caps: Caps, now: datetime
 ) -> Board:
     """Read what the card shows; its queries count rather than list tasks.
@@ -106,9 +105,7 @@ def load(
     project = tx.get_one(Project, project_id)
     own = project.settings.get("max_parallel")
     parallel = own if isinstance(own, int) else parallel
-    window = tx.get(AccountWindow, upstream)
     by_phase, complexities = _counts(tx, project_id)
-    cost, _ = spending_of(tx, project_id)
     return Board(
         id=project.id,
         name=project.name,
@@ -117,7 +114,7 @@ def load(
         practice=project.practice,
         blocked_reason=project.blocked_reason,
         budget_usd=to_usd(project.budget_micro_usd),
-        cost_usd=cost,
+        cost_usd=budgets.cost_of_project(tx, project_id),
         exhausted=budgets.exhausted(tx, project, caps.less(project.settings), now=now),
         counts=_sum(by_phase),
         phases=_phases(tx, project_id, by_phase),
@@ -129,24 +126,10 @@ def load(
         waits=[
             wait for wait in waiting(tx, project_id=project_id) if wait.kind is not WaitKind.BLOCKED
         ],
-        window_until=window.until if window else None,
+        window_until=budgets.limit_ahead(tx, upstream, now),
         created_at=project.created_at,
         completed_at=project.completed_at,
     )
-
-
-def spending_of(tx: Session, project_id: int) -> tuple[Decimal, Decimal]:
-    """What a project cost at list price, and what its budget counts."""
-    total = tx.get(UsageTotal, (project_id, Dimension.PROJECT, str(project_id)))
-    if total is None:
-        return Decimal(0), Decimal(0)
-    return to_usd(total.micro_usd), to_usd(total.assumed_micro_usd)
-
-
-def cost_of(tx: Session, project_id: int, dimension: Dimension, key: int) -> Decimal:
-    """What one task, feature, phase or run cost at list price."""
-    total = tx.get(UsageTotal, (project_id, dimension, str(key)))
-    return to_usd(total.micro_usd) if total else Decimal(0)
 
 
 def _counts(tx: Session, project_id: int) -> tuple[dict[int, dict[TaskStatus, int]], list[int]]:
@@ -165,23 +148,12 @@ def _counts(tx: Session, project_id: int) -> tuple[dict[int, dict[TaskStatus, in
     return found, complexities
 
 
-def _as_counts(tally: Mapping[TaskStatus, int]) -> Counts:
-    return Counts(
-        total=sum(tally.values()),
-        pending=tally.get(TaskStatus.PENDING, 0),
-        in_progress=tally.get(TaskStatus.IN_PROGRESS, 0),
-        passing=tally.get(TaskStatus.PASSING, 0),
-        stuck=tally.get(TaskStatus.STUCK, 0),
-        skipped=tally.get(TaskStatus.SKIPPED, 0),
-    )
-
-
 def _sum(by_phase: Mapping[int, Mapping[TaskStatus, int]]) -> Counts:
     whole: dict[TaskStatus, int] = {}
     for tally in by_phase.values():
         for status, number in tally.items():
             whole[status] = whole.get(status, 0) + number
-    return _as_counts(whole)
+    return counted(whole)
 
 
 def _phases(
@@ -205,12 +177,16 @@ def _phases(
             name=row.name,
             status=row.status,
             rework=row.rework_reason is not None,
-            counts=_as_counts(by_phase.get(row.id, {})),
-            approved_by=approved[row.id].decided_by if row.id in approved else None,
+            counts=counted(by_phase.get(row.id, {})),
+            approved_by=_by(tx, approved.get(row.id)),
             approved_at=approved[row.id].decided_at if row.id in approved else None,
         )
         for row in rows
     )
+
+
+def _by(tx: Session, decision: Approval | None) -> str | None:
+    return members.name_of(tx, decision.decided_by) if decision and decision.decided_by else None
 
 
 def _agents(tx: Session, project_id: int) -> tuple[AgentOnBoard, ...]:
@@ -223,14 +199,14 @@ def _agents(tx: Session, project_id: int) -> tuple[AgentOnBoard, ...]:
     return tuple(
         AgentOnBoard(
             run_id=run.id,
-            agent=f"{run.kind.value}-{run.seat}",
+            agent=agent_name(run),
             status=run.status,
             model=run.model,
             task=number,
             name=name,
             mending=bool(refusals),
             started_at=run.started_at,
-            cost_usd=cost_of(tx, project_id, Dimension.RUN, run.id),
+            cost_usd=budgets.cost_of(tx, project_id, Dimension.RUN, run.id),
         )
         for run, number, name, refusals in rows
     )

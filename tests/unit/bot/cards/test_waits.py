@@ -1,0 +1,220 @@
+"""What waits for a person, the cards it stands on, and the ways there."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain import card_keys
+from core.domain.agents import AgentKind
+from core.domain.cards import CardKind, Link
+from core.domain.lifecycle import Cause, ProjectStatus
+from core.domain.people import Role
+from core.operations import approvals, notices, places, projects, questions, tasks
+from core.ports.chat import Place
+from core.store.chat_tables import Member, OutboxItem
+from core.views.project_lines import project_lines
+from core.views.waiting import waiting
+from tests.unit.bot.cards import stage
+from tests.unit.bot.cards.stage import NOW, PLACE
+
+OTHER = Place("web", "second")
+
+
+def tell(tx: Session) -> None:
+    tx.flush()
+    while notices.tell(tx, now=NOW):
+        continue
+
+
+def busy(tx: Session) -> int:
+    """A project with a stuck task, a question and a gate, which began to wait in this order."""
+    project = stage.build(tx)
+    stage.fail(tx, project, 5)
+    stage.to_gate(tx, project)
+    asker = stage.run(tx, project, AgentKind.CODER, seat=2)
+    questions.ask(tx, asker.id, "Which?", (), False, now=NOW + timedelta(minutes=1))
+    return project
+
+
+def test_what_waits_is_told_the_oldest_first_with_its_card(tx: Session) -> None:
+    project = busy(tx)
+    other = stage.begin(tx, "other")
+    approval = stage.submit(tx, other)
+    approval.opened_at = NOW + timedelta(days=1)
+    tell(tx)
+    found = waiting(tx)
+    assert [(wait.kind.value, wait.project.name) for wait in found] == [
+        ("stuck", "todo-api"),
+        ("question", "todo-api"),
+        ("gate", "todo-api"),
+        ("plan", "other"),
+    ]
+    stuck, question, gate, plan = found
+    assert (stuck.number, stuck.text, stuck.press_id) == (5, "README", 5)
+    assert (question.text, question.agent) == ("Which?", "coder-2")
+    assert (gate.number, gate.text) == (1, "Foundation")
+    assert (plan.number, plan.press_id) == (1, approval.id)
+    for wait in found:
+        card = tx.scalars(select(OutboxItem).where(OutboxItem.key == wait.key)).one()
+        assert (card.kind, card.subject_id) == (wait.kind.card, wait.subject_id)
+        assert (card.project_id, wait.since) == (wait.project.id, wait.since)
+    assert [wait.kind.value for wait in waiting(tx, project_id=project)] == [
+        "stuck",
+        "question",
+        "gate",
+    ]
+    assert len(waiting(tx, limit=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("role", "seen"),
+    [
+        (Role.NONE, []),
+        (Role.VIEWER, []),
+        (Role.OPERATOR, ["stuck", "question"]),
+        (Role.APPROVER, ["stuck", "question", "gate"]),
+    ],
+)
+def test_a_person_sees_what_their_role_may_act_upon(
+    tx: Session, role: Role, seen: list[str]
+) -> None:
+    busy(tx)
+    assert [wait.kind.value for wait in waiting(tx, role=role)] == seen
+    [line] = project_lines(tx, role=role, limit=5)
+    assert line.waits == bool(seen)
+
+
+def test_a_blocked_project_waits_and_a_stopped_one_does_not(tx: Session) -> None:
+    project = busy(tx)
+    projects.block(tx, project, "No credentials.", now=NOW + timedelta(days=2))
+    tell(tx)
+    blocked = waiting(tx)[-1]
+    assert (blocked.kind.value, blocked.text) == ("blocked", "No credentials.")
+    assert blocked.key == "blocked:todo-api:1"
+    projects.stop(tx, project, actor="web:ann", now=NOW + timedelta(days=3))
+    assert waiting(tx) == []
+    assert len(waiting(tx, project_id=project)) == 3  # its own card still says so
+    [line] = project_lines(tx, limit=5)
+    assert not line.waits
+
+
+def test_the_progress_card_leads_to_what_waits(tx: Session) -> None:
+    project = busy(tx)
+    tell(tx)
+    links = stage.card(tx, CardKind.PROGRESS).links
+    gate = waiting(tx, project_id=project)[-1]
+    assert links == (
+        Link("Open task 5", "stuck:todo-api:5"),
+        Link("Answer coder-2", "question:todo-api:1"),
+        Link("Review the gate", f"gate:todo-api:{gate.press_id}"),
+    )
+    for link in links:
+        assert link.to in stage.keys(tx)
+
+
+def test_a_reminder_leads_to_the_decision_it_calls_to_mind(tx: Session) -> None:
+    stage.submit(tx, stage.begin(tx, "other"))
+    tell(tx)
+    assert stage.card(tx, CardKind.PLAN).links == ()
+    notices.remind(tx, timedelta(days=1), now=NOW + timedelta(days=2))
+    reminder = stage.card(tx, CardKind.PLAN)
+    assert reminder.key == "plan:other:1:reminder-1"
+    assert reminder.links == (Link("Review the plan", "plan:other:1"),)
+
+
+def test_a_card_is_called_the_same_in_every_channel(tx: Session) -> None:
+    """A place that came later does not begin to count anew."""
+    project = stage.build(tx)
+    for _ in range(2):
+        stage.fail(tx, project, 1, times=tasks.find(tx, project, 1).allowed_attempts)
+        tell(tx)
+        projects.block(tx, project, "No credentials.", now=NOW)
+        tell(tx)
+        projects.resume(tx, project, actor="web:ann", now=NOW)
+        row = tasks.find(tx, project, 1)
+        tasks.retry(tx, row.id, model=None, by="web:ann", max_attempts=2, now=NOW)
+        row.attempts = 0
+    stage.fail(tx, project, 1, times=tasks.find(tx, project, 1).allowed_attempts)
+    projects.block(tx, project, "No credentials.", now=NOW)
+    tell(tx)
+    places.settle(tx, project, OTHER, now=NOW)
+    assert waits_in(tx, OTHER) == {"stuck:todo-api:1:3", "blocked:todo-api:3"}
+    projects.resume(tx, project, actor="web:ann", now=NOW)
+    projects.block(tx, project, "No credentials again.", now=NOW)
+    tell(tx)
+    for place in (PLACE, OTHER):
+        assert "blocked:todo-api:4" in waits_in(tx, place)
+    subjects = tx.scalars(
+        select(OutboxItem.subject_id).where(OutboxItem.key == "blocked:todo-api:4")
+    ).all()
+    assert len(set(subjects)) == 1
+
+
+def waits_in(tx: Session, place: Place) -> set[str]:
+    return set(
+        tx.scalars(
+            select(OutboxItem.key).where(
+                OutboxItem.platform == place.platform,
+                OutboxItem.kind.in_((CardKind.STUCK, CardKind.ERROR)),
+            )
+        )
+    )
+
+
+def test_people_are_called_by_their_names(tx: Session) -> None:
+    tx.add(
+        Member(
+            person="slack:U1", name="Ann Lee", role=Role.ADMIN, added_by="web:local", added_at=NOW
+        )
+    )
+    project = stage.begin(tx)
+    stage.approve(tx, stage.submit(tx, project), by="slack:U1")
+    stage.approve(tx, stage.to_gate(tx, project), by="slack:U1")
+    stage.fail(tx, project, 5)
+    row = tasks.find(tx, project, 5)
+    tasks.skip(tx, row.id, cause=Cause.PERSON, by="slack:U1", now=NOW)
+    tell(tx)
+    for kind, words in (
+        (CardKind.PLAN, "Approved by Ann Lee"),
+        (CardKind.GATE, "Approved by Ann Lee"),
+        (CardKind.PROGRESS, "approved by Ann Lee"),
+        (CardKind.STUCK, "Skipped by Ann Lee"),
+    ):
+        body = stage.card(tx, kind).body
+        assert words in body
+        assert "slack:U1" not in body
+
+
+def test_pictures_are_told_with_their_figures(tx: Session) -> None:
+    project = stage.build(tx)
+    coder = stage.run(tx, project, seat=3, feature=stage.feature(tx, project, "Storage"))
+    stage.spend(tx, coder, "2.12")
+    stage.to_gate(tx, project)
+    tell(tx)
+    [dependencies] = stage.card(tx, CardKind.PLAN).pictures
+    assert "Endpoints 2 tasks after Storage" in dependencies.alt
+    [board] = stage.card(tx, CardKind.GATE).pictures
+    assert "4 tasks: 4 passing" in board.alt
+    assert "the highest cost Storage $2.12, $2.12 in all" in board.alt
+
+
+def test_lines_of_projects_are_the_newest_first(tx: Session) -> None:
+    project = stage.build(tx)
+    coder = stage.claim(tx, project, 1)
+    stage.spend(tx, coder, "0.40")
+    archived = stage.begin(tx, "old")
+    projects.stop(tx, archived, actor="web:ann", now=NOW)
+    projects.archive(tx, archived, actor="web:ann", now=NOW)
+    approval = stage.submit(tx, stage.begin(tx, "new"))
+    new, todo = project_lines(tx, limit=5)
+    assert [line.project.name for line in (new, todo)] == ["new", "todo-api"]
+    assert (todo.counts.total, todo.counts.in_progress, todo.cost_usd) == (5, 1, Decimal("0.40"))
+    assert (new.counts.total, new.cost_usd, new.waits, new.at_gate) == (0, None, True, False)
+    assert new.places == [(PLACE, card_keys.interview("new"))]
+    approvals.reject(tx, approval.id, "No.", by="web:ann", now=NOW)
+    assert not project_lines(tx, limit=1)[0].waits
+    kept = project_lines(tx, without=(), limit=5)
+    assert ProjectStatus.ARCHIVED in [line.status for line in kept]
