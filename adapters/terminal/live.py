@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import StringIO
 from typing import TextIO
 
@@ -153,9 +154,12 @@ class LiveScreen:
         self._over = True
         if self._printing is not None:
             await self._printing
-        if self._app.is_running and not self._running.done():
+        if not self._app.is_running:
+            self._running.cancel()  # it has not begun yet, or has ended
+        elif not self._running.done():
             self._app.exit()
-        await self._running
+        with suppress(asyncio.CancelledError):
+            await self._running
         self._flush()
 
     async def _run(self) -> None:

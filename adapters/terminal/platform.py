@@ -30,6 +30,7 @@ COMMAND, MENTION = "/autocoder", "@autocoder"
 _LIVE = (CardKind.PROGRESS, CardKind.INTERVIEW)  # the first that stands is the area
 _DECISIONS = (CardKind.PLAN, CardKind.GATE, CardKind.QUESTION, CardKind.STUCK)
 _TOLD_ONCE = (CardKind.GATE, CardKind.QUESTION)  # of what is decided by itself
+_ANSWERS = (CardKind.ANSWER, CardKind.ERROR, CardKind.HELP)  # to what was typed at a prompt
 _LOOKING = (Label.DETAILS, Label.LOGS)  # presses that decide nothing
 _OUTCOME_S = 10.0  # for a line; the next one is read then
 
@@ -149,7 +150,7 @@ class TerminalPlatform:
             self._waiting[message] = card
         if words is not None:
             self._spoken.put_nowait((words, card))
-        self._ask()
+        self._ask(again=card.kind in _ANSWERS)
 
     def _draw_live(self, card: Card, before: Card | None) -> None:
         self._live[card.kind] = card
@@ -194,11 +195,11 @@ class TerminalPlatform:
                 self.ended.set()
                 return
             await self._hear(door, line, None)
-            self._ask(again=True)
 
     async def _hear(self, door: Door, line: str, card: Card | None) -> None:
         """A line typed at a card that waits, or wherever somebody is."""
         if not line.strip():
+            self._ask(again=True)
             return
         try:
             content, card = self._meant(line.strip(), card)
@@ -238,7 +239,9 @@ class TerminalPlatform:
     def _complain(self, words: str) -> None:
         line = Text.assemble(("■ ", render.MARKS["■"]), render.one_line(words))
         self._screen.show(lambda width: render.wrapped(line, width, hang=4))
+        self._ask(again=True)
 
     def _note(self, words: str) -> None:
         line = Text(render.one_line(words), render.FAINT)
         self._screen.show(lambda width: render.wrapped(line, width))
+        self._ask(again=True)

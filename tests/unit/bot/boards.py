@@ -3,10 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
-from bot.terminal.view import GatePrompt, Happening, Header, PlanPrompt, QuestionPrompt, StuckPrompt
-from core.domain.events import Event, Level
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
@@ -33,8 +30,6 @@ from core.domain.report import (
     UsageLine,
     count,
 )
-from core.operations.questions import OpenQuestion
-from core.ports.host import BoxLevel, DiffStat
 
 NOW = datetime(2026, 3, 12, 10, 48, tzinfo=UTC)
 COMMIT = "4f2c9e1b81e03d88ae4105d0a7c3c07b2d49d41f7"[:40]
@@ -273,37 +268,3 @@ def planned() -> Report:
     """Before approval: a plan, and nothing of it in the tables."""
     whole = board(0, status=ProjectStatus.AWAITING_APPROVAL, approvals=(approval(),))
     return replace(whole, phases=(), features=(), tasks=())
-
-
-def plan_prompt(line: PlanLine | None = None) -> PlanPrompt:
-    return PlanPrompt(approval(), line or plan_line())
-
-
-def gate_prompt(report: Report) -> GatePrompt:
-    return GatePrompt(approval(ApprovalKind.GATE), report.phases[0], DiffStat(31, 1284, 96))
-
-
-def stuck_prompt(report: Report) -> StuckPrompt:
-    return StuckPrompt(next(t for t in report.tasks if t.status is TaskStatus.STUCK))
-
-
-def question_prompt(*options: str) -> QuestionPrompt:
-    return QuestionPrompt(OpenQuestion(5, 1, "coder-1", "Which stack?", options, multiple=False))
-
-
-def header(*, practice: bool = True, box: BoxLevel = BoxLevel.FULL) -> Header:
-    return Header("autocoder 0.1.0 demo", practice, Path("/tmp/demo"), box, 3, resumed=False)
-
-
-def happening(
-    event: Event,
-    text: str = "",
-    *,
-    seconds: float = 6,
-    task: int | None = None,
-    feature: int | None = None,
-    phase: int | None = None,
-    began: datetime = NOW,
-) -> Happening:
-    at = began + timedelta(seconds=seconds)
-    return Happening(1, at, event, Level.INFO, text, task, feature, phase)
