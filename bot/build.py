@@ -30,10 +30,11 @@ from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
 from core.domain.spec import digest
 from core.errors import InputError, StateError
-from core.operations import notices, outbox, places, projects, reports
+from core.operations import notices, outbox, places, projects
 from core.ports.chat import Asked, Inbound, Place
 from core.views import projects as project_views
 from core.views.projects import ProjectRef, ProjectView
+from core.views.reports import report as report_of
 from core.views.waiting import WaitKind, waiting
 
 PLACE = Place("terminal", "main")
@@ -244,7 +245,7 @@ class _Build:
 
     async def _view(self, project: ProjectRef) -> ProjectView:
         view = project_views.project
-        return await self._parts.store.read(view, project.name, self._app.about())
+        return await self._parts.store.read(view, project.name, self._parts.about())
 
     async def _flush(self) -> None:
         """What happened last is shown."""
@@ -278,10 +279,7 @@ class _Build:
     async def _report(self, project: ProjectRef) -> Path:
         """Both files beside the database, uncommitted."""
         parts = self._parts
-        found = await parts.store.read(
-            reports.load, project.id, upstream=parts.upstream,
-            parallel=parts.rules.limits.max_parallel, with_evidence=True,
-        )  # fmt: skip
+        found = await parts.store.read(report_of, project.id, parts.about())
         folder = self._app.settings.database.parent
         for name, content in parts.render_report(found).items():
             (folder / Path(name).name).write_bytes(content)

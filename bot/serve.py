@@ -154,6 +154,7 @@ def _lines(room: _Room, code: str | None) -> Iterator[str]:
     yield from (f"  {name:<9} {'on' if on else 'off':<4} {why}" for name, on, why in _things(app))
     if code is not None:
         yield f"  admins    {'–':<4} beside you here nobody: `/autocoder claim {code}` makes one, once"
+    yield from (f"▲ {warning}" for warning in settings.warnings)
     yield f"✓ Web chat: {room.where.url}/?token={room.token}"
 
 

@@ -40,6 +40,7 @@ from bot.setting_values import (
     shown,
     words,
 )
+from core.domain.people import LOCAL
 from core.errors import BadSetting
 
 PREFIX: Final = "AUTOCODER_"
@@ -54,6 +55,9 @@ CREDENTIAL_VARIABLES: Final = (
     "CLAUDE_CODE_OAUTH_TOKEN",
 )
 
+_NEEDLESS: Final = (
+    f"AUTOCODER_ADMINS names {LOCAL}: whoever holds the web token is always an admin."
+)
 _PERSON: Final = re.compile(r"(?:slack|discord|web):[A-Za-z0-9._-]{1,64}")
 CHAT_PLATFORMS: Final = {
     "slack": ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
@@ -225,6 +229,7 @@ class Settings(BaseModel):
     sandbox: Sandbox
     gates: Gates
     slack: Slack
+    warnings: tuple[str, ...] = ()  # what was set in vain
 
     @property
     def projects(self) -> Path:
@@ -274,7 +279,8 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
         database=database,
         host=environ.get("AUTOCODER_HOST", "").strip() or "127.0.0.1",
         port=port,
-        admins=admins,
+        admins=tuple(person for person in admins if person != LOCAL),
+        warnings=(_NEEDLESS,) if LOCAL in admins else (),
         chat_tokens={
             name: SecretStr(value)
             for wanted in CHAT_PLATFORMS.values()

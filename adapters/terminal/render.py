@@ -11,7 +11,7 @@ from rich.text import Text
 
 from adapters.terminal.typed import options
 from core.domain import light
-from core.domain.cards import Card, Progress, TableBlock, Tone
+from core.domain.cards import Card, CardKind, Progress, TableBlock, Tone
 from core.domain.light import Look
 from core.domain.redaction import clean
 
@@ -85,7 +85,7 @@ def in_one(
 
 def is_line(card: Card) -> bool:
     """Whether a card says what it says in one line."""
-    return not card.buttons and not card.fields and "\n" not in card.body and not card.whole
+    return card.kind is CardKind.LANDED and not card.buttons and "\n" not in card.body
 
 
 def notes(card: Card) -> Iterator[str]:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from urllib.parse import urlencode
 from zlib import crc32
 
 from core.domain import light
-from core.domain.cards import CardKind, Form, Input, Label, Progress, Tone
+from core.domain.cards import CardKind, Form, Input, Label, Link, Progress, TableBlock, Tone
 from core.domain.light import Span
 from core.views.json import encode
-from core.views.messages import ButtonView, CardView, MessageView, Replies
+from core.views.messages import MAIN, ButtonView, CardView, MessageView, Replies
 
 BOT = "autocoder"
 MARKS = {
@@ -28,6 +29,7 @@ _QUIET = "Practice model: "  # the page says it at the top already
 SEGMENTS = 40  # a bar of more is one piece
 _BRANCH = re.compile(r"^( *)└─ ([○◐✓▲■]) ")
 _WITHIN = re.compile(r"(?<=· )([○◐✓▲■]) ")
+_FIGURE = re.compile(r"–|[<$+−]*\d[\d.,/:–]*(?: ?(?:%|k|M|s|min|h|USD))*|")  # $5.70, 64 %, 7/7
 _DEEPEST = 4
 _CODE = (light.Look.CODE, light.Look.COMMAND)
 HUES = 6  # colours of people
@@ -64,6 +66,21 @@ class ShownButton:
 
 
 @dataclass(frozen=True)
+class ShownTable:
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    figures: Sequence[bool]  # by column: it holds nothing else
+
+
+@dataclass(frozen=True)
+class ShownLink:
+    label: str
+    url: str
+    key: str  # of a card of ours, or nothing
+    away: bool  # it leaves the service
+
+
+@dataclass(frozen=True)
 class Bar:
     """As an SVG of 100 × 8: (x, width, look) of each piece."""
 
@@ -81,8 +98,10 @@ class ShownCard:
     folded: Sequence[Sequence[ShownLine]]  # what is shown when it is asked for
     last: Sequence[Sequence[ShownLine]]  # who is waited for
     bar: Bar | None
+    table: ShownTable | None
     options: Sequence[ShownButton]  # a question's
     buttons: Sequence[ShownButton]
+    links: Sequence[ShownLink]
     own_words: Input | None  # a question's, in the card itself
     chosen: Input | None  # several choices, in the card itself
 
@@ -119,7 +138,7 @@ def shown(message: MessageView, reader: str, replies: Replies | None = None) -> 
         private=message.private_to is not None,
         command=not bot and message.text.lstrip().startswith("/"),
         replies=replies,
-        card=card(message.card) if message.card else None,
+        card=card(message.card, message.channel) if message.card else None,
         lines=message.text.split("\n"),
     )
 
@@ -130,7 +149,7 @@ def initials(name: str) -> str:
     return letters.upper()
 
 
-def card(value: CardView) -> ShownCard:
+def card(value: CardView, channel: str = MAIN) -> ShownCard:
     question = value.kind is CardKind.QUESTION and bool(value.buttons)
     options = [
         b for b in value.buttons if question and b.press.label is Label.ANSWER and b.press.more
@@ -161,8 +180,10 @@ def card(value: CardView) -> ShownCard:
         folded=parts[shown:-1],
         last=parts[-1:] if len(parts) > 1 else (),
         bar=bar(value.progress) if value.progress else None,
+        table=_table(value.table) if value.table else None,
         options=[_button(b) for b in options],
         buttons=[_button(b, bare=b is answer) for b in others],
+        links=[_link(each, channel) for each in value.links],
         own_words=own,
         chosen=chosen,
     )
@@ -258,6 +279,21 @@ def _button(value: ButtonView, *, bare: bool = False) -> ShownButton:
     form = encode(Form, value.form).decode() if value.form and not bare else ""
     style = "primary" if bare else value.style.value
     return ShownButton(value.label, value.action_id, style, form)
+
+
+def _table(value: TableBlock) -> ShownTable:
+    columns = zip(*value.rows, strict=True)
+    figures = [all(_FIGURE.fullmatch(cell) for cell in column) for column in columns]
+    return ShownTable(value.head, value.rows, figures)
+
+
+def _link(value: Link, channel: str) -> ShownLink:
+    if value.to.startswith("/"):
+        return ShownLink(value.label, value.to, "", False)
+    if value.to.startswith("https://"):
+        return ShownLink(value.label, value.to, "", True)
+    query = urlencode({"key": value.to, "channel": channel})
+    return ShownLink(value.label, f"/card?{query}", value.to, False)
 
 
 _WAITING = {

@@ -94,7 +94,7 @@ def plan_svg(plan: Plan) -> str:
         *_arrows(boxes, lifted, lanes, left),
         *_box_parts(boxes, left, width - MARGIN - left),
     ]
-    return svg(f"Dependencies of {words.plan_size(plan)}", width, height, parts)
+    return svg(f"Dependencies of {plan.size}", width, height, parts)
 
 
 def _nearest(lifted: Mapping[str, set[str]]) -> dict[str, set[str]]:

@@ -65,12 +65,12 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
     state = _state(tx, row, decision, scene)
     into = plans.grows(tx, row)
-    size = f"{words.plan_size(plan)}. A gate after each phase."
+    size = f"{plan.size}. A gate after each phase."
     first, name = plans.position(tx, row), None
     if into is not None:
         first, name = into.position, into.name
         place = f"phase {into.position} {said(into.name, 80)}"
-        size = f"{words.plan_growth(plan)} more in {place}, before its gate."
+        size = f"{plan.growth} more in {place}, before its gate."
     lines = [] if reminder else [*_about(plan, size), *_changes(row), *tree(plan, first, name)]
     allows = [] if reminder else _setup(plan)
     card = Card(
@@ -241,7 +241,7 @@ def _pictures(row: PlanView) -> tuple[Picture, ...]:
     ]
     more = len(features) - MOST_TOLD
     left = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
-    alt = f"Dependencies of {words.plan_size(row.plan)}: {'; '.join(drawn)}{left}"
+    alt = f"Dependencies of {row.plan.size}: {'; '.join(drawn)}{left}"
     return (Picture(f"/api/pictures/plan/{row.id}.svg", alt),)
 
 

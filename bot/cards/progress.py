@@ -159,7 +159,8 @@ def _sums(board: Board) -> Iterator[str]:
         return
     done = counts.passing + counts.skipped
     share = wording.percent(done, counts.total)
-    yield f"**{counts.passing} of {counts.total}** tasks passing, {share}"
+    tasks = "task" if counts.total == 1 else "tasks"
+    yield f"**{counts.passing} of {counts.total}** {tasks} passing, {share}"
     rest = (
         (words.PROGRESS, counts.in_progress, "in progress"),
         (words.STOPPED, counts.stuck, "stuck"),

@@ -14,6 +14,7 @@ from bot.cards.frame import (
     button,
     fallback,
     footnote,
+    reason,
     said,
     spoken,
     title,
@@ -98,7 +99,7 @@ def _over(
     """The answer and who gave it, or why nobody had to; the same on one line."""
     when = f", {scene.when(question.answered_at)}" if question.answered_at else ""
     if question.answered_by is None:
-        why = f"Withdrawn: {said(answer, ANSWER)}"
+        why = f"Withdrawn: {reason(answer, ANSWER)}"
         return [f"{words.STOPPED} {why}{when}"], why, Tone.INFO
     by = f"Answered by {said(members.name_of(tx, question.answered_by), 128)}"
     return [*_given(answer), f"{by}{when}"], f"{by}: {said(answer, 300)}", Tone.SUCCESS

@@ -73,23 +73,6 @@ def doing(activity: str) -> str:
     return told(activity) or "thinking"
 
 
-def plan_growth(plan: Plan) -> str:
-    """`1 feature, 3 tasks`: what an addition adds to a phase."""
-    features = wording.count(len(plan.features()), "feature")
-    return f"{features}, {wording.count(len(plan.tasks()), 'task')}"
-
-
-def plan_size(plan: Plan) -> str:
-    """`2 phases, 4 features, 14 tasks`."""
-    return ", ".join(
-        (
-            wording.count(len(plan.phases), "phase"),
-            wording.count(len(plan.features()), "feature"),
-            wording.count(len(plan.tasks()), "task"),
-        )
-    )
-
-
 _CHANGES = {"+": "New", "−": "Left out", "~": "Changed"}
 
 

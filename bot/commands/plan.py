@@ -84,7 +84,7 @@ def _plan(tx: Session, call: Call, project: ProjectRef, row: PlanRow) -> Reply:
         title=f"Plan {row.version} for {project.name}",
         body=lines(
             said(made.summary, 300),
-            words.plan_size(made),
+            made.size,
             state,
             *_outline(made),
             *(f"Setup: {code(command)}" for command in made.setup),

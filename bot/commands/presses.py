@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import assert_never
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import forms
 from bot.cards.frame import button
-from bot.commands import agents, money, plan, projects, tasks
+from bot.commands import agents, money, offers, plan, projects, tasks
 from bot.commands.context import ref
 from bot.commands.messages import TEXT_LIMIT
 from bot.commands.parsing import is_number
@@ -23,10 +23,13 @@ from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, T
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
 from core.operations import interviews, members, outbox, questions
+from core.operations.tasks import undecided
 from core.ports.chat import Pressed
-from core.store.tables import Approval, Phase, Project, Question, Task
+from core.store.tables import Approval, Phase, Project, Question
 from core.views import questions as question_views
+from core.views import tasks as task_views
 from core.views.projects import ProjectRef
+from core.views.tasks import TaskView
 
 Does = Callable[[Session, Call], Reply]
 Looks = Callable[[Call], Awaitable[Reply | Operation]]
@@ -43,7 +46,11 @@ class Found:
 def resolve(pressed: Pressed) -> Found:
     """What an action_id means. Raises NotFound for one that no card ever had."""
     press = pressed.press
-    if press.more and press.subject is not Subject.TASK and press.label is not Label.ANSWER:
+    if press.more and not (
+        press.subject is Subject.TASK
+        or press.label is Label.ANSWER
+        or (press.label is Label.STOP and press.more == forms.AFTER_FEATURE)
+    ):
         raise _unknown()
     match press.label, press.subject:
         case Label.APPROVE, Subject.PLAN | Subject.GATE:
@@ -56,6 +63,12 @@ def resolve(pressed: Pressed) -> Found:
             return Found(partial(_task, press, pressed.values))
         case Label.ANSWER | Label.JUST_DECIDE | Label.CHANGE_ANSWER, Subject.QUESTION:
             return Found(partial(_answer, press, pressed.values))
+        case Label.PASS, Subject.TASK:
+            return Found(_never, partial(_vouch, press, pressed.values))
+        case Label.ARCHIVE, Subject.PROJECT:
+            return Found(partial(_archive, press))
+        case Label.START_PROJECT | Label.ADD_AS_FEATURE, Subject.WORDS:
+            return Found(partial(_words, press, pressed.values))
         case Label.RAISE_BUDGET, Subject.BUDGET:
             return Found(partial(_raise_budget, press, pressed.values))
         case Label.DETAILS | Label.LOGS, _:
@@ -64,7 +77,7 @@ def resolve(pressed: Pressed) -> Found:
             raise _unknown()
 
 
-def form(tx: Session, press: Press, person: str) -> Form | None:
+def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | None:
     """What must be filled in or confirmed before a press counts; it acts on nothing.
 
     None: it counts as it is, or is refused.
@@ -77,13 +90,23 @@ def form(tx: Session, press: Press, person: str) -> Form | None:
             waits = approval is not None and approval.status is ApprovalStatus.OPEN
             return forms.REASON if waits else None
         case Label.GUIDE, Subject.TASK:
-            task = _task_row(tx, press)
+            task = _shown_task(tx, press)
             return forms.HINT if task is not None and task.status is TaskStatus.STUCK else None
         case Label.RAISE_BUDGET, Subject.BUDGET:
             return forms.AMOUNT if tx.get(Project, press.id) is not None else None
         case Label.STOP, Subject.PROJECT:
             project = tx.get(Project, press.id)
-            return forms.stop(project.name) if project is not None else None
+            asks = forms.stop_after if press.more else forms.stop
+            return asks(project.name) if project is not None else None
+        case Label.ARCHIVE, Subject.PROJECT:
+            project = tx.get(Project, press.id)
+            return forms.archive(project.name) if project is not None else None
+        case Label.PASS, Subject.TASK:
+            task = _shown_task(tx, press)
+            undone = task is not None and task.status in (TaskStatus.PENDING, TaskStatus.STUCK)
+            return forms.VOUCH if undone else None
+        case Label.START_PROJECT, Subject.WORDS:
+            return offers.form(tx, press.id, now=now)
         case Label.ANSWER, Subject.QUESTION if not press.more:
             question = tx.get(Question, press.id)
             return _form_of_answer(question) if question and question.answer is None else None
@@ -150,24 +173,25 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
     project = tx.get(Project, press.id)
     if project is None:
         raise _unknown()
+    if press.more:
+        return projects.stop_after(tx, replace(call, project=ref(project)))
     return projects.move_it(tx, call, project, press.label, pressed=True)
 
 
-def task_of(tx: Session, press: Press) -> Task:
+def task_of(tx: Session, press: Press) -> TaskView:
     """Task N of the project in `more`; without one the row."""
-    task = _task_row(tx, press)
+    task = _shown_task(tx, press)
     if task is None:
         raise _unknown()
     return task
 
 
-def _task_row(tx: Session, press: Press) -> Task | None:
+def _shown_task(tx: Session, press: Press) -> TaskView | None:
     if not press.more:
-        return tx.get(Task, press.id)
+        return task_views.by_row(tx, press.id)
     if not is_number(press.more):
         return None
-    query = tx.query(Task).filter(Task.project_id == int(press.more), Task.number == press.id)
-    return query.first()
+    return task_views.by_number(tx, int(press.more), press.id)
 
 
 def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
@@ -177,13 +201,40 @@ def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call
         case Label.SKIP:
             return tasks.skip_it(tx, call, task)
         case Label.GUIDE:
-            agents.still_stuck(tx, task)
+            undecided(tx, task.row_id)
             hint = _filled(values, forms.HINT, "A hint has words.")
             return agents.guide_it(tx, call, task, hint)
         case Label.RETRY_WITH_OPUS:
             return agents.retry_it(tx, call, task, "opus")
         case _:
             return agents.retry_it(tx, call, task, None)
+
+
+async def _vouch(
+    press: Press, values: Mapping[str, tuple[str, ...]], call: Call
+) -> Reply | Operation:
+    need(call, press.label.role)
+    task = await call.desk.parts.store.read(task_of, press)
+    project = await call.desk.parts.store.read(project_of, press)
+    reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
+    given = {"n": str(task.id), "reason": reason}
+    return await tasks.vouch(replace(call, project=project, values=given))
+
+
+def _archive(press: Press, tx: Session, call: Call) -> Reply:
+    need(call, press.label.role)
+    project = project_of(tx, press)
+    if project is None:
+        raise _unknown()
+    return projects.archive(tx, replace(call, project=project), pressed=True)
+
+
+def _words(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
+    need(call, press.label.role)
+    if press.label is Label.ADD_AS_FEATURE:
+        return offers.add_feature(tx, call, press.id)
+    name = next((value for chosen in values.values() for value in chosen), "")
+    return offers.begin_project(tx, call, press.id, name)
 
 
 def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
@@ -282,11 +333,10 @@ def _raise_budget(
     press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call
 ) -> Reply:
     need(call, Role.ADMIN)
-    project = tx.get(Project, press.id)
-    if project is None:
+    if tx.get(Project, press.id) is None:
         raise _unknown()
     amount = _filled(values, forms.AMOUNT, "How much may it spend in all?")
-    return money.raise_it(tx, call, project, amount)
+    return money.raise_it(tx, call, press.id, amount)
 
 
 def _look(press: Press, tx: Session, call: Call) -> Reply:
@@ -301,7 +351,7 @@ def _look(press: Press, tx: Session, call: Call) -> Reply:
     if project is None:
         raise _unknown()
     if press.label is Label.LOGS:
-        return agents.project_log(tx, call, project)
+        return replace(agents.project_log(tx, call, project), private=True)
     if press.subject is Subject.PLAN:
         return plan.plan_details(tx, call, project, approval=press.id)
     if press.subject is Subject.GATE:
@@ -398,7 +448,7 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
         case Subject.GATE:
             kind, about = CardKind.GATE, press.id
         case Subject.TASK:
-            kind, about = CardKind.STUCK, task_of(tx, press).id
+            kind, about = CardKind.STUCK, task_of(tx, press).row_id
         case Subject.QUESTION:
             kind, about = CardKind.QUESTION, press.id
         case Subject.BUDGET:

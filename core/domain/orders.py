@@ -33,6 +33,7 @@ from core.domain.order import StartRun as StartRun
 from core.domain.order import StopProject as StopProject
 from core.domain.order import StopRun as StopRun
 from core.domain.order import WriteSpec as WriteSpec
+from core.domain.plan import FEATURE_PRIORITY, TASK_PRIORITY
 from core.domain.snapshot import FeatureView as FeatureView
 from core.domain.snapshot import InquiryView as InquiryView
 from core.domain.snapshot import InterviewView as InterviewView
@@ -388,7 +389,9 @@ def _reason(feature: FeatureView, task: TaskView) -> str:
         return f"try {task.attempts + 1} of a task that is begun"
     if feature.passing:
         return f"{feature.slug} is begun, and this is its next ready task"
-    if task.priority != 999:
+    if task.priority != TASK_PRIORITY:
         return f"priority {task.priority}"
+    if feature.priority != FEATURE_PRIORITY:
+        return f"priority {feature.priority} of {feature.slug}"
     points = "point" if task.rank == 1 else "points"
     return f"{task.rank} {points} of work wait behind it"

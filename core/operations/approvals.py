@@ -82,7 +82,7 @@ def fail_gate(
     journal.record(
         tx,
         Event.GATE_FAILED,
-        f"{len(red)} checks of phase {phase.name} fail on main; a task mends them.",
+        f"Checks of phase {phase.name} fail on main, {len(red)} in all; a task mends them.",
         now=now,
         level=Level.WARNING,
         phase=phase,

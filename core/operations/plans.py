@@ -147,8 +147,7 @@ def propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: d
     journal.record(
         tx,
         Event.PLAN_SUBMITTED,
-        f"Plan {row.version}: {len(plan.phases)} phases, {len(plan.features())} features,"
-        f" {len(plan.tasks())} tasks.",
+        f"Plan {row.version}: {plan.size}.",
         now=now,
         actor=f"run:{run.id}",
         project=project,
@@ -309,6 +308,7 @@ def add_features(
             description=planned.description,
             spec=planned.spec,
             status=FeatureStatus.PENDING,
+            priority=planned.priority,
             branch=f"feature/{slug}",
         )
         tx.add(feature)
@@ -330,6 +330,7 @@ def add_features(
                     rank=planned_task.complexity,
                     checks=[c for c in planned_task.checks if c.strip()],
                     files=list(planned_task.files),
+                    priority=planned_task.priority,
                     status=TaskStatus.PENDING,
                     allowed_attempts=max_attempts,
                 )

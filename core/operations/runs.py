@@ -33,6 +33,7 @@ from core.store.tables import (
     RunTask,
     Task,
 )
+from core.views.tasks import TaskBrief, brief
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class RunRef:
     feature_id: int | None
     feature_slug: str | None
     phase_id: int | None
-    first_task: tasks.TaskBrief | None
+    first_task: TaskBrief | None
     good_commit: str | None
     prepared: bool
     seat: int
@@ -125,7 +126,7 @@ def begin(
         feature_id=run.feature_id,
         feature_slug=feature.slug if feature else None,
         phase_id=run.phase_id,
-        first_task=tasks.brief(tx, task) if task else None,
+        first_task=brief(tx, task.id) if task else None,
         good_commit=feature.good_commit if feature else None,
         prepared=feature.prepared if feature else False,
         seat=run.seat,

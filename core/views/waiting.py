@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from core.domain import card_keys
@@ -64,7 +64,11 @@ def waiting(
 
     Of one project, or of all that are neither stopped nor archived.
     """
-    among = Project.status.not_in(_AT_REST) if project_id is None else Project.id == project_id
+    among = select(Project.id)
+    if project_id is None:
+        among = among.where(Project.status.not_in(_AT_REST))
+    else:
+        among = among.where(Project.id == project_id)
     found: list[Waiting] = []
     if role.covers(Role.APPROVER):
         found += _decisions(tx, among, limit)
@@ -75,12 +79,12 @@ def waiting(
     return sorted(found, key=lambda wait: wait.since)[:limit]
 
 
-def _decisions(tx: Session, among: ColumnElement[bool], limit: int) -> Iterator[Waiting]:
+def _decisions(tx: Session, among: Select[int], limit: int) -> Iterator[Waiting]:
     for row, project, phase in tx.execute(
         select(Approval, Project, Phase)
         .join(Project, Project.id == Approval.project_id)
         .outerjoin(Phase, (Phase.id == Approval.subject_id) & (Approval.kind == ApprovalKind.GATE))
-        .where(Approval.status == ApprovalStatus.OPEN, among)
+        .where(Approval.project_id.in_(among), Approval.status == ApprovalStatus.OPEN)
         .order_by(Approval.opened_at)
         .limit(limit)
     ):
@@ -111,12 +115,12 @@ def _decisions(tx: Session, among: ColumnElement[bool], limit: int) -> Iterator[
                 assert_never(row.kind)
 
 
-def _questions(tx: Session, among: ColumnElement[bool], limit: int) -> Iterator[Waiting]:
+def _questions(tx: Session, among: Select[int], limit: int) -> Iterator[Waiting]:
     for row, run, project in tx.execute(
         select(Question, Run, Project)
         .join(Run, Run.id == Question.run_id)
         .join(Project, Project.id == Question.project_id)
-        .where(Question.answer.is_(None), among)
+        .where(Question.project_id.in_(among), Question.answer.is_(None))
         .order_by(Question.asked_at, Question.id)
         .limit(limit)
     ):
@@ -133,11 +137,11 @@ def _questions(tx: Session, among: ColumnElement[bool], limit: int) -> Iterator[
         )
 
 
-def _stuck(tx: Session, among: ColumnElement[bool], limit: int) -> Iterator[Waiting]:
+def _stuck(tx: Session, among: Select[int], limit: int) -> Iterator[Waiting]:
     rows = tx.execute(
         select(Task, Project)
         .join(Project, Project.id == Task.project_id)
-        .where(Task.status == TaskStatus.STUCK, among)
+        .where(Task.project_id.in_(among), Task.status == TaskStatus.STUCK)
         .order_by(Task.stuck_at, Task.number)
         .limit(limit)
     ).all()
@@ -160,9 +164,11 @@ def _stuck(tx: Session, among: ColumnElement[bool], limit: int) -> Iterator[Wait
         )
 
 
-def _blocked(tx: Session, among: ColumnElement[bool], limit: int) -> Iterator[Waiting]:
+def _blocked(tx: Session, among: Select[int], limit: int) -> Iterator[Waiting]:
     for project in tx.scalars(
-        select(Project).where(Project.status == ProjectStatus.BLOCKED, among).limit(limit)
+        select(Project)
+        .where(Project.id.in_(among), Project.status == ProjectStatus.BLOCKED)
+        .limit(limit)
     ):
         entry = journal.last(tx, (Event.PROJECT_BLOCKED,), project_id=project.id)
         about = entry.id if entry else project.id

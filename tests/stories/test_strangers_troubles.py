@@ -129,7 +129,7 @@ def _by_command(guest: Guest, thread: int, cards: dict[int, Json]) -> None:
     said = guest.command("skip 1", thread)
     assert "Task 1 is skipped" in said["card"]["title"]
     assert _task(guest, 1)["status"] == "skipped"
-    assert "Skipped by web:local" in _closed(guest, cards[1])["card"]["body"]
+    assert "Skipped by local" in _closed(guest, cards[1])["card"]["body"]
     said = guest.command("pass 3 I looked at it", thread)
     assert "vouches" in said["card"]["title"]
     passed = _task(guest, 3)
@@ -159,7 +159,7 @@ def _helped(guest: Guest, thread: int, cards: dict[int, Json], coder: Coder) -> 
     assert "Use the hammer" in passed["recovery_notes"]
     assert any("Use the hammer" in notes for notes in coder.notes["guided"])
     guest.command("retry 5 opus", thread)
-    assert "web:local" in _closed(guest, cards[5])["card"]["body"]
+    assert "by local" in _closed(guest, cards[5])["card"]["body"]
     _status(guest, 5, "passing")
     assert "opus" in coder.models["stronger"][-1]
     [retried] = [e for e in _journal(guest, "task_retried") if e["task_id"] == 5]

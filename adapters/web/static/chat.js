@@ -14,7 +14,30 @@
   const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
   const newId = () => crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`;
   const announce = (words) => { $("#live").textContent = words; };
-  const clock = (date) => `${date.getHours()}:${String(date.getMinutes()).padStart(2, "0")}`;
+
+  // --- Times, in the reader's own zone ------------------------------------------------------
+
+  const two = (number) => String(number).padStart(2, "0");
+  const minute = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
+  const part = (date, what, look) => date.toLocaleDateString("en-GB", { [what]: look });
+  const longDay = (date) => `${part(date, "weekday", "long")} ${date.getDate()} ${part(date, "month", "long")}`;
+  function clock(date) { // 12:30 today, Thu 10:48 within a week, else Wed 11 March
+    const midnight = (of) => new Date(of.getFullYear(), of.getMonth(), of.getDate());
+    const days = Math.abs(Math.round((midnight(date) - midnight(new Date())) / 86_400_000));
+    if (!days) return minute(date);
+    const weekday = part(date, "weekday", "short");
+    return days < 7 ? `${weekday} ${minute(date)}` : `${weekday} ${date.getDate()} ${part(date, "month", "long")}`;
+  }
+  function localize(root) {
+    for (const time of all("time", root)) {
+      const date = new Date(time.dateTime);
+      time.textContent = "minute" in time.dataset ? minute(date) : clock(date);
+      if (time.title) time.title = `${longDay(date)}, ${minute(date)}:${two(date.getSeconds())}`;
+      const item = time.closest(".when") && time.closest(".message");
+      if (item) item.dataset.day = longDay(date);
+    }
+    return root;
+  }
 
   class Refused extends Error {
     constructor(status, body) {
@@ -123,7 +146,7 @@
           if (error.status === 404) all(`.message[data-id="${id}"]`).forEach((each) => each.remove());
           return;
         }
-        show(parsed(html).body.querySelector(".message"));
+        show(localize(parsed(html)).body.querySelector(".message"));
         await new Promise((done) => setTimeout(done, 150));
       } while (fetching.get(id));
     } finally {
@@ -159,7 +182,7 @@
     if (up) lost.since = null;
     else lost.since ||= new Date();
     sign.classList.toggle("lost", !up);
-    const words = up ? "Live" : `Reconnecting since ${clock(lost.since)}…`;
+    const words = up ? "Live" : `Reconnecting since ${minute(lost.since)}…`;
     if (sign.textContent !== words) sign.textContent = words;
   }
 
@@ -182,7 +205,7 @@
     const heard = (event) => {
       const message = JSON.parse(event.data);
       told({ up: true, number: Number(event.lastEventId), id: message.id, fresh: event.type === "message",
-        author: message.author, text: message.text.slice(0, 300) });
+        author: message.author_name, text: message.text.slice(0, 300) });
     };
     source.addEventListener("message", heard);
     source.addEventListener("edit", heard);
@@ -309,6 +332,7 @@
         field = make(small ? "input" : "textarea", { name: input.name, maxlength: input.max_length });
         if (small) field.type = "text";
       }
+      field.value = input.value;
       if (input.required) field.required = true;
       return make("label", { class: "field" }, make("span", {}, input.label), field);
     });
@@ -345,7 +369,6 @@
     const label = button.textContent;
     let given = null;
     if (button.dataset.form) given = await fillIn(JSON.parse(button.dataset.form), label);
-    else if (button.dataset.confirm) given = await fillIn({ title: button.dataset.confirm, inputs: [] }, label);
     else if (/^answer:question:\d+$/.test(button.dataset.press)) given = values(answers);
     else given = {};
     if (!given) { button.focus(); return; }
@@ -597,8 +620,8 @@
     });
   }
 
-  function fill(text) {
-    const field = $("#say-main");
+  function fill(text, from) {
+    const field = $("textarea[id^=say-]", from?.closest(".thread") || document) || $("#say-main");
     if (!field) { try { sessionStorage.setItem(`draft:${channel}:`, text); } catch { /* forbidden */ } location.href = `/c/${channel}`; return; }
     field.value = text;
     field.focus();
@@ -608,6 +631,8 @@
   // --- The whole page -----------------------------------------------------------------------
 
   function ready(root) {
+    localize(root);
+    all(".log", root).forEach(divide);
     all("[data-composer]", root).forEach(composer);
     all(".scroll:has(.log)", root).forEach((box) => {
       toEnd(box);
@@ -622,8 +647,17 @@
     const button = event.target.closest("[data-press]");
     if (button) { press(button); return; }
     const filler = event.target.closest("[data-fill]");
-    if (filler) { fill(filler.dataset.fill); return; }
+    if (filler) { fill(filler.dataset.fill, filler); return; }
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const way = event.target.closest("[data-card]");
+    const there = way && all(".message").filter((each) => each.dataset.key === way.dataset.card && each.checkVisibility());
+    if (there?.length) {
+      event.preventDefault();
+      const at = there.find((each) => each.closest(".thread")) || there[0];
+      at.scrollIntoView({ block: "center" });
+      at.focus({ preventScroll: true });
+      return;
+    }
     const link = event.target.closest("[data-thread-link], #rail a");
     const url = link && new URL(link.href);
     if (url && $("#log") && url.pathname === location.pathname && url.searchParams.get("thread")) {
@@ -654,7 +688,7 @@
 
   $("#earlier")?.addEventListener("click", async function earlier(event) {
     event.preventDefault();
-    const page = parsed(await (await ask(this.href, { headers: { Accept: "text/html" } })).text());
+    const page = localize(parsed(await (await ask(this.href, { headers: { Accept: "text/html" } })).text()));
     const list = $("#log");
     const box = boxOf(list);
     const height = box.scrollHeight;

@@ -39,7 +39,7 @@ def test_a_coder_begins_with_its_task(site: Site) -> None:
     site.build({"a": (task("1"),)})
     run = start(site)
     assert run.first_task is not None
-    assert (run.first_task.number, run.feature_slug, run.takes_over) == (1, "a", False)
+    assert (run.first_task.id, run.feature_slug, run.takes_over) == (1, "a", False)
     assert row(site, run).status is RunStatus.WORKING
     assert site.task(1).status is TaskStatus.IN_PROGRESS
     assert site.feature("a").status is FeatureStatus.IN_PROGRESS

@@ -19,7 +19,17 @@ from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
-from core.operations import approvals, evidence, features, outbox, plans, projects, spending, tasks
+from core.operations import (
+    approvals,
+    evidence,
+    features,
+    notices,
+    outbox,
+    plans,
+    projects,
+    spending,
+    tasks,
+)
 from core.operations.evidence import Proof
 from core.ports.agents import LimitReport
 from core.ports.chat import Place
@@ -168,7 +178,9 @@ def feature(tx: Session, project_id: int, name: str) -> Feature:
 
 
 def task(tx: Session, project_id: int, number: int) -> Task:
-    return tasks.find(tx, project_id, number)
+    return tx.scalars(
+        select(Task).where(Task.project_id == project_id, Task.number == number)
+    ).one()
 
 
 def claim(
@@ -268,6 +280,13 @@ def limit(tx: Session, project_id: int, *, seconds: int) -> datetime:
     return until
 
 
+def tell(tx: Session) -> None:
+    """What happened becomes cards that are wanted."""
+    tx.flush()
+    while notices.tell(tx, now=NOW):
+        continue
+
+
 def card(
     tx: Session, kind: CardKind, subject_id: int | None = None, *, light: Scene | None = None
 ) -> Card:
@@ -276,7 +295,7 @@ def card(
     if subject_id is not None:
         query = query.where(OutboxItem.subject_id == subject_id)
     row = tx.scalars(query.order_by(OutboxItem.id.desc()).limit(1)).one()
-    return cards.draw(tx, outbox._due(row, None), light or scene()).card
+    return cards.draw(tx, outbox._due(row), light or scene()).card
 
 
 def keys(tx: Session) -> list[str]:

@@ -11,9 +11,6 @@ from core.domain import card_keys, light
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
-    BUTTONS,
-    FIELDS,
-    TITLE_LIMIT,
     Card,
     CardKind,
     Progress,
@@ -25,15 +22,9 @@ from core.domain.proof import Verdict
 from core.operations import approvals, notices, planners, projects, questions, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
-from core.store.tables import Approval, Project, Question, Run
+from core.store.tables import Approval, Project, Question
 from tests.unit.bot.cards import stage
-from tests.unit.bot.cards.stage import NOW, scene
-
-
-def tell(tx: Session) -> None:
-    tx.flush()
-    while notices.tell(tx, now=NOW):
-        continue
+from tests.unit.bot.cards.stage import NOW, scene, tell
 
 
 def actions(card: Card) -> list[str]:
@@ -482,51 +473,6 @@ def test_every_card_says_practice_and_a_weak_sandbox(tx: Session) -> None:
         body = stage.card(tx, kind, light=weak).body.lower()
         assert "practice" in body, kind
         assert "no sandbox" in body, kind
-
-
-HOSTILE = "**b** `c` [x](/admin) <!channel> @everyone \x1b[31m\u202e - \n- item\n" * 400
-
-
-def test_hostile_words_stay_words_and_cards_keep_their_size(tx: Session) -> None:
-    project = stage.begin(tx)
-    name = "**b** `c` [x](/admin)"
-    task = PlannedTask(name + " task", checks=("echo `x` **y**",), description=HOSTILE[:9_000])
-    feature = PlannedFeature(name + " feature", (task,))
-    phase = PlannedPhase(name + " phase", (feature,))
-    setup = tuple(f"echo {n} **z** `q`" * 40 for n in range(40))
-    approval = stage.submit(
-        tx, project, Plan((phase,), summary=HOSTILE, setup=setup, checks=("true",))
-    )
-    tell(tx)
-    seen = [stage.card(tx, CardKind.PLAN)]
-    stage.approve(tx, approval, by="web:**x**")
-    coder = stage.claim(tx, project, 1)
-    question = questions.ask(
-        tx, coder.id, HOSTILE[:9_000], tuple(f"{n} **o** " * 20 for n in range(25)), True, now=NOW
-    )
-    tell(tx)
-    seen += [stage.card(tx, CardKind.QUESTION), stage.card(tx, CardKind.PROGRESS)]
-    questions.answer(tx, question, HOSTILE, by="web:ann", now=NOW)
-    move(tx.get_one(Run, coder.id), RunStatus.ENDED, by=Cause.SERVICE)
-    tasks.stick(tx, stage.task(tx, project, 1).id, HOSTILE, now=NOW)
-    projects.block(tx, project, HOSTILE, now=NOW)
-    tell(tx)
-    seen += [
-        stage.card(tx, kind)
-        for kind in (CardKind.QUESTION, CardKind.STUCK, CardKind.ERROR, CardKind.PLAN,
-                     CardKind.PROGRESS, CardKind.INTERVIEW)
-    ]  # fmt: skip
-    for card in seen:
-        assert 0 < len(card.title) <= TITLE_LIMIT
-        assert len(card.body) <= BODY_LIMIT
-        assert 0 < len(card.fallback) <= 600
-        assert len(card.fields) <= FIELDS
-        assert len(card.buttons) <= BUTTONS
-        assert "\x1b" not in card.body + card.title + card.fallback
-        assert "\u202e" not in card.body + card.title + card.fallback
-        spans = [span for line in light.parse(card.body) for span in line.spans]
-        assert not [span for span in spans if span.look is light.Look.LINK]
-        assert "b" not in [span.text for span in spans if span.look is light.Look.BOLD]
 
 
 def test_reminders_go_out_once_per_interval_and_end_with_the_decision(tx: Session) -> None:

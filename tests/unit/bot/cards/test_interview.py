@@ -10,18 +10,12 @@ from core.domain.agents import AgentKind
 from core.domain.cards import Card, CardKind, TextFile
 from core.domain.events import Event
 from core.domain.lifecycle import InterviewKind, InterviewStatus
-from core.operations import interviews, journal, notices, outbox, questions
+from core.operations import interviews, journal, outbox, questions
 from core.ports.chat import Place
 from core.store.chat_tables import Interview
 from core.store.tables import Project
 from tests.unit.bot.cards import stage
-from tests.unit.bot.cards.stage import NOW, PLACE
-
-
-def tell(tx: Session) -> None:
-    tx.flush()
-    while notices.tell(tx, now=NOW):
-        continue
+from tests.unit.bot.cards.stage import NOW, PLACE, tell
 
 
 @pytest.fixture

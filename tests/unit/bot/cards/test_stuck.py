@@ -5,16 +5,13 @@ from sqlalchemy.orm import Session
 
 from core.domain.cards import Card, CardKind, Style
 from core.domain.lifecycle import RunStatus
-from core.operations import notices
 from core.store.tables import Project
 from tests.unit.bot.cards import stage
-from tests.unit.bot.cards.stage import NOW, scene
+from tests.unit.bot.cards.stage import scene, tell
 
 
 def stuck_card(tx: Session, project: int, *, chain: tuple[str, ...] | None = None) -> Card:
-    tx.flush()
-    while notices.tell(tx, now=NOW):
-        continue
+    tell(tx)
     return stage.card(tx, CardKind.STUCK, light=scene(chain=chain) if chain else None)
 
 

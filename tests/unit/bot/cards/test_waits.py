@@ -129,15 +129,15 @@ def test_a_card_is_called_the_same_in_every_channel(tx: Session) -> None:
     """A place that came later does not begin to count anew."""
     project = stage.build(tx)
     for _ in range(2):
-        stage.fail(tx, project, 1, times=tasks.find(tx, project, 1).allowed_attempts)
+        stage.fail(tx, project, 1, times=stage.task(tx, project, 1).allowed_attempts)
         tell(tx)
         projects.block(tx, project, "No credentials.", now=NOW)
         tell(tx)
         projects.resume(tx, project, actor="web:ann", now=NOW)
-        row = tasks.find(tx, project, 1)
+        row = stage.task(tx, project, 1)
         tasks.retry(tx, row.id, model=None, by="web:ann", max_attempts=2, now=NOW)
         row.attempts = 0
-    stage.fail(tx, project, 1, times=tasks.find(tx, project, 1).allowed_attempts)
+    stage.fail(tx, project, 1, times=stage.task(tx, project, 1).allowed_attempts)
     projects.block(tx, project, "No credentials.", now=NOW)
     tell(tx)
     places.settle(tx, project, OTHER, now=NOW)
@@ -174,7 +174,7 @@ def test_people_are_called_by_their_names(tx: Session) -> None:
     stage.approve(tx, stage.submit(tx, project), by="slack:U1")
     stage.approve(tx, stage.to_gate(tx, project), by="slack:U1")
     stage.fail(tx, project, 5)
-    row = tasks.find(tx, project, 5)
+    row = stage.task(tx, project, 5)
     tasks.skip(tx, row.id, cause=Cause.PERSON, by="slack:U1", now=NOW)
     tell(tx)
     for kind, words in (
