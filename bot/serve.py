@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from bot import news
 from bot.app import App, open_app, open_web
-from bot.check import Finding
 from bot.commands.spec import Desk
 from bot.delivery import Delivery, Teller, Terms
 from bot.door import ServiceDoor
+from bot.finding import Finding
 from bot.listening import listen
 from bot.logs import logged
 from bot.metrics import Metrics

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import words
 from bot.cards.frame import bold, code, said
-from bot.check import Finding, Level
 from bot.commands import parsing, tries
 from bot.commands.replies import lines, own_words
 from bot.commands.spec import Call, CommandSpec, Kind, Operation, Reply
+from bot.finding import Finding, Level
 from bot.setting_values import shown
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON, SECTIONS
