@@ -110,7 +110,7 @@ async def run(
             terminal = open_terminal(errand.automatic)
             build = _Build(app, errand, terminal, stop)
             try:
-                return await build.run(Talk(app, check), redaction)
+                return await build.run(Talk(app, check, redaction))
             finally:
                 await app.orchestrator.stop()
                 await terminal.close()
@@ -124,12 +124,12 @@ class _Build:
         self._terminal = terminal
         self._stop = stop
 
-    async def run(self, talk: Talk, redaction: Redaction) -> Exit:
+    async def run(self, talk: Talk) -> Exit:
         async with asyncio.TaskGroup() as group:
             begun = await self._begin() if self._errand.spec is not None else None
             self._terminal.show(self._header(known=begun is not None and begun.known))
             platform = self._terminal.platform
-            loops = (self._app.orchestrator.run, *talk.loops([platform], redaction))
+            loops = (self._app.orchestrator.run, *talk.loops([platform]))
             tasks = [group.create_task(loop()) for loop in loops]
             tasks.append(group.create_task(platform.run(talk.door)))
             project = begun.project if begun else await self._interviewed(talk)

@@ -103,9 +103,10 @@ def serve(home: Home = None) -> None:
         gc.disable()  # a fifth of what the imports take; bot/serve turns it on again
         from bot import check as host_check
         from bot.app import host_probes
+        from bot.finding import Finding
         from bot.serve import serve as run_service
 
-        def look() -> list[host_check.Finding]:
+        def look() -> list[Finding]:
             return host_check.check(os.environ, home, host_probes())
 
         event_loop.run(run_service(settings, _say, look))
@@ -264,6 +265,7 @@ async def _built(settings: Settings, errand: "Errand") -> int:
     from bot import check as host_check
     from bot.app import host_probes, open_terminal
     from bot.build import PLACE, run
+    from bot.finding import Finding
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -273,7 +275,7 @@ async def _built(settings: Settings, errand: "Errand") -> int:
     for number in signals:
         loop.add_signal_handler(number, stop.set)
 
-    def look() -> list[host_check.Finding]:
+    def look() -> list[Finding]:
         return host_check.check(os.environ, settings.home, host_probes())
 
     trouble: AutocoderError | None = None

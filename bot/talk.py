@@ -7,10 +7,10 @@ from typing import Any
 
 from bot.app import App
 from bot.cards.frame import Scene
-from bot.check import Finding
 from bot.commands.spec import Desk
 from bot.delivery import Delivery, Teller, Terms
 from bot.door import ServiceDoor
+from bot.finding import Finding
 from bot.router import Router
 from core.ports.chat import ChatPlatform
 
@@ -21,8 +21,10 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 class Talk:
     """Router and door; and the cards of each platform."""
 
-    def __init__(self, app: App, check: Check) -> None:
+    def __init__(self, app: App, check: Check, redact: Callable[[str], str]) -> None:
+        """Every text that leaves passes `redact`."""
         self._app = app
+        self._redact = redact
         self.desk = Desk(
             parts=app.parts,
             settings=app.settings,
@@ -30,6 +32,7 @@ class Talk:
             activity=lambda: app.orchestrator.activity,
             check=check,
             take_up=app.orchestrator.add,
+            redact=redact,
         )
         self.router = Router(self.desk)
         self.door = ServiceDoor(self.desk, self.router)
@@ -38,7 +41,6 @@ class Talk:
     def loops(
         self,
         platforms: Sequence[ChatPlatform],
-        redact: Callable[[str], str],
         observed: Callable[[float], None] = lambda _seconds: None,
     ) -> Iterator[Loop]:
         """Each runs until it is cancelled."""
@@ -47,7 +49,7 @@ class Talk:
         yield self.router.run
         yield Teller(parts.store, parts.wake, parts.clock, self._remind_after).run
         for platform in platforms:
-            terms = Terms(interval, redact, observed)
+            terms = Terms(interval, self._redact, observed)
             delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)
             yield delivery.run
 

@@ -22,7 +22,7 @@ from core.domain.cards import OPTION_BUTTONS, Button, CardKind, Form, Label, Pre
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
-from core.operations import interviews, members, outbox, questions
+from core.operations import approvals, interviews, members, outbox, questions
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
 from core.store.tables import Approval, Phase, Project, Question
@@ -156,7 +156,7 @@ async def _approve(press: Press, call: Call) -> Reply | Operation:
 def _reject(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
     need(call, Role.APPROVER)
     approval = _approval(tx, press)
-    plan.still_open(tx, approval)
+    approvals.undecided(tx, approval)
     reason = _filled(values, forms.REASON, "A rejection needs a reason.")
     return plan.reject_it(tx, call, approval, reason)
 
@@ -245,7 +245,7 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
     if press.label is Label.CHANGE_ANSWER:
         return _change(tx, call, question, values)
     if question.answer is not None:
-        raise questions.closed(question)
+        raise questions.closed(tx, question)
     text = (
         questions.JUST_DECIDE
         if press.label is Label.JUST_DECIDE
