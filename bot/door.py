@@ -42,7 +42,7 @@ class ServiceDoor:
 
     async def form(self, press: Press, person: str) -> Form | None:
         """What must be filled in or confirmed before a press counts; it acts on nothing."""
-        return await self._store.read_first(presses.form, press, person)
+        return await self._store.read_first(presses.form, press, person, now=self._clock())
 
     async def suggest(
         self, command: str, option: str, typed: str, place: Place, person: str

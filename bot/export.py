@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from core.domain.redaction import Redaction
 from core.views import journal, projects, usage
 from core.views.journal import JournalLine
 from core.views.json import plain, usd, utc
-from core.views.paging import Page
+from core.views.paging import each
 from core.views.projects import ProjectSummary
 from core.views.usage import HistoryLine, Spent, Usage
 
@@ -59,20 +59,11 @@ def _records(tx: Session, project: ProjectSummary, redact: Redaction) -> Iterato
 
 
 def _journal(tx: Session, project: ProjectSummary) -> Iterator[JournalLine]:
-    return _all(tx, lambda after: journal.journal(tx, project.id, after=after, limit=_PART))
+    return each(tx, lambda after: journal.journal(tx, project.id, after=after, limit=_PART))
 
 
 def _messages(tx: Session, project: ProjectSummary) -> Iterator[HistoryLine]:
-    return _all(tx, lambda after: usage.history(tx, project.id, after=after, limit=_PART))
-
-
-def _all(tx: Session, part: Callable[[int], Page[T]]) -> Iterator[T]:
-    after: int | None = 0
-    while after is not None:
-        page = part(after)
-        yield from page.items
-        after = page.next
-        tx.expunge_all()
+    return each(tx, lambda after: usage.history(tx, project.id, after=after, limit=_PART))
 
 
 def _clean(value: Any, redact: Redaction) -> Any:

@@ -31,6 +31,7 @@ from core.errors import AutocoderError
 from core.operations import projects, questions, reports
 from core.store.tables import JournalEntry
 from core.views.projects import ProjectRef
+from core.views.reports import report as report_of
 
 SCRIPTED_ANSWERS = 2  # how often a demo answers at one stuck task
 
@@ -261,7 +262,8 @@ class Journey:
     async def _unfinished(self, why: str) -> None:
         report = await self._board(with_evidence=True)
         folder = self._app.settings.database.parent
-        for name, content in self._parts.render_report(report).items():
+        found = await self._parts.store.read(report_of, self._project.id, self._parts.about())
+        for name, content in self._parts.render_report(found).items():
             (folder / Path(name).name).write_bytes(content)
         self._view.stop(why, report, report_file=folder / "report.md")
 

@@ -18,11 +18,9 @@ from typing import TypeVar, assert_never
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.commands import COMMANDS, PLANNED, messages, parsing, presses, replies
-from bot.commands.context import by_name, names, project_at
+from bot.commands import calls, messages, presses, replies
 from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
 from core.domain.events import Event, Level
-from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import (
     AutocoderError,
@@ -32,7 +30,7 @@ from core.errors import (
     StateError,
     StorageFailed,
 )
-from core.operations import inbox, journal, members, outbox
+from core.operations import inbox, journal, outbox
 from core.operations.inbox import Received
 from core.ports.chat import Asked, Heard, Inbound, Outcome, Pressed, Said
 from core.store.chat_tables import InboxItem
@@ -218,32 +216,41 @@ class Router:
             case Pressed():
                 operation = await self._press(item, inbound.content)
             case Said():
-                operation = partial(messages.said, said=inbound.content)
+                operation = await self._said(item, inbound.content)
             case _:
                 assert_never(inbound.content)
         # The effect, its reply and the mark that it is done: one transaction.
         reply, outcome = await self._store.run_first(_perform, self._call(item), operation)
         return item.id, self._done(reply, outcome)
 
+    async def _said(self, item: _Item, said: Said) -> "_Act":
+        if not said.mention:
+            return partial(messages.said, said=said)
+        messages.check_size(said.text, blank=True)
+        asked = await self._store.read_first(calls.in_words, self._call(item), said.text)
+        if asked is None:
+            return partial(messages.begins_nothing, said=said)
+        spec, rest = calls.meant(asked)
+        if spec.asks is None:
+            return await self._command(item, asked)
+        asks = spec.asks
+        return lambda tx, call: asks(tx, calls.prepared(tx, call, spec, rest))
+
     async def _command(self, item: _Item, asked: Asked) -> "_Act":
         messages.check_size(asked.line, blank=True)
-        spec, asked = _meant(asked)
+        spec, asked = calls.meant(asked)
         if spec.does is not None:
             does = spec.does
-
-            def act(tx: Session, call: Call) -> Reply:
-                return does(tx, _with_arguments(tx, call, spec, asked))
-
-            return act
+            return lambda tx, call: does(tx, calls.prepared(tx, call, spec, asked))
         if spec.looks is None:
             raise AutocoderError(f"{spec.name} does nothing.")
-        call = await self._store.read_first(_with_arguments, self._call(item), spec, asked)
+        call = await self._store.read_first(calls.prepared, self._call(item), spec, asked)
         return _fixed(await spec.looks(call))
 
     async def _press(self, item: _Item, pressed: Pressed) -> "_Act":
         found = presses.resolve(pressed)
         if callable(found.looks):
-            call = await self._store.read_first(_known, self._call(item))
+            call = await self._store.read_first(calls.known, self._call(item))
             return _fixed(await found.looks(call))
         return found.does
 
@@ -282,21 +289,17 @@ def _fixed(found: Reply | Operation) -> _Act:
     return lambda tx, _call: operation(tx)
 
 
-def _meant(asked: Asked) -> tuple[CommandSpec, Asked]:
-    """The command that is asked for, and what of it is left: the rest of its line, or values."""
-    if asked.values is None:
-        spec, rest = parsing.find(asked.line, COMMANDS, PLANNED)
-        return spec, replace(asked, line=rest)
-    spec, values = parsing.find_typed(asked.line, asked.values, COMMANDS, PLANNED)
-    return spec, replace(asked, values=values)
-
-
 def _command_of(inbound: Inbound) -> CommandSpec | None:
     """The command of a delivery, if it is one."""
-    if not isinstance(inbound.content, Asked):
-        return None
+    match inbound.content:
+        case Asked() as asked:
+            asked = replace(asked, line=asked.line[:200])
+        case Said(mention=True, text=text):
+            asked = Asked(text[:200])
+        case _:
+            return None
     try:
-        return _meant(replace(inbound.content, line=inbound.content.line[:200]))[0]
+        return calls.meant(asked)[0]
     except InputError:
         return None
 
@@ -308,46 +311,6 @@ def _open_after(tx: Session, taken: int) -> list[_Item]:
         .order_by(InboxItem.id)
     ).all()  # kept, so that they are not read one by one again
     return [_Item(row.id, inbox.load(tx, row.id)) for row in rows]
-
-
-def _known(tx: Session, call: Call) -> Call:
-    """The call with its person's role."""
-    return replace(call, role=members.role_of(tx, call.person))
-
-
-def _with_arguments(tx: Session, call: Call, spec: CommandSpec, asked: Asked) -> Call:
-    """The call with its arguments and its project, if its person may make it."""
-    call = _known(tx, call)
-    if not call.role.covers(spec.role):
-        raise NotAllowed(
-            f"`/autocoder {spec.name}` wants the role {spec.role!s}; yours is {call.role!s}.",
-        )
-    standing = project_at(tx, call.place) if spec.project else None
-    known = names(tx) if spec.takes_names else ()
-    if asked.values is not None:
-        parsed = parsing.typed(spec, asked.values, known)
-    else:
-        here = standing is not None or asked.project is not None
-        parsed = parsing.parse(spec, asked.line, known, here=here)
-    wanted = asked.project or parsed.project
-    named = by_name(tx, wanted) if wanted is not None else None
-    if wanted is not None and named is None:
-        near = f" Did you mean {parsing.nearest(wanted, known)!r}?" if known else ""
-        raise NotFound(
-            f"There is no project {parsing.shown(wanted)}.{near}",
-            hint="`/autocoder list` shows them all.",
-        )
-    project = named or standing
-    if project is not None and spec.changes and _is_archived(tx, project.id):
-        raise StateError(
-            f"{project.name} is archived: it can be looked at, and nothing more.",
-            hint="`/autocoder list` shows the others.",
-        )
-    return replace(call, values=parsed.values, project=project)
-
-
-def _is_archived(tx: Session, project_id: int) -> bool:
-    return tx.get_one(Project, project_id).status is ProjectStatus.ARCHIVED
 
 
 def _effect_of(inbound: Inbound) -> _Act | None:
@@ -376,7 +339,7 @@ def _perform(tx: Session, call: Call, operation: _Act) -> tuple[Reply | None, Ou
     earlier = inbox.outcome_of(tx, call.item_id)
     if earlier is not None:
         return None, earlier
-    reply = operation(tx, _known(tx, call))
+    reply = operation(tx, calls.known(tx, call))
     outcome = Outcome(reply.ok, reply.said or reply.title or "Done.", reply.reason)
     _say(tx, call, reply)
     inbox.done(tx, call.item_id, outcome, now=call.now)

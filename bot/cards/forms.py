@@ -1,15 +1,33 @@
 """What must be filled in before a press counts: the same on a card and where it was left out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.cards import words
 from core.domain.cards import OPTION_BUTTONS, Form, Input, InputKind, Label, Option, Press, Subject
+from core.domain.names import NAME_LIMIT
 
+AFTER_FEATURE = "after_feature"  # of a `Stop` that lets what is begun come to its end
 ANSWER_LIMIT = 100_000
 
 REASON = Form("Reject", (Input("reason", "What is wrong, and what is wanted instead"),))
 HINT = Form("Guide", (Input("hint", "A hint for the agent"),))
+VOUCH = Form("Pass", (Input("reason", "Why it may pass without a proof"),))
+NAME = Form("Start a project", (Input("name", "Its name", max_length=NAME_LIMIT),))
 AMOUNT = Form("Raise budget", (Input("amount", "New budget in USD, in all", max_length=20),))
+
+
+def proposing(form: Form, words: str) -> Form:
+    """The form with words that stand there first."""
+    return replace(form, inputs=(replace(form.inputs[0], value=words), *form.inputs[1:]))
+
+
+def archive(project: str) -> Form:
+    return Form(f"Archive {project}? It leaves the lists for good; its files stay.", ())
+
+
+def stop_after(project: str) -> Form:
+    return Form(f"Stop {project} once the features at work have landed?", ())
 
 
 def stop(name: str) -> Form:

@@ -21,7 +21,7 @@ from bot.cards.frame import (
     spoken,
     title,
 )
-from core.domain import light
+from core.domain import card_keys, light
 from core.domain.cards import Button, Card, CardKind, Label, Subject, TextFile, Tone
 from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
 from core.domain.redaction import clean
@@ -38,8 +38,7 @@ SPEC_FILES = (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer
 
 def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
     project = projects.summary(tx, project_id)
-    parts = key.split(":")
-    number = int(parts[2]) if len(parts) > 2 else 0
+    number = card_keys.interview_number(key)
     interview = interviews.by_number(tx, project_id, number)
     if number and interview is not None:
         return _addition(tx, key, project, interview, scene)

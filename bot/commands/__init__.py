@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot.commands import agents, house, money, plan, projects, tasks
+from bot.commands import agents, asked_back, house, money, plan, projects, tasks
 from bot.commands.parsing import COMMAND, nearest, not_built, shown
 from bot.commands.spec import Argument, Call, CommandSpec, Kind, Reply
 from core.domain.cards import CardKind
@@ -84,16 +84,16 @@ _PROJECTS = (
     ),
     CommandSpec(
         "stop", "stop", Role.OPERATOR, "Stop it until somebody starts it again.",
-        does=projects.stop,
+        does=projects.stop, asks=asked_back.stop,
     ),
     CommandSpec(
         "stop after feature", "stop after feature", Role.OPERATOR,
         "Begin nothing new; stop once the features at work have landed.",
-        does=projects.stop_after,
+        does=projects.stop_after, asks=asked_back.stop_after,
     ),
     CommandSpec(
         "archive", "archive", Role.ADMIN, "Take it out of the lists, for good; its files stay.",
-        does=projects.archive,
+        does=projects.archive, asks=asked_back.archive,
     ),
     CommandSpec(
         "job", "job TEXT", Role.OPERATOR, "One small task with one check, done and landed.",
@@ -130,12 +130,12 @@ _PLAN = (
     ),
     CommandSpec(
         "approve", "approve", Role.APPROVER, "Approve the plan or gate shown last in this channel.",
-        looks=plan.approve,
+        looks=plan.approve, asks=asked_back.approve,
     ),
     CommandSpec(
         "reject", "reject REASON", Role.APPROVER,
         "Send it back: the planner, or rework of the phase, gets the reason.",
-        (_REASON,), ("reject sign-in belongs into phase 1",), does=plan.reject,
+        (_REASON,), ("reject sign-in belongs into phase 1",), does=plan.reject, asks=asked_back.reject,
     ),
     CommandSpec(
         "phase add", "phase add TEXT", Role.ADMIN, "Another phase: an interview, then its plan.",
@@ -168,11 +168,11 @@ _PLAN = (
     ),
     CommandSpec(
         "skip", "skip N…", Role.OPERATOR, "End tasks unproved.",
-        (_TASKS,), ("skip 12", "skip 12 13"), does=tasks.skip,
+        (_TASKS,), ("skip 12", "skip 12 13"), does=tasks.skip, asks=asked_back.skip,
     ),
     CommandSpec(
         "pass", "pass N REASON", Role.APPROVER, "Vouch for a task that no check can prove.",
-        (_TASK, _REASON), ("pass 12 looked at it: the page reads well",), looks=tasks.vouch,
+        (_TASK, _REASON), ("pass 12 looked at it: the page reads well",), looks=tasks.vouch, asks=asked_back.vouch,
     ),
 )  # fmt: skip
 

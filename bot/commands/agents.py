@@ -26,6 +26,8 @@ from core.store.tables import (
     Task,
     UsageTotal,
 )
+from core.views import journal
+from core.views import tasks as task_views
 from core.views.projects import ProjectRef
 
 _ENTRIES = 25
@@ -174,7 +176,9 @@ def _entries(
     scene = call.desk.scene(call.now)
     return Reply(
         title=title,
-        body=lines(*(f"- {answers.entry(row, scene.clock(row.at))}" for row in reversed(rows)))
+        body=lines(
+            *(f"- {answers.entry(tx, journal.entry(tx, row.id), scene)}" for row in reversed(rows))
+        )
         or "Nothing is written there.",
         project=project,
     )
@@ -189,7 +193,11 @@ def why(tx: Session, call: Call) -> Reply:
 def why_it(tx: Session, call: Call, row: Task, project: ProjectRef) -> Reply:
     return Reply(
         title=f"Why task {row.number} {row.name}",
-        body=lines(*answers.why(tx, row, call.desk.scene(call.now))),
+        body=lines(
+            *answers.why(
+                tx, task_views.task(tx, row.project_id, row.number), call.desk.scene(call.now)
+            )
+        ),
         project=project,
     )
 

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from bot.commands.spec import Call
 from core.domain.cards import CardKind
 from core.domain.events import Event
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus
 from core.errors import StalePress, StateError
 from core.ports.chat import Place
-from core.store.chat_tables import Channel, OutboxItem, ProjectPlace
+from core.store.chat_tables import Channel, OutboxItem
 from core.store.tables import Approval, JournalEntry, Project
 from core.views.projects import ProjectRef
 
@@ -34,44 +34,6 @@ def by_name(tx: Session, name: str) -> ProjectRef | None:
     rows = tx.execute(select(Project.id, Project.name)).all()
     found = next((row.id for row in rows if row.name.casefold() == wanted), None)
     return ref(tx.get_one(Project, found)) if found is not None else None
-
-
-def project_at(tx: Session, place: Place) -> ProjectRef | None:
-    """The project of a thread, else the channel's current one."""
-    return thread_project(tx, place) or _channel_project(tx, place)
-
-
-def thread_project(tx: Session, place: Place) -> ProjectRef | None:
-    """The project whose card is the root of this thread."""
-    if place.thread is None:
-        return None
-    found = tx.scalars(
-        select(OutboxItem.project_id).where(
-            OutboxItem.platform == place.platform,
-            OutboxItem.channel == place.channel,
-            OutboxItem.message == place.thread,
-            OutboxItem.project_id.is_not(None),
-        )
-    ).first()
-    return ref(tx.get_one(Project, found)) if found is not None else None
-
-
-def _channel_project(tx: Session, place: Place) -> ProjectRef | None:
-    channel = tx.get(Channel, (place.platform, place.channel))
-    if channel is not None and channel.project_id is not None:
-        return ref(tx.get_one(Project, channel.project_id))
-    newest = tx.scalars(
-        select(Project)
-        .join(ProjectPlace, ProjectPlace.project_id == Project.id)
-        .where(
-            ProjectPlace.platform == place.platform,
-            ProjectPlace.channel == place.channel,
-            Project.status != ProjectStatus.ARCHIVED,
-        )
-        .order_by(Project.id.desc())
-        .limit(1)
-    ).first()
-    return ref(newest) if newest else None
 
 
 def use(tx: Session, place: Place, project_id: int, *, now: datetime) -> None:

@@ -1,10 +1,9 @@
-"""Plain messages: an answer, guidance, or nothing (CONTRACT.md §3)."""
+"""Plain messages: an answer, guidance, or words that begin nothing."""
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.answers import chosen
-from bot.commands.context import thread_project
+from bot.commands import calls, offers
 from bot.commands.replies import words
 from bot.commands.spec import Call, Reply
 from bot.wording import is_blank
@@ -12,9 +11,11 @@ from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed
 from core.operations import guidance, interviews, plans, questions
-from core.ports.chat import Said
-from core.store.tables import Project, Question
+from core.ports.chat import COMMAND, MENTION, Said
+from core.views import places, projects
+from core.views import questions as views
 from core.views.projects import ProjectRef
+from core.views.questions import QuestionView
 
 TEXT_LIMIT = 100_000
 _BUILDS = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.BLOCKED)
@@ -31,24 +32,47 @@ def check_size(text: str, *, blank: bool = False) -> None:
         raise InputError("This message is blank.", hint="Write something, or drop in a file.")
 
 
-_KEPT = "Kept; it has no effect here. Commands begin with `/autocoder`."
-
-
 def said(tx: Session, call: Call, said: Said) -> Reply:
     """What somebody wrote without a command."""
     check_size(said.text, blank=bool(said.files))
-    project = thread_project(tx, call.place)
+    project = places.thread_project(tx, call.place)
     if project is None:
-        return Reply(said=_KEPT)
+        return begins_nothing(tx, call, said)
     if said.files:
         return _material(tx, call, project, said)
     question = _newest_question(tx, project.id)
-    if question is not None and not is_blank(said.text):
+    if question is not None:
         return _answer(tx, call, question, said.text)
-    status = tx.get_one(Project, project.id).status
+    _no_command(tx, said.text)
+    status = projects.summary(tx, project.id).status
     if status in _BUILDS and plans.is_approved(tx, project.id):
         return _guide(tx, call, project, said.text)
-    return Reply(said=_KEPT)
+    if status is ProjectStatus.COMPLETED:
+        return offers.add_as_feature(call, project)
+    return Reply(
+        title=f"This changed nothing: {project.name} is {status.words}, and asks nothing",
+        body=f"A command begins with `{COMMAND}` or `{MENTION}`.",
+        private=True,
+        project=project,
+    )
+
+
+def begins_nothing(tx: Session, call: Call, said: Said) -> Reply:
+    """Words outside a thread of ours that are no command: a project may be made of them."""
+    check_size(said.text, blank=bool(said.files))
+    _no_command(tx, said.text)
+    if call.place.thread is not None and not said.mention:
+        return Reply(said="Kept; it has no effect here.")
+    return offers.start_project(tx, call, said.text)
+
+
+def _no_command(tx: Session, text: str) -> None:
+    """Refuse what was meant as a command and is none as it stands."""
+    line = calls.meant_without_slash(tx, text)
+    if line is not None:
+        raise InputError(
+            "Nothing was changed: this is no command as it stands.", hint=f"Did you mean `{line}`?"
+        )
 
 
 def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply:
@@ -78,16 +102,11 @@ def _names(said: Said) -> str:
     return ", ".join(file.name for file in said.files)
 
 
-def _newest_question(tx: Session, project_id: int) -> Question | None:
-    return tx.scalars(
-        select(Question)
-        .where(Question.project_id == project_id, Question.answer.is_(None))
-        .order_by(Question.id.desc())
-        .limit(1)
-    ).first()
+def _newest_question(tx: Session, project_id: int) -> QuestionView | None:
+    return next(reversed(views.open_of(tx, project_id)), None)
 
 
-def _answer(tx: Session, call: Call, question: Question, text: str) -> Reply:
+def _answer(tx: Session, call: Call, question: QuestionView, text: str) -> Reply:
     _need_operator(call, "Answering")
     answer = chosen(question.options, question.multiple, text, numbered=False)
     questions.answer(tx, question.id, answer, by=call.person, now=call.now)

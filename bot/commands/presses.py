@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import assert_never
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import forms
 from bot.cards.frame import button
-from bot.commands import agents, money, plan, projects, tasks
+from bot.commands import agents, money, offers, plan, projects, tasks
 from bot.commands.context import ref
 from bot.commands.messages import TEXT_LIMIT
 from bot.commands.parsing import is_number
@@ -43,7 +43,11 @@ class Found:
 def resolve(pressed: Pressed) -> Found:
     """What an action_id means. Raises NotFound for one that no card ever had."""
     press = pressed.press
-    if press.more and press.subject is not Subject.TASK and press.label is not Label.ANSWER:
+    if press.more and not (
+        press.subject is Subject.TASK
+        or press.label is Label.ANSWER
+        or (press.label is Label.STOP and press.more == forms.AFTER_FEATURE)
+    ):
         raise _unknown()
     match press.label, press.subject:
         case Label.APPROVE, Subject.PLAN | Subject.GATE:
@@ -56,6 +60,12 @@ def resolve(pressed: Pressed) -> Found:
             return Found(partial(_task, press, pressed.values))
         case Label.ANSWER | Label.JUST_DECIDE | Label.CHANGE_ANSWER, Subject.QUESTION:
             return Found(partial(_answer, press, pressed.values))
+        case Label.PASS, Subject.TASK:
+            return Found(_never, partial(_vouch, press, pressed.values))
+        case Label.ARCHIVE, Subject.PROJECT:
+            return Found(partial(_archive, press))
+        case Label.START_PROJECT | Label.ADD_AS_FEATURE, Subject.WORDS:
+            return Found(partial(_words, press, pressed.values))
         case Label.RAISE_BUDGET, Subject.BUDGET:
             return Found(partial(_raise_budget, press, pressed.values))
         case Label.DETAILS | Label.LOGS, _:
@@ -64,7 +74,7 @@ def resolve(pressed: Pressed) -> Found:
             raise _unknown()
 
 
-def form(tx: Session, press: Press, person: str) -> Form | None:
+def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | None:
     """What must be filled in or confirmed before a press counts; it acts on nothing.
 
     None: it counts as it is, or is refused.
@@ -83,7 +93,17 @@ def form(tx: Session, press: Press, person: str) -> Form | None:
             return forms.AMOUNT if tx.get(Project, press.id) is not None else None
         case Label.STOP, Subject.PROJECT:
             project = tx.get(Project, press.id)
-            return forms.stop(project.name) if project is not None else None
+            asks = forms.stop_after if press.more else forms.stop
+            return asks(project.name) if project is not None else None
+        case Label.ARCHIVE, Subject.PROJECT:
+            project = tx.get(Project, press.id)
+            return forms.archive(project.name) if project is not None else None
+        case Label.PASS, Subject.TASK:
+            task = _task_row(tx, press)
+            undone = task is not None and task.status in (TaskStatus.PENDING, TaskStatus.STUCK)
+            return forms.VOUCH if undone else None
+        case Label.START_PROJECT, Subject.WORDS:
+            return offers.form(tx, press.id, now=now)
         case Label.ANSWER, Subject.QUESTION if not press.more:
             question = tx.get(Question, press.id)
             return _form_of_answer(question) if question and question.answer is None else None
@@ -150,6 +170,8 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
     project = tx.get(Project, press.id)
     if project is None:
         raise _unknown()
+    if press.more:
+        return projects.stop_after(tx, replace(call, project=ref(project)))
     return projects.move_it(tx, call, project, press.label, pressed=True)
 
 
@@ -184,6 +206,33 @@ def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call
             return agents.retry_it(tx, call, task, "opus")
         case _:
             return agents.retry_it(tx, call, task, None)
+
+
+async def _vouch(
+    press: Press, values: Mapping[str, tuple[str, ...]], call: Call
+) -> Reply | Operation:
+    need(call, press.label.role)
+    task = await call.desk.parts.store.read(task_of, press)
+    project = await call.desk.parts.store.read(project_of, press)
+    reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
+    given = {"n": str(task.number), "reason": reason}
+    return await tasks.vouch(replace(call, project=project, values=given))
+
+
+def _archive(press: Press, tx: Session, call: Call) -> Reply:
+    need(call, press.label.role)
+    project = project_of(tx, press)
+    if project is None:
+        raise _unknown()
+    return projects.archive(tx, replace(call, project=project), pressed=True)
+
+
+def _words(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
+    need(call, press.label.role)
+    if press.label is Label.ADD_AS_FEATURE:
+        return offers.add_feature(tx, call, press.id)
+    name = next((value for chosen in values.values() for value in chosen), "")
+    return offers.begin_project(tx, call, press.id, name)
 
 
 def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:

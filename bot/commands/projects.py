@@ -51,7 +51,8 @@ def status_words(status: ProjectStatus) -> str:
     return status.value.replace("_", " ")
 
 
-def new(tx: Session, call: Call) -> Reply:
+def new(tx: Session, call: Call, request: str = "") -> Reply:
+    """Begin a project; `request` is what its interviewer is told first."""
     name = call.values["name"]
     if not is_name(unquote(name)):
         raise BadName(
@@ -66,6 +67,7 @@ def new(tx: Session, call: Call) -> Reply:
         by=call.person,
         practice=call.desk.practice,
         budget=call.desk.settings.budget.project_usd,
+        request=request,
         now=call.now,
     )
     use(tx, call.place, begun.id, now=call.now)
@@ -334,10 +336,10 @@ _NEXT_STEP = {
 }
 
 
-def archive(tx: Session, call: Call) -> Reply:
+def archive(tx: Session, call: Call, *, pressed: bool = False) -> Reply:
     project = tx.get_one(Project, call.here.id)
     if project.status is ProjectStatus.ARCHIVED:
-        return _unmoved(tx, project, pressed=False)
+        return _unmoved(tx, project, pressed=pressed)
     projects.archive(tx, project.id, actor=call.person, now=call.now)
     runs.drop_parked(tx, Run.project_id == project.id, now=call.now)
     asked = questions.unanswered(tx, Question.project_id == project.id)

@@ -158,6 +158,7 @@ class CommandSpec:
     examples: tuple[str, ...] = ()
     does: Callable[[Session, Call], Reply] | None = None
     looks: Callable[[Call], Awaitable[Reply | Operation]] | None = None
+    asks: Callable[[Session, Call], Reply] | None = None  # back, where it was said in words
     slow: bool = False  # nobody waits behind it
     project: bool = True  # whether it is about a project, whose name may be left out
     private: bool = False  # its answer is for whoever asked

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
-from bot.commands.context import project_at
 from bot.commands.spec import CommandSpec, Kind
 from core.domain.people import Role
 from core.ports.chat import Place, Suggestion
 from core.views import members, projects, tasks
+from core.views.places import project_at
 
 MOST = 25
 LONGEST = 100  # characters of a label

@@ -33,7 +33,7 @@ from core.operations.plans import Submitted
 from core.operations.projects import latest_plan
 from core.store.chat_tables import Interview
 from core.store.tables import Feature, Phase, Plan, Project, Question, Run
-from core.views import phases
+from core.views import phases, projects
 from core.views.plans import PLAN
 
 TAKES = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.COMPLETED)
@@ -92,7 +92,7 @@ def begin(
         tx, Event.INTERVIEW_BEGUN, f"{what}: {text.strip()[:300]}", now=now,
         actor=by, project=project, data={"interview": interview.id},
     )  # fmt: skip
-    for place, root in outbox.places_of(tx, project_id):
+    for place, root in projects.places_of(tx, project_id):
         outbox.want(
             tx, place, key, CardKind.INTERVIEW, project_id=project_id, subject_id=interview.id,
             thread_key=root, now=now,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from pydantic import TypeAdapter
@@ -10,6 +10,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from core.domain.cards import Form, parse_press
+from core.errors import NotFound, StalePress
 from core.operations import members
 from core.ports.chat import (
     Asked,
@@ -23,6 +24,7 @@ from core.ports.chat import (
     Said,
 )
 from core.store.chat_tables import Channel, InboxItem
+from core.views.members import name_of
 
 _FORM: TypeAdapter[Form] = TypeAdapter(Form)
 
@@ -171,3 +173,44 @@ def _content(stored: Mapping[str, Any]) -> Content:
         return Said(stored["said"], files, stored.get("mention", False))
     values = {name: tuple(chosen) for name, chosen in stored["values"].items()}
     return Pressed(parse_press(stored["pressed"]), values)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What somebody said that began nothing, and may still be made something of."""
+
+    place: Place
+    text: str
+    files: tuple[Attachment, ...]
+
+
+KEPT = timedelta(days=30)  # so long words may be taken up
+
+
+def words(tx: Session, item_id: int, *, now: datetime) -> Words:
+    """Words that wait to be taken up. Raises NotFound, and StalePress once they were."""
+    item = tx.get(InboxItem, item_id)
+    content = _content(item.content) if item is not None else None
+    if item is None or not isinstance(content, Said):
+        raise NotFound("These words are not known here.", hint="Say them again.")
+    taken = (item.result or {}).get("taken")
+    if taken:
+        at = datetime.fromisoformat(taken["at"])
+        raise StalePress(
+            f"{taken['what']} by {name_of(tx, taken['by'])} at {at:%H:%M UTC on %Y-%m-%d};"
+            " nothing was changed."
+        )
+    if now - item.received_at > KEPT:
+        raise StalePress(
+            f"This was said over {KEPT.days} days ago; nothing was changed.",
+            hint="Say it again.",
+        )
+    place = Place(item.platform, item.channel, item.thread)
+    return Words(place, content.text, content.files)
+
+
+def take_words(tx: Session, item_id: int, what: str, *, by: str, now: datetime) -> None:
+    """Something was made of these words: nobody makes it again."""
+    item = tx.get_one(InboxItem, item_id)
+    taken = {"what": what, "by": by, "at": now.isoformat()}
+    item.result = {**(item.result or {}), "taken": taken}

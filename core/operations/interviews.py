@@ -26,6 +26,7 @@ from core.operations import journal, outbox
 from core.ports.chat import Attachment, Place
 from core.store.chat_tables import Channel, Interview, ProjectPlace
 from core.store.tables import Project, Question, Run, UsageEntry
+from core.views import projects
 from core.views.projects import ProjectRef
 
 REQUEST_LIMIT = 100_000
@@ -102,8 +103,8 @@ def _known(tx: Session, project: Project, place: Place) -> Begun:
     here = tx.get(ProjectPlace, (project.id, place.platform, place.channel))
     if here is not None:
         return Begun(project.id, project.name, project.slug, here.root_key, False)
-    home = outbox.place_of(tx, project.id)
-    where = f"in {home[0].platform}:{home[0].channel}" if home else "in the terminal"
+    places = ", ".join(place.name for place, _root in projects.places_of(tx, project.id))
+    where = f"in {places}" if places else "in no channel"
     raise InputError(
         f"A project {project.name!r} exists already, {where}.",
         hint=f"Names are unique in this service: choose another one, or bring it here with"

@@ -24,7 +24,9 @@ from core.store.tables import (
     Question,
     Task,
 )
+from core.views import projects
 
+TABLE = JournalEntry.__tablename__  # it is written whenever there is something to tell
 BATCH = 500  # journal entries in one transaction
 _AT_WORK = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 
@@ -99,7 +101,7 @@ class _Teller:
             slug = self._tx.get_one(Project, project_id).slug
             self._homes[project_id] = tuple(
                 _Home(project_id, slug, place, root)
-                for place, root in outbox.places_of(self._tx, project_id)
+                for place, root in projects.places_of(self._tx, project_id)
             )
         return self._homes[project_id]
 
@@ -254,7 +256,7 @@ def remind(tx: Session, after: timedelta, *, now: datetime) -> None:
         kind, subject, key = _decision_card(tx, approval, slug)
         outbox.refresh(tx, approval.project_id, kind, subject, now=now)
         number = outbox.count(tx, approval.project_id, kind, subject)
-        for place, root in outbox.places_of(tx, approval.project_id):
+        for place, root in projects.places_of(tx, approval.project_id):
             outbox.want(
                 tx,
                 place,

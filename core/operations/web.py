@@ -11,14 +11,12 @@ from core.domain.cards import Card
 from core.domain.people import Role, hashed
 from core.errors import InputError, MessageGone
 from core.operations import inbox, members, outbox
-from core.ports.chat import Asked, Attachment, Content, Inbound, Place, Said
+from core.ports.chat import Attachment, Inbound, Place, content_of
 from core.store.chat_tables import InboxItem, Member, WebFile, WebMessage
 from core.views import messages
 from core.views.messages import PLATFORM
 
 BOT = "autocoder"
-COMMAND = "/autocoder"
-MENTION = "@autocoder"
 
 
 def say(
@@ -61,17 +59,6 @@ def say(
         content=content_of(text, attached),
         message=str(row.id),
     )
-
-
-def content_of(text: str, files: tuple[Attachment, ...] = ()) -> Content:
-    """A command, a mention (which is `ask`), or a plain message."""
-    plain = text.strip()
-    word, _, rest = plain.partition(" ")
-    if word.lower() == COMMAND:
-        return Asked(rest.strip())
-    if word.lower().rstrip(",:") == MENTION:
-        return Asked(f"ask {rest.strip()}")
-    return Said(text, files)
 
 
 def post(tx: Session, place: Place, card: Card, *, private_to: str | None, now: datetime) -> str:

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from core.domain.proof import CheckResult
 from core.errors import MainMoved, StateError
-from core.operations import approvals, features, projects, reports, tasks
+from core.operations import approvals, features, projects, tasks
 from core.operations.features import Landing
 from core.orchestrator.proving import run_checks
 from core.orchestrator.rules import Parts
 from core.ports.agents import AgentRunner
 from core.ports.host import Conflict, Worktree
 from core.store.tables import Feature, Phase, Project
+from core.views import reports
 
 LANDING_LIMIT = 3  # landings of one feature that may fail before the project blocks
 GATE_LIMIT = 3  # proofs of one phase on `main` that may fail before the project blocks
@@ -144,27 +145,22 @@ class Lander:
         async with self._turns[project_id]:
             parts = self._parts
             now = parts.clock()
-            report = await parts.store.read(
-                reports.load,
-                project_id,
-                upstream=parts.upstream,
-                parallel=parts.rules.limits.max_parallel,
-                with_evidence=True,
-            )
-            main = await self._main(report.slug)
+            report = await parts.store.read(reports.report, project_id, parts.about())
+            slug = report.project.slug
+            main = await self._main(slug)
             history = await parts.workspaces.history(
-                report.slug, report.first_commit or main, main, first_parent=True
+                slug, report.about.first_commit or main, main, first_parent=True
             )
             if history and history[-1].subject == REPORT_SUBJECT:
                 commit = main  # an earlier life put it there and did not record it
             else:
-                commit = await parts.workspaces.commit_files(
-                    report.slug,
-                    parts.render_report(reports.as_completed(report, now)),
-                    REPORT_SUBJECT,
-                    expected=main,
+                files = await asyncio.to_thread(
+                    parts.render_report, reports.as_completed(report, now)
                 )
-            await parts.workspaces.sync(report.slug)
+                commit = await parts.workspaces.commit_files(
+                    slug, files, REPORT_SUBJECT, expected=main
+                )
+            await parts.workspaces.sync(slug)
             await parts.store.run(projects.complete, project_id, commit, now=now)
 
     async def _main(self, slug: str) -> str:

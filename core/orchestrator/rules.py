@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from core.domain.money import Caps, MessageUsage, Price
 from core.domain.orders import Limits
-from core.domain.report import Report
 from core.operations.runs import Policy
 from core.orchestrator.wake import Wake
 from core.ports.host import Box, Desks, Workspaces
 from core.store.session import Store
+from core.views.projects import Service
+from core.views.reports import Report
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Parts:
     def service_process(self) -> str:
         """The marker of git, checks of landings and other helpers that are no agent."""
         return f"{self.home_hash}-0"
+
+    def about(self) -> Service:
+        """What a project's report depends on beside its rows; paths are relative to the home."""
+        limits, caps = self.rules.limits, self.rules.caps
+        folder = Path("projects")
+        return Service(folder, self.upstream, limits.max_parallel, caps, self.clock())
 
     def process_number(self, process_id: str) -> int:
         """The row of a process from its marker HOMEHASH-N."""

@@ -64,7 +64,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Said:
-    """A plain message; `mention`: it is for us, in a direct message or by our name."""
+    """A plain message; `mention`: it is for us, by our name or in a direct message.
+
+    In a thread of ours only our name makes it one, also in a direct message.
+    """
 
     text: str
     files: tuple[Attachment, ...] = ()
@@ -80,6 +83,20 @@ class Pressed:
 
 
 Content = Asked | Said | Pressed
+
+COMMAND = "/autocoder"
+MENTION = "@autocoder"
+
+
+def content_of(text: str, files: tuple[Attachment, ...] = ()) -> Asked | Said:
+    """What somebody typed, where a platform has no commands and no mentions of its own."""
+    word, *rest = text.split(maxsplit=1)[:2] or [""]
+    words = rest[0].rstrip() if rest else ""
+    if word.lower() == COMMAND:
+        return Asked(words)
+    if word.lower().rstrip(",:") == MENTION:
+        return Said(words, files, mention=True)
+    return Said(text, files)
 
 
 @dataclass(frozen=True)
@@ -204,6 +221,7 @@ class Pace:
 
     post_interval_s: float = 0.0  # between two posts in one channel
     edits_per_minute: int | None = None  # of the whole platform, shared by its cards
+    finds_private: bool = True  # private posts, too, are found again by their key
 
 
 @dataclass(frozen=True)
@@ -244,7 +262,8 @@ class ChatPlatform(Protocol):
         """Post a card; the same key and `again` after an uncertain answer is found again.
 
         `private_to` sees it alone, by the handle `reply` where the platform wants one; `again`
-        counts the posts of this key that were deleted by hand or replaced before.
+        counts the posts of this key that were deleted by hand or replaced before. Raises
+        MessageGone where the root of its thread stands no more.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Collections a part at a time, so that a large project costs no more than a small one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -28,3 +28,13 @@ def cut(
     rows = tx.scalars(query.limit(limit + 1)).all()
     kept = rows[:limit]
     return kept, position(kept[-1]) if len(rows) > limit else None
+
+
+def each(tx: Session, part: Callable[[int], Page[T]]) -> Iterator[T]:
+    """All of a collection, of a session that only reads; `part(after)` reads some of it."""
+    after: int | None = 0
+    while after is not None:
+        page = part(after)
+        yield from page.items
+        after = page.next
+        tx.expunge_all()  # else every row would be kept

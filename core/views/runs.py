@@ -52,6 +52,13 @@ def run(tx: Session, run_id: int) -> RunView:
     return _views(tx, row.project_id, [row])[0]
 
 
+def of_task(tx: Session, task_row_id: int) -> Sequence[RunView]:
+    """Every run that had a task, the oldest first."""
+    had = select(Run).join(RunTask, RunTask.run_id == Run.id).where(RunTask.task_id == task_row_id)
+    rows = tx.scalars(had.order_by(Run.id)).all()
+    return _views(tx, rows[0].project_id, rows) if rows else []
+
+
 def agent_name(row: Run) -> str:
     """`coder-1`."""
     return f"{row.kind.value}-{row.seat}"

@@ -1,23 +1,99 @@
-"""The report: the contract's shapes as data, and a page that nobody's words can break."""
+"""The report: what REST shows as data, and a page that nobody's words can break."""
 
+import itertools
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.orm import Session
 
 from bot import markdown
 from bot.report import DATA, PAGE, render
-from core.domain.lifecycle import ProjectStatus, WaitingFor
+from core.domain.agents import AgentKind
+from core.domain.lifecycle import (
+    ApprovalStatus,
+    Cause,
+    FeatureStatus,
+    PhaseStatus,
+    ProjectStatus,
+    RunStatus,
+    TaskStatus,
+    WaitingFor,
+    move,
+)
+from core.domain.money import Caps
 from core.domain.proof import CheckResult, Verdict
-from core.domain.report import Report
-from tests.unit.bot.boards import board, done
+from core.operations import evidence, projects, tasks
+from core.operations.evidence import Proof
+from core.views.json import encode
+from core.views.projects import ProjectView, Service
+from core.views.projects import project as shown
+from core.views.reports import Report, as_completed
+from core.views.reports import report as read_report
+from core.views.usage import NOTHING
+from tests.unit.bot.cards import stage
+from tests.unit.bot.cards.stage import NOW
 
-# The contract's fields (CONTRACT.md §3).
+SERVICE = Service(Path("projects"), stage.UPSTREAM, 3, Caps(Decimal(5), None), NOW)
+
+
+def read(tx: Session, project_id: int) -> Report:
+    tx.flush()
+    return read_report(tx, project_id, SERVICE)
+
+
+def begun(tx: Session, *, practice: bool = True) -> int:
+    """A project at its first gate, with what it cost."""
+    project = stage.begin(tx, practice=practice)
+    made = replace(stage.plan(), run="python3 -m todo_api")
+    stage.spend(tx, stage.run(tx, project, AgentKind.PLANNER, seat=2), "0.000002", message="m0")
+    stage.approve(tx, stage.submit(tx, project, made))
+    coder = stage.claim(tx, project, 1)
+    stage.spend(tx, coder, "0.49")
+    proof = Proof(Verdict.ACCEPTED, stage.COMMIT, (stage.CHECK,), ("tests/test_store.py",))
+    evidence.record_proof(tx, stage.task(tx, project, 1).id, coder.id, proof, now=NOW)
+    move(coder, RunStatus.ENDED, by=Cause.SERVICE)
+    for number in (2, 3, 4):
+        stage.prove(tx, project, number)
+    stage.land(tx, project, "Storage")
+    stage.land(tx, project, "Endpoints")
+    return project
+
+
+@cache
+def done(*, practice: bool = True) -> Report:
+    """As its last commit tells it."""
+    with stage.database() as tx:
+        project = begun(tx, practice=practice)
+        stage.approve(tx, stage.open_gate(tx, project))
+        stage.prove(tx, project, 5)
+        stage.land(tx, project, "Docs")
+        stage.approve(tx, stage.open_gate(tx, project, 2))
+        return as_completed(read(tx, project), NOW + timedelta(minutes=41))
+
+
+@cache
+def unfinished() -> Report:
+    """One task proved by checks that were green before, one skipped, one stuck."""
+    with stage.database() as tx:
+        project = stage.build(tx, practice=True)
+        stage.prove(tx, project, 1, Verdict.GREEN_BEFORE)
+        stage.fail(tx, project, 3)
+        stage.fail(tx, project, 2)
+        tasks.skip(tx, stage.task(tx, project, 2).id, cause=Cause.PERSON, by="web:ann", now=NOW)
+        return read(tx, project)
+
+
+# The fields of the reference.
 TOKENS = {"input", "output", "cache_read", "cache_write_5m", "cache_write_1h"}
 FIELDS = {
     "project": "id name slug status channels path phase_id mode tasks agents cost_usd budget"
@@ -31,7 +107,7 @@ FIELDS = {
     "check": "command exit_code output seconds",
     "approval": "id kind subject_id status opened_at decided_at decided_by reason",
     "usage": "project messages tokens cost_usd unpriced_messages by_model by_kind by_phase"
-    " by_feature by_task by_day",
+    " by_feature by_task by_day period",
 }
 
 
@@ -48,7 +124,7 @@ def has(thing: dict[str, Any], what: str) -> None:
     assert set(FIELDS[what].split()) <= set(thing), what
 
 
-def test_every_field_of_the_contract_is_there() -> None:
+def test_every_field_is_there() -> None:
     found = data(done())
     assert set(found) == {"project", "phases", "features", "tasks", "approvals", "usage"}
     has(found["project"], "project")
@@ -67,6 +143,14 @@ def test_every_field_of_the_contract_is_there() -> None:
     has(found["tasks"][0]["evidence"][0]["checks"][0], "check")
 
 
+def test_it_is_what_rest_shows() -> None:
+    with stage.database() as tx:
+        project = begun(tx)
+        report = data(read(tx, project))
+        over_rest = json.loads(encode(ProjectView, shown(tx, "todo-api", SERVICE)))
+    assert report["project"] == over_rest
+
+
 def test_money_is_a_decimal_string_and_times_end_in_z() -> None:
     found = data(done())
     text = json.dumps(found)
@@ -79,42 +163,45 @@ def test_money_is_a_decimal_string_and_times_end_in_z() -> None:
 
 
 def test_tasks_are_named_by_their_numbers() -> None:
-    report = done()
-    report = replace(report, tasks=(report.tasks[0], replace(report.tasks[1], depends_on=(1,))))
-    tasks = data(report)["tasks"]
-    assert [task["id"] for task in tasks] == [1, 2]
+    tasks = data(done())["tasks"]
+    assert [task["id"] for task in tasks] == [1, 2, 3, 4, 5]
     assert tasks[1]["depends_on"] == [1]
-    assert set(data(report)["usage"]["by_task"]) == {"1"}
+    assert set(data(done())["usage"]["by_task"]) == {"1"}
 
 
 def test_no_path_of_the_host_is_told() -> None:
     assert data(done())["project"]["path"] == "projects/todo-api"
 
 
+def blocked(words: str, on: WaitingFor | None = None) -> Callable[[Session, int], None]:
+    return lambda tx, project: projects.block(tx, project, words, on=on, now=NOW)
+
+
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("happens", "reason"),
     [
-        (
-            {"blocked_reason": "The key is refused.", "blocked_on": WaitingFor.CREDENTIALS},
-            "credentials",
-        ),
-        ({"blocked_reason": "Five plans were refused."}, None),
-        ({"budget_usd": Decimal("0.10")}, "budget"),
-        ({"window_until": done().created_at}, "rate_limit"),
-        ({}, None),
+        (blocked("The key is refused.", WaitingFor.CREDENTIALS), "credentials"),
+        (blocked("Five plans were refused."), None),
+        (lambda tx, project: projects.set_budget(tx, project, Decimal("0.10")), "budget"),
+        (lambda tx, project: None, None),
     ],
 )
-def test_it_says_what_it_waits_for(changes: dict[str, Any], reason: str | None) -> None:
-    waiting = data(replace(board(), **changes))["project"]["waiting"]
+def test_it_says_what_it_waits_for(
+    happens: Callable[[Session, int], None], reason: str | None
+) -> None:
+    with stage.database() as tx:
+        project = begun(tx)
+        happens(tx, project)
+        found = read(tx, project)
+    waiting = data(found)["project"]["waiting"]
     assert (waiting["reason"] if waiting else None) == reason
+    complete = as_completed(found, NOW).project
+    assert (complete.waiting, complete.status) == (None, ProjectStatus.COMPLETED)
 
 
 def test_a_report_of_nothing_yet() -> None:
-    empty = replace(
-        board(0, status=ProjectStatus.PLANNING),
-        plan=None, phases=(), features=(), tasks=(), runs=(), setup=(), checks=(),
-        run_command=None, summary="",
-    )  # fmt: skip
+    with stage.database() as tx:
+        empty = read(tx, stage.begin(tx))
     assert data(empty)["project"]["estimate"] is None
     assert "Nothing has to be set up." in page(empty)
 
@@ -123,32 +210,82 @@ def test_the_page_says_what_it_is_and_how_to_use_it() -> None:
     text = page(done())
     assert text.startswith("# todo-api\n")
     assert "**Practice model.**" in text
-    assert "**14 of 14** tasks proved" in text
+    assert "**✓ Complete** · **5 of 5** tasks proved" in text
+    assert "3 of 3 features landed on `main` · 2 of 2 gates approved" in text
+    assert "(41 min)" in text
     assert "```sh\npython3 -m venv .venv\n.venv/bin/pip install -e .\n```" in text
-    assert "```sh\npytest -q\nruff check .\n```" in text
-    assert "✓ `pytest -q` exit 0, 3.1 s" in text
+    assert "```sh\npython3 -m todo_api\n```" in text
+    assert "```sh\nruff check .\npytest -q\n```" in text
+    assert "- ✓ `pytest -q` exit 0, 3.1 s" in text
     assert "**Own test:** the agent wrote or changed `tests/test_store.py`" in text
+    assert "- Task 1: a check runs tests that the agent itself wrote" in text
     assert "<details><summary>Output</summary>" in text
+    assert "| **Endpoints** | ✓ landed | 2/2 | Storage | `4f2c9e1` |" in text
+    assert "| Phase | 1 Foundation | 1 |" in text
     assert "$0.49" in text
-    assert "`4f2c9e1`" in text
+
+
+def test_people_are_called_by_their_names() -> None:
+    text = page(done())
+    assert "approved by ann 2026-03-12" in text
+    assert "web:ann" not in text
+    assert data(done())["approvals"][0]["decided_by"] == "web:ann"
+
+
+def test_it_reads_as_a_page() -> None:
+    """No paragraph runs into the next, no table breaks off."""
+    for text in (page(done()), page(unfinished())):
+        assert "\n\n\n" not in text
+        assert text.endswith("\n")
+        assert not text.endswith("\n\n")
+        lines = text.split("\n")
+        for before, line in itertools.pairwise(lines):
+            if line.startswith(("#", "<details>", "```sh")):
+                assert before == ""
+            if line.startswith("|"):
+                assert before == "" or before.startswith("|")
 
 
 def test_no_practice_where_none_was() -> None:
-    text = page(replace(done(), practice=False)).lower()
+    text = page(done(practice=False)).lower()
     assert "practice" not in text
     assert "nothing paid" not in text
 
 
+@pytest.mark.parametrize("status", list(ProjectStatus))
+def test_every_status_has_words(status: ProjectStatus) -> None:
+    report = unfinished()
+    text = page(replace(report, project=replace(report.project, status=status)))
+    assert re.search(r"^\*\*[✓◐▲■] [A-Z]", text, re.MULTILINE)
+
+
+def test_every_state_of_a_part_has_words() -> None:
+    report = done()
+    phase, feature, task = report.phases[0], report.features[0], report.tasks[0]
+    decision, proof = report.approvals[0], report.tasks[0].evidence[0]
+    refused = [replace(proof, accepted=False, verdict=verdict) for verdict in Verdict]
+    text = page(
+        replace(
+            report,
+            phases=[replace(phase, status=status) for status in PhaseStatus],
+            features=[replace(feature, status=status) for status in FeatureStatus],
+            tasks=[replace(task, status=status, evidence=[]) for status in TaskStatus]
+            + [replace(task, evidence=[each]) for each in refused],
+            approvals=[replace(decision, status=status) for status in ApprovalStatus],
+        )
+    )
+    for words in ("◐ landing", "■ stuck", "withdrawn", "files changed while the checks ran"):
+        assert words in text
+
+
 def test_what_nothing_proves_is_said() -> None:
-    report = board(9, stuck=(11,), skipped=(12,))
-    green = replace(report.tasks[0].evidence[0], verdict=Verdict.GREEN_BEFORE)
-    first = replace(report.tasks[0], evidence=(green,))
-    text = page(replace(report, tasks=(first, *report.tasks[1:])))
+    text = page(unfinished())
     last = text.rpartition("## Not proved")[2]
-    assert "Task 11 Rate limit per account: stuck" in last
-    assert "Task 12 OpenAPI examples: skipped, nothing proves it" in last
-    assert "Task 1 Project skeleton: its checks were green before" in last
+    assert "Task 3 Create: stuck" in last
+    assert "Task 2 Store: skipped, nothing proves it" in last
+    assert "Task 1 Schema: its checks were green before" in last
     assert "**Green before:**" in text
+    assert "5 proofs refused, the last one because a check failed." in text
 
 
 HOSTILE = (
@@ -158,22 +295,29 @@ HOSTILE = (
 
 
 def hostile(words: str) -> Report:
-    report = board(9, stuck=(11,))
+    report = unfinished()
     check = CheckResult(words, 1, words, 0.1)
-    proof = replace(report.tasks[0].evidence[0], own_tests=(words,), checks=(check,), accepted=True)
+    first, stuck = report.tasks[0], report.tasks[2]
+    proof = replace(first.evidence[0], own_tests=(words,), checks=(check,), commit=words)
     refused = replace(proof, accepted=False, verdict=Verdict.RED)
-    task = replace(report.tasks[0], name=words, checks=(words,), evidence=(refused, proof))
-    lost = replace(report.tasks[10], last_error=words, name=words, evidence=(refused,))
+    decision = replace(report.approvals[0], reason=words, version=words, checks=(check,))
     return replace(
         report,
-        name=words,
-        summary=words,
-        setup=(words,),
-        run_command=words,
-        blocked_reason=words,
-        tasks=(task, *report.tasks[1:10], lost, *report.tasks[11:]),
+        project=replace(report.project, name=words, blocked_reason=words),
+        about=replace(
+            report.about, summary=words, setup=(words,), run_command=words, checks=(words,)
+        ),
+        tasks=(
+            replace(first, name=words, checks=(words,), evidence=(refused, proof)),
+            report.tasks[1],
+            replace(stuck, last_error=words, name=words, reason=words, evidence=(refused,)),
+            *report.tasks[3:],
+        ),
         phases=(replace(report.phases[0], name=words, description=words), report.phases[1]),
         features=(replace(report.features[0], name=words), *report.features[1:]),
+        approvals=(decision,),
+        names={str(decision.decided_by): words},
+        usage=replace(report.usage, by_model={words: NOTHING}, by_kind={words: NOTHING}),
     )
 
 

@@ -295,7 +295,7 @@ def card(
     if subject_id is not None:
         query = query.where(OutboxItem.subject_id == subject_id)
     row = tx.scalars(query.order_by(OutboxItem.id.desc()).limit(1)).one()
-    return cards.draw(tx, outbox._due(row, None), light or scene()).card
+    return cards.draw(tx, outbox._due(row), light or scene()).card
 
 
 def keys(tx: Session) -> list[str]:

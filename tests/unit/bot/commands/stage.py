@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,7 +153,7 @@ class Stage:
         """What was said in answer to a delivery."""
 
         def look(tx: Session) -> Card | None:
-            for due in outbox.due(tx, "web", now=NOW + timedelta(days=1), limit=100_000):
+            for due in map(outbox._due, tx.scalars(select(OutboxItem))):
                 answers = due.fixed is not None or due.key == f"answer:{item_id}"
                 if due.key.rpartition(":")[2] == str(item_id) and answers:
                     return cards.draw(tx, due, self.desk.scene(NOW)).card

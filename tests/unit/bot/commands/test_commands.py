@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
+from core.domain.agents import AgentKind
 from core.domain.cards import BODY_LIMIT, CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import (
@@ -23,7 +24,7 @@ from core.domain.people import Role
 from core.operations import features, guidance, members
 from core.ports.chat import Place
 from core.store.chat_tables import Channel, Guidance, Member, OutboxItem
-from core.store.tables import Approval, Evidence, Feature, Project, Task, UsageTotal
+from core.store.tables import Approval, Evidence, Feature, Project, Task, UsageEntry, UsageTotal
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, stage
 
@@ -203,6 +204,14 @@ async def test_cost_shows_its_days_unless_it_is_asked_for_one(tmp_path: Path) ->
             UsageTotal(
                 project_id=row.id, dimension=Dimension.DAY, key=NOW.date().isoformat(),
                 messages=1, micro_usd=2_000_000,
+            )
+        )  # fmt: skip
+        tx.add(
+            UsageEntry(
+                process_id="p", message_id="m", project_id=row.id, run_id=world.run(tx, row).id,
+                kind=AgentKind.CODER, model="sonnet", input=1, output=1, cache_read=0,
+                cache_write_5m=0, cache_write_1h=0, micro_usd=2_000_000,
+                assumed_micro_usd=2_000_000, at=NOW,
             )
         )  # fmt: skip
 
