@@ -36,7 +36,7 @@ from core.domain.events import Event
 from core.domain.lifecycle import ApprovalStatus, ProjectStatus
 from core.domain.people import LOCAL, Role
 from core.errors import PlaceGone
-from core.operations import members, outbox, questions
+from core.operations import approvals, inbox, members, notices, outbox, questions
 from core.ports.chat import Asked, Inbound, Place, Pressed, Theme
 from core.store.chat_tables import InboxItem, OutboxItem
 from core.store.tables import Approval, JournalEntry, Project, Question
@@ -74,7 +74,8 @@ def card(key: str, kind: CardKind = CardKind.LANDED, **more: object) -> Card:
 
 async def count(house: House, *where: object, table: type = JournalEntry) -> int:
     query = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]  # columns
-    return int(await house.at.store.read(lambda tx: tx.scalar(query)) or 0)
+    found: int | None = await house.at.store.read(lambda tx: tx.scalar(query))
+    return found or 0
 
 
 async def approval(house: House) -> Approval:
@@ -208,14 +209,9 @@ async def test_a_decision_overtakes_a_burst(house: House) -> None:
 
 def _rejected(tx: Session, house: House) -> int:
     """A second version of the plan waits."""
-    from core.operations import approvals
-
     first = tx.scalars(select(Approval)).one()
     approvals.reject(tx, first.id, "naming is wrong", by=LOCAL, now=house.clock())
-    tx.get_one(Project, 1).status  # noqa: B018  # it is planned anew
     second = builder.submit(tx, 1)
-    from core.operations import notices
-
     while notices.tell(tx, now=house.clock()):
         continue
     return int(second.version)
@@ -507,7 +503,9 @@ async def test_typed_values_are_taken_as_they_are(house: House) -> None:
 
 async def test_a_line_keeps_its_reason_too(house: House) -> None:
     await house.build()
-    await house.say("/autocoder reject project: naming is wrong", root=ROOT if house.seat.finds else "")
+    await house.say(
+        "/autocoder reject project: naming is wrong", root=ROOT if house.seat.finds else ""
+    )
     assert (await approval(house)).reason == "project: naming is wrong"
 
 
@@ -538,7 +536,11 @@ async def test_a_command_without_its_word_is_asked_back(house: House) -> None:
 
 async def test_an_unknown_command_proposes_only_what_reads(house: House) -> None:
     await house.build()
-    for typed, never in (("adopt x", "stop"), ("assign Storage coder-2", "skip"), ("obliterate", "archive")):
+    for typed, never in (
+        ("adopt x", "stop"),
+        ("assign Storage coder-2", "skip"),
+        ("obliterate", "archive"),
+    ):
         inbound = Inbound(typed, LOCAL, house.seat.place, Asked(typed))
         outcome = await (await house.at.door.deliver(inbound)).outcome(20)
         assert outcome is not None and not outcome.ok
@@ -547,8 +549,6 @@ async def test_an_unknown_command_proposes_only_what_reads(house: House) -> None
 
 async def test_a_delivery_of_an_earlier_life_is_acted_upon(house: House, tmp_path: Path) -> None:
     """Killed after the delivery was kept: the next life finds it in the inbox."""
-    from core.operations import inbox
-
     kept = Inbound("kept", LOCAL, house.seat.place, Asked("new todo-api"))
     await house.at.store.run(inbox.receive, kept, now=house.clock())
     house.at.router.nudge()

@@ -25,11 +25,8 @@ class Faulty:
         self.platform = platform
         self.weather = Weather()
         self.calls: list[tuple[str, str]] = []  # post or edit, and the card's key
+        self.name = platform.name
         self.pace: Pace = platform.pace
-
-    @property
-    def name(self) -> str:
-        return self.platform.name
 
     @property
     def state(self) -> State:

@@ -2,32 +2,26 @@
 
 import asyncio
 import contextlib
-import os
-import pty
-import re
-import threading
-import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
-from adapters.terminal import open_terminal
 from bot.app import App, open_web
 from bot.listening import listen
 from bot.metrics import Metrics
 from core.domain.cards import Card
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
-from core.ports.chat import ChatPlatform, Inbound, Place, Pressed
+from core.ports.chat import ChatPlatform, Inbound, Place, Pressed, content_of
 from core.ports.host import BoxLevel
 from core.views import projects
 from tests.chat.memory import MemoryChat, Posted
-from tests.platforms.house import SECRET, Seat, words_of
+from tests.platforms.house import SECRET, words_of
 from tests.stories.service import Client, Listener
 from tests.unit.bot.commands.stage import Stage, told
 
-Sitting = Callable[[Stage], AbstractAsyncContextManager[Seat]]
+Sitting = Callable[[Stage], AbstractAsyncContextManager[Any]]
 
 
 class WebSeat:
@@ -67,7 +61,9 @@ class WebSeat:
         inputs = (button["form"] or {"inputs": []})["inputs"]
         body: dict[str, Any] = {"message_id": message["id"], "action_id": button["action_id"]}
         if words:
-            body["values"] = {(inputs[0] if inputs else message["card"]["inputs"][0])["name"]: words}
+            body["values"] = {
+                (inputs[0] if inputs else message["card"]["inputs"][0])["name"]: words
+            }
         answer = await asyncio.to_thread(self.me.post, "/api/chat/presses", body)
         return str(answer.json["text"])
 
@@ -88,9 +84,7 @@ def _words(message: dict[str, Any]) -> str:
 @asynccontextmanager
 async def web(at: Stage) -> AsyncIterator[WebSeat]:
     parts, settings = at.desk.parts, at.desk.settings
-    service = projects.Service(
-        settings.projects, "practice", 3, parts.rules.caps, parts.clock()
-    )
+    service = projects.Service(settings.projects, "practice", 3, parts.rules.caps, parts.clock())
     app = SimpleNamespace(
         settings=settings, parts=parts, box=BoxLevel.FULL, practice=True, about=lambda: service
     )
@@ -106,52 +100,6 @@ async def web(at: Stage) -> AsyncIterator[WebSeat]:
             states=lambda: {"database": "ok"},
         )
         yield WebSeat(platform, f"http://127.0.0.1:{listening.getsockname()[1]}")
-
-
-class TerminalSeat:
-    """Somebody who reads a screen and types."""
-
-    finds = False
-    roles = False
-
-    def __init__(self, platform: ChatPlatform, master: int) -> None:
-        self.place = Place("terminal", "main")
-        self.platform = platform
-        self._master = master
-        self._screen = b""
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):  # the terminal hung up
-            while piece := os.read(self._master, 65_536):
-                self._screen += piece
-
-    def shown(self) -> list[str]:
-        plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", self._screen.decode("utf-8", "replace"))
-        return [" ".join(plain.replace("\r", "").split())]
-
-    async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
-        assert times == 1, "a line is typed once"
-        await self._type(words)
-
-    async def press(self, key: str, label: str, words: str = "") -> str:
-        before = self.shown()[0]
-        await self._type(f"{label.lower().replace(' with ', ' ')} {words}".strip())
-        return self.shown()[0].removeprefix(before)
-
-    async def _type(self, line: str) -> None:
-        os.write(self._master, f"{line}\n".encode())
-        await asyncio.sleep(0.3)  # it is read, and what comes of it is said
-
-
-@asynccontextmanager
-async def terminal(at: Stage) -> AsyncIterator[TerminalSeat]:
-    master, slave = pty.openpty()
-    tty.setraw(slave)  # nothing is echoed: what stands there was shown
-    with open(slave, "r+", encoding="utf-8", buffering=1, closefd=True, newline="") as screen:
-        raise NotImplementedError(screen, open_terminal, master, at)
-    yield TerminalSeat(cast(ChatPlatform, None), master)
 
 
 class MemorySeat:
@@ -178,9 +126,8 @@ class MemorySeat:
         thread = str(self._chat.standing(root).id) if root else None
         place = Place("memory", "main", thread)
         for _ in range(times):
-            self._chat.say(self._at.inbound(spoken(words), by=LOCAL, place=place, delivery=f"s{self._said}"))
-        while not self._chat.heard:
-            await asyncio.sleep(0.01)
+            content = content_of(words)
+            await self._at.door.deliver(Inbound(f"s{self._said}", LOCAL, place, content))
 
     async def press(self, key: str, label: str, words: str = "") -> str:
         card: Card = self._chat.standing(key).card
@@ -192,13 +139,9 @@ class MemorySeat:
         return (await told(await self._at.door.deliver(inbound))).text
 
 
-def spoken(words: str) -> Any:
-    raise NotImplementedError(words)
-
-
 @asynccontextmanager
 async def memory(at: Stage) -> AsyncIterator[MemorySeat]:
     yield MemorySeat(MemoryChat(), at)
 
 
-SEATS: dict[str, Sitting] = {"web": web, "terminal": terminal, "memory": memory}
+SEATS: dict[str, Sitting] = {"web": web, "memory": memory}
