@@ -19,7 +19,7 @@ from bot.commands.spec import Call, Desk
 from bot.router import Router
 from core.domain.cards import Card, Form, Picture, Press
 from core.domain.people import Role
-from core.errors import HostUnfit, NotFound, StorageFailed
+from core.errors import NotFound, StorageFailed
 from core.operations import inbox, web
 from core.ports.chat import Attachment, Place, Suggestion, Theme
 from core.views import members, messages
@@ -76,9 +76,7 @@ class ServiceDoor:
 
     async def picture(self, picture: Picture, theme: Theme) -> bytes:
         """The PNG of a card's picture. Raises NotFound for one that no card ever had."""
-        raise HostUnfit(
-            f"{picture.alt}: pictures are drawn as SVG alone yet, not for a {theme!s} screen."
-        )
+        return await asyncio.to_thread(pictures.png, await self.svg(picture.url), theme)
 
     async def svg(self, url: str) -> str:
         """A card's picture by its address, for whoever can choose light or dark itself."""

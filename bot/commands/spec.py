@@ -8,8 +8,8 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from bot.cards.frame import Scene
-from bot.check import Finding
 from bot.commands.tries import Tries
+from bot.finding import Finding
 from bot.settings import Settings
 from core.domain.cards import (
     Button,

@@ -180,7 +180,9 @@ def feature(tx: Session, project_id: int, name: str) -> Feature:
 
 
 def task(tx: Session, project_id: int, number: int) -> Task:
-    return tasks.find(tx, project_id, number)
+    return tx.scalars(
+        select(Task).where(Task.project_id == project_id, Task.number == number)
+    ).one()
 
 
 def claim(

@@ -16,15 +16,17 @@ from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, InquiryStatus, ProjectStatus, RunStatus, TaskStatus, move
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.proof import Verdict
 from core.operations import inquiries, outbox, runs
 from core.operations.runs import Policy, RunEnd
 from core.orchestrator import assisting
+from core.orchestrator.rules import Rules
 from core.ports.chat import Place
 from core.ports.host import BoxLevel
 from core.store.chat_tables import Inquiry, OutboxItem
 from core.store.tables import AccountWindow, Evidence, JournalEntry, Run
+from core.views.projects import Service
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, Stage, stage
 
@@ -191,7 +193,8 @@ async def test_the_assistant_is_told_what_is_on_file_about_the_tasks_it_is_asked
 ) -> None:
     async with stage(tmp_path) as it:
         await _asked(it, "why did task 3 fail, and task 99?")
-        question = await it.store.read(assisting.load, 1)
+        service = Service(tmp_path, "practice", 3, Rules().caps, NOW)
+        question = await it.store.read(assisting.load, 1, service)
         told = assisting.briefing(question, resumed=False)
         assert "why did task 3 fail, and task 99?" in told
         assert "AssertionError: 3" in told
