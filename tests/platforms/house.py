@@ -135,15 +135,18 @@ class House:
         """Wait until these words stand there."""
         try:
             async with asyncio.timeout(10):
-                while not self.count(words, seat=seat):
+                while not await self.count(words, seat=seat):
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            shown = "\n---\n".join(self.seats[seat].shown())
+            shown = "\n---\n".join(await self.shown(seat=seat))
             raise AssertionError(f"{words!r} is not shown:\n{shown}") from None
 
-    def count(self, words: str, *, seat: int = 0) -> int:
+    async def shown(self, *, seat: int = 0) -> list[str]:
+        return await asyncio.to_thread(self.seats[seat].shown)  # which may ask over HTTP
+
+    async def count(self, words: str, *, seat: int = 0) -> int:
         """How often these words stand there."""
-        return sum(each.count(words) for each in self.seats[seat].shown())
+        return sum(each.count(words) for each in await self.shown(seat=seat))
 
 
 class Clock:
