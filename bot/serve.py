@@ -90,6 +90,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             activity=lambda: app.orchestrator.activity,
             check=check,
             take_up=app.orchestrator.add,
+            redact=redaction,
         )
         router = Router(desk)
         door = ServiceDoor(desk, router)
