@@ -161,6 +161,12 @@ class Stage:
 
         return await self.store.read(look)
 
+    def built(self, tx: Session, row: OutboxItem) -> Card:
+        """A card of the outbox as it would be posted."""
+        later = NOW + timedelta(days=1)
+        due = outbox.due(tx, row.platform, now=later, limit=1_000)
+        return cards.draw(tx, next(d for d in due if d.id == row.id), self.desk.scene(NOW)).card
+
     async def rows(self, table: Any, *where: Any) -> list[Any]:
         return await self.store.read(lambda tx: list(tx.scalars(select(table).where(*where))))
 
