@@ -1,4 +1,4 @@
-"""Delivery: cards that are wanted are built from the database and posted or edited (DESIGN.md §7).
+"""Delivery: cards that are wanted are drawn from the database and posted or edited.
 
 Nothing but this loop speaks to a chat platform. A post whose answer is uncertain is repeated with
 the same key and finds the old one, so a kill between the post and its record doubles nothing.
@@ -6,36 +6,40 @@ the same key and finds the old one, so a kill between the post and its record do
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import cards
 from bot.cards import frame
 from bot.cards.frame import Scene
-from core.domain.cards import CardKind
+from core.domain import card_keys, light
+from core.domain.cards import Card, CardKind, Tone
 from core.domain.redaction import redacted
-from core.errors import AutocoderError, StorageFailed
+from core.errors import (
+    AutocoderError,
+    ChatAway,
+    ChatBusy,
+    MessageGone,
+    PlaceRefused,
+    StorageFailed,
+)
 from core.operations import notices, outbox
 from core.operations.outbox import Due
 from core.orchestrator.wake import Wake
-from core.ports.chat import ChatPlatform, MessageRef
-from core.store.chat_tables import OutboxItem
+from core.ports.chat import ChatPlatform, MessageRef, Place
 from core.store.session import Store
-from core.store.tables import JournalEntry, Run
 
 log = logging.getLogger(__name__)
 
 REST = timedelta(milliseconds=25)  # between two looks: a burst of commits is one look
 GATHER = timedelta(milliseconds=100)  # of what happened: cards are edited once a second anyway
 LONGEST = timedelta(seconds=30)  # of a sleep with an end: wall clocks jump, hosts sleep
-ANSWER_WITHIN = timedelta(seconds=20)  # a platform that says nothing for so long has failed
+ANSWER_WITHIN = timedelta(seconds=45)  # a platform that says nothing for so long is away
 BACKOFF = timedelta(seconds=1)  # doubled with each failure
-GIVE_UP = timedelta(days=1)
+GIVE_UP = timedelta(days=1)  # of a card that fails inside autocoder
 GIVE_UP_TRIES = 10  # at least: a clock may have jumped a day ahead
 
 Clock = Callable[[], datetime]
@@ -46,7 +50,7 @@ class Teller:
 
     def __init__(self, store: Store, wake: Wake, clock: Clock, remind_after: timedelta) -> None:
         self._store = store
-        self._wake = wake.of(JournalEntry.__tablename__)
+        self._wake = wake.of(notices.TABLE)
         self._clock = clock
         self._remind_after = remind_after
 
@@ -80,8 +84,38 @@ class Terms:
     observed: Callable[[float], None] = lambda _seconds: None  # event → card, in seconds
 
 
+@dataclass(frozen=True)
+class _Wait:
+    """Until a moment; over as well where a clock that was set back stands before it began."""
+
+    since: datetime
+    length: timedelta
+    tries: int = 0  # in a row that led to it
+
+    @property
+    def end(self) -> datetime:
+        return self.since + self.length
+
+    def over(self, now: datetime) -> bool:
+        return not self.since <= now < self.end
+
+
+def _backoff(tries: int) -> timedelta:
+    """How long to wait after so many tries in vain, and one more."""
+    return min(BACKOFF * (1 << min(tries, 20)), outbox.BACKOFF_MAX)
+
+
+def _longer(before: _Wait | None, now: datetime) -> _Wait:
+    tries = before.tries if before else 0
+    return _Wait(now, _backoff(tries), tries + 1)
+
+
 class Delivery:
-    """The cards of one platform."""
+    """The cards of one platform.
+
+    Each channel takes one card at a time, the most urgent of that moment. While the platform says
+    nothing, one card at a time tries whether it is back; that costs none of them anything.
+    """
 
     def __init__(
         self,
@@ -94,12 +128,16 @@ class Delivery:
     ) -> None:
         """`scene` is what cards depend on beside the database, as it is now."""
         self._store = store
-        self._wake = wake.of(OutboxItem.__tablename__)
+        self._wake = wake.of(outbox.TABLE)
         self._clock = clock
         self._platform = platform
         self._scene = scene
         self._terms = terms
-        self._busy: dict[str, asyncio.Task[None]] = {}  # by channel: its cards go out in order
+        self._out: dict[str, Due] = {}  # by channel: the card on its way
+        self._posts: dict[str, _Wait] = {}  # by channel: before its next post
+        self._edits: _Wait | None = None  # before the platform's next edit
+        self._away: _Wait | None = None  # while the platform says nothing
+        self._late: dict[int, _Wait] = {}  # cards that were tried in vain: others go before them
         self._shown: dict[int, str] = {}  # run → what the last cards said it does
 
     async def run(self) -> None:
@@ -107,30 +145,74 @@ class Delivery:
         async with asyncio.TaskGroup() as group:
             while True:
                 seen = self._wake.count
-                now = self._clock()
-                due, at = await self._look(now)
-                for channel, items in _by_channel(due).items():
-                    if channel not in self._busy:
-                        task = group.create_task(self._channel(items))
-                        self._busy[channel] = task
-                        task.add_done_callback(partial(self._free, channel))
+                due, at = await self._next()
+                for item in due:
+                    self._out[item.place.channel] = item
+                    group.create_task(self._channel(item))
                 if await self._sleep(seen, at):
                     await asyncio.sleep(REST.total_seconds())
 
     async def deliver_due(self) -> int:
-        """Deliver what is due now, and return how much it was."""
-        due, _ = await self._look(self._clock())
-        for items in _by_channel(due).values():
-            await self._channel(items)
-        return len(due)
+        """Deliver what may go out now, and return how much it was."""
+        number = 0
+        while due := (await self._next())[0]:
+            await self._attempt(due[0])
+            number += 1
+        return number
 
-    def _free(self, channel: str, _task: asyncio.Task[None]) -> None:
-        del self._busy[channel]
-        self._wake.notify()
+    async def _channel(self, item: Due) -> None:
+        """One card after another, as long as this channel may take one."""
+        channel = item.place.channel
+        following: Due | None = item
+        try:
+            while following is not None:
+                self._out[channel] = following
+                await self._attempt(following)
+                due, _ = await self._next(channel)
+                following = next((each for each in due if each.place.channel == channel), None)
+        finally:
+            del self._out[channel]
+            self._wake.notify()
 
-    async def _look(self, now: datetime) -> tuple[tuple[Due, ...], datetime | None]:
-        """What is due, and when the next card is that waits for its time."""
-        return await self._store.read(_due, self._platform.name, self._moved(), now=now)
+    async def _next(self, free: str | None = None) -> tuple[list[Due], datetime | None]:
+        """What may go out now, at most one card of a channel, and when more may.
+
+        Channels that have a card on its way wait for its end, but for the one that is `free`.
+        """
+        busy, now = set(self._out) - {free}, self._clock()
+        late = {card for card, wait in self._late.items() if not wait.over(now)}
+        found, at = await self._store.read(_look, self._platform.name, self._moved(), late, now=now)
+        out = {channel: item for channel, item in self._out.items() if channel != free}
+        busy |= set(out)
+        if self._away is not None and (busy or not self._away.over(now)):
+            return [], None if busy else self._away.end
+        shared = self._platform.pace.edits_per_minute is not None
+        editing = shared and any(item.message is not None for item in out.values())
+        chosen: list[Due] = []
+        later = [at] if at is not None else []
+        for item in found:
+            channel, is_edit = item.place.channel, item.message is not None
+            if channel in busy or (is_edit and editing):
+                continue
+            held = [wait.end for wait in self._waits(item) if not wait.over(now)]
+            if held:
+                later.append(max(held))
+                continue
+            chosen.append(item)
+            busy.add(channel)
+            editing = editing or (shared and is_edit)
+            if self._away is not None:
+                break
+        return chosen, min(later, default=None)
+
+    def _waits(self, item: Due) -> Iterator[_Wait]:
+        """What a card waits for."""
+        pace = self._posts.get(item.place.channel) if item.message is None else self._edits
+        if pace is not None:
+            yield pace
+        late = self._late.get(item.id)
+        if late is not None and self._away is None and not item.refused:
+            yield late  # else any card may try whether they are taken again
 
     def _moved(self) -> frozenset[int]:
         """Runs whose agents do something else than the last cards said."""
@@ -145,20 +227,28 @@ class Delivery:
             waits.append(self._terms.edit_interval)
         return await self._wake.wait(seen, min((*waits, LONGEST)) if waits else None) != seen
 
-    async def _channel(self, items: Iterable[Due]) -> None:
-        for item in items:
-            await self._attempt(item)
-
     async def _attempt(self, due: Due) -> None:
-        """The door: a card that cannot be built or shown is tried again later, others go on."""
+        """The door: whatever becomes of one card, the others go on."""
         try:
-            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                await self._deliver(due)
+            await self._deliver(due)
         except StorageFailed:
             raise
-        except (AutocoderError, OSError) as error:  # TimeoutError is one: the platform is away
+        except ChatBusy as busy:
+            self._answered()
+            wait = _Wait(self._clock(), timedelta(seconds=max(busy.retry_after, 0)))
+            if due.message is None:
+                self._posts[due.place.channel] = wait
+            else:
+                self._edits = wait
+        except PlaceRefused as refusal:
+            await self._refused(due, refusal)
+        except MessageGone as error:
+            await self._gone(due, error)
+        except (ChatAway, OSError) as error:  # TimeoutError is one
+            self._unanswered(due, error)
+        except AutocoderError as error:
             log.warning("a card was not delivered: %s: %s", due.key, error)
-            await self._failed(due, str(error) or type(error).__name__)
+            await self._failed(due, str(error))
         except Exception as error:
             log.exception("a card failed inside autocoder: %s", due.key)
             await self._failed(due, f"Inside autocoder: {type(error).__name__}: {error}")
@@ -170,62 +260,141 @@ class Delivery:
         digest = frame.digest(card)
         message, sent = due.message, self._clock()
         if message is None:
-            ref = await self._platform.post(due.place, card, private_to=due.private_to)
-            message = ref.message
+            message = await self._post(due, card, sent)
         elif digest != due.digest:
-            ref = MessageRef(due.place.platform, due.place.channel, message)
-            await self._platform.edit(ref, card)
-        await self._record(due, digest, message, sent, drawn.again_at)
-        self._shown.update(
-            (run, doing) for run, doing in scene.activity.items() if due.kind is CardKind.PROGRESS
-        )
-
-    async def _record(
-        self, due: Due, digest: str, message: str, sent: datetime, again_at: datetime | None
-    ) -> None:
+            await self._edit(due, message, card, sent)
         now = self._clock()
         await self._store.run(
             outbox.delivered,
             due.id,
             due.wanted,
             message,
+            thread=due.place.thread,
             digest=digest,
             not_before=sent + self._terms.edit_interval,
-            again_at=again_at,
+            again_at=drawn.again_at,
             now=now,
         )
+        self._late.pop(due.id, None)
         if due.wanted != due.built:
             self._terms.observed(max((now - due.wanted_at).total_seconds(), 0))
+        self._shown.update(
+            (run, doing) for run, doing in scene.activity.items() if due.kind is CardKind.PROGRESS
+        )
+
+    async def _post(self, due: Due, card: Card, now: datetime) -> str:
+        pace = self._platform.pace
+        once = due.private_to is not None and not pace.finds_private
+        if once:
+            await self._store.run(outbox.risked, due.id)
+        self._posts[due.place.channel] = _Wait(now, timedelta(seconds=pace.post_interval_s))
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                ref = await self._platform.post(
+                    due.place,
+                    card,
+                    private_to=due.private_to,
+                    reply=due.reply,
+                    again=due.again,
+                    revision=due.wanted,
+                )
+        except (ChatBusy, PlaceRefused):
+            if once:
+                await self._store.run(outbox.unrisked, due.id, now=self._clock())
+            raise
+        self._answered()
+        return ref.message
+
+    async def _edit(self, due: Due, message: str, card: Card, now: datetime) -> None:
+        place, most = due.place, self._platform.pace.edits_per_minute
+        if most is not None:
+            self._edits = _Wait(now, timedelta(minutes=1) / most)
+        ref = MessageRef(place.platform, place.channel, message, place.thread)
+        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+            await self._platform.edit(ref, card, revision=due.wanted)
+        self._answered()
+
+    def _answered(self) -> None:
+        """The platform is there; cards that only tried whether it is go out in their turn."""
+        if self._away is not None:
+            log.info("%s answers again", self._platform.name)
+            self._away = None
+        self._late = {card: wait for card, wait in self._late.items() if wait.tries}
+
+    def _unanswered(self, due: Due, error: ChatAway | OSError) -> None:
+        """It is away, or this card is one that it cannot take: then another one gets through."""
+        now = self._clock()
+        if self._away is None:
+            log.warning("%s does not answer: %s: %s", self._platform.name, due.key, error)
+            self._away = _longer(None, now)
+            wait = _longer(self._late.get(due.id), now)
+            self._late[due.id] = replace(wait, length=2 * wait.length)
+            return
+        if self._away.over(now):
+            self._away = _longer(self._away, now)
+        self._late[due.id] = _Wait(now, 2 * self._away.length)
+
+    async def _refused(self, due: Due, refusal: PlaceRefused) -> None:
+        """Its place takes nothing; or not this card: then the next one gets through."""
+        log.warning("%s takes no cards: %s: %s", due.place.name, due.key, refusal)
+        self._answered()
+        now = self._clock()
+        self._late[due.id] = _Wait(now, 2 * outbox.REFUSED_WAIT, 0 if due.refused else 1)
+        await self._store.run(
+            outbox.refused,
+            due.place,
+            str(refusal),
+            _notice(due.place, refusal, now),
+            project_id=due.project_id,
+            now=now,
+        )
+
+    async def _gone(self, due: Due, error: MessageGone) -> None:
+        self._answered()
+        if due.message is None:
+            await self._store.run(outbox.root_gone, due.id, now=self._clock())
+            await self._failed(due, str(error))
+        else:
+            await self._store.run(outbox.gone, due.id, due.wanted, now=self._clock())
 
     async def _failed(self, due: Due, words: str) -> None:
         now = self._clock()
-        wait = min(BACKOFF * 2 ** min(due.attempts, 20), outbox.BACKOFF_MAX)
         late = (
             due.wanted != due.built
             and now - due.wanted_at > GIVE_UP
             and due.attempts >= GIVE_UP_TRIES
         )
         await self._store.run(
-            outbox.failed, due.id, words, retry_at=None if late else now + wait, now=now
+            outbox.failed,
+            due.id,
+            words,
+            retry_at=None if late else now + _backoff(due.attempts),
+            now=now,
         )
 
 
-def _by_channel(due: Iterable[Due]) -> Mapping[str, list[Due]]:
-    found: dict[str, list[Due]] = {}
-    for item in due:
-        found.setdefault(item.place.channel, []).append(item)
-    return found
+def _notice(place: Place, refusal: PlaceRefused, now: datetime) -> Card:
+    """What an admin is told once of a place that takes nothing."""
+    title = f"{place.name} takes no cards"
+    waits = "Its cards wait, and go out once that is mended. Other places go on."
+    return Card(
+        key=card_keys.refused(place.name, now.date()),
+        kind=CardKind.NOTICE,
+        title=title,
+        body="\n".join(filter(None, (light.escape(str(refusal)), refusal.hint, waits))),
+        fallback=f"{title}: {refusal} {waits}",
+        tone=Tone.WARNING,
+    )
 
 
-def _due(
-    tx: Session, platform: str, moved: frozenset[int], *, now: datetime
+def _look(
+    tx: Session,
+    platform: str,
+    runs: Collection[int],
+    late: Collection[int],
+    *,
+    now: datetime,
 ) -> tuple[tuple[Due, ...], datetime | None]:
-    """Cards that wait, those of projects whose runs moved on, and when the next one may go out."""
-    due = outbox.due(tx, platform, now=now)
-    after = outbox.next_due(tx, platform, now=now)
-    if moved:
-        projects = set(tx.scalars(select(Run.project_id).where(Run.id.in_(moved))))
-        told = outbox.standing(tx, platform, CardKind.PROGRESS, projects, now=now)
-        known = {item.id for item in due}
-        due += tuple(item for item in told if item.id not in known)
-    return due, after
+    """What is due, and when the next card is that waits for its time."""
+    due = outbox.due(tx, platform, runs=runs, late=late, now=now)
+    return due, outbox.next_due(tx, platform, now=now)

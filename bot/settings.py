@@ -40,6 +40,7 @@ from bot.setting_values import (
     shown,
     words,
 )
+from core.domain.people import LOCAL
 from core.errors import BadSetting
 
 PREFIX: Final = "AUTOCODER_"
@@ -54,11 +55,14 @@ CREDENTIAL_VARIABLES: Final = (
     "CLAUDE_CODE_OAUTH_TOKEN",
 )
 
-_PERSON: Final = re.compile(r"(?:slack|discord|web):[A-Za-z0-9._-]{1,64}")
-CHAT_PLATFORMS: Final = {
+_NEEDLESS: Final = (
+    f"AUTOCODER_ADMINS names {LOCAL}: whoever holds the web token is always an admin."
+)
+CHAT_PLATFORMS: Final = {  # beside the web, and the variables that each wants
     "slack": ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
     "discord": ("DISCORD_TOKEN",),
 }
+PERSON: Final = re.compile(rf"(?:web|{'|'.join(CHAT_PLATFORMS)}):[A-Za-z0-9._-]{{1,64}}")
 
 VARIABLES: Final[dict[str, str]] = {
     "AUTOCODER_HOME": "Data folder: database, transcripts, projects, worktrees, logs (`~/.autocoder`).",
@@ -225,6 +229,7 @@ class Settings(BaseModel):
     sandbox: Sandbox
     gates: Gates
     slack: Slack
+    warnings: tuple[str, ...] = ()  # what was set in vain
 
     @property
     def projects(self) -> Path:
@@ -274,7 +279,8 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
         database=database,
         host=environ.get("AUTOCODER_HOST", "").strip() or "127.0.0.1",
         port=port,
-        admins=admins,
+        admins=tuple(person for person in admins if person != LOCAL),
+        warnings=(_NEEDLESS,) if LOCAL in admins else (),
         chat_tokens={
             name: SecretStr(value)
             for wanted in CHAT_PLATFORMS.values()
@@ -411,7 +417,7 @@ def _admins(environ: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
     problems.extend(
         f"AUTOCODER_ADMINS names {shown(person)}: slack:U…, discord:… or web:NAME is wanted."
         for person in filter(None, found)
-        if not _PERSON.fullmatch(person)
+        if not PERSON.fullmatch(person)
     )
     return tuple(filter(None, found))
 

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from sqlalchemy.orm import Session
 
 from core.domain import failure
 from core.domain.agents import AgentKind
@@ -19,16 +18,22 @@ from core.domain.lifecycle import TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import Verdict
 from core.errors import AutocoderError, InputError, StateError
-from core.operations import additions, dossiers, guidance, planners, questions, runs, tasks
+from core.operations import additions, guidance, planners, questions, runs
 from core.orchestrator.own_rules import rules_of
 from core.orchestrator.proving import Prover, load_work
-from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.rules import Parts
 from core.ports.agents import Tool, ToolCall, ToolReply
-from core.store.tables import Project, Run
+from core.views import dossiers, projects
+from core.views import runs as running
+from core.views import tasks as listed
+from core.views.dossiers import TaskDossier
+from core.views.json import plain
+from core.views.tasks import TaskBrief, TaskLine
 
 JudgeCommand = Callable[[str], Awaitable[str | None]]
 """The reason why the bash policy refuses a command, or None."""
 
+LISTED = 300  # tasks that are listed at once
 NOBODY_HERE = "Nobody is here: decide yourself, and say in your last words what you decided."
 ASKED = (
     "The question was put to a person; end your turn now. The answer reaches you when it comes."
@@ -164,7 +169,7 @@ class Toolbox:
 
     async def task_get_next(self, call: ToolCall) -> ToolReply:
         claimed = await self._prover.next_task(call.process_id)
-        task = _task_json(claimed.task) if claimed.task else None
+        task = plain(TaskBrief, claimed.task) if claimed.task else None
         hints = await self._hints(call) if claimed.task else []
         guided: dict[str, object] = {"guidance": hints} if hints else {}
         return _json({"task": task, "left": claimed.left, **guided})
@@ -182,10 +187,16 @@ class Toolbox:
         arguments = _TaskId.model_validate(call.arguments)
         run_id = await self._run_of(call)
         store = self._parts.store
-        if await store.read(_kind_of, run_id) is AgentKind.ASSISTANT:
-            return _json({"task": await store.read(_dossier, run_id, arguments.task_id)})
-        task = await store.read(_task_of_run, run_id, arguments.task_id, self._parts.rules)
-        return _json({"task": _task_json(task)})
+        run = await store.read(running.run, run_id)
+        if run.kind is AgentKind.ASSISTANT:
+            found = await store.read(dossiers.of_task, run.project_id, arguments.task_id)
+            return _json(plain(TaskDossier, found))
+        work = await store.read(load_work, run_id, self._parts.rules)
+        if work.task.id != arguments.task_id:
+            raise StateError(
+                f"Task {arguments.task_id} is not yours; you hold task {work.task.id}."
+            )
+        return _json({"task": plain(TaskBrief, work.task)})
 
     async def task_list(self, call: ToolCall) -> ToolReply:
         arguments = _TaskList.model_validate(call.arguments)
@@ -194,7 +205,10 @@ class Toolbox:
         if arguments.status and arguments.status not in known:
             raise InputError(f"A status is one of {', '.join(known)}.")
         wanted = known.get(arguments.status)
-        return _json({"tasks": await self._parts.store.read(_tasks_of_run, run_id, wanted)})
+        store = self._parts.store
+        project_id = (await store.read(running.run, run_id)).project_id
+        found = await store.read(listed.lines, project_id, status=wanted, limit=LISTED)
+        return _json({"tasks": plain(list[TaskLine], found)})
 
     async def task_mark_passing(self, call: ToolCall) -> ToolReply:
         arguments = _TaskId.model_validate(call.arguments)
@@ -252,7 +266,7 @@ class Toolbox:
             await parts.store.run(
                 questions.answer, question, NOBODY_HERE, by="service", now=parts.clock()
             )
-        if await parts.store.read(_kind_of, run_id) is AgentKind.INTERVIEWER:
+        if (await parts.store.read(running.run, run_id)).kind is AgentKind.INTERVIEWER:
             waits = timedelta(0)  # its answer is the next message, also if it comes at once
         else:
             waits = (await rules_of(parts, run_id)).ask_wait
@@ -282,6 +296,8 @@ class Toolbox:
         except ValidationError as error:
             return await self._plan_refused(run_id, validation_problems(error))
         parts = self._parts
+        project_id = (await parts.store.read(running.run, run_id)).project_id
+        project = await parts.store.read(projects.summary, project_id)
         refused = {}
         for command in plan.check_commands():
             reason = await self._judge(command)
@@ -292,7 +308,7 @@ class Toolbox:
             run_id,
             plan,
             refused,
-            main=await parts.workspaces.head(await parts.store.read(_slug_of, run_id)),
+            main=await parts.workspaces.head(project.slug),
             max_attempts=(await rules_of(parts, run_id)).max_attempts,
             now=parts.clock(),
         )
@@ -378,46 +394,6 @@ def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(item) for item in node]
     return node
-
-
-def _task_json(task: tasks.TaskBrief) -> dict[str, object]:
-    return {
-        "id": task.number,
-        "name": task.name,
-        "category": task.category,
-        "description": task.description,
-        "steps": task.steps,
-        "checks": task.checks,
-        "files": task.files,
-        "complexity": task.complexity,
-        "attempts": task.attempts,
-        "last_error": task.last_error,
-        "recovery_notes": task.recovery_notes,
-        "feature": {"id": task.feature_id, "name": task.feature_name},
-    }
-
-
-def _task_of_run(tx: Session, run_id: int, number: int, rules: Rules) -> tasks.TaskBrief:
-    work = load_work(tx, run_id, rules)
-    if work.task.number != number:
-        raise StateError(f"Task {number} is not yours; you hold task {work.task.number}.")
-    return work.task
-
-
-def _dossier(tx: Session, run_id: int, number: int) -> dict[str, Any]:
-    return dossiers.of_task(tx, tx.get_one(Run, run_id).project_id, number)
-
-
-def _tasks_of_run(tx: Session, run_id: int, status: TaskStatus | None) -> list[dict[str, Any]]:
-    return dossiers.listed(tx, tx.get_one(Run, run_id).project_id, status)
-
-
-def _kind_of(tx: Session, run_id: int) -> AgentKind:
-    return tx.get_one(Run, run_id).kind
-
-
-def _slug_of(tx: Session, run_id: int) -> str:
-    return tx.get_one(Project, tx.get_one(Run, run_id).project_id).slug
 
 
 def _json(value: Mapping[str, object]) -> ToolReply:

@@ -56,7 +56,7 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
             return ending.draw_blocked(tx, due.key, subject, scene)
         case CardKind.ANSWER:
             if due.subject_id is None:
-                return answers.draw_known(tx, due)
+                return answers.draw_known(tx, due, due.project_id)
             return answers.draw(tx, due.key, subject, scene)
         case CardKind.DIGEST | CardKind.NOTICE | CardKind.HELP:
             raise StateError(f"The words of {due.key} are fixed when they are said.")

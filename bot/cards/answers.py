@@ -1,40 +1,34 @@
 """Answers to what people ask about a project: an assistant's, and what the journal tells alone."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import progress, words
-from bot.cards.frame import Drawn, Scene, bold, code, footnote, said, spoken, title
+from bot.cards.frame import Drawn, Scene, body, bold, code, footnote, said, spoken, title
 from core.domain import light
-from core.domain.cards import BODY_LIMIT, Card, CardKind, Field, Tone
+from core.domain.cards import BODY_LIMIT, Card, CardKind, Field, Link, TextFile, Tone
 from core.domain.events import Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
-from core.domain.money import Dimension, to_usd
 from core.domain.redaction import clean
-from core.operations import inquiries, outbox
+from core.errors import NotFound
+from core.operations import outbox
 from core.operations.outbox import Due
-from core.store.chat_tables import Inquiry, ProjectPlace
-from core.store.tables import (
-    Evidence,
-    Feature,
-    FeatureDependency,
-    JournalEntry,
-    Project,
-    Run,
-    RunTask,
-    Task,
-    UsageTotal,
-)
-from core.views import budgets
+from core.views import budgets, inquiries, journal, members, projects, runs, tasks
+from core.views.inquiries import InquiryView
+from core.views.journal import JournalLine
+from core.views.projects import ProjectSummary
+from core.views.runs import RunView
+from core.views.tasks import EvidenceView, TaskView
 
 _ANSWER = BODY_LIMIT - 300
-_WHOLE = 8_000  # characters of the answer as plain text
+_FILE = "answer.md"
+_PLAIN = 8_000  # characters of the answer as plain text
+_LAST = 6  # decisions about a task that are told
 _DECISIONS = (Event.TASK_RETRIED, Event.TASK_GUIDED, Event.TASK_SKIPPED, Event.TASK_STUCK)
 _MARKS = {Level.INFO: "", Level.WARNING: f"{words.WAITS} ", Level.ERROR: f"{words.STOPPED} "}
 _SPAN = re.compile(r"`([^`\n]+)`|\*\*([^*\n]+)\*\*")
@@ -42,39 +36,46 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.*)")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 
 
-def draw_known(tx: Session, due: Due) -> Drawn:
+def draw_known(tx: Session, due: Due, project_id: int) -> Drawn:
     """A second `new` of the same name: the project there is, and where its thread is."""
-    project = tx.get_one(Project, due.project_id)
-    here = tx.get_one(ProjectPlace, (project.id, due.place.platform, due.place.channel))
-    thread = outbox.message_of(tx, due.place, here.root_key)
+    project = projects.summary(tx, project_id)
+    here = (due.place.platform, due.place.channel)
+    places = projects.places_of(tx, project.id)
+    root = next(key for place, key in places if (place.platform, place.channel) == here)
+    thread = outbox.message_of(tx, due.place, root)
     heading = title(f"{project.name} exists already")
-    state = f"{words.PROJECT_MARKS[project.status]} {project.status.value.replace('_', ' ')}"
+    state = f"{words.PROJECT_MARKS[project.status]} {project.status.words}"
     where = f"Its thread is message {thread} of this channel." if thread else ""
     return Drawn(
         Card(
             key=due.key,
             kind=CardKind.ANSWER,
             title=heading,
-            body="\n".join(line for line in (state, where) if line),
+            body=body([state, where]),
             fallback=f"{heading}. {where}".strip(),
             project=project.name,
+            links=(Link("Open its thread", root),),
         )
     )
 
 
 def draw(tx: Session, key: str, inquiry_id: int, scene: Scene) -> Drawn:
     """A question, while an assistant works on it and once it is answered."""
-    inquiry = tx.get_one(Inquiry, inquiry_id)
-    project = tx.get_one(Project, inquiry.project_id)
+    inquiry = inquiries.inquiry(tx, inquiry_id)
+    project = projects.summary(tx, inquiry.project_id)
     again: datetime | None = None
-    tone, fields = Tone.INFO, tuple(_cost(tx, inquiry))
+    tone, answer = Tone.INFO, inquiry.answer or ""
     asked = wording.one_line(inquiry.text, 140)
     if inquiry.status is InquiryStatus.ANSWERED:
-        lines = [rendered(inquiry.answer or "", _ANSWER)]
+        lines = [rendered(answer, _ANSWER)]
     elif inquiry.status is InquiryStatus.GIVEN_UP:
         tone = Tone.WARNING
         state = f"No assistant could answer: {said(inquiry.trouble or '', 400)}"
-        lines = [f"{words.STOPPED} {state}", *_what_to_do(project), *_journal(tx, inquiry, scene)]
+        lines = [
+            f"{words.STOPPED} {state}",
+            *_what_to_do(project),
+            *_from_journal(tx, inquiry, scene),
+        ]
     else:
         state, again = _under_way(tx, inquiry, scene)
         lines = [state]
@@ -83,38 +84,34 @@ def draw(tx: Session, key: str, inquiry_id: int, scene: Scene) -> Drawn:
             key=key,
             kind=CardKind.ANSWER,
             title=title(asked),
-            body=_fitting([*lines], footnote(project.practice, scene.box)),
-            fallback=wording.cut("\n".join([asked, *map(light.plain, lines)]), _WHOLE),
+            body=body(lines, [footnote(project.practice, scene.box)], rest=f"see {_FILE}"),
+            fallback=wording.cut("\n".join([asked, *map(light.plain, lines)]), _PLAIN),
             project=project.name,
-            fields=fields,
+            fields=tuple(_cost(inquiry)),
             tone=tone,
+            whole=TextFile(_FILE, clean(answer)) if len(answer) > _ANSWER else None,
         ),
         again,
     )
 
 
-def _under_way(tx: Session, inquiry: Inquiry, scene: Scene) -> tuple[str, datetime | None]:
-    run = tx.scalars(
-        select(Run).where(Run.inquiry_id == inquiry.id, Run.status != RunStatus.ENDED).limit(1)
-    ).first()
-    if run is not None:
+def _under_way(tx: Session, inquiry: InquiryView, scene: Scene) -> tuple[str, datetime | None]:
+    if inquiry.at_work:
         return f"{words.PROGRESS} An assistant reads the project and answers here", None
-    until = budgets.window_until(tx, scene.upstream, scene.now)
-    if until is not None and until > scene.now:
-        when = scene.clock(until)
-        words_ = f"The account's limit is reached until **{when}**; it is answered by itself then"
-        return f"{words.WAITS} {words_}", until
+    until = budgets.limit_ahead(tx, scene.upstream, scene.now)
+    if until is not None:
+        waits = f"The account's limit is reached until {scene.when(until)}"
+        return f"{words.WAITS} {waits}; it is answered by itself then", until
     if inquiry.not_before is not None and inquiry.not_before > scene.now:
-        trouble = said(inquiry.trouble or "", 200)
+        trouble = said(inquiry.trouble or "")
         return f"{words.WAITS} Tried again in a moment: {trouble}", inquiry.not_before
-    before = [each for each in inquiries.waiting(tx, inquiry.project_id) if each.id < inquiry.id]
-    if before:
-        behind = wording.count(len(before), "question")
+    if inquiry.ahead:
+        behind = wording.count(inquiry.ahead, "question")
         return f"{words.PENDING} Waits behind {behind}; they are answered one by one", None
     return f"{words.PROGRESS} An assistant is asked", None
 
 
-def _what_to_do(project: Project) -> Iterator[str]:
+def _what_to_do(project: ProjectSummary) -> Iterator[str]:
     match project.status:
         case ProjectStatus.STOPPED | ProjectStatus.BLOCKED | ProjectStatus.PAUSED:
             start = code(f"/autocoder start {project.name}")
@@ -128,44 +125,21 @@ def _what_to_do(project: Project) -> Iterator[str]:
             )
 
 
-def _journal(tx: Session, inquiry: Inquiry, scene: Scene) -> Iterator[str]:
+def _from_journal(tx: Session, inquiry: InquiryView, scene: Scene) -> Iterator[str]:
     for number in task_numbers(inquiry.text)[:1]:
-        row = tx.scalars(
-            select(Task).where(Task.project_id == inquiry.project_id, Task.number == number)
-        ).first()
-        if row is not None:
-            yield bold(f"Task {row.number} {row.name}")
-            yield from why(tx, row, scene)
-            return
+        try:
+            task = tasks.task(tx, inquiry.project_id, number)
+        except NotFound:
+            continue
+        yield bold(f"Task {task.id} {task.name}")
+        yield from why(tx, task, scene)
+        return
     yield from standing(tx, inquiry.project_id, scene)
 
 
-def _cost(tx: Session, inquiry: Inquiry) -> Iterator[Field]:
-    keys = [str(run) for run in tx.scalars(select(Run.id).where(Run.inquiry_id == inquiry.id))]
-    micro = sum(
-        tx.scalars(
-            select(UsageTotal.micro_usd).where(
-                UsageTotal.project_id == inquiry.project_id,
-                UsageTotal.dimension == Dimension.RUN,
-                UsageTotal.key.in_(keys),
-            )
-        )
-    )
-    if inquiry.status is InquiryStatus.ANSWERED and keys:
-        yield Field("Cost", wording.usd(to_usd(micro)))
-
-
-def _fitting(lines: list[str], note: str) -> str:
-    """Whole lines, as many as a card takes, and the note that every card has."""
-    kept: list[str] = []
-    room = BODY_LIMIT - len(note) - 40
-    for line in "\n".join(line for line in lines if line).split("\n"):
-        if len(line) + 1 > room:
-            kept.append(light.escape(wording.cut(light.plain(line), max(room // 2 - 1, 1))))
-            break
-        kept.append(line)
-        room -= len(line) + 1
-    return "\n".join([*kept, *([note] if note else [])])
+def _cost(inquiry: InquiryView) -> Iterator[Field]:
+    if inquiry.status is InquiryStatus.ANSWERED and inquiry.cost_usd is not None:
+        yield Field("Cost", wording.usd(inquiry.cost_usd))
 
 
 def rendered(text: str, limit: int) -> str:
@@ -197,94 +171,61 @@ def _spans(line: str) -> str:
     return made + rest
 
 
-def why(tx: Session, row: Task, scene: Scene) -> list[str]:
+def why(tx: Session, task: TaskView, scene: Scene) -> list[str]:
     """What led to where a task stands, from its runs, proofs and journal."""
-    runs = tx.execute(
-        select(Run)
-        .join(RunTask, RunTask.run_id == Run.id)
-        .where(RunTask.task_id == row.id)
-        .order_by(Run.id)
-    ).scalars()
-    body = [f"{words.TASK_MARKS[row.status]} {_reason(tx, row)}"]
-    for run in runs.all():
-        body += _run(tx, run, row, scene)
-    decisions = tx.scalars(
-        select(JournalEntry)
-        .where(JournalEntry.task_id == row.id, JournalEntry.event.in_(_DECISIONS))
-        .order_by(JournalEntry.id)
-    )
-    return body + [f"- {entry(each, scene.clock(each.at))}" for each in decisions.all()[-6:]]
+    found = [f"{words.TASK_MARKS[task.status]} {_reason(tx, task)}"]
+    for run in runs.of_task(tx, task.row_id):
+        found += _run(run, [proof for proof in task.evidence if proof.run_id == run.id], scene)
+    decisions = journal.of_task(tx, task.row_id, _DECISIONS)[-_LAST:]
+    return found + [f"- {entry(tx, each, scene)}" for each in decisions]
 
 
-def _run(tx: Session, run: Run, row: Task, scene: Scene) -> Iterator[str]:
-    proofs = tx.scalars(
-        select(Evidence)
-        .where(Evidence.run_id == run.id, Evidence.task_id == row.id)
-        .order_by(Evidence.id)
-    ).all()
+def _run(run: RunView, proofs: Sequence[EvidenceView], scene: Scene) -> Iterator[str]:
     outcome = run.outcome.value.replace("_", " ") if run.outcome else run.status.value
     mark = words.STOPPED if run.status is RunStatus.ENDED else words.PROGRESS
     proved = any(proof.accepted for proof in proofs)
     state = f"{words.DONE} passed" if proved else f"{mark} {outcome}"
     refusals = [proof for proof in proofs if not proof.accepted]
     tries = f", {wording.count(len(refusals), 'refusal')}" if refusals else ""
-    agent = bold(f"{run.kind.value}-{run.seat}")
-    yield f"- {scene.clock(run.started_at)} {agent} {said(wording.model(run.model))}: {state}{tries}"
-    red = next((c for c in refusals[-1].checks if c["exit_code"] != 0), None) if refusals else None
+    who = f"{bold(run.agent)} {said(wording.model(run.model))}"
+    yield f"- {scene.when(run.started_at)} {who}: {state}{tries}"
+    red = (
+        next((check for check in refusals[-1].checks if not check.green), None)
+        if refusals
+        else None
+    )
     if red:
-        yield f"  {said(words.telling_line(red['output']) or red['command'], 160)}"
+        yield f"  {said(words.telling_line(red.output) or red.command, 160)}"
 
 
-def entry(row: JournalEntry, at: str) -> str:
+def entry(tx: Session, line: JournalLine, scene: Scene) -> str:
     """A line of the journal."""
-    actor = f" · {said(row.actor, 60)}" if row.actor != "service" else ""
-    return f"{at} {_MARKS[row.level]}{said(row.text, 180)}{actor}"
+    by = "" if line.actor == "service" else f" · {said(members.name_of(tx, line.actor), 60)}"
+    return f"{scene.when(line.at)} {_MARKS[line.level]}{said(line.text, 180)}{by}"
 
 
-def _reason(tx: Session, row: Task) -> str:
+def _reason(tx: Session, task: TaskView) -> str:
     """Why it stands where it stands, in a sentence."""
-    match row.status:
+    project = projects.summary(tx, task.project_id)
+    match task.status:
         case TaskStatus.PASSING:
-            return f"passes after {wording.count(row.attempts + 1, 'attempt')}"
-        case TaskStatus.SKIPPED:
-            return "was skipped: nothing proves it"
+            return f"passes after {wording.count(task.attempts + 1, 'attempt')}"
         case TaskStatus.STUCK:
-            telling = said(words.telling_line(row.last_error or ""), 160)
-            return f"is stuck: {words.tries(row.attempts, row.error_repeats)}. {telling}"
-        case TaskStatus.IN_PROGRESS:
-            run = tx.get(Run, row.run_id) if row.run_id else None
-            return f"is worked on: {said(run.reason, 160)}" if run else "is worked on"
-        case TaskStatus.PENDING:
-            return _pending(tx, row)
-
-
-def _pending(tx: Session, row: Task) -> str:
-    project = tx.get_one(Project, row.project_id)
-    if project.status is not ProjectStatus.RUNNING:
-        return f"waits: the project is {project.status.value.replace('_', ' ')}"
-    feature = tx.get_one(Feature, row.feature_id)
-    behind = tx.scalars(
-        select(Feature.name)
-        .join(FeatureDependency, FeatureDependency.depends_on_id == Feature.id)
-        .where(FeatureDependency.feature_id == feature.id, Feature.landed_commit.is_(None))
-    ).all()
-    if row.blockers:
-        return f"waits for {wording.count(row.blockers, 'task')} of {said(feature.name, 80)}"
-    if behind:
-        return f"waits until {', '.join(said(name, 60) for name in behind)} has landed"
-    if row.not_before is not None:
-        return f"is tried again at {row.not_before:%H:%M:%S} UTC"
-    return "is ready: an agent takes it up next"
+            telling = said(words.telling_line(task.last_error or ""), 160)
+            return f"is stuck: {words.tries(task.attempts, task.error_repeats)}. {telling}".strip()
+        case TaskStatus.PENDING if project.status is not ProjectStatus.RUNNING:
+            return f"waits: the project is {project.status.words}"
+        case _:
+            return said(task.reason)
 
 
 def standing(tx: Session, project_id: int, scene: Scene) -> list[str]:
     """How a project stands, and what it waits for."""
     board = progress.seen(tx, project_id, scene)
     counts = board.counts
-    lines = [f"{board.name} is {board.status.value.replace('_', ' ')}"]
+    lines = [f"{said(board.name)} is {board.status.words}"]
     if counts.total:
         lines.append(f"**{counts.passing} of {counts.total}** tasks pass")
     if board.blocked_reason:
         lines.append(f"{words.STOPPED} {said(board.blocked_reason, 300)}")
-    lines += [f"- {words.WAITS} {words.waits(wait)} waits" for wait in board.waits[:6]]
-    return lines
+    return lines + [f"- {waits}" for waits in progress.waits_of(board, scene)]

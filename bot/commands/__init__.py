@@ -211,10 +211,15 @@ _AGENTS = (
 
 _MONEY = (
     CommandSpec(
-        "cost", "cost [today|week|month]", Role.VIEWER, "What was spent, on what.",
-        (Argument("span", "a span of time", Kind.WORD, required=False,
-                  choices=tuple(money.SPANS)),),
-        ("cost", "cost week"), does=money.cost,
+        "cost", "cost [today|week|month] [by model|feature|task|agent]", Role.VIEWER,
+        "What was spent, on what.",
+        (
+            Argument("span", "a span of time", Kind.WORD, required=False,
+                     choices=tuple(money.SPANS)),
+            Argument("by", "what it is broken down by", Kind.WORD, required=False,
+                     choices=money.BREAKDOWNS, after="by"),
+        ),
+        ("cost", "cost week", "cost today by model"), does=money.cost,
     ),
     CommandSpec(
         "budget", "budget [SCOPE AMOUNT]", Role.VIEWER,

@@ -1,195 +1,174 @@
 """Agents: at work, tried again, guided; what they did and why."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import answers, words
-from bot.cards.frame import bold, said
+from bot.cards.frame import code
 from bot.commands import parsing
-from bot.commands.context import names
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
-from bot.commands.tasks import decided
+from core.domain.cards import TableBlock, TextFile
 from core.domain.events import Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
-from core.domain.money import Dimension, to_usd
+from core.domain.redaction import clean
 from core.errors import InputError
 from core.operations import guidance, inquiries, tasks
-from core.store.tables import (
-    JournalEntry,
-    Project,
-    Run,
-    Task,
-    UsageTotal,
-)
-from core.views.projects import ProjectRef
+from core.views import journal, members, projects, runs
+from core.views import tasks as view
+from core.views.journal import JournalLine
+from core.views.projects import ProjectRef, ProjectSummary
+from core.views.runs import AtWork
+from core.views.tasks import TaskView
 
 _ENTRIES = 25
+_KEPT = 1_000  # entries in the file beside them
 _NAMED = 8
-_AT_WORK = (RunStatus.QUEUED, RunStatus.STARTING, RunStatus.WORKING, RunStatus.WAITING)
 
 
 def agents(tx: Session, call: Call) -> Reply:
     """Who works on what, in this project, or in all of them."""
-    query = (
-        select(Run, Project, Task.number, Task.name)
-        .join(Project, Project.id == Run.project_id)
-        .outerjoin(Task, (Task.run_id == Run.id) & (Task.status == TaskStatus.IN_PROGRESS))
-        .where(Run.status.in_(_AT_WORK))
-        .order_by(Run.id)
-    )
-    if call.project is not None:
-        query = query.where(Run.project_id == call.project.id)
-    rows = tx.execute(query).all()
+    found = runs.at_work(tx, call.project.id if call.project else None)
     where = f" for {call.project.name}" if call.project else ""
-    if not rows:
+    if not found:
         return Reply(title=f"No agent works{where} now", project=call.project)
-    activity = call.desk.activity()
-    body: list[str] = []
-    for run, project, number, name in rows:
-        mark = words.WAITS if run.status is RunStatus.WAITING else words.PROGRESS
-        about = f" · task {number} {said(name, 80)}" if number else ""
-        home = f" · {said(project.name, 64)}" if call.project is None else ""
-        doing = (
-            "waits for an answer"
-            if run.status is RunStatus.WAITING
-            else said(words.doing(activity.get(run.id, "")), 120)
-        )
-        since = wording.duration((call.now - run.started_at).total_seconds())
-        cost = tx.get(UsageTotal, (run.project_id, Dimension.RUN, str(run.id)))
-        spent = f" · {wording.usd(to_usd(cost.micro_usd))}" if cost else ""
-        agent = bold(f"{run.kind.value}-{run.seat}")
-        body.append(f"- {mark} {agent} {said(wording.model(run.model))}{home}{about}")
-        body.append(f"  {doing} · {since}{spent}")
+    home = () if call.project else ("Project",)
     return Reply(
-        title=f"{wording.count(len(rows), 'agent')}{where}", body=lines(*body), project=call.project
+        title=f"{wording.count(len(found), 'agent')}{where}",
+        table=TableBlock(
+            ("Agent", "Model", *home, "Task", "Doing", "For", "Cost"),
+            tuple(_agent(each, call) for each in found),
+        ),
+        project=call.project,
+    )
+
+
+def _agent(each: AtWork, call: Call) -> tuple[str, ...]:
+    waits = each.status is RunStatus.WAITING
+    doing = words.doing(call.desk.activity().get(each.run_id, ""))
+    return (
+        each.agent,
+        wording.model(each.model),
+        *(() if call.project else (each.project,)),
+        f"{each.task} {wording.one_line(each.task_name, 80)}" if each.task else "",
+        f"{words.WAITS} waits for an answer"
+        if waits
+        else f"{words.PROGRESS} {wording.one_line(doing, 120)}",
+        wording.duration((call.now - each.started_at).total_seconds()),
+        wording.UNKNOWN if each.cost_usd is None else wording.usd(each.cost_usd),
     )
 
 
 def retry(tx: Session, call: Call) -> Reply:
-    row = tasks.find(tx, call.here.id, call.number("n"))
+    row = view.task(tx, call.here.id, call.number("n"))
     reply = retry_it(tx, call, row, call.values.get("model"))
-    return Reply(title=reply.said, project=call.here, begun=call.here.id)
+    return replace(reply, title=reply.said, project=call.here)
 
 
-def retry_it(tx: Session, call: Call, row: Task, model: str | None) -> Reply:
+def retry_it(tx: Session, call: Call, row: TaskView, model: str | None) -> Reply:
     """New attempts for a stuck or skipped task, with another model if one is named."""
-    if row.status not in (TaskStatus.STUCK, TaskStatus.SKIPPED):
-        raise decided(tx, row)
     tasks.retry(
         tx,
-        row.id,
+        row.row_id,
         model=model,
         by=call.person,
         max_attempts=call.desk.rules(tx, row.project_id).max_attempts,
         now=call.now,
     )
     with_model = f" with {wording.model(model)}" if model else ""
-    return Reply(said=f"Task {row.number} is tried again{with_model}.", begun=row.project_id)
+    return Reply(said=f"Task {row.id} is tried again{with_model}.", begun=row.project_id)
 
 
 def guide(tx: Session, call: Call) -> Reply:
-    row = tasks.find(tx, call.here.id, call.number("n"))
+    row = view.task(tx, call.here.id, call.number("n"))
     reply = guide_it(tx, call, row, call.values["text"])
-    return Reply(title=reply.said, project=call.here, begun=call.here.id)
+    return replace(reply, title=reply.said, project=call.here)
 
 
-def still_stuck(tx: Session, row: Task) -> None:
-    if row.status is not TaskStatus.STUCK:
-        raise decided(tx, row)
-
-
-def guide_it(tx: Session, call: Call, row: Task, hint: str) -> Reply:
-    """A hint for a task: with its next attempt, or at the next step of who works on it."""
-    if row.status in (TaskStatus.PASSING, TaskStatus.SKIPPED):
-        raise decided(tx, row)
-    working = row.status is TaskStatus.IN_PROGRESS
-    stuck = row.status is TaskStatus.STUCK
-    tasks.guide(
+def guide_it(tx: Session, call: Call, row: TaskView, hint: str) -> Reply:
+    stood = guidance.guide(
         tx,
-        row.id,
+        row.row_id,
         hint,
-        by=call.person,
+        person=call.person,
         max_attempts=call.desk.rules(tx, row.project_id).max_attempts,
+        inbox_id=call.item_id,
         now=call.now,
     )
-    if working:
-        guidance.give(
-            tx,
-            row.project_id,
-            hint,
-            person=call.person,
-            task_id=row.id,
-            inbox_id=call.item_id,
-            now=call.now,
-        )
-        what = "Its agent gets the hint at its next step"
-    else:
-        what = "It is tried again with the hint" if stuck else "Its next attempt gets the hint"
-    return Reply(said=f"Task {row.number}: {what[0].lower()}{what[1:]}", begun=row.project_id)
+    what = {
+        TaskStatus.IN_PROGRESS: "its agent gets the hint at its next step",
+        TaskStatus.STUCK: "it is tried again with the hint",
+    }.get(stood, "its next attempt gets the hint")
+    return Reply(said=f"Task {row.id}: {what}", begun=row.project_id)
 
 
 def logs(tx: Session, call: Call) -> Reply:
     level = Level(call.values["level"]) if "level" in call.values else None
     if "n" in call.values:
-        return task_log(tx, call, tasks.find(tx, call.here.id, call.number("n")), level)
-    return _log(tx, call, call.here, level)
+        return task_log(tx, call, view.task(tx, call.here.id, call.number("n")), level)
+    return project_log(tx, call, call.here, level)
 
 
-def project_log(tx: Session, call: Call, project: ProjectRef) -> Reply:
-    return replace(_log(tx, call, project, None), private=True)
+def project_log(tx: Session, call: Call, project: ProjectRef, level: Level | None = None) -> Reply:
+    found = journal.newest(tx, project_id=project.id, levels=_from(level), limit=_KEPT)
+    return _entries(tx, call, found, f"Log of {project.name}", project)
 
 
-def _log(tx: Session, call: Call, project: ProjectRef, level: Level | None) -> Reply:
-    query = select(JournalEntry).where(JournalEntry.project_id == project.id)
-    return _entries(tx, call, query, f"Log of {project.name}", project, level)
+def task_log(tx: Session, call: Call, row: TaskView, level: Level | None = None) -> Reply:
+    found = journal.newest(tx, task_row_id=row.row_id, levels=_from(level), limit=_KEPT)
+    project = projects.summary(tx, row.project_id).ref
+    return _entries(tx, call, found, f"Log of task {row.id} {row.name}", project)
 
 
-def task_log(tx: Session, call: Call, row: Task, level: Level | None = None) -> Reply:
-    project = tx.get_one(Project, row.project_id)
-    query = select(JournalEntry).where(JournalEntry.task_id == row.id)
-    title = f"Log of task {row.number} {row.name}"
-    return _entries(
-        tx, call, query, title, ProjectRef(project.id, project.name, project.slug), level
-    )
+def _from(level: Level | None) -> Sequence[Level]:
+    """A level shows itself and what is worse."""
+    levels = tuple(Level)
+    return levels[levels.index(level) :] if level else levels
 
 
 def _entries(
-    tx: Session,
-    call: Call,
-    query: Select[JournalEntry],
-    title: str,
-    project: ProjectRef,
-    level: Level | None,
+    tx: Session, call: Call, found: Sequence[JournalLine], title: str, project: ProjectRef
 ) -> Reply:
-    """The newest entries, oldest first; a level shows itself and what is worse."""
-    if level is not None:
-        worse = [other for other in Level if list(Level).index(other) >= list(Level).index(level)]
-        query = query.where(JournalEntry.level.in_(worse))
-    rows = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(_ENTRIES)).all()
+    """The newest entries, oldest first."""
     scene = call.desk.scene(call.now)
+    whole = None
+    if len(found) > _ENTRIES:
+        whole = TextFile("log.txt", "".join(_written(tx, line) for line in found))
     return Reply(
         title=title,
-        body=lines(*(f"- {answers.entry(row, scene.clock(row.at))}" for row in reversed(rows)))
+        body=lines(
+            *(f"- {answers.entry(tx, line, scene)}" for line in found[-_ENTRIES:]),
+            f"Before that: {code(whole.name)}, {wording.count(len(found), 'line')}"
+            if whole
+            else "",
+        )
         or "Nothing is written there.",
+        whole=whole,
         project=project,
     )
 
 
+def _written(tx: Session, line: JournalLine) -> str:
+    text = " ".join(clean(line.text).split())
+    who = members.name_of(tx, line.actor)
+    return f"{line.at:%Y-%m-%d %H:%M:%S} UTC {line.level} {line.event}: {text} · {who}\n"
+
+
 def why(tx: Session, call: Call) -> Reply:
     """What led to where a task stands."""
-    row = tasks.find(tx, call.here.id, call.number("n"))
-    return why_it(tx, call, row, call.here)
+    return why_it(tx, call, view.task(tx, call.here.id, call.number("n")), call.here)
 
 
-def why_it(tx: Session, call: Call, row: Task, project: ProjectRef) -> Reply:
+def why_it(tx: Session, call: Call, row: TaskView, project: ProjectRef) -> Reply:
     return Reply(
-        title=f"Why task {row.number} {row.name}",
-        body=lines(*answers.why(tx, row, call.desk.scene(call.now))),
+        title=f"Why task {row.id} {row.name}",
+        body=lines(
+            *answers.why(tx, row, call.desk.scene(call.now)),
+        ),
         project=project,
     )
 
@@ -208,7 +187,7 @@ def ask(tx: Session, call: Call) -> Reply:
     text = call.values["text"]
     if call.project is None:
         raise _no_project(tx, text)
-    project = tx.get_one(Project, call.project.id)
+    project = projects.summary(tx, call.project.id)
     why_not = _UNREAD.get(project.status)
     if why_not is not None:
         return _from_journal(tx, call, project, text, why_not)
@@ -218,17 +197,18 @@ def ask(tx: Session, call: Call) -> Reply:
     return Reply(said="An assistant reads the project; its answer comes here.", begun=project.id)
 
 
-def _from_journal(tx: Session, call: Call, project: Project, text: str, why_not: str) -> Reply:
+def _from_journal(
+    tx: Session, call: Call, project: ProjectSummary, text: str, why_not: str
+) -> Reply:
     scene = call.desk.scene(call.now)
-    numbers = task_numbers(text)
-    row = tx.scalars(
-        select(Task).where(Task.project_id == project.id, Task.number.in_(numbers)).limit(1)
-    ).first()
-    if row is not None:
+    for number in task_numbers(text):
+        row = view.by_number(tx, project.id, number)
+        if row is None:
+            continue
         found = why_it(tx, call, row, call.here)
         return replace(found, body=lines(found.body, f"{why_not}: this is what the journal says."))
     return Reply(
-        title=f"{project.name} is {project.status.value.replace('_', ' ')}",
+        title=f"{project.name} is {project.status.words}",
         body=lines(
             *answers.standing(tx, project.id, scene)[1:],
             f"{why_not}: this is what the journal and the board say.",
@@ -239,7 +219,7 @@ def _from_journal(tx: Session, call: Call, project: Project, text: str, why_not:
 
 
 def _no_project(tx: Session, text: str) -> InputError:
-    known = names(tx)
+    known = projects.names(tx)
     if not known:
         return InputError(
             "There is no project to ask about yet.",

@@ -1,10 +1,8 @@
 """What it cost, and what it may cost."""
 
-from collections.abc import Sequence
 from datetime import UTC, date, timedelta
 from decimal import Decimal, InvalidOperation
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
@@ -12,62 +10,76 @@ from bot.cards import daily, forms, words
 from bot.cards.frame import bold, said
 from bot.commands.replies import lines
 from bot.commands.spec import Call, MissingValues, Reply
-from core.domain.cards import Field, Picture
+from core.domain.cards import Field, Picture, TableBlock
 from core.domain.lifecycle import ProjectStatus
-from core.domain.money import Dimension, to_micro, to_usd
+from core.domain.money import Caps, Dimension, to_micro, to_usd
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, StalePress
 from core.operations import own_settings
-from core.store.tables import Feature, Project, UsageTotal
-from core.views import budgets
+from core.views import budgets, costs, projects
+from core.views.costs import By, Costs
 from core.views.projects import ProjectRef
 
-_LISTED = 8
+_LISTED = 12
 _MOST = Decimal(1_000_000)
 SCOPES = ("project", "run", "day", "month")
 SPANS = {"today": 1, **daily.SPANS}
+BREAKDOWNS = (By.MODEL, By.FEATURE, By.TASK, By.AGENT)
+_HEADINGS = {None: "In all", "today": "Today", "week": "Last 7 days", "month": "Last 30 days"}
 
 
 def cost(tx: Session, call: Call) -> Reply:
-    """What was spent: in all, or on the last days; by model, feature and project."""
-    span = call.values.get("span")
+    """What was spent: in all, or on the last days; by model, feature and so on."""
+    span, project = call.values.get("span"), call.project
     since = (call.now.date() - timedelta(days=SPANS[span] - 1)) if span else None
-    heading = {"today": "Today", "week": "Last 7 days", "month": "Last 30 days"}.get(
-        span or "", "In all"
-    )
-    project = call.project
-    days = select(UsageTotal).where(UsageTotal.dimension == Dimension.DAY)
-    if project is not None:
-        days = days.where(UsageTotal.project_id == project.id)
-    if since is not None:
-        days = days.where(UsageTotal.key >= since.isoformat())
-    rows = tx.scalars(days).all()
-    micro = sum(row.micro_usd for row in rows)
-    messages = sum(row.messages for row in rows)
-    unpriced = sum(row.unpriced_messages for row in rows)
-    tokens = sum(
-        row.input + row.output + row.cache_read + row.cache_write_5m + row.cache_write_1h
-        for row in rows
-    )
+    by = By(call.values["by"]) if "by" in call.values else _usual(project, span)
+    number = project.id if project else None
+    found = costs.costs(tx, project_id=number, since=since, by=by, limit=_LISTED)
     where = f" on {project.name}" if project else ""
-    note = (
-        ", at list price; the practice model costs nothing"
-        if call.desk.practice
-        else ", at list price"
-    )
+    free = "; the practice model costs nothing" if call.desk.practice else ""
+    unpriced = wording.count(found.unpriced_messages, "message")
     return Reply(
-        title=f"{heading}: {wording.usd(to_usd(micro))}{where}",
+        title=f"{_HEADINGS[span]}: {wording.usd(found.cost_usd)}{where}",
         body=lines(
-            f"{wording.count(messages, 'message')}, {wording.tokens(tokens)} tokens{note}",
-            f"{words.WAITS} {wording.count(unpriced, 'message')} without a known price"
-            if unpriced
-            else "",
-            *_by(tx, rows, project, whole=since is None),
+            f"{wording.count(found.messages, 'message')}, {wording.tokens(found.tokens)} tokens,"
+            f" at list price{free}",
+            f"{words.WAITS} {unpriced} without a known price" if found.unpriced_messages else "",
+            _models(tx, number) if by is By.FEATURE and span is None else "",
         ),
         fields=_budget_fields(tx, project),
+        table=_table(found, by),
         pictures=_chart(tx, call, span),
         project=project,
     )
+
+
+def _usual(project: ProjectRef | None, span: str | None) -> By:
+    if project is None:
+        return By.PROJECT
+    return By.DAY if span else By.FEATURE
+
+
+def _models(tx: Session, project_id: int | None) -> str:
+    found = costs.costs(tx, project_id=project_id, since=None, by=By.MODEL, limit=_LISTED).shares
+    listed = ", ".join(f"{said(each.name, 60)} {wording.usd(each.cost_usd)}" for each in found)
+    return f"{bold('By model')} {listed}" if listed else ""
+
+
+_REST = {By.FEATURE: "Interview and plans", By.TASK: "No single task"}
+
+
+def _table(found: Costs, by: By) -> TableBlock | None:
+    rows = []
+    for each in found.shares:
+        name = _day(each.name) if by is By.DAY else each.name or _REST[by]
+        figures = (wording.count(each.messages), wording.tokens(each.tokens))
+        rows.append((wording.one_line(name, 80), *figures, wording.usd(each.cost_usd)))
+    if found.more:
+        left = found.cost_usd - sum((each.cost_usd for each in found.shares), Decimal(0))
+        rows.append((wording.count(found.more, f"more {by}"), "", "", wording.usd(left)))
+    if not rows:
+        return None
+    return TableBlock((by.capitalize(), "Messages", "Tokens", "Cost"), tuple(rows))
 
 
 def _chart(tx: Session, call: Call, span: str | None) -> tuple[Picture, ...]:
@@ -80,50 +92,6 @@ def _chart(tx: Session, call: Call, span: str | None) -> tuple[Picture, ...]:
     return (found,) if found else ()
 
 
-def _by(
-    tx: Session, rows: Sequence[UsageTotal], project: ProjectRef | None, *, whole: bool
-) -> list[str]:
-    if project is None:
-        sums: dict[int, int] = {}
-        for row in rows:
-            sums[row.project_id] = sums.get(row.project_id, 0) + row.micro_usd
-        top = sorted(sums.items(), key=lambda pair: -pair[1])[:_LISTED]
-        found = [(tx.get_one(Project, key).name, micro) for key, micro in top]
-        return [f"- {said(name, 64)} {wording.usd(to_usd(micro))}" for name, micro in found]
-    if not whole:
-        ordered = sorted(rows, key=lambda row: row.key)
-        return [f"- {_day(row.key)} {wording.usd(to_usd(row.micro_usd))}" for row in ordered]
-    models = _sums(tx, project.id, Dimension.MODEL)
-    features = _sums(tx, project.id, Dimension.FEATURE)
-    spent = sum(row.micro_usd for row in models)
-    body = [bold("By model")] if models else []
-    body += [_sum(row.key, row.micro_usd) for row in models[:_LISTED]]
-    body += [bold("By feature")] if features else []
-    for row in features[:_LISTED]:
-        feature = tx.get(Feature, int(row.key))
-        body.append(_sum(feature.name if feature else row.key, row.micro_usd))
-    if more := features[_LISTED:]:
-        left = sum(row.micro_usd for row in more)
-        body.append(_sum(wording.count(len(more), "more feature"), left))
-    rest = spent - sum(row.micro_usd for row in features)
-    if features and rest > 0:
-        body.append(_sum("Interview and plans", rest))
-    return body
-
-
-def _sums(tx: Session, project_id: int, dimension: Dimension) -> Sequence[UsageTotal]:
-    """What a project cost by one measure, the dearest first."""
-    return tx.scalars(
-        select(UsageTotal)
-        .where(UsageTotal.project_id == project_id, UsageTotal.dimension == dimension)
-        .order_by(UsageTotal.micro_usd.desc())
-    ).all()
-
-
-def _sum(name: str, micro_usd: int) -> str:
-    return f"- {said(name, 80)} {wording.usd(to_usd(micro_usd))}"
-
-
 def _day(key: str) -> str:
     day = date.fromisoformat(key)
     return f"{day:%a} {day.day} {day:%B}"
@@ -132,19 +100,23 @@ def _day(key: str) -> str:
 def _budget_fields(tx: Session, project: ProjectRef | None) -> tuple[Field, ...]:
     if project is None:
         return ()
-    row = tx.get_one(Project, project.id)
-    spent = budgets.total(tx, project.id, Dimension.PROJECT, str(project.id))
-    budget = to_usd(row.budget_micro_usd)
-    share = wording.percent(to_usd(spent), budget)
-    return (Field("Budget", f"{wording.usd(to_usd(spent))} of {wording.usd(budget)}, {share}"),)
+    spent, whole = _spent(tx, project.id)
+    share = wording.percent(spent, whole)
+    return (Field("Budget", f"{wording.usd(spent)} of {wording.usd(whole)}, {share}"),)
+
+
+def _spent(tx: Session, project_id: int) -> tuple[Decimal, Decimal]:
+    """What a project's budget counts as spent, and the budget."""
+    spent = budgets.total(tx, project_id, Dimension.PROJECT, str(project_id))
+    return to_usd(spent), to_usd(projects.summary(tx, project_id).budget_micro_usd)
 
 
 def budget(tx: Session, call: Call) -> Reply:
     """Show the budgets, or set one."""
-    project = tx.get_one(Project, call.here.id)
+    project = call.here
     scope = call.values.get("scope")
     if scope is None:
-        return _budgets(tx, call, project)
+        return _budgets(tx, call)
     if not call.role.covers(Role.ADMIN):
         raise NotAllowed(f"Setting a budget wants the role admin; yours is {call.role!s}.")
     given = call.values.get("amount")
@@ -169,47 +141,46 @@ def budget(tx: Session, call: Call) -> Reply:
     return Reply(title=words_, project=call.here, begun=project.id)
 
 
-def _budgets(tx: Session, call: Call, project: Project) -> Reply:
-    rules = call.desk.rules(tx, project.id)
-    spent = to_usd(budgets.total(tx, project.id, Dimension.PROJECT, str(project.id)))
-    whole = to_usd(project.budget_micro_usd)
+def _budgets(tx: Session, call: Call) -> Reply:
+    caps = call.desk.rules(tx, call.here.id).caps
+    spent, whole = _spent(tx, call.here.id)
     return Reply(
-        title=f"Budget of {project.name}: {wording.usd(spent)} of {wording.usd(whole)} spent",
-        body=lines(
-            f"- Project {wording.usd(whole)}, {wording.percent(spent, whole)} spent",
-            f"- One run {wording.usd(rules.caps.run_usd)}",
-            *(_span_line(tx, call, project, name) for name in ("day", "month")),
-            "Set one: `/autocoder budget project 20`",
+        title=f"Budget of {call.here.name}: {wording.usd(spent)} of {wording.usd(whole)} spent",
+        body="Set one: `/autocoder budget project 20`. A day and a month are counted in UTC.",
+        table=TableBlock(
+            ("Budget", "Spent", "Limit", "Share"),
+            (
+                ("Project", wording.usd(spent), wording.usd(whole), wording.percent(spent, whole)),
+                ("One run", wording.UNKNOWN, wording.usd(caps.run_usd), wording.UNKNOWN),
+                *(_span_row(tx, call, caps, name) for name in ("day", "month")),
+            ),
         ),
         project=call.here,
     )
 
 
-def _span_line(tx: Session, call: Call, project: Project, name: str) -> str:
-    caps = call.desk.rules(tx, project.id).caps
+def _span_row(tx: Session, call: Call, caps: Caps, name: str) -> tuple[str, ...]:
     found = next(
-        (s for s in budgets.spans(tx, project.id, caps, now=call.now) if s.name == name), None
+        (s for s in budgets.spans(tx, call.here.id, caps, now=call.now) if s.name == name), None
     )
     heading = {"day": "Today", "month": "This month"}[name]
     if found is None:
         today = call.now.astimezone(UTC)
         since = today.replace(day=1) if name == "month" else today
         spent = to_usd(budgets.spent_in(tx, since, today + timedelta(days=1)))
-        return f"- {heading}, all projects: {wording.usd(spent)}, no limit"
-    whose = "this project alone" if found.own else "all projects"
+        return f"{heading}, all projects", wording.usd(spent), "none", wording.UNKNOWN
+    whose = "this project" if found.own else "all projects"
     spent, cap = to_usd(found.spent), to_usd(found.cap)
-    return (
-        f"- {heading}, {whose}: {wording.usd(spent)} of {wording.usd(cap)},"
-        f" {wording.percent(spent, cap)} spent"
-    )
+    return f"{heading}, {whose}", wording.usd(spent), wording.usd(cap), wording.percent(spent, cap)
 
 
-def raise_it(tx: Session, call: Call, project: Project, given: str) -> Reply:
+def raise_it(tx: Session, call: Call, project_id: int, given: str) -> Reply:
     """`Raise budget`: more than it is now, and the project goes on."""
     try:
         amount = dollars(given)
     except InputError as problem:
         raise MissingValues(str(problem), forms.AMOUNT) from None
+    project = projects.summary(tx, project_id)
     now_ = to_usd(project.budget_micro_usd)
     if project.status is ProjectStatus.ARCHIVED:
         raise StalePress(f"{project.name} is archived; nothing was changed.")

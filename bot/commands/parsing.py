@@ -248,7 +248,11 @@ class _Reader:
             or (self._spec.project and _spelt(self.rest, self._projects))
         ):
             return None
-        raise self.unknown(word, argument.choices)
+        raise self.unknown(word, (*argument.choices, *self._announcing(argument)))
+
+    def _announcing(self, argument: Argument) -> Sequence[str]:
+        """Words that may stand in the place of one that may be left out."""
+        return [a.after for a in self._spec.arguments if a.after and not argument.required]
 
     def project(self, text: str) -> str:
         """A project's name as it is spelt."""
@@ -302,7 +306,9 @@ class _Reader:
                 f"`{COMMAND} {spec.name}` has no argument {shown(bare)}.",
                 hint=f"Did you mean `{COMMAND} {spec.name}`?",
             )
-        meant = nearest(bare, known)
+        announced = [f"{a.after} {c}" for a in spec.arguments if a.after for c in a.choices]
+        exact = (line for line in announced if line.endswith(f" {bare.lower()}"))
+        meant = next(exact, None) or nearest(bare, known)
         what = "project" if meant in self._projects else "argument"
         if _is_far(bare, meant) and not Role.VIEWER.covers(spec.role):
             return InputError(f"There is no {what} {shown(bare)}.", hint=_usage(spec))

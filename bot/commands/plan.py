@@ -295,10 +295,6 @@ def _decided(tx: Session, approval_id: int, what: str, typed: bool) -> Reply:
     )
 
 
-def still_open(tx: Session, approval_id: int) -> None:
-    approvals.undecided(tx, approval_id)
-
-
 def reject(tx: Session, call: Call) -> Reply:
     """Send back what was shown last."""
     try:

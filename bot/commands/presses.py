@@ -22,11 +22,14 @@ from core.domain.cards import OPTION_BUTTONS, Button, CardKind, Form, Label, Pre
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
-from core.operations import interviews, members, outbox, questions
+from core.operations import approvals, interviews, members, outbox, questions
+from core.operations.tasks import undecided
 from core.ports.chat import Pressed
-from core.store.tables import Approval, Phase, Project, Question, Task
+from core.store.tables import Approval, Phase, Project, Question
 from core.views import questions as question_views
+from core.views import tasks as task_views
 from core.views.projects import ProjectRef
+from core.views.tasks import TaskView
 
 Does = Callable[[Session, Call], Reply]
 Looks = Callable[[Call], Awaitable[Reply | Operation]]
@@ -87,7 +90,7 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
             waits = approval is not None and approval.status is ApprovalStatus.OPEN
             return forms.REASON if waits else None
         case Label.GUIDE, Subject.TASK:
-            task = _task_row(tx, press)
+            task = _shown_task(tx, press)
             return forms.HINT if task is not None and task.status is TaskStatus.STUCK else None
         case Label.RAISE_BUDGET, Subject.BUDGET:
             return forms.AMOUNT if tx.get(Project, press.id) is not None else None
@@ -99,7 +102,7 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
             project = tx.get(Project, press.id)
             return forms.archive(project.name) if project is not None else None
         case Label.PASS, Subject.TASK:
-            task = _task_row(tx, press)
+            task = _shown_task(tx, press)
             undone = task is not None and task.status in (TaskStatus.PENDING, TaskStatus.STUCK)
             return forms.VOUCH if undone else None
         case Label.START_PROJECT, Subject.WORDS:
@@ -153,7 +156,7 @@ async def _approve(press: Press, call: Call) -> Reply | Operation:
 def _reject(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
     need(call, Role.APPROVER)
     approval = _approval(tx, press)
-    plan.still_open(tx, approval)
+    approvals.undecided(tx, approval)
     reason = _filled(values, forms.REASON, "A rejection needs a reason.")
     return plan.reject_it(tx, call, approval, reason)
 
@@ -175,21 +178,20 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
     return projects.move_it(tx, call, project, press.label, pressed=True)
 
 
-def task_of(tx: Session, press: Press) -> Task:
+def task_of(tx: Session, press: Press) -> TaskView:
     """Task N of the project in `more`; without one the row."""
-    task = _task_row(tx, press)
+    task = _shown_task(tx, press)
     if task is None:
         raise _unknown()
     return task
 
 
-def _task_row(tx: Session, press: Press) -> Task | None:
+def _shown_task(tx: Session, press: Press) -> TaskView | None:
     if not press.more:
-        return tx.get(Task, press.id)
+        return task_views.by_row(tx, press.id)
     if not is_number(press.more):
         return None
-    query = tx.query(Task).filter(Task.project_id == int(press.more), Task.number == press.id)
-    return query.first()
+    return task_views.by_number(tx, int(press.more), press.id)
 
 
 def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
@@ -199,7 +201,7 @@ def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call
         case Label.SKIP:
             return tasks.skip_it(tx, call, task)
         case Label.GUIDE:
-            agents.still_stuck(tx, task)
+            undecided(tx, task.row_id)
             hint = _filled(values, forms.HINT, "A hint has words.")
             return agents.guide_it(tx, call, task, hint)
         case Label.RETRY_WITH_OPUS:
@@ -215,7 +217,7 @@ async def _vouch(
     task = await call.desk.parts.store.read(task_of, press)
     project = await call.desk.parts.store.read(project_of, press)
     reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
-    given = {"n": str(task.number), "reason": reason}
+    given = {"n": str(task.id), "reason": reason}
     return await tasks.vouch(replace(call, project=project, values=given))
 
 
@@ -243,7 +245,7 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
     if press.label is Label.CHANGE_ANSWER:
         return _change(tx, call, question, values)
     if question.answer is not None:
-        raise questions.closed(question)
+        raise questions.closed(tx, question)
     text = (
         questions.JUST_DECIDE
         if press.label is Label.JUST_DECIDE
@@ -331,11 +333,10 @@ def _raise_budget(
     press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call
 ) -> Reply:
     need(call, Role.ADMIN)
-    project = tx.get(Project, press.id)
-    if project is None:
+    if tx.get(Project, press.id) is None:
         raise _unknown()
     amount = _filled(values, forms.AMOUNT, "How much may it spend in all?")
-    return money.raise_it(tx, call, project, amount)
+    return money.raise_it(tx, call, press.id, amount)
 
 
 def _look(press: Press, tx: Session, call: Call) -> Reply:
@@ -350,7 +351,7 @@ def _look(press: Press, tx: Session, call: Call) -> Reply:
     if project is None:
         raise _unknown()
     if press.label is Label.LOGS:
-        return agents.project_log(tx, call, project)
+        return replace(agents.project_log(tx, call, project), private=True)
     if press.subject is Subject.PLAN:
         return plan.plan_details(tx, call, project, approval=press.id)
     if press.subject is Subject.GATE:
@@ -447,7 +448,7 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
         case Subject.GATE:
             kind, about = CardKind.GATE, press.id
         case Subject.TASK:
-            kind, about = CardKind.STUCK, task_of(tx, press).id
+            kind, about = CardKind.STUCK, task_of(tx, press).row_id
         case Subject.QUESTION:
             kind, about = CardKind.QUESTION, press.id
         case Subject.BUDGET:

@@ -3,9 +3,19 @@
 from collections.abc import Iterable
 
 from bot.commands.spec import Reply
-from bot.wording import cut
+from bot.wording import count, cut
 from core.domain import card_keys, light
-from core.domain.cards import BODY_LIMIT, FIELDS, TITLE_LIMIT, Button, Card, CardKind, Tone
+from core.domain.cards import (
+    BODY_LIMIT,
+    FIELDS,
+    TITLE_LIMIT,
+    Button,
+    Card,
+    CardKind,
+    TableBlock,
+    TextFile,
+    Tone,
+)
 from core.domain.redaction import clean
 from core.errors import AutocoderError
 
@@ -16,11 +26,14 @@ def card_of(reply: Reply, item_id: int) -> Card:
     """The card of a reply; its key names the delivery it answers."""
     if reply.card is not None:
         return reply.card
-    body = shorten(reply.body)
+    whole = reply.whole
+    if whole is None and len(reply.body) > BODY_LIMIT:
+        whole = TextFile("answer.md", f"{_one_line(reply.title)}\n\n{_plain_text(reply.body)}\n")
+    body = shorten(reply.body, whole=whole.name if whole else "")
     return Card(
         key=card_keys.reply(reply.kind, item_id),
         kind=reply.kind,
-        title=cut(" ".join(clean(reply.title).split()), TITLE_LIMIT),
+        title=cut(_one_line(reply.title), TITLE_LIMIT),
         body=body,
         fallback=fallback(reply.title, body, reply),
         project=reply.project.name if reply.project else None,
@@ -29,6 +42,8 @@ def card_of(reply: Reply, item_id: int) -> Card:
         pictures=reply.pictures,
         tone=reply.tone,
         buttons=reply.buttons,
+        table=reply.table,
+        whole=whole,
     )
 
 
@@ -37,32 +52,44 @@ _CODE = (light.Look.CODE, light.Look.COMMAND)
 
 def fallback(title: str, body: str, reply: Reply | None = None) -> str:
     """The same as plain text, for screens without cards; commands keep their backticks."""
-    lines = [" ".join(clean(title).split())]
+    lines = [_one_line(title), _plain_text(body)]
+    if reply is not None:
+        lines += [f"{field.name}: {field.value}" for field in reply.fields]
+        rows = (reply.table.head, *reply.table.rows) if reply.table else ()
+        lines += [" · ".join(row) for row in rows]
+    return cut("\n".join(lines).strip(), _FALLBACK_LIMIT) or "–"
+
+
+def _one_line(title: str) -> str:
+    return " ".join(clean(title).split())
+
+
+def _plain_text(body: str) -> str:
+    lines = []
     for line in light.parse(body):
         words = "".join(
             f"`{span.text}`" if span.look in _CODE and not line.verbatim else span.text
             for span in line.spans
         )
         lines.append(f"- {words}" if line.item else words)
-    if reply is not None:
-        lines += [f"{field.name}: {field.value}" for field in reply.fields]
-    return cut("\n".join(lines).strip(), _FALLBACK_LIMIT) or "–"
+    return "\n".join(lines)
 
 
-def shorten(body: str, limit: int = BODY_LIMIT) -> str:
-    """At most `limit` characters, in whole lines, and how many lines were left out."""
+def shorten(body: str, limit: int = BODY_LIMIT, *, whole: str = "") -> str:
+    """At most `limit` characters, in whole lines, and how many were left out; `whole` has all."""
     if len(body) <= limit:
         return body
     kept: list[str] = []
     length, lines = 0, body.split("\n")
     for line in lines:
-        if length + len(line) + 1 > limit - 40:
+        if length + len(line) + 1 > limit - 40 - len(whole):
             break
         kept.append(line)
         length += len(line) + 1
     if not kept:  # one line that is longer than a card
         return light.escape(cut(light.plain(lines[0]), limit // 2))
-    return "\n".join([*kept, f"… {len(lines) - len(kept):,} more lines"])
+    where = f": {light.code(whole)}" if whole else ""
+    return "\n".join([*kept, f"… {count(len(lines) - len(kept), 'more line')}{where}"])
 
 
 def error(
@@ -76,13 +103,13 @@ def error(
     message, hint = str(problem), problem.hint
     first, _, rest = message.partition("\n")
     return Reply(
-        title=_plain(first),
+        title=clean(first),
         body="\n".join(part for part in map(own_words, (rest, hint, instead)) if part),
         tone=Tone.WARNING,
         kind=CardKind.ERROR,
         buttons=buttons,
         private=True,
-        said=" ".join(part for part in (_plain(message), hint, instead) if part),
+        said=" ".join(part for part in (clean(message), hint, instead) if part),
         ok=False,
         reason=reason,
     )
@@ -106,10 +133,12 @@ def lines(*found: str | Iterable[str]) -> str:
     return "\n".join(line for line in flat if line)
 
 
+def markdown(table: TableBlock) -> str:
+    """A table as lines of a file."""
+    rows = (table.head, ("---",) * len(table.head), *table.rows)
+    return "\n".join(f"| {' | '.join(cell.replace('|', '¦') for cell in row)} |" for row in rows)
+
+
 def words(text: str, limit: int = 200) -> str:
     """Somebody's words on one line, safe in a body."""
     return light.escape(cut(" ".join(clean(text).split()), limit))
-
-
-def _plain(text: str) -> str:
-    return clean(text)

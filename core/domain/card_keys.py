@@ -3,6 +3,8 @@
 A key once made is in people's homes for good: the words here never change.
 """
 
+from datetime import date
+
 from core.domain.cards import CardKind
 
 _REMINDER = "reminder-"
@@ -11,6 +13,12 @@ _REMINDER = "reminder-"
 def interview(slug: str, number: int = 0) -> str:
     """An interview's card; a project's own, number 0, is the root of its thread."""
     return _numbered("interview", slug, number)
+
+
+def interview_number(key: str) -> int:
+    """Which interview of its project it is: of `interview:SLUG[:NUMBER]`."""
+    parts = key.split(":")
+    return int(parts[2]) if len(parts) > 2 else 0
 
 
 def spec(slug: str, number: int = 0) -> str:
@@ -65,6 +73,11 @@ def news(version: str) -> str:
     return f"news:{version}"
 
 
+def refused(place: str, day: date) -> str:
+    """A place that takes no cards: said once a day at most."""
+    return f"refused:{place}:{day}"
+
+
 def reminder(key: str, number: int) -> str:
     """A card that calls to mind the decision of this key."""
     return f"{key}:{_REMINDER}{number}"
@@ -73,7 +86,8 @@ def reminder(key: str, number: int) -> str:
 def reminded(key: str) -> str | None:
     """The key of the decision that a card calls to mind; None: it is no reminder."""
     decision, _, last = key.rpartition(":")
-    return decision if last.startswith(_REMINDER) else None
+    is_one = decision.count(":") == 2 and last.startswith(_REMINDER)  # a project may be called so
+    return decision if is_one else None
 
 
 def _numbered(name: str, about: str, number: int) -> str:

@@ -7,6 +7,15 @@ from typing import Protocol, TypeVar
 from core.errors import ForbiddenTransition
 
 
+class Status(StrEnum):
+    """Where something stands."""
+
+    @property
+    def words(self) -> str:
+        """As it is said to people."""
+        return self.value.replace("_", " ")
+
+
 class WaitingFor(StrEnum):
     """What a project waits for that no decision of a person about it brings."""
 
@@ -17,7 +26,7 @@ class WaitingFor(StrEnum):
     CREDENTIALS = "credentials"
 
 
-class ProjectStatus(StrEnum):
+class ProjectStatus(Status):
     INTERVIEWING = "interviewing"
     PLANNING = "planning"
     AWAITING_APPROVAL = "awaiting_approval"
@@ -28,20 +37,15 @@ class ProjectStatus(StrEnum):
     STOPPED = "stopped"
     ARCHIVED = "archived"
 
-    @property
-    def words(self) -> str:
-        """As it is said to people."""
-        return self.value.replace("_", " ")
 
-
-class PhaseStatus(StrEnum):
+class PhaseStatus(Status):
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
     AWAITING_APPROVAL = "awaiting_approval"
     COMPLETED = "completed"
 
 
-class FeatureStatus(StrEnum):
+class FeatureStatus(Status):
     PENDING = "pending"
     SPECCING = "speccing"
     READY = "ready"
@@ -50,7 +54,7 @@ class FeatureStatus(StrEnum):
     COMPLETED = "completed"
 
 
-class TaskStatus(StrEnum):
+class TaskStatus(Status):
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
     PASSING = "passing"
@@ -58,7 +62,7 @@ class TaskStatus(StrEnum):
     SKIPPED = "skipped"
 
 
-class RunStatus(StrEnum):
+class RunStatus(Status):
     QUEUED = "queued"
     STARTING = "starting"
     WORKING = "working"
@@ -66,7 +70,7 @@ class RunStatus(StrEnum):
     ENDED = "ended"
 
 
-class ApprovalStatus(StrEnum):
+class ApprovalStatus(Status):
     OPEN = "open"
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -90,7 +94,7 @@ class InterviewKind(StrEnum):
     JOB = "job"  # no interview and no approval: one small task
 
 
-class InterviewStatus(StrEnum):
+class InterviewStatus(Status):
     ASKING = "asking"  # its interviewer works, or a person's answer is awaited
     CHECKING = "checking"  # its interviewer ended: the spec files are looked at
     PLANNING = "planning"  # a planner works out what is new
@@ -100,7 +104,7 @@ class InterviewStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class InquiryStatus(StrEnum):
+class InquiryStatus(Status):
     """A person's question about a project, for an assistant."""
 
     OPEN = "open"

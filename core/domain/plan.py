@@ -16,6 +16,9 @@ MAX_TASKS = 2_000
 MAX_CHECKS = 20
 MAX_STEPS = 50
 _CATEGORY_LIMIT = 60
+FEATURE_PRIORITY = 0  # the usual ones; lower goes first
+TASK_PRIORITY = 999
+_LAST = 9_999
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class PlannedTask:
     checks: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    priority: int = TASK_PRIORITY
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class PlannedFeature:
     description: str = ""
     spec: str = ""
     depends_on: tuple[str, ...] = ()
+    priority: int = FEATURE_PRIORITY
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,8 @@ def _sizes(plan: Plan) -> Iterable[str]:
                 yield f"Feature {feature.name!r} has no tasks: add one, or leave it out."
             if len(feature.spec) > SPEC_LIMIT:
                 yield f"The spec of feature {feature.name!r} is over {SPEC_LIMIT:,} characters."
+            if not 0 <= feature.priority <= _LAST:
+                yield f"Feature {feature.name!r} has priority {feature.priority}; use 0 to {_LAST}."
             for task in feature.tasks:
                 yield from _task_sizes(task)
     for command in plan.setup:
@@ -146,6 +153,8 @@ def _task_sizes(task: PlannedTask) -> Iterable[str]:
         yield f"The description of task {task.name!r} is over {TEXT_LIMIT:,} characters."
     if not 1 <= task.complexity <= 5:
         yield f"Task {task.name!r} has complexity {task.complexity}; use 1 to 5."
+    if not 0 <= task.priority <= _LAST:
+        yield f"Task {task.name!r} has priority {task.priority}; use 0 to {_LAST}."
     if len(task.checks) > MAX_CHECKS:
         yield f"Task {task.name!r} has {len(task.checks)} checks; at most {MAX_CHECKS}."
     if len(task.steps) > MAX_STEPS:

@@ -9,11 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event, Level
-from core.domain.lifecycle import Cause, TaskStatus, move
+from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus, move
 from core.domain.proof import CheckResult, Verdict
 from core.errors import InputError, StateError
-from core.operations import journal
-from core.store.tables import Evidence, Feature, Run, RunTask, Task, TaskDependency
+from core.operations import journal, tasks
+from core.store.tables import Evidence, Feature, Project, Run, RunTask, Task, TaskDependency
+from core.views.runs import agent_name
+from core.views.tasks import TaskBrief, brief
 
 OUTPUT_KEPT = 20_000  # characters of a check's output in the database
 
@@ -113,11 +115,51 @@ def record_proof(
     return 0
 
 
+@dataclass(frozen=True)
+class Vouching:
+    """What a person vouches for, and the commit that its own goes on top of."""
+
+    task: TaskBrief
+    slug: str
+    good_commit: str | None
+
+
+def vouching(tx: Session, task_id: int) -> Vouching:
+    """A task that a person may vouch for now."""
+    task = tx.get_one(Task, task_id)
+    feature = tx.get_one(Feature, task.feature_id)
+    if task.status not in (TaskStatus.PENDING, TaskStatus.STUCK):
+        raise tasks.decided(tx, task)
+    if feature.status in (FeatureStatus.LANDING, FeatureStatus.COMPLETED):
+        raise StateError(f"{feature.name} has landed, or is on its way to main.")
+    if task.merging is not None:
+        raise StateError(
+            f"Task {task.number} brings {feature.name} up to main: git has to see that it fits.",
+            hint=f"`/autocoder retry {task.number}` or `/autocoder guide {task.number} TEXT`.",
+        )
+    run = tx.scalars(
+        select(Run).where(Run.feature_id == feature.id, Run.status != RunStatus.ENDED).limit(1)
+    ).first()
+    if run is not None and run.status is RunStatus.WAITING:  # nor would a pause end it
+        raise StateError(
+            f"{agent_name(run)} waits for an answer about {feature.name}.",
+            hint="Answer its question first.",
+        )
+    if run is not None:
+        raise StateError(
+            f"{agent_name(run)} works on {feature.name}.",
+            hint="Vouch when it is done, or pause the project first.",
+        )
+    slug = tx.get_one(Project, task.project_id).slug
+    return Vouching(brief(tx, task_id), slug, feature.good_commit)
+
+
 def vouch(tx: Session, task_id: int, commit: str, reason: str, *, by: str, now: datetime) -> None:
     """A person vouches for a task that no check proves; it is marked so wherever it is shown."""
     reason = reason.strip()
     if not reason:
         raise InputError("A person who vouches for a task says why.")
+    vouching(tx, task_id)
     task = tx.get_one(Task, task_id)
     tx.add(
         Evidence(

@@ -10,7 +10,7 @@ from core.domain import card_keys, light
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import TaskStatus
-from core.operations import journal, outbox, runs
+from core.operations import journal, outbox, runs, tasks
 from core.ports.chat import Place
 from core.store.chat_tables import Guidance, InboxItem
 from core.store.tables import Project, Run, Task
@@ -54,6 +54,30 @@ def give(
         data={"guidance": row.id},
     )  # fmt: skip
     return row.id
+
+
+def guide(
+    tx: Session,
+    task_id: int,
+    text: str,
+    *,
+    person: str,
+    max_attempts: int,
+    inbox_id: int,
+    now: datetime,
+) -> TaskStatus:
+    """A hint for a task: with its next attempt, or at the next step of who works on it.
+
+    Returns how the task stood.
+    """
+    task = tx.get_one(Task, task_id)
+    before = task.status
+    tasks.guide(tx, task_id, text, by=person, max_attempts=max_attempts, now=now)
+    if before is TaskStatus.IN_PROGRESS:
+        give(
+            tx, task.project_id, text, person=person, task_id=task_id, inbox_id=inbox_id, now=now
+        )  # fmt: skip
+    return before
 
 
 def waits_for(tx: Session, process: int) -> int | None:

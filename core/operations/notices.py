@@ -26,6 +26,7 @@ from core.store.tables import (
 )
 from core.views import projects
 
+TABLE = JournalEntry.__tablename__  # it is written whenever there is something to tell
 BATCH = 500  # journal entries in one transaction
 _AT_WORK = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RUNNING)
 

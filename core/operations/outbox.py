@@ -3,20 +3,24 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, assert_never
 
 from pydantic import TypeAdapter
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from core.domain.cards import Card, CardKind
 from core.domain.events import Event, Level
 from core.operations import journal
 from core.ports.chat import Place
-from core.store.chat_tables import OutboxItem
-from core.store.tables import Project
+from core.store.chat_tables import Channel, OutboxItem
+from core.store.tables import Project, Run
+from core.views.projects import places_of
 
+TABLE = OutboxItem.__tablename__  # it is written whenever a card is wanted
 BACKOFF_MAX = timedelta(minutes=5)  # longest wait after a card could not be shown
+REFUSED_WAIT = timedelta(minutes=5)  # before a place that takes nothing is tried again
+_ADMINS = Place("web", "main")  # where whoever holds the web token looks, an admin
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)
 
 
@@ -105,6 +109,40 @@ def _at(tx: Session, place: Place, key: str) -> OutboxItem | None:
     ).first()
 
 
+class _Way(NamedTuple):
+    """How cards of a kind go out: the lower, the sooner."""
+
+    post: int
+    edit: int
+    anew: bool  # posted anew where somebody deleted it: it is watched, or decided upon
+
+
+def _way(kind: CardKind) -> _Way:
+    """Decisions and answers before questions before what was done before what is being done."""
+    match kind:
+        case (
+            CardKind.PLAN
+            | CardKind.GATE
+            | CardKind.STUCK
+            | CardKind.BUDGET
+            | CardKind.LIMIT
+            | CardKind.ERROR
+        ):
+            return _Way(0, 0, True)
+        case CardKind.ANSWER | CardKind.HELP:
+            return _Way(0, 0, False)
+        case CardKind.INTERVIEW:  # its thread waits for it
+            return _Way(0, 3, True)
+        case CardKind.QUESTION:  # edited when it is answered
+            return _Way(1, 0, True)
+        case CardKind.SPEC | CardKind.LANDED | CardKind.REPORT | CardKind.DIGEST | CardKind.NOTICE:
+            return _Way(2, 2, False)
+        case CardKind.PROGRESS:
+            return _Way(3, 3, True)
+        case _:
+            assert_never(kind)
+
+
 @dataclass(frozen=True)
 class Due:
     """One card to deliver now."""
@@ -117,16 +155,27 @@ class Due:
     subject_id: int | None
     fixed: Card | None
     private_to: str | None
+    reply: str | None
+    again: int
     wanted: int
     built: int  # the wish that stands there; as `wanted`, where only the clock made it stale
     message: str | None
     digest: str | None  # of what stands there
     attempts: int
     wanted_at: datetime
+    delivered_at: datetime | None
+    refused: bool  # its place took nothing, and is tried again
+
+    @property
+    def urgency(self) -> tuple[int, float, int]:
+        """The least goes out first; of live cards the one that was brought up to date longest ago."""
+        rank = _way(self.kind).post if self.message is None else _way(self.kind).edit
+        return rank, self.delivered_at.timestamp() if self.delivered_at else 0.0, self.id
 
 
 # Built once: to build them takes longer than to run them, and they are asked for all the time.
 _ROOT = aliased(OutboxItem)
+_NEWER = aliased(OutboxItem)
 _NOW = bindparam("now", type_=OutboxItem.not_before.type)
 _FREE = or_(  # it waits for nothing, or for a moment of a clock that was set back since
     OutboxItem.not_before.is_(None),
@@ -137,8 +186,31 @@ _FREE = or_(  # it waits for nothing, or for a moment of a clock that was set ba
         OutboxItem.not_before > bindparam("longest", type_=OutboxItem.not_before.type),
     ),
 )
+_TAKEN = or_(  # its place takes cards, as far as is known, or is to be tried again
+    Channel.refused_at.is_(None),
+    Channel.refused_at <= bindparam("refused", type_=OutboxItem.not_before.type),
+    Channel.refused_at > _NOW,
+)
+_UNPOSTED = OutboxItem.message.is_(None)
+_TURN = func.row_number().over(
+    partition_by=(OutboxItem.channel, _UNPOSTED),
+    order_by=(
+        OutboxItem.id.in_(bindparam("late", expanding=True)),
+        case(
+            (_UNPOSTED, case({kind: _way(kind).post for kind in CardKind}, value=OutboxItem.kind)),
+            else_=case({kind: _way(kind).edit for kind in CardKind}, value=OutboxItem.kind),
+        ),
+        OutboxItem.delivered_at,
+        OutboxItem.id,
+    ),
+)
 _WAITING = (
-    select(OutboxItem, _ROOT.message)
+    select(
+        OutboxItem.id,
+        _ROOT.message.label("root"),
+        Channel.refused_at.is_not(None).label("refused"),
+        _TURN.label("turn"),
+    )
     .outerjoin(
         _ROOT,
         (_ROOT.platform == OutboxItem.platform)
@@ -146,29 +218,53 @@ _WAITING = (
         & (_ROOT.key == OutboxItem.thread_key)
         & (_ROOT.id != OutboxItem.id),
     )
+    .outerjoin(
+        Channel, (Channel.platform == OutboxItem.platform) & (Channel.name == OutboxItem.channel)
+    )
     .where(
         OutboxItem.platform == bindparam("platform"),
         OutboxItem.failed_at.is_(None),
         _FREE,
-        or_(_ROOT.id.is_(None), _ROOT.message.is_not(None)),
-        or_(
+        _TAKEN,
+        or_(  # a thread waits for its root, unless that was given up
             OutboxItem.thread_key.is_(None),
             OutboxItem.thread_key == OutboxItem.key,
-            _ROOT.id.is_not(None),
+            _ROOT.message.is_not(None),
+            _ROOT.failed_at.is_not(None),
+        ),
+        or_(
+            OutboxItem.kind != CardKind.DIGEST,
+            ~exists().where(
+                _NEWER.platform == OutboxItem.platform,
+                _NEWER.channel == OutboxItem.channel,
+                _NEWER.kind == CardKind.DIGEST,
+                _NEWER.message.is_(None),
+                _NEWER.failed_at.is_(None),
+                _NEWER.id > OutboxItem.id,
+            ),
         ),
     )
-    .order_by(OutboxItem.id)
-    .limit(bindparam("most"))
 )
-_WANTED = _WAITING.where(OutboxItem.wanted != OutboxItem.built)
-_STALE = _WAITING.where(OutboxItem.again_at <= _NOW, OutboxItem.wanted == OutboxItem.built)
-_STANDING = select(OutboxItem).where(
-    OutboxItem.platform == bindparam("platform"),
-    OutboxItem.project_id.in_(bindparam("projects", expanding=True)),
-    OutboxItem.kind == bindparam("kind"),
+
+
+def _first(*which: ColumnElement[bool]) -> Select[tuple[OutboxItem, str | None, bool]]:
+    """The next post and the next edit of each channel."""
+    found = _WAITING.where(*which).subquery()
+    return (
+        select(OutboxItem, found.c.root, found.c.refused)
+        .join(found, found.c.id == OutboxItem.id)
+        .where(found.c.turn == 1)
+    )
+
+
+_WANTED = _first(OutboxItem.wanted != OutboxItem.built)
+_STALE = _first(OutboxItem.again_at <= _NOW, OutboxItem.wanted == OutboxItem.built)
+_MOVED = _first(
+    OutboxItem.kind == CardKind.PROGRESS,
     OutboxItem.message.is_not(None),
-    OutboxItem.failed_at.is_(None),
-    _FREE,
+    OutboxItem.project_id.in_(
+        select(Run.project_id).where(Run.id.in_(bindparam("runs", expanding=True)))
+    ),
 )
 _OPEN = select(OutboxItem).where(
     OutboxItem.platform == bindparam("platform"), OutboxItem.failed_at.is_(None)
@@ -179,55 +275,75 @@ _HELD = _OPEN.with_only_columns(func.min(OutboxItem.not_before)).where(
 _AGAIN = _OPEN.with_only_columns(OutboxItem.again_at, OutboxItem.not_before).where(
     OutboxItem.again_at.is_not(None)
 )
+_REFUSING = select(func.min(Channel.refused_at)).where(
+    Channel.platform == bindparam("platform"),
+    Channel.refused_at > bindparam("refused", type_=OutboxItem.not_before.type),
+)
 
 
-def due(tx: Session, platform: str, *, now: datetime, limit: int = 50) -> tuple[Due, ...]:
-    """Cards of a platform that wait, oldest first; a thread waits for its root."""
-    asked = {"platform": platform, "now": now, "longest": now + BACKOFF_MAX, "most": limit}
-    wanted = tx.execute(_WANTED, asked).all()
-    return tuple(_due(row, message) for row, message in (*wanted, *tx.execute(_STALE, asked)))
-
-
-def standing(
-    tx: Session, platform: str, kind: CardKind, project_ids: Collection[int], *, now: datetime
+def due(
+    tx: Session,
+    platform: str,
+    *,
+    runs: Collection[int] = (),
+    late: Collection[int] = (),
+    now: datetime,
 ) -> tuple[Due, ...]:
-    """Cards of these projects that stand there and may be edited now, wanted or not."""
+    """The next post and the next edit of each channel of a platform, the most urgent first.
+
+    The progress of projects whose `runs` moved on is edited, wanted or not. Cards that are `late`
+    come after all others of their channel.
+    """
     asked = {
         "platform": platform,
-        "projects": list(project_ids),
-        "kind": kind,
+        "late": list(late),
         "now": now,
         "longest": now + BACKOFF_MAX,
+        "refused": now - REFUSED_WAIT,
     }
-    return tuple(_due(row, None) for row in tx.scalars(_STANDING, asked))
+    rows = [*tx.execute(_WANTED, asked), *tx.execute(_STALE, asked)]
+    if runs:
+        rows += tx.execute(_MOVED, {**asked, "runs": list(runs)})
+    first: dict[tuple[str, bool], Due] = {}
+    for each in sorted(
+        (_due(*row) for row in rows), key=lambda each: (each.id in late, each.urgency)
+    ):
+        first.setdefault((each.place.channel, each.message is None), each)
+    return tuple(first.values())
 
 
-def _due(row: OutboxItem, root_message: str | None) -> Due:
+def _due(row: OutboxItem, root_message: str | None = None, refused: bool = False) -> Due:
+    root = row.thread if row.message else root_message or row.thread  # it stays where it stands
     return Due(
         id=row.id,
-        place=Place(row.platform, row.channel, root_message or row.thread),
+        place=Place(row.platform, row.channel, root),
         key=row.key,
         kind=row.kind,
         project_id=row.project_id,
         subject_id=row.subject_id,
         fixed=_CARD.validate_python(row.card) if row.card else None,
         private_to=row.private_to,
+        reply=row.reply,
+        again=row.again,
         wanted=row.wanted,
         built=row.built,
         message=row.message,
         digest=row.digest,
         attempts=row.attempts,
         wanted_at=row.wanted_at,
+        delivered_at=row.delivered_at,
+        refused=refused,
     )
 
 
 def next_due(tx: Session, platform: str, *, now: datetime) -> datetime | None:
     """When the next card may go out that waits, or the clock makes one stale."""
-    asked = {"platform": platform, "now": now}
-    held = tx.scalar(_HELD, asked)
+    asked = {"platform": platform, "now": now, "refused": now - REFUSED_WAIT}
+    held, refusing = tx.scalar(_HELD, asked), tx.scalar(_REFUSING, asked)
     again = tx.execute(_AGAIN, asked)
     stale = (max(at, free or at) for at, free in again if at is not None)
-    moments = [moment for moment in (held, *stale) if moment is not None and moment > now]
+    refused = refusing + REFUSED_WAIT if refusing else None
+    moments = [at for at in (held, refused, *stale) if at is not None and at > now]
     return min(moments, default=None)
 
 
@@ -237,6 +353,7 @@ def delivered(
     built: int,
     message: str,
     *,
+    thread: str | None = None,
     digest: str | None = None,
     not_before: datetime,
     again_at: datetime | None = None,
@@ -249,6 +366,7 @@ def delivered(
     item = tx.get_one(OutboxItem, item_id)
     item.built = max(item.built, built)
     item.message = message
+    item.thread = thread
     item.digest = digest
     item.attempts = 0
     item.error = None
@@ -257,6 +375,83 @@ def delivered(
     item.again_at = again_at
     if item.wanted != item.built:
         item.wanted_at = now
+    channel = tx.get(Channel, (item.platform, item.channel))
+    if channel is not None and channel.refused_at is not None:
+        channel.refused = channel.refused_at = None
+    if item.kind is CardKind.DIGEST:
+        _overtake(tx, item, now=now)
+
+
+def _overtake(tx: Session, digest: OutboxItem, *, now: datetime) -> None:
+    """Digests that never came: after an outage there is the newest only."""
+    older = select(OutboxItem).where(
+        OutboxItem.platform == digest.platform,
+        OutboxItem.channel == digest.channel,
+        OutboxItem.kind == CardKind.DIGEST,
+        OutboxItem.message.is_(None),
+        OutboxItem.id < digest.id,
+    )
+    for item in tx.scalars(older):
+        item.failed_at = now
+        item.error = f"{digest.key} came instead."
+
+
+def risked(tx: Session, item_id: int) -> None:
+    """Its post counts as made before it is: should the answer be lost, it is not repeated."""
+    item = tx.get_one(OutboxItem, item_id)
+    item.built = item.wanted
+
+
+def unrisked(tx: Session, item_id: int, *, now: datetime) -> None:
+    """It was certainly not posted."""
+    _want_again(tx.get_one(OutboxItem, item_id), now)
+
+
+def gone(tx: Session, item_id: int, built: int, *, now: datetime) -> None:
+    """Its message was deleted: posted anew where somebody decides or watches, else left so."""
+    item = tx.get_one(OutboxItem, item_id)
+    item.again_at = None
+    if _way(item.kind).anew and item.card is None:
+        item.again += 1
+        item.message = item.digest = None
+        _want_again(item, now)
+    else:
+        item.built = max(item.built, built)
+
+
+def root_gone(tx: Session, item_id: int, *, now: datetime) -> None:
+    """The message its thread hangs on was deleted."""
+    item = tx.get_one(OutboxItem, item_id)
+    root = _at(tx, Place(item.platform, item.channel), item.thread_key) if item.thread_key else None
+    if root is not None:
+        gone(tx, root.id, root.wanted, now=now)
+
+
+def refused(
+    tx: Session, place: Place, why: str, notice: Card, *, project_id: int | None, now: datetime
+) -> None:
+    """Nothing is taken there: what waits is tried again rarely, and goes on once it is.
+
+    The notice is said where somebody sees it: to the admins, or elsewhere in the project.
+    """
+    channel = tx.get(Channel, (place.platform, place.channel))
+    if channel is None:
+        channel = Channel(platform=place.platform, name=place.channel, created_at=now)
+        tx.add(channel)
+    first = channel.refused_at is None
+    channel.refused, channel.refused_at = why[:2000], now
+    tx.flush()
+    if not first:
+        return
+    known = select(Channel).where(Channel.platform == _ADMINS.platform).order_by(Channel.name)
+    others = [Place(each.platform, each.name) for each in tx.scalars(known)] or [_ADMINS]
+    if project_id is not None:
+        others += [other for other, _ in places_of(tx, project_id)]
+    for other in others:
+        refuses = tx.get(Channel, (other.platform, other.channel))
+        if refuses is None or refuses.refused_at is None:
+            say(tx, other, notice, now=now)
+            return
 
 
 def failed(

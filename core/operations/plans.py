@@ -308,6 +308,7 @@ def add_features(
             description=planned.description,
             spec=planned.spec,
             status=FeatureStatus.PENDING,
+            priority=planned.priority,
             branch=f"feature/{slug}",
         )
         tx.add(feature)
@@ -329,6 +330,7 @@ def add_features(
                     rank=planned_task.complexity,
                     checks=[c for c in planned_task.checks if c.strip()],
                     files=list(planned_task.files),
+                    priority=planned_task.priority,
                     status=TaskStatus.PENDING,
                     allowed_attempts=max_attempts,
                 )

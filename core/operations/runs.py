@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
-from core.domain.agents import SLOTLESS, AgentKind
+from core.domain.agents import SLOTLESS, AgentKind, FailureKind, RunOutcome
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus, WaitingFor, move
+from core.domain.order import StartRun
 from core.operations import (
     inquiries,
     journal,
@@ -24,7 +25,6 @@ from core.operations import (
     spending,
     tasks,
 )
-from core.ports.agents import FailureKind, RunOutcome
 from core.store.tables import (
     AgentProcess,
     Feature,
@@ -33,6 +33,7 @@ from core.store.tables import (
     RunTask,
     Task,
 )
+from core.views.tasks import TaskBrief, brief
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class RunRef:
     feature_id: int | None
     feature_slug: str | None
     phase_id: int | None
-    first_task: tasks.TaskBrief | None
+    first_task: TaskBrief | None
     good_commit: str | None
     prepared: bool
     seat: int
@@ -61,7 +62,7 @@ class RunRef:
 def begin(
     tx: Session,
     project_id: int,
-    order: orders.StartRun,
+    order: StartRun,
     *,
     session_id: UUID,
     life: str,
@@ -125,7 +126,7 @@ def begin(
         feature_id=run.feature_id,
         feature_slug=feature.slug if feature else None,
         phase_id=run.phase_id,
-        first_task=tasks.brief(tx, task) if task else None,
+        first_task=brief(tx, task.id) if task else None,
         good_commit=feature.good_commit if feature else None,
         prepared=feature.prepared if feature else False,
         seat=run.seat,
@@ -134,7 +135,7 @@ def begin(
     )
 
 
-def _resumable(tx: Session, order: orders.StartRun) -> Run | None:
+def _resumable(tx: Session, order: StartRun) -> Run | None:
     if order.resumes is None:
         return None
     earlier = tx.get(Run, order.resumes)
@@ -380,7 +381,7 @@ def take_up(
         task.run_id = None
         move(task, TaskStatus.PENDING, by=Cause.SERVICE)
     tx.flush()
-    order = orders.StartRun(
+    order = StartRun(
         kind=parked.kind,
         model=parked.model,
         reason="its question was answered",

@@ -4,67 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
 from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
-from core.errors import InputError, StateError
+from core.domain.snapshot import TaskView
+from core.errors import InputError, StalePress, StateError
 from core.operations import journal
 from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
-from core.views.tasks import vouched
+from core.views.journal import by_whom
+from core.views.tasks import TaskBrief, brief, vouched
 
 
-@dataclass(frozen=True)
-class TaskBrief:
-    """A task as its agent sees it, texts verbatim (CONTRACT.md §4, `task_get_next`)."""
-
-    id: int  # row
-    number: int
-    name: str
-    category: str
-    description: str
-    steps: tuple[str, ...]
-    checks: tuple[str, ...]
-    files: tuple[str, ...]
-    complexity: int
-    attempts: int
-    last_error: str | None
-    recovery_notes: str | None
-    feature_id: int
-    feature_name: str
-    feature_slug: str
-    measured: bool  # its checks ran before the first attempt
-    merging: str | None
-
-
-def brief(tx: Session, task: Task) -> TaskBrief:
-    feature = tx.get_one(Feature, task.feature_id)
-    return TaskBrief(
-        id=task.id,
-        number=task.number,
-        name=task.name,
-        category=task.category,
-        description=task.description,
-        steps=tuple(task.steps),
-        checks=tuple(task.checks),
-        files=tuple(task.files),
-        complexity=task.complexity,
-        attempts=task.attempts,
-        last_error=task.last_error,
-        recovery_notes=task.recovery_notes,
-        feature_id=feature.id,
-        feature_name=feature.name,
-        feature_slug=feature.slug,
-        measured=task.before is not None,
-        merging=task.merging,
-    )
-
-
-def view(task: Task) -> orders.TaskView:
+def view(task: Task) -> TaskView:
     """The task as decisions see it."""
-    return orders.TaskView(
+    return TaskView(
         id=task.id,
         number=task.number,
         feature_id=task.feature_id,
@@ -122,7 +78,7 @@ def held_claim(
     run = tx.get_one(Run, run_id)
     had = _had(tx, run_id)
     waiting = _waiting(tx, run) if len(had) < batch else ()
-    return Claimed(brief(tx, held[0]), _left(had, waiting, batch, run.model, coder_model, now))
+    return Claimed(brief(tx, held[0].id), _left(had, waiting, batch, run.model, coder_model, now))
 
 
 def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime) -> Claimed:
@@ -149,7 +105,7 @@ def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: d
     claim(tx, task, run, now=now)
     rest = [other for other in waiting if other.id != task.id]
     left = _left([*had, task], rest, batch, run.model, coder_model, now)
-    return Claimed(brief(tx, task), left)
+    return Claimed(brief(tx, task.id), left)
 
 
 def _had(tx: Session, run_id: int) -> list[Task]:
@@ -160,7 +116,7 @@ def _had(tx: Session, run_id: int) -> list[Task]:
     )
 
 
-def _at_work_beside(tx: Session, run: Run) -> list[orders.TaskView]:
+def _at_work_beside(tx: Session, run: Run) -> list[TaskView]:
     """Tasks that other agents of the phase work on."""
     at_work = tx.scalars(
         select(Task).where(
@@ -172,7 +128,7 @@ def _at_work_beside(tx: Session, run: Run) -> list[orders.TaskView]:
     return [view(task) for task in at_work]
 
 
-def _waiting(tx: Session, run: Run) -> list[orders.TaskView]:
+def _waiting(tx: Session, run: Run) -> list[TaskView]:
     """Pending tasks of the run's feature that it has not had."""
     pending = tx.scalars(
         select(Task)
@@ -184,7 +140,7 @@ def _waiting(tx: Session, run: Run) -> list[orders.TaskView]:
 
 def _left(
     had: Sequence[Task],
-    waiting: Sequence[orders.TaskView],
+    waiting: Sequence[TaskView],
     batch: int,
     model: str,
     coder_model: str,
@@ -287,24 +243,13 @@ def defer(tx: Session, task_id: int) -> None:
     task.deferred = True
 
 
-def find(tx: Session, project_id: int, number: int) -> Task:
-    """Task N of a project."""
-    task = tx.scalars(
-        select(Task).where(Task.project_id == project_id, Task.number == number)
-    ).first()
-    if task is None:
-        last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == project_id))
-        if last is None:
-            raise InputError(f"There is no task {number}: this project has no tasks yet.")
-        raise InputError(f"There is no task {number}; they go from 1 to {last}.")
-    return task
-
-
 def retry(
     tx: Session, task_id: int, *, model: str | None, by: str, max_attempts: int, now: datetime
 ) -> None:
     """A person gives a stuck or skipped task new attempts, with another model if named."""
     task = tx.get_one(Task, task_id)
+    if task.status not in (TaskStatus.STUCK, TaskStatus.SKIPPED):
+        raise decided(tx, task)
     feature = tx.get_one(Feature, task.feature_id)
     if feature.status in (FeatureStatus.LANDING, FeatureStatus.COMPLETED):
         raise StateError(f"{feature.name} has landed without task {task.number}.")
@@ -340,42 +285,77 @@ def guide(
     if not hint:
         raise InputError("A hint has words.", hint="Type `guide`, a space, and the hint.")
     task = tx.get_one(Task, task_id)
+    if task.status in (TaskStatus.PASSING, TaskStatus.SKIPPED):
+        raise decided(tx, task)
     task.recovery_notes = f"{task.recovery_notes}\n{hint}" if task.recovery_notes else hint
     journal.record(tx, Event.TASK_GUIDED, hint, now=now, actor=by, task=task)
     if task.status is TaskStatus.STUCK:
         retry(tx, task_id, model=None, by=by, max_attempts=max_attempts, now=now)
 
 
-def skip(tx: Session, task_id: int, *, cause: Cause, by: str, now: datetime) -> None:
-    """End a task unproved: met for its phase, not for what depends on it."""
+def skip(tx: Session, *task_ids: int, cause: Cause, by: str, now: datetime) -> None:
+    """End tasks unproved: met for their phase, not for what depends on them.
+
+    All of them or none; one that builds on another of them is skipped, not stuck first.
+    """
+    found = [tx.get_one(Task, task_id) for task_id in task_ids]
+    if cause is Cause.SERVICE:
+        found = [
+            task for task in found if task.status is TaskStatus.STUCK
+        ]  # else a person was quicker
+    for task in found:
+        _may_skip(tx, task)
+    for task in found:
+        move(task, TaskStatus.SKIPPED, by=cause)
+        journal.record(
+            tx, Event.TASK_SKIPPED, f"Task {task.number} {task.name} was skipped.", now=now,
+            actor=by, task=task,
+        )  # fmt: skip
+    for task in found:
+        dependents = select(Task).join(TaskDependency, TaskDependency.task_id == Task.id)
+        left = f"task {task.number}, which was skipped"
+        _strand(tx, dependents.where(TaskDependency.depends_on_id == task.id), left, now=now)
+        if task.merging is not None:  # it stays off `main`, and so does all that its feature is
+            feature = tx.get_one(Feature, task.feature_id)
+            behind = select(Task).join(
+                FeatureDependency, FeatureDependency.feature_id == Task.feature_id
+            )
+            left = f"{feature.name}, which was left out"
+            _strand(tx, behind.where(FeatureDependency.depends_on_id == feature.id), left, now=now)
+
+
+def _may_skip(tx: Session, task: Task) -> None:
+    if task.status is TaskStatus.IN_PROGRESS:
+        raise StateError(
+            f"An agent works on task {task.number}.", hint="Pause the project first, or let it end."
+        )
+    if task.status not in (TaskStatus.PENDING, TaskStatus.STUCK):
+        raise decided(tx, task)
+
+
+def _strand(tx: Session, dependents: Select[Task], what: str, *, now: datetime) -> None:
+    """What builds on something that does not come waits for a person."""
+    for task in tx.scalars(dependents.where(Task.status == TaskStatus.PENDING)).all():
+        stick(tx, task.id, f"It builds on {what}.", now=now)
+
+
+def undecided(tx: Session, task_id: int) -> None:
+    """StalePress, where a task does not wait for a person any more."""
     task = tx.get_one(Task, task_id)
-    if cause is Cause.SERVICE and task.status is not TaskStatus.STUCK:
-        return  # a person was quicker
-    move(task, TaskStatus.SKIPPED, by=cause)
-    journal.record(
-        tx, Event.TASK_SKIPPED, f"Task {task.number} {task.name} was skipped.", now=now,
-        actor=by, task=task,
-    )  # fmt: skip
-    dependents = tx.scalars(
-        select(Task)
-        .join(TaskDependency, TaskDependency.task_id == Task.id)
-        .where(TaskDependency.depends_on_id == task.id, Task.status == TaskStatus.PENDING)
-    )
-    for dependent in dependents.all():
-        stick(tx, dependent.id, f"It builds on task {task.number}, which was skipped.", now=now)
-    if task.merging is not None:
-        _leave_out(tx, tx.get_one(Feature, task.feature_id), now=now)
+    if task.status is not TaskStatus.STUCK:
+        raise decided(tx, task)
 
 
-def _leave_out(tx: Session, feature: Feature, *, now: datetime) -> None:
-    """A feature whose landing was skipped stays off `main`: what builds on it waits for a person."""
-    dependents = tx.scalars(
-        select(Task)
-        .join(FeatureDependency, FeatureDependency.feature_id == Task.feature_id)
-        .where(FeatureDependency.depends_on_id == feature.id, Task.status == TaskStatus.PENDING)
-    )
-    for dependent in dependents.all():
-        stick(tx, dependent.id, f"It builds on {feature.name}, which was left out.", now=now)
+_DECISIONS = (Event.TASK_RETRIED, Event.TASK_SKIPPED, Event.TASK_GUIDED)
+
+
+def decided(tx: Session, task: Task) -> StalePress:
+    """This task does not wait for a decision; who made it, and when."""
+    person = by_whom(tx, _DECISIONS, task_row_id=task.id)
+    agent = by_whom(tx, (Event.TASK_PASSED,), task_row_id=task.id)
+    what = f"was decided{person} and is" if person else "is"
+    since = f",{agent}" if agent and not person else ""
+    return StalePress(f"Task {task.number} {what} {task.status.words}{since}; nothing was changed.")
 
 
 def _skipped_dependencies(tx: Session, task: Task) -> list[int]:

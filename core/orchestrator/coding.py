@@ -11,14 +11,13 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from core.domain.agents import PROFILES, AgentKind
+from core.domain.agents import PROFILES, AgentKind, FailureKind, RunOutcome
 from core.domain.failure import EndedHow
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.proof import judge, own_tests
 from core.errors import NestedRepository
 from core.operations import additions, evidence, guidance, interviews, runs, spending, tasks
 from core.operations.evidence import Proof
-from core.operations.projects import latest_plan
 from core.orchestrator import assisting, briefing
 from core.orchestrator.landing import prepare
 from core.orchestrator.lost import Lost, find_lost
@@ -26,16 +25,12 @@ from core.orchestrator.own_rules import own_rules, rules_of
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.speccing import open_desk, spec_change
-from core.ports.agents import (
-    Activity,
-    AgentRunner,
-    FailureKind,
-    RunEnded,
-    RunOutcome,
-    RunRequest,
-)
+from core.ports.agents import Activity, AgentRunner, RunEnded, RunRequest
 from core.ports.host import Merged, Worktree
 from core.store.tables import Phase, Project, Run
+from core.views import plans
+from core.views.projects import Service
+from core.views.tasks import TaskBrief, brief
 
 
 class Worker:
@@ -149,8 +144,16 @@ class Worker:
                 run.id, runs.RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "Nobody asks.")
             )
             return
-        question = await self._parts.store.read(assisting.load, run.inquiry_id)
-        work = self._parts.workspaces.project_path(site.slug)
+        parts = self._parts
+        work = parts.workspaces.project_path(site.slug)
+        service = Service(
+            folder=work.parent,
+            upstream=parts.upstream,
+            parallel=parts.rules.limits.max_parallel,
+            caps=parts.rules.caps,
+            now=parts.clock(),
+        )
+        question = await parts.store.read(assisting.load, run.inquiry_id, service)
         run, resume = await self._transcript(run, work)
         prompt = assisting.briefing(question, resumed=resume)
         await self._drive(run, prompt, work, work / ".git", resume, site.rules)
@@ -202,7 +205,7 @@ class Worker:
         if not task.measured:
             await self._prover.measure(worktree, task, self._parts.service_process)
 
-    async def _clean(self, slug: str, worktree: Worktree, good: str, task: tasks.TaskBrief) -> None:
+    async def _clean(self, slug: str, worktree: Worktree, good: str, task: TaskBrief) -> None:
         """The last good commit; for a "Bring up" task with `main` merged in as far as it goes."""
         tree = None
         if task.merging is not None:
@@ -330,13 +333,13 @@ class Worker:
         parts = self._parts
         await parts.store.run(_end_run, run_id, ended, parts.rules, now=parts.clock())
 
-    async def _save_attempt(self, worktree: Worktree, task: tasks.TaskBrief) -> None:
+    async def _save_attempt(self, worktree: Worktree, task: TaskBrief) -> None:
         """Keep what an attempt made on its ref; the next one is told."""
         try:
             await self._parts.workspaces.commit(
                 worktree,
-                f"Attempt {task.attempts + 1} at task {task.number}\n",
-                ref=attempt_ref(task.number, task.attempts + 1),
+                f"Attempt {task.attempts + 1} at task {task.id}\n",
+                ref=attempt_ref(task.id, task.attempts + 1),
             )
         except NestedRepository:
             return  # what git cannot hold cannot be kept; the next attempt begins clean
@@ -357,7 +360,7 @@ class Worker:
         parts = self._parts
         worktree = await parts.workspaces.open(lost.slug, lost.feature_slug, head)
         history = await parts.workspaces.history(lost.slug, lost.good_commit, head)
-        ours = [entry for entry in history if entry.task == lost.task.number]
+        ours = [entry for entry in history if entry.task == lost.task.id]
         if len(ours) == 1 and ours[0].id == head:
             await parts.workspaces.restore(worktree, head)
             after = await run_checks(
@@ -372,7 +375,7 @@ class Worker:
                 changed = await parts.workspaces.changed(lost.slug, lost.good_commit, head)
                 proof = Proof(verdict, head, after, own_tests(changed, lost.task.checks))
                 await parts.store.run(
-                    evidence.record_proof, lost.task.id, lost.run_id, proof, now=parts.clock()
+                    evidence.record_proof, lost.task.row_id, lost.run_id, proof, now=parts.clock()
                 )
                 return
         await parts.workspaces.restore(worktree, lost.good_commit)
@@ -396,7 +399,7 @@ def _site(tx: Session, project_id: int, run: runs.RunRef, rules: Rules) -> _Site
     project = tx.get_one(Project, project_id)
     planner = run.kind is AgentKind.PLANNER  # a plan is large, and coders do not want it
     phase = tx.get(Phase, run.phase_id) if planner and run.phase_id else None
-    plan = latest_plan(tx, project_id) if planner else None
+    plan = plans.latest(tx, project_id) if planner else None
     return _Site(
         slug=project.slug,
         setup=tuple(project.setup),
@@ -416,7 +419,7 @@ def _end_run(tx: Session, run_id: int, ended: runs.RunEnd, rules: Rules, *, now:
 
 def _close(
     tx: Session, run_id: int, ended: runs.RunEnd, rules: Rules, *, now: datetime
-) -> tuple[bool, tasks.TaskBrief | None] | None:
+) -> tuple[bool, TaskBrief | None] | None:
     """End a run that leaves nothing open, else say what: whether it asks, the task it holds."""
     left = _left_open(tx, run_id)
     if left != (False, None):
@@ -425,7 +428,7 @@ def _close(
     return None
 
 
-def _left_open(tx: Session, run_id: int) -> tuple[bool, tasks.TaskBrief | None]:
+def _left_open(tx: Session, run_id: int) -> tuple[bool, TaskBrief | None]:
     """Whether a run ends on a question, and the task it still holds."""
     held = tasks.held_by(tx, run_id)
-    return runs.asks(tx, run_id), tasks.brief(tx, held[0]) if held else None
+    return runs.asks(tx, run_id), brief(tx, held[0].id) if held else None

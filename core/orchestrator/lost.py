@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from core.domain.proof import CheckResult
 from core.operations import evidence, tasks
 from core.store.tables import Feature, Project, Run
+from core.views.tasks import TaskBrief, brief
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Lost:
     feature_slug: str
     branch: str
     good_commit: str
-    task: tasks.TaskBrief
+    task: TaskBrief
     before: tuple[CheckResult, ...]
 
 
@@ -34,6 +35,6 @@ def find_lost(tx: Session, project_id: int, run_id: int) -> Lost | None:
         feature_slug=feature.slug,
         branch=feature.branch,
         good_commit=feature.good_commit,
-        task=tasks.brief(tx, held[0]),
+        task=brief(tx, held[0].id),
         before=tuple(evidence.from_json(row) for row in held[0].before or ()),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.domain import failure
-from core.domain.orders import Limits
 from core.domain.proof import CheckResult, Verdict, judge, own_tests
+from core.domain.snapshot import Limits
 from core.errors import InputError, NestedRepository, StateError
 from core.operations import evidence, runs, tasks
 from core.operations.evidence import Proof
@@ -19,6 +19,7 @@ from core.orchestrator.own_rules import own_rules
 from core.orchestrator.rules import Parts, Rules
 from core.ports.host import BoxProfile, Staged, Worktree
 from core.store.tables import Evidence, Feature, Project, Run, Task
+from core.views.tasks import TaskBrief, brief
 
 Freeze = Callable[[str], Awaitable[Callable[[], None]]]
 
@@ -33,7 +34,7 @@ class Work:
     feature_slug: str
     good_commit: str
     before: tuple[CheckResult, ...] | None
-    task: tasks.TaskBrief
+    task: TaskBrief
     attempt: int
     refusals: int
     rules: Rules
@@ -99,7 +100,8 @@ class Prover:
         self._laying_out: dict[int, asyncio.Task[None]] = {}
 
     @asynccontextmanager
-    async def _still(self, process_id: str, run_id: int) -> AsyncIterator[None]:
+    async def still(self, process_id: str, run_id: int) -> AsyncIterator[None]:
+        """Nothing of the agent runs inside this."""
         async with self._locks.setdefault(run_id, asyncio.Lock()):
             await self.laid_out(run_id)
             thaw = await self._freeze(process_id)
@@ -107,10 +109,6 @@ class Prover:
                 yield
             finally:
                 thaw()
-
-    def still(self, process_id: str, run_id: int) -> AbstractAsyncContextManager[None]:
-        """Nothing of the agent runs inside this."""
-        return self._still(process_id, run_id)
 
     def attach(
         self, run_id: int, worktree: Worktree, laying_out: Coroutine[Any, Any, None]
@@ -153,28 +151,28 @@ class Prover:
         if (
             task is not None
             and not task.measured
-            and not await parts.store.read(evidence.measured, task.id)  # laying out did
+            and not await parts.store.read(evidence.measured, task.row_id)  # laying out did
         ):
             async with self.still(process_id, run_id):
                 await self.measure(self._worktrees[run_id], task, process_id)
         return claimed
 
-    async def measure(self, worktree: Worktree, task: tasks.TaskBrief, process_id: str) -> None:
+    async def measure(self, worktree: Worktree, task: TaskBrief, process_id: str) -> None:
         """Run a task's checks before its first attempt and record what they said."""
         before = await run_checks(self._parts, worktree, task.checks, process_id=process_id)
         if task.merging is not None:  # its checks may all be green: what was red is the landing
             before = (CheckResult("land on main", 1, task.last_error or "", 0.0), *before)
-        await self._parts.store.run(evidence.record_before, task.id, before)
+        await self._parts.store.run(evidence.record_before, task.row_id, before)
 
     async def prove(self, process_id: str, number: int) -> ProofReply:
         """Commit what the agent made, run the task's checks on it, judge, and record."""
         parts = self._parts
         work = await parts.store.read(_work_of, parts.process_number(process_id), parts.rules)
         run_id = work.run_id
-        if work.task.number != number:
+        if work.task.id != number:
             raise InputError(
                 f"Task {number} is not the one you hold.",
-                hint=f"Call task_mark_passing with task {work.task.number}.",
+                hint=f"Call task_mark_passing with task {work.task.id}.",
             )
         if work.refusals >= failure.REFUSAL_LIMIT:
             raise StateError("Five refusals: this run has ended. End your turn.")
@@ -185,7 +183,7 @@ class Prover:
                     self._worktrees[run_id], proof.commit, expected=work.good_commit
                 )
             evidence_id, refusals = await parts.store.run(
-                _record, work.task.id, run_id, proof, now=parts.clock()
+                _record, work.task.row_id, run_id, proof, now=parts.clock()
             )
         reply = ProofReply(
             proof.verdict,
@@ -204,14 +202,14 @@ class Prover:
         """The agent gives a task back: its tree is kept on a ref, the worktree cleaned."""
         parts = self._parts
         work = await parts.store.read(load_work, run_id, parts.rules)
-        if work.task.number != number:
+        if work.task.id != number:
             raise InputError(
                 f"Task {number} is not the one you hold.",
-                hint=f"You hold task {work.task.number}.",
+                hint=f"You hold task {work.task.id}.",
             )
         async with self.still(process_id, run_id):
             if defer:
-                await parts.store.run(tasks.defer, work.task.id)
+                await parts.store.run(tasks.defer, work.task.row_id)
             worktree = self._worktrees[run_id]
             with suppress(NestedRepository):
                 await parts.workspaces.commit(
@@ -221,7 +219,7 @@ class Prover:
                 )
             await parts.workspaces.restore(worktree, work.good_commit)
             await parts.store.run(
-                runs.let_go, run_id, work.task.id, words, work.rules.policy, now=parts.clock()
+                runs.let_go, run_id, work.task.row_id, words, work.rules.policy, now=parts.clock()
             )
 
     async def _prove(self, work: Work, process_id: str) -> Proof:
@@ -233,7 +231,7 @@ class Prover:
             parts.workspaces.commit(
                 worktree,
                 task_message(task),
-                ref=attempt_ref(task.number, work.attempt),
+                ref=attempt_ref(task.id, work.attempt),
                 merging=task.merging,
                 staged=staged,
             )
@@ -280,10 +278,10 @@ class Prover:
         return None
 
 
-def task_message(task: tasks.TaskBrief) -> str:
+def task_message(task: TaskBrief) -> str:
     """The commit message of a passing task, with the trailers recovery reads."""
     subject = " ".join(task.name.split())
-    return f"{subject}\n\nAutocoder-Task: {task.number}\nAutocoder-Feature: {task.feature_slug}\n"
+    return f"{subject}\n\nAutocoder-Task: {task.id}\nAutocoder-Feature: {task.feature.slug}\n"
 
 
 def attempt_ref(number: int, attempt: int) -> str:
@@ -348,7 +346,7 @@ def _work(tx: Session, run_id: int, task: Task, rules: Rules) -> Work:
         before=tuple(evidence.from_json(row) for row in task.before)
         if task.before is not None
         else None,
-        task=tasks.brief(tx, task),
+        task=brief(tx, task.id),
         attempt=task.attempts + 1,
         refusals=task.refusals,
         rules=own_rules(rules, project.settings),

@@ -221,6 +221,7 @@ class Pace:
 
     post_interval_s: float = 0.0  # between two posts in one channel
     edits_per_minute: int | None = None  # of the whole platform, shared by its cards
+    finds_private: bool = True  # private posts, too, are found again by their key
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,8 @@ class ChatPlatform(Protocol):
         """Post a card; the same key and `again` after an uncertain answer is found again.
 
         `private_to` sees it alone, by the handle `reply` where the platform wants one; `again`
-        counts the posts of this key that were deleted by hand or replaced before.
+        counts the posts of this key that were deleted by hand or replaced before. Raises
+        MessageGone where the root of its thread stands no more.
         """
         ...
 

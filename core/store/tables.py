@@ -143,7 +143,7 @@ class Feature(Table):
     description: Mapped[str] = mapped_column(Text, default="")
     spec: Mapped[str] = mapped_column(Text, default="")
     status: Mapped[FeatureStatus]
-    priority: Mapped[int] = mapped_column(default=999)
+    priority: Mapped[int] = mapped_column(default=0)
     branch: Mapped[str] = mapped_column(String(128))
     good_commit: Mapped[str | None] = mapped_column(String(64))  # the branch's last proved commit
     prepared: Mapped[bool] = mapped_column(default=False)  # `setup` ran in its worktree

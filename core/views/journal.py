@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from core.domain.events import Event, Level
 from core.store.tables import JournalEntry
 from core.views.json import Hidden, Utc
+from core.views.members import name_of
 from core.views.paging import Page, cut
 from core.views.tasks import numbers_of
 
@@ -78,6 +79,37 @@ def last(
     return _line(row, numbers_of(tx, [row.task_id])) if row else None
 
 
+def newest(
+    tx: Session,
+    *,
+    project_id: int | None = None,
+    task_row_id: int | None = None,
+    levels: Collection[Level] = tuple(Level),
+    limit: int,
+) -> Sequence[JournalLine]:
+    """The newest entries about a project or a task, the oldest of them first."""
+    query = select(JournalEntry).where(JournalEntry.level.in_(levels))
+    if project_id is not None:
+        query = query.where(JournalEntry.project_id == project_id)
+    if task_row_id is not None:
+        query = query.where(JournalEntry.task_id == task_row_id)
+    rows = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(limit)).all()
+    numbers = numbers_of(tx, [row.task_id for row in rows])
+    return [_line(row, numbers) for row in reversed(rows)]
+
+
+def by_whom(
+    tx: Session,
+    events: Collection[Event],
+    *,
+    project_id: int | None = None,
+    task_row_id: int | None = None,
+) -> str:
+    """` by ann at 10:48 UTC on 2027-03-10`: who made the newest of these; empty where none is."""
+    found = last(tx, events, project_id=project_id, task_row_id=task_row_id)
+    return f" by {name_of(tx, found.actor)} at {found.at:%H:%M UTC on %Y-%m-%d}" if found else ""
+
+
 def next_one(
     tx: Session, events: Collection[Event], *, after: int, project_id: int | None = None
 ) -> JournalLine | None:
@@ -98,6 +130,15 @@ def of_task(tx: Session, task_row_id: int, events: Collection[Event]) -> Sequenc
     ).all()
     numbers = numbers_of(tx, [task_row_id])
     return [_line(row, numbers) for row in rows]
+
+
+def last_of_service(tx: Session, event: Event) -> JournalLine | None:
+    """The newest entry of this event that is about no project: those are found by an index."""
+    query = select(JournalEntry).where(
+        JournalEntry.project_id.is_(None), JournalEntry.event == event
+    )
+    row = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(1)).first()
+    return _line(row, {}) if row else None
 
 
 def _line(row: JournalEntry, numbers: Mapping[int, int]) -> JournalLine:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from core.domain.agents import AgentKind, RunOutcome
-from core.domain.lifecycle import RunStatus
+from core.domain.lifecycle import RunStatus, TaskStatus
 from core.domain.money import Dimension, Tokens, to_usd
-from core.domain.orders import ACTIVE
-from core.store.tables import Run, RunTask, Task, UsageEntry, UsageTotal
+from core.domain.orders import ACTIVE, NOT_ENDED
+from core.store.tables import Project, Run, RunTask, Task, UsageEntry, UsageTotal
 from core.views.json import Hidden, Usd, Utc
 from core.views.paging import Page, cut
 
@@ -20,6 +22,7 @@ class RunView:
     """One agent's piece of work; `task_ids` are numbers."""
 
     id: int
+    project_id: Hidden[int]
     kind: AgentKind
     agent: Hidden[str]  # coder-1
     status: RunStatus
@@ -50,6 +53,61 @@ def runs(tx: Session, project_id: int, *, after: int = 0, limit: int) -> Page[Ru
 def run(tx: Session, run_id: int) -> RunView:
     row = tx.get_one(Run, run_id)
     return _views(tx, row.project_id, [row])[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtWork:
+    """An agent that works or waits, and what it holds."""
+
+    run_id: int
+    project: str
+    agent: str
+    model: str
+    status: RunStatus
+    task: int | None  # its number
+    task_name: str
+    started_at: datetime
+    cost_usd: Decimal | None
+
+
+def at_work(tx: Session, project_id: int | None = None) -> Sequence[AtWork]:
+    """Who works on what, in a project or in all of them."""
+    query = (
+        select(Run, Project.name, Task.number, Task.name, UsageTotal.micro_usd)
+        .join(Project, Project.id == Run.project_id)
+        .outerjoin(Task, (Task.run_id == Run.id) & (Task.status == TaskStatus.IN_PROGRESS))
+        .outerjoin(
+            UsageTotal,
+            (UsageTotal.project_id == Run.project_id)
+            & (UsageTotal.dimension == Dimension.RUN)
+            & (UsageTotal.key == cast(Run.id, String)),
+        )
+        .where(Run.status.in_(NOT_ENDED))
+        .order_by(Run.id)
+    )
+    if project_id is not None:
+        query = query.where(Run.project_id == project_id)
+    return [
+        AtWork(
+            run_id=run.id,
+            project=project,
+            agent=agent_name(run),
+            model=run.model,
+            status=run.status,
+            task=number,
+            task_name=name or "",
+            started_at=run.started_at,
+            cost_usd=to_usd(micro) if micro else None,
+        )
+        for run, project, number, name, micro in tx.execute(query)
+    ]
+
+
+def of_task(tx: Session, task_row_id: int) -> Sequence[RunView]:
+    """Every run that had a task, the oldest first."""
+    had = select(Run).join(RunTask, RunTask.run_id == Run.id).where(RunTask.task_id == task_row_id)
+    rows = tx.scalars(had.order_by(Run.id)).all()
+    return _views(tx, rows[0].project_id, rows) if rows else []
 
 
 def agent_name(row: Run) -> str:
@@ -93,6 +151,7 @@ def _views(tx: Session, project_id: int, rows: Sequence[Run]) -> list[RunView]:
 def _view(row: Run, numbers: Sequence[int], spent: UsageTotal | None) -> RunView:
     return RunView(
         id=row.id,
+        project_id=row.project_id,
         kind=row.kind,
         agent=agent_name(row),
         status=row.status,

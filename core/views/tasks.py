@@ -80,6 +80,46 @@ class TaskView:
     evidence: Sequence[EvidenceView]
 
 
+@dataclass(frozen=True)
+class TaskLine:
+    """A task in short."""
+
+    id: int
+    name: str
+    feature: str
+    status: TaskStatus
+    attempts: int
+    error_repeats: Hidden[int]
+
+
+@dataclass(frozen=True)
+class FeatureName:
+    id: int
+    name: str
+    slug: Hidden[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskBrief:
+    """A task as its agent is given it, texts verbatim."""
+
+    id: int
+    row_id: Hidden[int]
+    name: str
+    category: str
+    description: str
+    steps: Sequence[str]
+    checks: Sequence[str]
+    files: Sequence[str]
+    complexity: int
+    attempts: int
+    last_error: str | None
+    recovery_notes: str | None
+    feature: FeatureName
+    measured: Hidden[bool]  # its checks ran before the first attempt
+    merging: Hidden[str | None]
+
+
 def tasks(
     tx: Session,
     project_id: int,
@@ -101,10 +141,13 @@ def tasks(
 
 def task(tx: Session, project_id: int, number: int) -> TaskView:
     """Task N of a project, or NotFound."""
-    found = every(tx, select(Task).where(Task.project_id == project_id, Task.number == number))
-    if not found:
-        raise NotFound(f"There is no task {number} in this project.")
-    return found[0]
+    found = by_number(tx, project_id, number)
+    if found is not None:
+        return found
+    last = tx.scalar(select(func.max(Task.number)).where(Task.project_id == project_id))
+    if last is None:
+        raise NotFound(f"There is no task {number}: this project has no tasks yet.")
+    raise NotFound(f"There is no task {number}; they go from 1 to {last}.")
 
 
 def named(tx: Session, project_id: int, typed: str, *, limit: int) -> Sequence[tuple[int, str]]:
@@ -120,9 +163,50 @@ def named(tx: Session, project_id: int, typed: str, *, limit: int) -> Sequence[t
     ]
 
 
+def by_number(tx: Session, project_id: int, number: int) -> TaskView | None:
+    query = select(Task).where(Task.project_id == project_id, Task.number == number)
+    return next(iter(every(tx, query)), None)
+
+
 def by_row(tx: Session, task_id: int) -> TaskView | None:
     """The task of a row's id."""
     return next(iter(every(tx, select(Task).where(Task.id == task_id))), None)
+
+
+def lines(
+    tx: Session, project_id: int, *, status: TaskStatus | None = None, limit: int | None = None
+) -> Sequence[TaskLine]:
+    """The tasks in short, by number."""
+    query = select(
+        Task.number, Task.name, Feature.name, Task.status, Task.attempts, Task.error_repeats
+    ).join(Feature, Feature.id == Task.feature_id)
+    query = query.where(Task.project_id == project_id)
+    if status is not None:
+        query = query.where(Task.status == status)
+    return [TaskLine(*row) for row in tx.execute(query.order_by(Task.number).limit(limit))]
+
+
+def brief(tx: Session, task_id: int) -> TaskBrief:
+    """What its agent needs of the task of a row's id."""
+    row = tx.get_one(Task, task_id)
+    feature = tx.get_one(Feature, row.feature_id)
+    return TaskBrief(
+        id=row.number,
+        row_id=row.id,
+        name=row.name,
+        category=row.category,
+        description=row.description,
+        steps=tuple(row.steps),
+        checks=tuple(row.checks),
+        files=tuple(row.files),
+        complexity=row.complexity,
+        attempts=row.attempts,
+        last_error=row.last_error,
+        recovery_notes=row.recovery_notes,
+        feature=FeatureName(feature.id, feature.name, feature.slug),
+        measured=row.before is not None,
+        merging=row.merging,
+    )
 
 
 def held_by(tx: Session, run_id: int) -> TaskView | None:

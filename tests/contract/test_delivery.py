@@ -5,73 +5,31 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from shutil import copy
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from adapters.practice.chat import PracticeChat
-from bot.delivery import GIVE_UP, Delivery, Teller, Terms
-from core.domain.cards import Card, CardKind
+from bot.commands import presses
+from bot.delivery import GIVE_UP, Teller
+from core.domain.cards import Card, CardKind, parse_press
 from core.domain.events import Event
-from core.domain.redaction import HIDDEN, Redaction
-from core.errors import ChatAway
-from core.operations import notices, outbox, questions, web
-from core.orchestrator.wake import Wake
-from core.ports.chat import Inbound, MessageRef, Place
+from core.domain.redaction import HIDDEN
+from core.operations import outbox, questions, web
+from core.ports.chat import MessageRef, Place
 from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
-from core.store.tables import JournalEntry
+from core.store.tables import JournalEntry, Question
+from tests.chat.memory import MemoryChat
+from tests.contract.delivery_parts import INTERVAL, SECRET, House, opened
 from tests.unit.bot.cards import stage
-from tests.unit.bot.cards.stage import NOW, PLACE, scene
-
-INTERVAL = timedelta(seconds=1)
-SECRET = "a-web-token-that-nobody-may-see"
-
-
-class House:
-    """A store, a chat and a clock that stands until it is moved."""
-
-    def __init__(self, path: Path) -> None:
-        self.wake = Wake()
-        self.store = Store(path, on_commit=self.wake.notify)
-        self.chat = PracticeChat()
-        self.now = NOW
-        self.activity: dict[int, str] = {}
-        self.delays: list[float] = []
-        self.delivery = self.start()
-
-    def start(self) -> Delivery:
-        """A delivery without a memory of what another did."""
-        return Delivery(
-            self.store,
-            self.wake,
-            lambda: self.now,
-            self.chat,
-            lambda: scene(now=self.now, activity=self.activity),
-            Terms(INTERVAL, Redaction([SECRET]), self.delays.append),
-        )
-
-    async def do(self, operation: Callable[[Session], object]) -> None:
-        await self.store.run(operation)
-        while await self.store.run(notices.tell, now=self.now):
-            continue
-
-    async def all_out(self) -> None:
-        """Deliver as time passes, until nothing is due."""
-        while await self.delivery.deliver_due():
-            self.now += INTERVAL
-
-    def shown(self) -> list[str]:
-        return [posted.card.key for posted in self.chat.messages.values()]
+from tests.unit.bot.cards.stage import NOW, PLACE
 
 
 @pytest.fixture
 async def house(tmp_path: Path, empty: Path) -> AsyncIterator[House]:
-    made = House(Path(copy(empty, tmp_path / "autocoder.db")))
-    yield made
-    await made.store.close()
+    async with opened(tmp_path, empty) as made:
+        yield made
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -156,7 +114,7 @@ async def test_a_kill_between_post_and_record_does_not_double_a_card(house: Hous
     post = house.chat.post
 
     async def stuck(place: Place, card: Card, **_how: object) -> MessageRef:
-        ref = await post(place, card, private_to=None)
+        ref = await post(place, card)
         posting.set()
         await asyncio.sleep(3600)  # the answer is under way when the service dies
         return ref
@@ -199,11 +157,18 @@ async def test_a_card_that_cannot_be_built_holds_up_no_other(
     assert "plan:todo-api:1" in caplog.text
 
 
-async def test_failures_back_off_and_end_after_a_day_with_a_warning(house: House) -> None:
-    house.chat.weather.keys.add("plan:todo-api:1")
+async def test_what_fails_inside_backs_off_and_ends_after_a_day_with_a_warning(
+    house: House,
+) -> None:
     await house.do(stage.build)
     await house.all_out()
-    house.chat.calls.clear()
+
+    def broken(tx: Session) -> None:
+        outbox.want(tx, PLACE, "plan:todo-api:2", CardKind.PLAN, project_id=1, subject_id=99,
+                    now=NOW)  # fmt: skip
+
+    await house.store.run(broken)
+    house.now = NOW
     waits = []
     for _ in range(11):
         await house.delivery.deliver_due()
@@ -211,7 +176,7 @@ async def test_failures_back_off_and_end_after_a_day_with_a_warning(house: House
         assert due is not None
         waits.append((due - house.now).total_seconds())
         house.now = due
-    assert waits[-9:] == [8, 16, 32, 64, 128, 256, 300, 300, 300]  # its first ones were before
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     house.now = NOW + GIVE_UP + timedelta(seconds=1)
     await house.delivery.deliver_due()
     assert await house.store.read(outbox.next_due, house.chat.name, now=house.now) is None
@@ -223,7 +188,7 @@ async def test_failures_back_off_and_end_after_a_day_with_a_warning(house: House
 
     said = await house.store.read(warnings)
     assert len(said) == 1
-    assert "plan:todo-api:1 could not be shown in practice:main" in said[0]
+    assert "plan:todo-api:2 could not be shown in practice:main" in said[0]
 
 
 async def test_what_agents_do_reaches_the_card_without_a_commit(house: House) -> None:
@@ -298,61 +263,62 @@ def reminders(tx: Session) -> list[str]:
     return list(tx.scalars(select(OutboxItem.key).where(OutboxItem.key.contains("reminder"))))
 
 
-async def test_no_secret_leaves(house: House) -> None:
-    def leaks(tx: Session) -> None:
+async def test_no_secret_leaves_and_what_is_hidden_can_be_chosen(house: House) -> None:
+    options = (*"abcdef", SECRET)
+
+    def leaks(tx: Session) -> int:
         project = stage.build(tx)
         coder = stage.claim(tx, project, 1)
         words = f"Is {SECRET} right, or sk-ant-api03-abcdefghij?"
-        questions.ask(tx, coder.id, words, (SECRET, "b"), False, now=NOW)
+        return questions.ask(tx, coder.id, words, options, True, now=NOW)
 
     await house.do(leaks)
     await house.all_out()
-    card = house.chat.standing("question:todo-api:1").card
-    assert HIDDEN in card.body
+    shown = house.chat.standing("question:todo-api:1").card
+    assert HIDDEN in shown.body
     for posted in house.chat.messages.values():
         assert SECRET not in repr(posted.card)
         assert "sk-ant-api03" not in repr(posted.card)
+    (asked,) = shown.inputs
+    assert asked.options[-1].label == HIDDEN
+
+    def chosen(tx: Session) -> str:
+        press = parse_press(asked.name)
+        values = {asked.name: (asked.options[-1].value,)}
+        return presses.chosen(press, tx.get_one(Question, 1), values)
+
+    assert await house.store.read(chosen) == SECRET
 
 
-class OverTheWeb:
+class OverTheWeb(MemoryChat):
     """The web chat's own messages as a platform whose answers get lost."""
 
-    name = PLACE.platform
-
     def __init__(self, store: Store) -> None:
+        super().__init__(PLACE.platform)
         self._store = store
-        self.lose = 0
 
-    async def listen(self) -> AsyncIterator[Inbound]:
-        return
-        yield
-
-    async def post(self, place: Place, card: Card, *, private_to: str | None) -> MessageRef:
+    async def post(
+        self, place: Place, card: Card, *, private_to: str | None = None, **_how: object
+    ) -> MessageRef:
         message = await self._store.run(web.post, place, card, private_to=private_to, now=NOW)
-        self._answer()
+        self._after()
         return MessageRef(self.name, place.channel, message)
 
-    async def edit(self, ref: MessageRef, card: Card) -> None:
+    async def edit(self, ref: MessageRef, card: Card, **_how: object) -> None:
         await self._store.run(web.edit, ref.message, card, now=NOW)
-        self._answer()
-
-    def _answer(self) -> None:
-        if self.lose:
-            self.lose -= 1
-            raise ChatAway("The answer was lost.")
+        self._after()
 
 
 async def test_the_web_chat_holds_one_message_of_a_card_whatever_gets_lost(house: House) -> None:
-    web = OverTheWeb(house.store)
-    house.chat = web  # type: ignore[assignment]  # another platform of the same name
-    house.delivery = house.start()
+    chat = OverTheWeb(house.store)
+    house.delivery = house.start(chat)
     await house.do(stage.build)
-    web.lose = 4
+    chat.weather.lose = 4
     for _ in range(8):
         await house.delivery.deliver_due()
         house.now += timedelta(seconds=30)
     await house.do(lambda tx: stage.prove(tx, 1, 1))
-    web.lose = 1
+    chat.weather.lose = 1
     for _ in range(3):
         await house.delivery.deliver_due()
         house.now += timedelta(seconds=30)

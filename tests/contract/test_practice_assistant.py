@@ -11,9 +11,8 @@ TASK = {
     "id": 12,
     "name": "Sign-in",
     "status": "passing",
-    "failed_attempts": 2,
-    "runs": [{"agent": "coder-1", "outcome": "failed", "began": "2026-03-12 10:00:00 UTC"}],
-    "proofs": [
+    "attempts": 2,
+    "evidence": [
         {"checks": [{"command": "pytest -q", "exit_code": 1, "output": "x\nAssertionError: 401"}]}
     ],
 }
@@ -25,7 +24,7 @@ class _Asking:
     def __init__(self, text: str, results: dict[str, str], *, resumed: bool = False) -> None:
         self.results = results
         self.calls: list[str] = []
-        question = Question(text, "web:ann", {"name": "todo-api"}, [], [])
+        question = Question(text, "web:ann", "todo-api", [])
         tools = ["Read", "Glob", "Grep", "mcp__autocoder__task_get", "mcp__autocoder__task_list"]
         self.body: dict[str, Any] = {
             "model": "claude-sonnet-5",
@@ -56,7 +55,9 @@ class _Asking:
 
 
 def test_a_task_is_read_and_told() -> None:
-    asking = _Asking("why did task 12 take three tries?", {"task_get": json.dumps({"task": TASK})})
+    run = {"agent": "coder-1", "outcome": "failed", "began": "2026-03-12T10:00:00Z"}
+    dossier = {"task": TASK, "runs": [run]}
+    asking = _Asking("why did task 12 take three tries?", {"task_get": json.dumps(dossier)})
     words = asking.words()
     assert asking.calls == ["task_get"]
     assert words.startswith("[practice] Task 12 `Sign-in` is passing, 2 failed attempts.")

@@ -59,17 +59,18 @@ def _did(talk: Conversation, tool: str, **arguments: object) -> bool:
 
 
 def _task(read: Exchange) -> str:
-    task = read.answer().get("task")
+    dossier = read.answer()
+    task = dossier.get("task")
     if read.failed or not isinstance(task, dict):
         return clean(read.result or "", 300)
-    tries = int(task.get("failed_attempts") or 0)
+    tries = int(task.get("attempts") or 0)
     said = [f"Task {task.get('id')} `{task.get('name')}` is {task.get('status')}, {tries} failed"]
     said[0] += " attempt." if tries == 1 else " attempts."
     said += [
         f"- {run.get('began')}: {run.get('agent')}, {run.get('outcome')}"
-        for run in _rows(task, "runs")[-5:]
+        for run in _rows(dossier, "runs")[-5:]
     ]
-    for proof in _rows(task, "proofs"):
+    for proof in _rows(task, "evidence"):
         for check in _rows(proof, "checks"):
             if check.get("exit_code"):
                 last = clean(str(check.get("output") or "").strip().rpartition("\n")[2], 160)

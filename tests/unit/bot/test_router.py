@@ -64,7 +64,7 @@ async def test_of_two_presses_at_once_one_counts_and_the_other_is_told_who_was_f
         assert len(won) == len(lost) == 1
         assert lost[0].reason == "stale"
         winner = "web:ada" if outcomes[0].ok else "web:bob"
-        assert winner in lost[0].text
+        assert f"by {winner.removeprefix('web:')} at " in lost[0].text
         assert "10:48" in lost[0].text
         approval = await it.row(Approval, 1)
         assert approval.decided_by == winner
@@ -341,7 +341,7 @@ async def test_retry_with_opus_guide_and_skip_by_press(tmp_path: Path) -> None:
         assert third.status is TaskStatus.SKIPPED
         late = await it.press("retry:task:1:1", by="web:local")
         assert late.reason == "stale"
-        assert "web:local" in late.text
+        assert "decided by local at 10:48 UTC" in late.text
 
 
 async def test_budget_is_raised_by_an_admin_only_and_upwards_only(tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ async def test_answers_by_press_word_for_word(tmp_path: Path) -> None:
         assert answers == ["Fast, API", "b, c, d", "<b>*own*</b>\nwords"]
         again = await it.press("just_decide:question:3")
         assert again.reason == "stale"
-        assert "web:local" in again.text
+        assert "answered by local at " in again.text
 
 
 async def test_a_number_in_own_words_is_no_option(tmp_path: Path) -> None:

@@ -194,6 +194,15 @@ def test_another_database_is_refused_without_its_password(tmp_path: Path) -> Non
     assert settings.database == Path("/tmp/x.db")
 
 
+def test_who_is_an_admin_anyway_is_warned_of_not_refused() -> None:
+    settings = load(ENVIRON | {"AUTOCODER_ADMINS": "web:local, slack:U1"})
+    assert settings.admins == ("slack:U1",)
+    assert settings.warnings == (
+        "AUTOCODER_ADMINS names web:local: whoever holds the web token is always an admin.",
+    )
+    assert load(ENVIRON | {"AUTOCODER_ADMINS": "slack:U1"}).warnings == ()
+
+
 def test_settings_do_not_change() -> None:
     settings = load(ENVIRON)
     with pytest.raises(ValidationError):

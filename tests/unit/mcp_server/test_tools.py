@@ -13,11 +13,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 from core.domain.agents import PROFILES, AgentKind
 from core.domain.events import Event
 from core.domain.money import Price
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.proof import Verdict
 from core.operations import approvals, projects, questions, runs
 from core.operations.planners import SHOWN
@@ -28,6 +28,8 @@ from core.ports.agents import ToolCall, ToolReply
 from core.ports.host import Box, Desks
 from core.store.session import Store
 from core.store.tables import Approval, JournalEntry, Question, Task
+from core.views import json as json_of
+from core.views import tasks
 from mcp_server.tools import NOBODY_HERE, Toolbox
 from tests.unit.operations.build import NOW, plan, task
 from tests.unit.operations.database import migrated
@@ -269,7 +271,29 @@ async def test_a_task_is_given_verbatim_to_who_holds_it(desk: Desk) -> None:
     for name in ("name", "category", "description", "complexity"):
         assert found[name] == wanted[name]
     assert (found["id"], found["attempts"], found["feature"]["name"]) == (1, 0, "a")
+    assert list(found) == [
+        "id", "name", "category", "description", "steps", "checks", "files", "complexity",
+        "attempts", "last_error", "recovery_notes", "feature",
+    ]  # fmt: skip
+    assert found["feature"] == {"id": 1, "name": "a"}
     assert "Task 2 is not yours; you hold task 1." in await desk.refusal("task_get", task_id=2)
+
+
+async def test_an_assistant_reads_tasks_as_rest_shows_them_with_what_led_there(
+    desk: Desk,
+) -> None:
+    await coder(desk)
+    await desk.begin(AgentKind.ASSISTANT)
+    listed = (await desk.answer("task_list", status="in_progress"))["tasks"]
+    assert listed == [
+        {"id": 1, "name": "1", "feature": "a", "status": "in_progress", "attempts": 0}
+    ]
+    found = await desk.answer("task_get", task_id=1)
+    view = await desk.parts.store.read(tasks.task, desk.project, 1)
+    assert found["task"] == json_of.plain(tasks.TaskView, view)
+    assert (found["feature"], found["runs"][0]["agent"], len(found["runs"])) == ("a", "coder-1", 1)
+    assert found["journal"][-1].endswith("task_started by service: Task 1 1 begins.")
+    assert "There is no task 9; they go from 1 to 2." in await desk.refusal("task_get", task_id=9)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from sqlalchemy import select
 from core.domain import plan as domain
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import ApprovalStatus, PhaseStatus, ProjectStatus, TaskStatus
-from core.domain.orders import PLANNER_ATTEMPTS
-from core.domain.plan import Plan
+from core.domain.order import StartRun
+from core.domain.orders import PLANNER_ATTEMPTS, next_orders
+from core.domain.plan import Plan, PlannedFeature, PlannedPhase
 from core.errors import StateError
 from core.operations import plans, projects
 from core.store.tables import (
@@ -40,6 +41,38 @@ def test_a_sound_plan_is_shown_and_waits_for_a_person(site: Site) -> None:
     assert (row.version, row.status) == ("1", ApprovalStatus.OPEN)
     assert status(site) is ProjectStatus.AWAITING_APPROVAL
     assert site.db.ask(lambda tx: tx.scalars(select(Task)).all()) == []
+
+
+def test_the_priorities_of_a_plan_say_what_is_begun_first(site: Site) -> None:
+    """Lower goes first; what names none is as usual."""
+
+    made = Plan(
+        (
+            PlannedPhase(
+                "1",
+                (
+                    PlannedFeature("late", (task("1"),), priority=5),
+                    PlannedFeature("usual", (task("2", complexity=5),)),
+                    PlannedFeature("urgent", (task("3"), task("4", priority=1))),
+                ),
+            ),
+        )
+    )
+    site.approve(site.plan(made))
+    assert [site.feature(f).priority for f in ("late", "usual", "urgent")] == [5, 0, 0]
+    assert [site.task(n).priority for n in (1, 4)] == [999, 1]
+    found = [(o.task_id, o.reason) for o in next_orders(site.look()) if isinstance(o, StartRun)]
+    assert found == [
+        (site.task(4).id, "priority 1"),
+        (site.task(2).id, "5 points of work wait behind it"),
+        (site.task(1).id, "priority 5 of late"),
+    ]
+
+
+def test_a_priority_is_a_number_from_nought(site: Site) -> None:
+    made = plan({"a": (task("1", priority=-1),)})
+    [problem] = site.submit(made, site.begin(AgentKind.PLANNER))
+    assert problem == "Task '1' has priority -1; use 0 to 9999."
 
 
 def test_a_wrong_plan_changes_nothing(site: Site) -> None:

@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.domain.failure import WINDOW_LIMIT, EndedHow
 from core.domain.lifecycle import FeatureStatus, ProjectStatus, RunStatus, TaskStatus
-from core.domain.orders import Requeue, ResumeRun, StartRun, next_orders
+from core.domain.order import Requeue, ResumeRun, StartRun
+from core.domain.orders import next_orders
 from core.errors import InputError, StalePress
 from core.operations import projects, questions, runs
 from core.operations.runs import RunEnd, RunRef
@@ -39,7 +40,7 @@ def test_a_coder_begins_with_its_task(site: Site) -> None:
     site.build({"a": (task("1"),)})
     run = start(site)
     assert run.first_task is not None
-    assert (run.first_task.number, run.feature_slug, run.takes_over) == (1, "a", False)
+    assert (run.first_task.id, run.feature_slug, run.takes_over) == (1, "a", False)
     assert row(site, run).status is RunStatus.WORKING
     assert site.task(1).status is TaskStatus.IN_PROGRESS
     assert site.feature("a").status is FeatureStatus.IN_PROGRESS

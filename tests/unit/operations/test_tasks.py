@@ -5,14 +5,18 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
+from core.domain.events import Event
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus
-from core.domain.orders import Land, StartRun, next_orders
+from core.domain.order import Land, StartRun
+from core.domain.orders import next_orders
 from core.domain.proof import Verdict
-from core.errors import ForbiddenTransition, InputError, StateError
+from core.errors import InputError, StalePress, StateError
 from core.operations import evidence, features, runs, tasks
 from core.operations.runs import RunRef
 from core.operations.tasks import Claimed
+from core.store.tables import JournalEntry
 from tests.unit.operations.build import DIED, GIVEN_UP, NOW, POLICY, RED, Site, task
 
 
@@ -24,15 +28,15 @@ def given(site: Site, run: RunRef) -> int:
     """The number of the task a run gets."""
     found = claim(site, run).task
     assert found is not None
-    return found.number
+    return found.id
 
 
 def numbers(site: Site, run: RunRef, batch: int = 3) -> list[int]:
     """The tasks a run gets one after another, each proved."""
     found = []
     while (claimed := claim(site, run, batch)).task is not None:
-        found.append(claimed.task.number)
-        site.prove(claimed.task.number, run)
+        found.append(claimed.task.id)
+        site.prove(claimed.task.id, run)
     return found
 
 
@@ -192,7 +196,7 @@ def test_retry_gives_new_attempts_and_a_model(site: Site) -> None:
     row = site.task(1)
     assert (row.status, row.allowed_attempts, row.attempts) == (TaskStatus.PENDING, 10, 5)
     assert (row.model, row.error_repeats) == ("haiku", 0)
-    with pytest.raises(ForbiddenTransition):
+    with pytest.raises(StalePress, match="decided by p at 12:00 UTC on 2027-03-10 and is pending"):
         retry(site, 1)
 
 
@@ -246,9 +250,28 @@ def test_work_that_passed_or_is_at_work_is_not_skipped(site: Site) -> None:
     site.build({"a": (task("1"), task("2"))})
     site.done(1)
     site.begin(number=2)
-    for number in (1, 2):
-        with pytest.raises(ForbiddenTransition):
-            skip(site, number)
+    with pytest.raises(StalePress, match="Task 1 is passing, by run:2"):
+        skip(site, 1)
+    with pytest.raises(StateError, match="An agent works on task 2"):
+        skip(site, 2)
+
+
+def test_what_is_skipped_with_what_it_builds_on_is_never_stuck(site: Site) -> None:
+    site.build({"a": (task("1"), task("2", "1"), task("3", "2"))})
+    ids = [site.task(number).id for number in (1, 2)]
+    site.db.do(tasks.skip, *ids, cause=Cause.PERSON, by="p", now=NOW)
+    assert [site.task(n).status.value for n in (1, 2, 3)] == ["skipped", "skipped", "stuck"]
+    said = select(JournalEntry.task_id).where(JournalEntry.event == Event.TASK_STUCK)
+    assert site.db.ask(lambda tx: tx.scalars(said).all()) == [site.task(3).id]
+
+
+def test_one_that_cannot_be_skipped_keeps_all_of_them(site: Site) -> None:
+    site.build({"a": (task("1"), task("2"))})
+    site.done(2)
+    ids = [site.task(number).id for number in (1, 2)]
+    with pytest.raises(StalePress):
+        site.db.do(tasks.skip, *ids, cause=Cause.PERSON, by="p", now=NOW)
+    assert site.task(1).status is TaskStatus.PENDING
 
 
 def test_a_skipped_task_cannot_come_back_once_its_feature_goes_to_main(site: Site) -> None:
@@ -309,13 +332,6 @@ def conflict(site: Site) -> int:
         tasks.need_bringing_up, site.feature("a").id, "Conflicts in x.", paths=("x",),
         merging="main1", max_attempts=5, now=NOW,
     )  # fmt: skip
-
-
-def test_task_n_of_a_project(site: Site) -> None:
-    site.build({"a": (task("1"), task("2"))})
-    assert site.db.do(tasks.find, site.project, 2).name == "2"
-    with pytest.raises(InputError, match="no task 3; they go from 1 to 2"):
-        site.db.do(tasks.find, site.project, 3)
 
 
 def test_refusals_are_counted_per_run(site: Site) -> None:

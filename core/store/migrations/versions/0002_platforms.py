@@ -1,7 +1,8 @@
 """What platforms need: names of people, handles for private answers, places that refuse.
 
 A project that was made in a terminal lives in `terminal:main` from now on. What happened in a
-home that never spoke in a chat was told where it happened: no card tells it again.
+home that never spoke in a chat was told where it happened: no card tells it again. Nobody could
+give a feature a priority: all have the usual one.
 """
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ def upgrade() -> None:
     op.add_column("channels", sa.Column("refused", sa.Text(), nullable=True))
     op.add_column("channels", sa.Column("refused_at", sa.DateTime(), nullable=True))
     op.add_column("members", sa.Column("name", sa.String(length=128), nullable=True))
+    op.execute("UPDATE features SET priority = 0")
     op.execute(
         "INSERT INTO told (id, entry_id) SELECT 1, (SELECT coalesce(max(id), 0) FROM journal)"
         " WHERE NOT EXISTS (SELECT 1 FROM told) AND EXISTS (SELECT 1 FROM projects)"

@@ -105,7 +105,9 @@ def plan() -> Plan:
     )  # fmt: skip
 
 
-def begin(tx: Session, name: str = "todo-api", *, practice: bool = False) -> int:
+def begin(
+    tx: Session, name: str = "todo-api", *, practice: bool = False, place: Place = PLACE
+) -> int:
     """A project that lives in the channel, with its root wanted."""
     made = projects.create(
         tx, name=name, spec_digest="x", practice=practice, budget=Decimal(12),
@@ -114,7 +116,7 @@ def begin(tx: Session, name: str = "todo-api", *, practice: bool = False) -> int
     root = card_keys.interview(made.slug)
     tx.add(
         ProjectPlace(
-            project_id=made.id, platform=PLACE.platform, channel=PLACE.channel, root_key=root
+            project_id=made.id, platform=place.platform, channel=place.channel, root_key=root
         )
     )
     tx.flush()
@@ -178,7 +180,9 @@ def feature(tx: Session, project_id: int, name: str) -> Feature:
 
 
 def task(tx: Session, project_id: int, number: int) -> Task:
-    return tasks.find(tx, project_id, number)
+    return tx.scalars(
+        select(Task).where(Task.project_id == project_id, Task.number == number)
+    ).one()
 
 
 def claim(
@@ -293,7 +297,7 @@ def card(
     if subject_id is not None:
         query = query.where(OutboxItem.subject_id == subject_id)
     row = tx.scalars(query.order_by(OutboxItem.id.desc()).limit(1)).one()
-    return cards.draw(tx, outbox._due(row, None), light or scene()).card
+    return cards.draw(tx, outbox._due(row), light or scene()).card
 
 
 def keys(tx: Session) -> list[str]:

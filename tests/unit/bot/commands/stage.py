@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +16,11 @@ from typing import Any, cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 from bot import cards
-from bot.check import Finding, Level
 from bot.commands.spec import Desk
 from bot.door import ServiceDoor
+from bot.finding import Finding, Level
 from bot.router import Router
 from bot.settings import load
 from core.domain import card_keys
@@ -153,7 +153,7 @@ class Stage:
         """What was said in answer to a delivery."""
 
         def look(tx: Session) -> Card | None:
-            for due in outbox.due(tx, "web", now=NOW + timedelta(days=1), limit=100_000):
+            for due in map(outbox._due, tx.scalars(select(OutboxItem))):
                 answers = due.fixed is not None or due.key == f"answer:{item_id}"
                 if due.key.rpartition(":")[2] == str(item_id) and answers:
                     return cards.draw(tx, due, self.desk.scene(NOW)).card
@@ -163,9 +163,7 @@ class Stage:
 
     def built(self, tx: Session, row: OutboxItem) -> Card:
         """A card of the outbox as it would be posted."""
-        later = NOW + timedelta(days=1)
-        due = outbox.due(tx, row.platform, now=later, limit=1_000)
-        return cards.draw(tx, next(d for d in due if d.id == row.id), self.desk.scene(NOW)).card
+        return cards.draw(tx, outbox._due(row), self.desk.scene(NOW)).card
 
     async def rows(self, table: Any, *where: Any) -> list[Any]:
         return await self.store.read(lambda tx: list(tx.scalars(select(table).where(*where))))
@@ -195,7 +193,9 @@ def _template() -> Path:
 
 
 @asynccontextmanager
-async def stage(home: Path, *, run: bool = True) -> AsyncIterator[Stage]:
+async def stage(
+    home: Path, *, run: bool = True, clock: Callable[[], datetime] = lambda: NOW
+) -> AsyncIterator[Stage]:
     """A stage whose router runs."""
     home.mkdir(exist_ok=True)
     begun: list[int] = []
@@ -213,7 +213,7 @@ async def stage(home: Path, *, run: bool = True) -> AsyncIterator[Stage]:
             workspaces=worktrees,
             box=SimpleNamespace(level=BoxLevel.FULL),
             rules=Rules(),
-            clock=lambda: NOW,
+            clock=clock,
             upstream="practice",
         ),
     )

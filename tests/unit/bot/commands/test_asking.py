@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import cards
@@ -15,15 +16,17 @@ from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, InquiryStatus, ProjectStatus, RunStatus, TaskStatus, move
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.proof import Verdict
 from core.operations import inquiries, outbox, runs
 from core.operations.runs import Policy, RunEnd
 from core.orchestrator import assisting
+from core.orchestrator.rules import Rules
 from core.ports.chat import Place
 from core.ports.host import BoxLevel
 from core.store.chat_tables import Inquiry, OutboxItem
 from core.store.tables import AccountWindow, Evidence, JournalEntry, Run
+from core.views.projects import Service
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, Stage, stage
 
@@ -68,8 +71,8 @@ async def _card(it: Stage, key: str) -> Card:
     scene = Scene(NOW, "practice", 3, BoxLevel.FULL)
 
     def draw(tx: Session) -> Card:
-        due = outbox.due(tx, "web", now=NOW, limit=1000)
-        return cards.draw(tx, next(d for d in due if d.key == key), scene).card
+        row = tx.scalars(select(OutboxItem).where(OutboxItem.key == key)).one()
+        return cards.draw(tx, outbox._due(row), scene).card
 
     return await it.store.read(draw)
 
@@ -120,7 +123,7 @@ async def test_a_limit_is_waited_for_and_the_card_says_until_when(tmp_path: Path
         )
         await _end(it, LIMITED)
         card = await _card(it, key)
-        assert "limit is reached until **" in card.body
+        assert "The account's limit is reached until " in light.plain(card.body)
         assert "by itself" in card.body
         assert (await it.row(Inquiry, 1)).status is InquiryStatus.OPEN
 
@@ -190,7 +193,8 @@ async def test_the_assistant_is_told_what_is_on_file_about_the_tasks_it_is_asked
 ) -> None:
     async with stage(tmp_path) as it:
         await _asked(it, "why did task 3 fail, and task 99?")
-        question = await it.store.read(assisting.load, 1)
+        service = Service(tmp_path, "practice", 3, Rules().caps, NOW)
+        question = await it.store.read(assisting.load, 1, service)
         told = assisting.briefing(question, resumed=False)
         assert "why did task 3 fail, and task 99?" in told
         assert "AssertionError: 3" in told

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
+from core.domain.agents import AgentKind
 from core.domain.cards import BODY_LIMIT, CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import (
@@ -20,10 +21,19 @@ from core.domain.lifecycle import (
 )
 from core.domain.money import Dimension
 from core.domain.people import Role
-from core.operations import features, guidance, members
+from core.operations import features, guidance, journal, members
 from core.ports.chat import Place
 from core.store.chat_tables import Channel, Guidance, Member, OutboxItem
-from core.store.tables import Approval, Evidence, Feature, Project, Task, UsageTotal
+from core.store.tables import (
+    Approval,
+    Evidence,
+    Feature,
+    Project,
+    Task,
+    TaskDependency,
+    UsageEntry,
+    UsageTotal,
+)
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, stage
 
@@ -197,20 +207,11 @@ async def test_every_reading_command_reads_an_empty_and_a_full_project(tmp_path:
 
 
 async def test_cost_shows_its_days_unless_it_is_asked_for_one(tmp_path: Path) -> None:
-    def spent(tx: Session) -> None:
-        row = world.project(tx)
-        tx.add(
-            UsageTotal(
-                project_id=row.id, dimension=Dimension.DAY, key=NOW.date().isoformat(),
-                messages=1, micro_usd=2_000_000,
-            )
-        )  # fmt: skip
-
     async with stage(tmp_path) as it:
         assert (await it.ask("cost", place=world.MAIN)).pictures == ()
-        await it.change(spent)
+        await it.change(_spend)
         urls = {
-            line: [picture.url for picture in (await it.ask(line)).pictures]
+            line: [picture.url for picture in (await it.ask(f"{line} todo-api")).pictures]
             for line in ("cost", "cost week", "cost today")
         }
         until = f"until={NOW.date()}"
@@ -225,6 +226,7 @@ async def test_the_parts_of_a_cost_sum_up(tmp_path: Path) -> None:
     def spent(tx: Session) -> None:
         row = world.project(tx)
         for dimension, key, usd in (
+            (Dimension.DAY, "2026-03-11", 7),
             (Dimension.MODEL, "claude-opus-5-5", 3),
             (Dimension.MODEL, "claude-sonnet-5-5", 4),
             (Dimension.FEATURE, "1", 5),
@@ -238,9 +240,115 @@ async def test_the_parts_of_a_cost_sum_up(tmp_path: Path) -> None:
 
     async with stage(tmp_path) as it:
         await it.change(spent)
-        body = (await it.ask("cost")).body
-        assert "- claude-sonnet-5-5 $4.00\n- claude-opus-5-5 $3.00" in body
-        assert body.endswith("$5.00\n- Interview and plans $2.00")
+        card = await it.ask("cost")
+        assert card.title == "In all: $7.00 on todo-api"
+        assert "claude-sonnet-5-5 $4.00, claude-opus-5-5 $3.00" in card.body
+        assert card.table is not None
+        assert card.table.head == ("Feature", "Messages", "Tokens", "Cost")
+        assert [(row[0], row[-1]) for row in card.table.rows] == [
+            ("1", "$5.00"), ("Interview and plans", "$2.00"),
+        ]  # fmt: skip
+
+
+def _spend(tx: Session) -> None:
+    """Two days of two models, agents, features; of one message nobody knows the price."""
+    row = world.project(tx)
+    made = world.tasks(tx, row, TaskStatus.PASSING, TaskStatus.PENDING)
+    first, second = world.run(tx, row, made[0]), world.run(tx, row)
+    second.seat = 2
+    world.project(tx, "other")
+    messages = (
+        (0, "opus", first.id, 1, 1, 3_000_000),
+        (0, "sonnet", second.id, None, None, 1_000_000),
+        (0, "sonnet", first.id, 1, 1, None),
+        (2, "sonnet", first.id, 2, 1, 500_000),
+    )
+    for number, (days, model, run, task, feature, micro) in enumerate(messages):
+        at = NOW - timedelta(days=days)
+        tx.add(
+            UsageEntry(
+                process_id="p", message_id=str(number), project_id=row.id, run_id=run,
+                task_id=task, feature_id=feature, kind=AgentKind.CODER, model=model, input=10,
+                output=5, cache_read=0, cache_write_5m=0, cache_write_1h=0, micro_usd=micro,
+                assumed_micro_usd=micro or 0, at=at,
+            )
+        )  # fmt: skip
+        keys = {
+            Dimension.DAY: at.date().isoformat(), Dimension.MODEL: model, Dimension.RUN: run,
+            Dimension.TASK: task, Dimension.FEATURE: feature,
+        }  # fmt: skip
+        for dimension, key in keys.items():
+            if key is None:
+                continue
+            total = tx.get(UsageTotal, (row.id, dimension, str(key)))
+            if total is None:
+                total = UsageTotal(
+                    project_id=row.id, dimension=dimension, key=str(key), messages=0, micro_usd=0,
+                    input=0, output=0, unpriced_messages=0, cache_read=0, cache_write_5m=0,
+                    cache_write_1h=0,
+                )  # fmt: skip
+                tx.add(total)
+            total.messages += 1
+            total.unpriced_messages += micro is None
+            total.input += 10
+            total.output += 5
+            total.micro_usd += micro or 0
+            tx.flush()
+
+
+@pytest.mark.parametrize(
+    ("line", "title", "rows"),
+    [
+        ("cost by model", "In all: $4.50", ["opus 1 $3.00", "sonnet 3 $1.50"]),
+        ("cost today by model", "Today: $4.00", ["opus 1 $3.00", "sonnet 2 $1.00"]),
+        ("cost by agent", "In all: $4.50", ["coder-1 3 $3.50", "coder-2 1 $1.00"]),
+        ("cost today by agent", "Today: $4.00", ["coder-1 2 $3.00", "coder-2 1 $1.00"]),
+        (
+            "cost by task", "In all: $4.50",
+            ["1 Task 1 2 $3.00", "2 Task 2 1 $0.50", "No single task 1 $1.00"],
+        ),
+        ("cost today by task", "Today: $4.00", ["1 Task 1 2 $3.00", "No single task 1 $1.00"]),
+        (
+            "cost week by feature", "Last 7 days: $4.50",
+            ["Storage 3 $3.50", "Interview and plans 1 $1.00"],
+        ),
+        ("cost week", "Last 7 days: $4.50", ["Mon 9 March 1 $0.50", "Wed 11 March 3 $4.00"]),
+    ],
+)  # fmt: skip
+async def test_what_was_spent_on_what_and_when(
+    tmp_path: Path, line: str, title: str, rows: list[str]
+) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_spend)
+        card = await it.ask(f"{line} todo-api")
+        assert card.title == f"{title} on todo-api"
+        assert card.table is not None
+        assert [f"{name} {count} {usd}" for name, count, _, usd in card.table.rows] == rows
+        assert "▲ 1 message without a known price" in card.body
+        assert all(row[-1] in card.fallback for row in card.table.rows)
+
+
+async def test_of_all_projects_a_part_names_its_own(tmp_path: Path) -> None:
+    elsewhere = Place("web", "elsewhere")
+    async with stage(tmp_path) as it:
+        await it.change(_spend)
+        for line, name in (("cost", "todo-api"), ("cost today by task", "todo-api: 1 Task 1")):
+            card = await it.ask(line, place=elsewhere)
+            assert card.table is not None
+            assert card.table.rows[0][0] == name
+        await it.ask("cost by feature", place=elsewhere)
+
+
+async def test_a_breakdown_that_there_is_not_is_said_with_what_fits(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_spend)
+        for wrong, meant in (
+            ("cost today by modle", "cost today by model"),
+            ("cost today model", "cost today by model"),
+            ("cost bi task", "cost by task"),
+        ):
+            assert f"Did you mean `/autocoder {meant}`?" in (await it.ask(wrong)).body
+        assert "wants what it is broken down by" in (await it.ask("cost by")).title
 
 
 async def test_a_diff_without_a_change_says_so(tmp_path: Path) -> None:
@@ -379,6 +487,74 @@ async def test_of_several_tasks_all_are_skipped_or_none(tmp_path: Path) -> None:
         assert (await it.row(Task, 1)).status is TaskStatus.STUCK
 
 
+async def test_no_stuck_card_comes_of_a_task_that_is_skipped_with_what_it_builds_on(
+    tmp_path: Path,
+) -> None:
+    def prepare(tx: Session) -> None:
+        _building(TaskStatus.STUCK, TaskStatus.PENDING)(tx)
+        tx.add(TaskDependency(task_id=2, depends_on_id=1))
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        card = await it.ask("skip 1 2")
+        assert card.title == "Tasks 1, 2 are skipped"
+        assert [row.status for row in await it.rows(Task)] == [TaskStatus.SKIPPED] * 2
+        assert await it.happened(Event.TASK_STUCK) == []
+
+
+async def test_many_tasks_are_shown_in_part_and_kept_whole(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(_building(*[TaskStatus.PENDING] * 60, TaskStatus.PASSING))
+        card = await it.ask("tasks")
+        assert card.title == "todo-api: 61 tasks"
+        assert "○ 60 pending · ✓ 1 passing" in card.body
+        assert card.table is not None
+        assert card.whole is not None
+        assert len(card.table.rows) == 40
+        assert card.whole.name == "tasks.md"
+        assert "| 61 | Task 61 | Storage | ✓ passing |" in card.whole.text
+        few = await it.ask("tasks passing")
+        assert few.title == "todo-api: 1 passing task"
+        assert few.whole is None
+
+
+async def test_a_log_shows_its_end_and_keeps_the_rest(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        for number in range(40):
+            journal.record(
+                tx, Event.GUIDANCE_GIVEN, f"word {number}.", now=NOW, actor="web:ann", project=row
+            )
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        card = await it.ask("logs")
+        assert "word 39." in card.body
+        assert "word 0." not in card.body
+        assert card.whole is not None
+        assert card.whole.text.startswith(
+            "2026-03-11 10:48:00 UTC info guidance_given: word 0. · ann\n"
+        )
+
+
+async def test_who_works_on_what_is_a_table(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        [task] = world.tasks(tx, row, TaskStatus.PENDING)
+        world.run(tx, row, task).started_at = NOW - timedelta(minutes=12)
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        here = await it.ask("agents")
+        assert here.table is not None
+        assert here.table.rows == (
+            ("coder-1", "Sonnet", "1 Task 1", "◐ thinking", "12 min", "–"),
+        )  # fmt: skip
+        everywhere = await it.ask("agents", place=Place("web", "elsewhere"))
+        assert everywhere.table is not None
+        assert everywhere.table.rows[0][2] == "todo-api"
+
+
 async def test_a_person_vouches(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
 
@@ -392,7 +568,7 @@ async def test_a_person_vouches(tmp_path: Path) -> None:
         approver = await it.member("web:ann", Role.APPROVER)
         assert (await it.ask("pass 1", by=approver)).kind is CardKind.ERROR
         card = await it.ask("pass 1 it reads well", by=approver)
-        assert card.title == "✓ Task 1 passes: web:ann vouches for it"
+        assert card.title == "✓ Task 1 passes: ann vouches for it"
         task, feature = await it.row(Task, 1), await it.row(Feature, 1)
         assert task.status is TaskStatus.PASSING
         [proof] = await it.rows(Evidence)
@@ -402,7 +578,7 @@ async def test_a_person_vouches(tmp_path: Path) -> None:
             (feature.good_commit, 1, "storage")
         ]
         again = await it.ask("pass 1 twice", by=approver)
-        assert "web:ann" in again.title
+        assert "by ann at 10:48" in again.title
         [passed] = await it.happened(Event.TASK_PASSED)
         assert passed.actor == "web:ann"
 
@@ -502,7 +678,9 @@ async def test_budgets(tmp_path: Path) -> None:
         assert row.settings == {"run_usd": "2"}
         card = await it.ask("budget")
         assert "$12.50" in card.title
-        assert "$2.00" in card.body
+        assert card.table is not None
+        assert ("One run", "–", "$2.00", "–") in card.table.rows
+        assert "One run · – · $2.00" in card.fallback
         operator = await it.member("web:op", Role.OPERATOR)
         assert (await it.ask("budget project 99", by=operator)).kind is CardKind.ERROR
 
@@ -552,6 +730,8 @@ async def test_words_from_outside_are_words(tmp_path: Path) -> None:
             card = await it.ask(line)
             assert "\x1b" not in card.body + card.title + card.fallback
             spans = [span for line_ in light.parse(card.body) for span in line_.spans]
-            assert any("<script>" in span.text for span in spans)
+            cells = [cell for row in card.table.rows for cell in row] if card.table else []
+            assert not any("\x1b" in cell for cell in cells)
+            assert any("<script>" in text for text in [*cells, *(span.text for span in spans)])
             assert all(span.look is light.Look.PLAIN for span in spans if "bold" in span.text)
             assert not [span for span in spans if span.look is light.Look.LINK]
