@@ -23,6 +23,8 @@ from core.domain.people import LOCAL, Role
 from core.errors import BadSetting, InputError, NotAllowed
 from core.operations import members, own_settings
 from core.store.tables import Project
+from core.views import members as views
+from core.views.members import MemberView
 
 # What a project may have of its own: key → section of the settings.
 PROJECT_SETTINGS = {
@@ -103,17 +105,22 @@ async def check(call: Call) -> Reply | Operation:
 
 
 def people(tx: Session, call: Call) -> Reply:
-    found = members.all_members(tx)
+    found = views.members(tx)
     return Reply(
         title=wording.count(len(found) + 1, "member"),
         body=lines(
             f"- {bold(LOCAL)} admin · whoever holds the web token",
             *(
-                f"- {bold(line.person)} {line.role.value} · by {said(line.added_by, 80)}"
-                for line in found
+                f"- {bold(each.user)} {_called(each)}{each.role.value} · by {said(each.added_by, 80)}"
+                for each in found
             ),
         ),
     )
+
+
+def _called(member: MemberView) -> str:
+    """How their platform calls them, where their id does not say it."""
+    return "" if member.user.endswith(f":{member.name}") else f"{said(member.name, 80)}, "
 
 
 def role(tx: Session, call: Call) -> Reply:

@@ -34,6 +34,7 @@ from core.store.tables import (
     UsageTotal,
 )
 from core.views.projects import ProjectRef
+from core.views.waiting import waiting as waits_for
 
 _LISTED = 40
 _COLUMN = 12  # tasks that a board lists per status
@@ -154,12 +155,14 @@ def details(tx: Session, call: Call, project: ProjectRef) -> Reply:
 
 def inbox(tx: Session, call: Call) -> Reply:
     """What waits for this person, over all projects."""
-    found = waiting.of(tx, call.role, call.desk.scene(call.now))
+    found = waits_for(tx, role=call.role)
     if not found:
         return Reply(title="Nothing waits for you", body="", tone=Tone.SUCCESS)
+    scene = call.desk.scene(call.now)
     return Reply(
         title=f"{wording.count(len(found), 'thing')} waiting",
-        body=lines(*(f"- {line}" for line in found)),
+        body=lines(*(waiting.line(wait, scene) for wait in found)),
+        links=tuple(map(waiting.way, found)),
     )
 
 

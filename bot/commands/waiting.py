@@ -2,22 +2,23 @@
 
 from typing import assert_never
 
-from sqlalchemy.orm import Session
-
 from bot.cards import words
 from bot.cards.frame import Scene, bold, said
-from core.domain.people import Role
-from core.views.waiting import Waiting, WaitKind, waiting
+from core.domain.cards import Link
+from core.views.waiting import Waiting, WaitKind
 
 
-def of(tx: Session, role: Role, scene: Scene) -> tuple[str, ...]:
-    """A line each, the oldest first; what the role may not act upon is left out."""
-    return tuple(
-        f"{words.STOPPED} {_about(wait)}"
-        if wait.kind is WaitKind.BLOCKED
-        else f"{words.WAITS} {_about(wait)}, since {scene.clock(wait.since)}"
-        for wait in waiting(tx, role=role)
-    )
+def line(wait: Waiting, scene: Scene) -> str:
+    """`▲ Plan 2 of todo-api, since 11:29`."""
+    if wait.kind is WaitKind.BLOCKED:
+        return f"{words.STOPPED} {_about(wait)}"
+    return f"{words.WAITS} {_about(wait)}, since {scene.clock(wait.since)}"
+
+
+def way(wait: Waiting) -> Link:
+    """To where it is decided, among those of other projects."""
+    link = words.way_to(wait)
+    return Link(f"{link.label}, {wait.project.name}", link.to)
 
 
 def _about(wait: Waiting) -> str:
