@@ -21,6 +21,7 @@ from core.errors import InputError, StalePress, StateError
 from core.operations import additions, evidence, journal, plans
 from core.ports.host import DiffStat
 from core.store.tables import Approval, Feature, Phase, Plan, Project
+from core.views.members import name_of
 
 
 def open_gate(
@@ -169,7 +170,7 @@ def undecided(tx: Session, approval_id: int) -> Approval:
         raise StalePress("There is no such decision.")
     if approval.status is not ApprovalStatus.OPEN:
         when = f" at {approval.decided_at:%H:%M UTC on %Y-%m-%d}" if approval.decided_at else ""
-        who = f" by {approval.decided_by}" if approval.decided_by else ""
+        who = f" by {name_of(tx, approval.decided_by)}" if approval.decided_by else ""
         raise StalePress(
             f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."
         )
