@@ -16,7 +16,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from adapters import prices
-from adapters.box import detect, open_box, unseen_toolchains
+from adapters.box.levels import detect, unseen_toolchains
+from adapters.box.sandbox import open_box
 from adapters.claude.gateway import Credential, CredentialKind, Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.late import LateRunner
@@ -25,7 +26,8 @@ from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
 from adapters.web.backend import Backend, CommandLine
 from adapters.web.platform import WebPlatform
-from adapters.worktrees import WANTED_GIT, Worktrees, git_version
+from adapters.worktrees.git import WANTED_GIT, git_version
+from adapters.worktrees.workspaces import Worktrees
 from bot import report
 from bot.cards import daily
 from bot.check import Probes
@@ -36,8 +38,8 @@ from bot.metrics import MEDIA_TYPE, Metrics
 from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
 from core.domain.money import Caps, MessageUsage, Price
-from core.domain.orders import Limits
 from core.domain.redaction import Redaction
+from core.domain.snapshot import Limits
 from core.errors import HostUnfit, MissingProgram
 from core.operations.runs import Policy
 from core.orchestrator.coding import Worker

@@ -20,8 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot import check_home
-from bot.finding import Finding as Finding
-from bot.finding import Level as Level
+from bot.finding import Finding, Level
 from bot.settings import (
     CHAT_PLATFORMS,
     CREDENTIAL_VARIABLES,

@@ -97,9 +97,10 @@ def serve(home: Home = None) -> None:
         gc.disable()  # a fifth of what the imports take; bot/serve turns it on again
         from bot import check as host_check
         from bot.app import host_probes
+        from bot.finding import Finding
         from bot.serve import serve as run_service
 
-        def look() -> list[host_check.Finding]:
+        def look() -> list[Finding]:
             return host_check.check(os.environ, home, host_probes())
 
         event_loop.run(run_service(settings, _say, look))

@@ -19,7 +19,8 @@ from bot.commands.spec import Call, Desk
 from bot.router import Router
 from core.domain.cards import Card, Form, Picture, Press
 from core.domain.people import Role
-from core.errors import HostUnfit, NotFound, StorageFailed
+from core.domain.redaction import redacted
+from core.errors import NotFound, StorageFailed
 from core.operations import inbox, web
 from core.ports.chat import Attachment, Place, Suggestion, Theme
 from core.views import members, messages
@@ -42,15 +43,17 @@ class ServiceDoor:
 
     async def form(self, press: Press, person: str) -> Form | None:
         """What must be filled in or confirmed before a press counts; it acts on nothing."""
-        return await self._store.read_first(presses.form, press, person, now=self._clock())
+        form = await self._store.read_first(presses.form, press, person, now=self._clock())
+        return redacted(form, self._desk.redact)
 
     async def suggest(
         self, command: str, option: str, typed: str, place: Place, person: str
     ) -> Sequence[Suggestion]:
         """At most 25 values of a command's option that this person may use here."""
-        return await self._store.read_first(
+        found = await self._store.read_first(
             suggestions.suggest, COMMANDS, command, option, typed, place, person
         )
+        return redacted(tuple(found), self._desk.redact)
 
     async def keep(
         self, source: AsyncIterator[bytes], name: str, *, by: str, place: Place, key: str = ""
@@ -76,9 +79,7 @@ class ServiceDoor:
 
     async def picture(self, picture: Picture, theme: Theme) -> bytes:
         """The PNG of a card's picture. Raises NotFound for one that no card ever had."""
-        raise HostUnfit(
-            f"{picture.alt}: pictures are drawn as SVG alone yet, not for a {theme!s} screen."
-        )
+        return await asyncio.to_thread(pictures.png, await self.svg(picture.url), theme)
 
     async def svg(self, url: str) -> str:
         """A card's picture by its address, for whoever can choose light or dark itself."""
@@ -96,11 +97,12 @@ class ServiceDoor:
         )
         if drawn is None:
             raise _no_picture()
-        return drawn
+        return self._desk.redact(drawn)
 
     async def home(self, person: str) -> Sequence[Card]:
         """What waits for a person, and their projects."""
-        return await self._store.read(_home, person, self._desk, self._clock())
+        found = await self._store.read(_home, person, self._desk, self._clock())
+        return redacted(tuple(found), self._desk.redact)
 
     async def heard_until(self, place: Place) -> str | None:
         """The last message that was heard there, to catch up after an outage."""

@@ -22,6 +22,7 @@ from bot.commands import calls, messages, presses, replies
 from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
 from core.domain.events import Event, Level
 from core.domain.people import Role
+from core.domain.redaction import redacted
 from core.errors import (
     AutocoderError,
     InputError,
@@ -67,14 +68,15 @@ class InboxTicket:
 
     async def outcome(self, within: float | None = None) -> Outcome | None:
         """What comes of it; None where that takes longer than `within` seconds."""
-        return self.known or await self.router.outcome(self.item_id, within)
+        found = self.known or await self.router.outcome(self.item_id, within)
+        return redacted(found, self.router.desk.redact)
 
 
 class Router:
     """Acts upon what is in the inbox, once each."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self.desk = desk
         self._store = desk.parts.store
         self._arrived = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None  # of `run`
@@ -105,7 +107,7 @@ class Router:
         return InboxTicket(item_id, inbound.message, outcome, self)
 
     async def _received(self, heard: Heard) -> Received:
-        return await self._store.run_first(inbox.receive, heard, now=self._desk.parts.clock())
+        return await self._store.run_first(inbox.receive, heard, now=self.desk.parts.clock())
 
     async def _at_once(self, item: _Item, operation: "_Act") -> _Settled:
         """No outcome: it is in the inbox, and acted upon when its turn comes."""
@@ -257,7 +259,7 @@ class Router:
     def _done(self, reply: Reply | None, outcome: _T) -> _T:
         """What it began beside its transaction is taken up now that this is durable."""
         if reply is not None and reply.begun is not None:
-            self._desk.take_up(reply.begun)
+            self.desk.take_up(reply.begun)
         return outcome
 
     def _call(self, item: _Item) -> Call:
@@ -268,8 +270,8 @@ class Router:
             person=inbound.person,
             role=Role.NONE,
             place=inbound.place,
-            desk=self._desk,
-            now=self._desk.parts.clock(),
+            desk=self.desk,
+            now=self.desk.parts.clock(),
             files=files,
         )
 
@@ -392,6 +394,7 @@ def _say(tx: Session, call: Call, reply: Reply) -> None:
         call.place,
         replies.card_of(reply, call.item_id),
         private_to=call.person if reply.private else None,
+        reply=inbox.load(tx, call.item_id).reply if reply.private else None,
         project_id=reply.project.id if reply.project else None,
         now=call.now,
     )

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import signal
@@ -18,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from bot import news
 from bot.app import App, open_app, open_web
-from bot.check import Finding
 from bot.commands.spec import Desk
 from bot.delivery import Delivery, Teller, Terms
 from bot.door import ServiceDoor
+from bot.finding import Finding
 from bot.listening import listen
 from bot.logs import logged
 from bot.metrics import Metrics
@@ -44,6 +43,7 @@ from core.views.json import utc
 log = logging.getLogger(__name__)
 
 _COLLECT_AFTER = 10_000  # new objects; Python's own 700 is for small programs
+_Thing = tuple[str, bool, str]  # its name, whether it is on, and why
 Say = Callable[[str], None]
 Check = Callable[[], Sequence[Finding]]
 
@@ -90,6 +90,7 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             activity=lambda: app.orchestrator.activity,
             check=check,
             take_up=app.orchestrator.add,
+            redact=redaction,
         )
         router = Router(desk)
         door = ServiceDoor(desk, router)
@@ -150,7 +151,7 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
             async with asyncio.TaskGroup() as group:
                 chats = [group.create_task(chat.run(room.door)) for chat in room.platforms]
                 loops = [group.create_task(loop()) for loop in room.loops]
-                for line in _lines(room, code):
+                for line in _lines(room, await _chats(room), code):
                     say(line)
                 for line in await _news(app, before):
                     say(line)
@@ -179,18 +180,19 @@ def _settle_memory() -> None:
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
 
 
-def _lines(room: _Room, code: str | None) -> Iterator[str]:
+def _lines(room: _Room, chats: Sequence[_Thing], code: str | None) -> Iterator[str]:
     """One line per thing that is on or off, and why; last the URL."""
     app, settings = room.app, room.app.settings
     yield f"autocoder {version('autocoder')} · home {settings.home} · pid {room.where.pid}"
-    yield from (f"  {name:<9} {'on' if on else 'off':<4} {why}" for name, on, why in _things(app))
+    for name, on, why in (*_things(app), *chats):
+        yield f"  {name:<9} {'on' if on else 'off':<4} {why}"
     if code is not None:
         yield f"  admins    {'–':<4} beside you here nobody: `/autocoder claim {code}` makes one, once"
     yield from (f"▲ {warning}" for warning in settings.warnings)
     yield f"✓ Web chat: {room.where.url}/?token={room.token}"
 
 
-def _things(app: App) -> Iterator[tuple[str, bool, str]]:
+def _things(app: App) -> Iterator[_Thing]:
     settings = app.settings
     if app.practice:
         why = "no Claude credential" if settings.credential is None else "AUTOCODER_MODEL"
@@ -201,29 +203,29 @@ def _things(app: App) -> Iterator[tuple[str, bool, str]]:
     weaker = "" if app.box is BoxLevel.FULL else "; `autocoder check` says what is missing"
     yield "sandbox", app.box is not BoxLevel.NONE, f"{app.box}{weaker}"
     yield "database", True, f"{settings.database}{_upgraded(app)}"
-    yield "web chat", True, f"{settings.host}, {_reach(settings.host)}"
+
+
+async def _chats(room: _Room) -> list[_Thing]:
+    """Each chat platform: what it says of itself, or what it wants first."""
+    found = []
+    for chat in room.platforms:
+        on = chat.state.kind not in (PlatformState.OFF, PlatformState.ERROR)
+        notes = [note.words for note in await chat.check()]
+        found.append((chat.name, on, "; ".join(notes if on else (str(chat.state), *notes))))
+    settings, running = room.app.settings, {chat.name for chat in room.platforms}
     for name, wanted in CHAT_PLATFORMS.items():
         missing = [variable for variable in wanted if variable not in settings.chat_tokens]
         if missing:
-            yield name, False, f"{' and '.join(missing)} not set"
-        else:
-            yield name, False, "its token is set, but this version does not speak it yet"
+            found.append((name, False, f"{' and '.join(missing)} not set"))
+        elif name not in running:
+            why = "its token is set, but this version does not speak it yet"
+            found.append((name, False, why))
+    return found
 
 
 def _upgraded(app: App) -> str:
     done = app.parts.store.upgrade
     return f"; brought from {done.before} to {HEAD}, as it was: {done.copy}" if done else ""
-
-
-def _reach(host: str) -> str:
-    """Who can come as far as the door, where a token is asked for."""
-    try:
-        alone = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        alone = host == "localhost"
-    if alone:
-        return "loopback and with a token only"
-    return "with a token only; unencrypted, other hosts may reach it (AUTOCODER_HOST)"
 
 
 def _started(tx: Session, app: App, where: Whereabouts, *, now: datetime) -> None:
@@ -249,7 +251,7 @@ def _stopped(tx: Session, *, now: datetime) -> None:
 
 def _last_version(tx: Session) -> str | None:
     """The version that worked in this home last."""
-    started = journal_views.last(tx, (Event.SERVICE_STARTED,))
+    started = journal_views.last_of_service(tx, Event.SERVICE_STARTED)
     found = started.data.get("version") if started else None
     return str(found) if found is not None else None
 
@@ -262,7 +264,7 @@ async def _news(app: App, before: str | None) -> list[str]:
     text = news.changes_since(before, now, news.changelog())
     card = Card(
         key=card_keys.news(now),
-        kind=CardKind.HELP,
+        kind=CardKind.NOTICE,
         title=f"autocoder {now} is at work, {before} was before",
         body=light.escape(text)[:BODY_LIMIT],
         fallback=f"autocoder {now} is at work, {before} was before.",

@@ -58,11 +58,11 @@ CREDENTIAL_VARIABLES: Final = (
 _NEEDLESS: Final = (
     f"AUTOCODER_ADMINS names {LOCAL}: whoever holds the web token is always an admin."
 )
-_PERSON: Final = re.compile(r"(?:slack|discord|web):[A-Za-z0-9._-]{1,64}")
-CHAT_PLATFORMS: Final = {
+CHAT_PLATFORMS: Final = {  # beside the web, and the variables that each wants
     "slack": ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
     "discord": ("DISCORD_TOKEN",),
 }
+PERSON: Final = re.compile(rf"(?:web|{'|'.join(CHAT_PLATFORMS)}):[A-Za-z0-9._-]{{1,64}}")
 
 VARIABLES: Final[dict[str, str]] = {
     "AUTOCODER_HOME": "Data folder: database, transcripts, projects, worktrees, logs (`~/.autocoder`).",
@@ -417,7 +417,7 @@ def _admins(environ: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
     problems.extend(
         f"AUTOCODER_ADMINS names {shown(person)}: slack:U…, discord:… or web:NAME is wanted."
         for person in filter(None, found)
-        if not _PERSON.fullmatch(person)
+        if not PERSON.fullmatch(person)
     )
     return tuple(filter(None, found))
 

@@ -22,18 +22,9 @@ from adapters.claude.launch import (
 from adapters.claude.process import AgentDiedError, AgentProcess, Ended
 from adapters.claude.signals import activities, ended, refused
 from adapters.claude.tools import PREFIX, SERVER, answer, tool_server
-from core.domain.agents import AgentKind
+from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.errors import AutocoderError
-from core.ports.agents import (
-    FailureKind,
-    ProcessRegistry,
-    RunEnded,
-    RunOutcome,
-    RunRequest,
-    RunSignal,
-    Tool,
-    ToolReply,
-)
+from core.ports.agents import ProcessRegistry, RunEnded, RunRequest, RunSignal, Tool, ToolReply
 from core.ports.host import Box, BoxLevel, Processes
 
 _LARGEST_MESSAGE = 32 * 1024**2  # the SDK's own 1 MB ends the run at a long Write

@@ -6,14 +6,8 @@ from claude_agent_sdk import AssistantMessage, Message, ResultMessage, ToolUseBl
 
 from adapters.claude.gateway import Door
 from adapters.claude.tools import PREFIX
-from core.ports.agents import (
-    Activity,
-    FailureKind,
-    Refusal,
-    RefusalReason,
-    RunEnded,
-    RunOutcome,
-)
+from core.domain.agents import FailureKind, RunOutcome
+from core.ports.agents import Activity, Refusal, RefusalReason, RunEnded
 
 _MOST_WORDS = 80
 # A conversation that does not fit, however often the CLI (2.1.327) compacts it: what was read or

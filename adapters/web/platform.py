@@ -1,6 +1,7 @@
 """The web chat as a chat platform: HTTP in, rows of our own out."""
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ class WebPlatform:
             await serving
 
     async def check(self) -> Sequence[Note]:
-        return ()
+        return (Note(f"{self._backend.host}, {_reach(self._backend.host)}"),)
 
     async def post(
         self,
@@ -78,6 +79,17 @@ class WebPlatform:
     def _changed(self, channel: str) -> None:
         if self._hub is not None:
             self._hub.changed(channel)
+
+
+def _reach(host: str) -> str:
+    """Who can come as far as the door, where a token is asked for."""
+    try:
+        alone = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        alone = host == "localhost"
+    if alone:
+        return "loopback and with a token only"
+    return "with a token only; unencrypted, other hosts may reach it (AUTOCODER_HOST)"
 
 
 class _Server(uvicorn.Server):

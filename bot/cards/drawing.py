@@ -12,6 +12,7 @@ from unicodedata import east_asian_width
 from bot import wording
 from bot.cards import words
 from core.domain.plan import Plan, lifted_dependencies
+from core.ports.chat import Theme
 
 MOST_FEATURES = 60  # more cannot be read in a picture
 WIDE = 336  # of every picture, unless arrows need more
@@ -20,22 +21,25 @@ _HEAD, _LINE, _GAP = 28, 16, 10
 _LANE, _ARROW = 9, 16  # between two arrows side by side; room for a tip
 _LANES = 4  # that fit without making the picture wider
 
-# Colours of WORDS.md; the reader's own setting picks light or dark.
+# The reader's own setting picks light or dark.
 DARK = "@media(prefers-color-scheme:dark)"
-_STYLE = f"""
-svg{{background:#fff;font:12px Inter,system-ui,sans-serif}}
+GROUNDS = {Theme.LIGHT: "#ffffff", Theme.DARK: "#16181c"}
+_LIGHT_STYLE = f"""
+svg{{background:{GROUNDS[Theme.LIGHT]};font:12px Inter,system-ui,sans-serif}}
 .box{{fill:#f4f5f7;stroke:#cfd5dc}}.name{{fill:#1a1d23;font-weight:500}}
 .less{{fill:#4a525e;font-size:11px}}.phase{{fill:#1a1d23;font-size:13px;font-weight:600}}
 .line{{stroke:#656d79;fill:none;stroke-width:1.5}}.tip{{fill:#656d79}}
 .end{{text-anchor:end}}.rest{{fill:#e4e7eb}}.bar,.done{{fill:#2c9058}}.again{{fill:#b06f0c}}
 .active{{fill:#2f62d4}}.stuck{{fill:#b0261e}}.skipped{{fill:#8f97a3}}
 .opus{{fill:#152a6e}}.sonnet{{fill:#2f62d4}}.haiku{{fill:#678ce0}}
-{DARK}{{svg{{background:#16181c}}
+"""
+_DARK_STYLE = f"""svg{{background:{GROUNDS[Theme.DARK]}}}
 .box{{fill:#1c1f24;stroke:#3a4049}}.name,.phase{{fill:#e8eaed}}.less{{fill:#b4bac4}}
 .line{{stroke:#8f97a3}}.tip{{fill:#8f97a3}}.rest{{fill:#282c32}}.bar,.done{{fill:#4fb27c}}
 .again{{fill:#e6ab52}}.active{{fill:#7ea3f8}}.stuck{{fill:#ff8f85}}.skipped{{fill:#656d79}}
-.opus{{fill:#dbe6ff}}.sonnet{{fill:#7ea3f8}}.haiku{{fill:#4a6bb8}}}}
-"""
+.opus{{fill:#dbe6ff}}.sonnet{{fill:#7ea3f8}}.haiku{{fill:#4a6bb8}}"""
+_EITHER = f"{DARK}{{{_DARK_STYLE}}}\n"
+_STYLE = f"{_LIGHT_STYLE}{_EITHER}"
 _TIP = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6"'
     ' markerHeight="6" orient="auto"><path class="tip" d="M0 0 8 4 0 8z"/></marker></defs>'
@@ -74,6 +78,11 @@ def svg(label: str, width: int, height: int, parts: Iterable[str]) -> str:
             "</svg>",
         )
     )
+
+
+def themed(drawn: str, theme: Theme) -> str:
+    """One of our pictures for where nobody's setting is known."""
+    return drawn.replace(_EITHER, _DARK_STYLE if theme is Theme.DARK else "", 1)
 
 
 def text(x: float, y: float, look: str, said: str) -> str:

@@ -1,8 +1,7 @@
 """How a project ends, or cannot go on: its report, and what blocks it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from operator import itemgetter
 
 from sqlalchemy.orm import Session
 
@@ -89,13 +88,18 @@ def _pictures(tx: Session, project_id: int) -> tuple[Picture, ...]:
     blocks = _blocks(costs) if costs else []
     if not costs or len(blocks[0][1]) < 2:
         return ()
-    parts = []
-    for name, bars in filter(itemgetter(1), blocks):
-        most = max(bars, key=lambda bar: bar.usd)
-        highest = f"the highest {wording.one_line(most.name, 60)} {wording.usd(most.usd)}"
-        parts.append(f"{name}: {wording.count(len(bars), 'bar')}, {highest}")
-    alt = f"Cost of {costs.name}, {wording.usd(costs.whole)} in all. {'; '.join(parts)}"
+    told = "; ".join(f"{name}: {_told(bars)}" for name, bars in blocks if bars)
+    alt = f"Cost of {costs.name}, {wording.usd(costs.whole)} in all. {told}"
     return (Picture(f"/api/pictures/cost/{project_id}.svg", alt),)
+
+
+def _told(bars: Sequence[charts.Bar]) -> str:
+    """What bars say; of many the first, how many more there are, and the highest."""
+    said = [f"{wording.one_line(bar.name, 40)} {wording.usd(bar.usd)}" for bar in bars]
+    if len(said) <= MOST:
+        return ", ".join(said)
+    highest = said[max(range(len(bars)), key=lambda at: bars[at].usd)]
+    return f"{', '.join(said[:MOST])} and {len(said) - MOST} more, the highest {highest}"
 
 
 def picture(tx: Session, project_id: int) -> str | None:

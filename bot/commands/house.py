@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import words
 from bot.cards.frame import bold, code, said
-from bot.check import Finding, Level
 from bot.commands import parsing, tries
 from bot.commands.replies import lines, own_words
 from bot.commands.spec import Call, CommandSpec, Kind, Operation, Reply
+from bot.finding import Finding, Level
 from bot.setting_values import shown
 from bot.setting_values import words as problem_words
-from bot.settings import SECTIONS
+from bot.settings import PERSON, SECTIONS
 from core.domain.cards import CardKind, Tone
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
@@ -134,9 +134,7 @@ def person_id(text: str, platform: str) -> str:
     given = text.strip()
     if given.startswith("<@") and given.endswith(">"):
         given = f"{platform}:{given[2:-1].lstrip('!').partition('|')[0]}"
-    where, _, who = given.partition(":")
-    fine = who and who.isascii() and all(c.isalnum() or c in "._-" for c in who)
-    if where not in ("web", "slack", "discord") or not fine or len(who) > 64:
+    if not PERSON.fullmatch(given):
         raise InputError(
             f"{text[:60]!r} is nobody's id.",
             hint="People are `web:NAME`, `slack:U…` or `discord:…`, never the name that is shown.",

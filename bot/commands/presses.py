@@ -245,7 +245,7 @@ def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
     if press.label is Label.CHANGE_ANSWER:
         return _change(tx, call, question, values)
     if question.answer is not None:
-        raise questions.closed(question)
+        raise questions.closed(tx, question)
     text = (
         questions.JUST_DECIDE
         if press.label is Label.JUST_DECIDE

@@ -103,13 +103,13 @@ def error(
     message, hint = str(problem), problem.hint
     first, _, rest = message.partition("\n")
     return Reply(
-        title=_plain(first),
+        title=clean(first),
         body="\n".join(part for part in map(own_words, (rest, hint, instead)) if part),
         tone=Tone.WARNING,
         kind=CardKind.ERROR,
         buttons=buttons,
         private=True,
-        said=" ".join(part for part in (_plain(message), hint, instead) if part),
+        said=" ".join(part for part in (clean(message), hint, instead) if part),
         ok=False,
         reason=reason,
     )
@@ -142,7 +142,3 @@ def markdown(table: TableBlock) -> str:
 def words(text: str, limit: int = 200) -> str:
     """Somebody's words on one line, safe in a body."""
     return light.escape(cut(" ".join(clean(text).split()), limit))
-
-
-def _plain(text: str) -> str:
-    return clean(text)

@@ -8,8 +8,8 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from bot.cards.frame import Scene
-from bot.check import Finding
 from bot.commands.tries import Tries
+from bot.finding import Finding
 from bot.settings import Settings
 from core.domain.cards import (
     Button,
@@ -24,6 +24,7 @@ from core.domain.cards import (
     Tone,
 )
 from core.domain.people import Role
+from core.domain.redaction import Redaction
 from core.errors import InputError
 from core.orchestrator.own_rules import own_rules
 from core.orchestrator.rules import Parts, Rules
@@ -65,6 +66,9 @@ class Desk:
     check: Callable[[], Sequence[Finding]]  # about a second; in a thread
     take_up: Callable[[int], None]  # a project begins: the orchestrator shall look at it
     tries: Tries = field(default_factory=Tries)  # of claim codes
+    redact: Callable[[str], str] = field(
+        default_factory=Redaction
+    )  # every text that leaves passes it
 
     def rules(self, tx: Session, project_id: int) -> Rules:
         """The service's rules, less what the project has of its own."""

@@ -31,13 +31,13 @@ def wishes(event: Event) -> tuple[Wish, ...]:
         case Event.INTERVIEW_BEGUN:
             return (_post(CardKind.INTERVIEW),)
         case Event.INTERVIEW_SENT_BACK | Event.INTERVIEW_BLOCKED | Event.INTERVIEW_WITHDRAWN:
-            return (_ROOT, _fresh(CardKind.PLAN))
+            return (_ROOT, Wish(CardKind.PLAN))
         case Event.SPEC_WRITTEN:
-            return (_post(CardKind.SPEC), _fresh(CardKind.PLAN), _ROOT)
+            return (_post(CardKind.SPEC), Wish(CardKind.PLAN), _ROOT)
         case Event.QUESTION_ASKED | Event.QUESTION_ANSWERED:
             return (_post(CardKind.QUESTION), _ROOT, _PROGRESS)
         case Event.QUESTION_WITHDRAWN:
-            return (_fresh(CardKind.QUESTION), _ROOT, _PROGRESS)
+            return (Wish(CardKind.QUESTION), _ROOT, _PROGRESS)
         case Event.PLAN_SUBMITTED | Event.PLAN_REJECTED:
             return (_post(CardKind.PLAN), _ROOT, _PROGRESS)
         case Event.PLAN_APPROVED:
@@ -51,11 +51,11 @@ def wishes(event: Event) -> tuple[Wish, ...]:
         case Event.TASK_STUCK:
             return (_post(CardKind.STUCK), _PROGRESS)
         case Event.TASK_RETRIED | Event.TASK_SKIPPED | Event.TASK_GUIDED | Event.TASK_PASSED:
-            return (_fresh(CardKind.STUCK), _PROGRESS)
+            return (Wish(CardKind.STUCK), _PROGRESS)
         case Event.BUDGET_WARNING | Event.BUDGET_REACHED:
             return (_post(CardKind.BUDGET), _PROGRESS)
         case Event.BUDGET_CHANGED:
-            return (_fresh(CardKind.BUDGET), _PROGRESS)
+            return (Wish(CardKind.BUDGET), _PROGRESS)
         case Event.RATE_LIMITED:
             return (
                 Wish(CardKind.LIMIT, post=True, everywhere=True),
@@ -64,7 +64,7 @@ def wishes(event: Event) -> tuple[Wish, ...]:
         case Event.PROJECT_BLOCKED:
             return (_post(CardKind.ERROR), _PROGRESS, _ROOT)
         case Event.PROJECT_RESUMED | Event.PROJECT_STOPPED | Event.PROJECT_ARCHIVED:
-            return (_fresh(CardKind.ERROR), _fresh(CardKind.BUDGET), _PROGRESS, _ROOT)
+            return (Wish(CardKind.ERROR), Wish(CardKind.BUDGET), _PROGRESS, _ROOT)
         case Event.PROJECT_COMPLETED:
             return (_post(CardKind.REPORT), _PROGRESS, _ROOT)
         case Event.PROJECT_PAUSED | Event.PROJECT_WINDING_DOWN:
@@ -103,10 +103,6 @@ def wishes(event: Event) -> tuple[Wish, ...]:
 
 def _post(kind: CardKind) -> Wish:
     return Wish(kind, post=True)
-
-
-def _fresh(kind: CardKind) -> Wish:
-    return Wish(kind)
 
 
 _ROOT = Wish(CardKind.INTERVIEW)

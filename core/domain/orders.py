@@ -19,29 +19,24 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
-from core.domain.order import AskApproval as AskApproval
-from core.domain.order import Block as Block
-from core.domain.order import CompleteFeature as CompleteFeature
-from core.domain.order import FinishProject as FinishProject
-from core.domain.order import GiveUp as GiveUp
-from core.domain.order import Land as Land
-from core.domain.order import Order as Order
-from core.domain.order import Requeue as Requeue
-from core.domain.order import ResumeRun as ResumeRun
-from core.domain.order import SkipStuck as SkipStuck
-from core.domain.order import StartRun as StartRun
-from core.domain.order import StopProject as StopProject
-from core.domain.order import StopRun as StopRun
-from core.domain.order import WriteSpec as WriteSpec
+from core.domain.order import (
+    AskApproval,
+    Block,
+    CompleteFeature,
+    FinishProject,
+    GiveUp,
+    Land,
+    Order,
+    Requeue,
+    ResumeRun,
+    SkipStuck,
+    StartRun,
+    StopProject,
+    StopRun,
+    WriteSpec,
+)
 from core.domain.plan import FEATURE_PRIORITY, TASK_PRIORITY
-from core.domain.snapshot import FeatureView as FeatureView
-from core.domain.snapshot import InquiryView as InquiryView
-from core.domain.snapshot import InterviewView as InterviewView
-from core.domain.snapshot import Limits as Limits
-from core.domain.snapshot import PhaseView as PhaseView
-from core.domain.snapshot import RunView as RunView
-from core.domain.snapshot import Snapshot as Snapshot
-from core.domain.snapshot import TaskView as TaskView
+from core.domain.snapshot import FeatureView, RunView, Snapshot, TaskView
 
 SMALL = 2  # tasks up to this complexity may share a run
 SOLO_CATEGORY = "solo"  # work of this category runs with nothing beside it

@@ -21,7 +21,7 @@ from core.errors import InputError, StalePress, StateError
 from core.operations import additions, evidence, journal, plans
 from core.ports.host import DiffStat
 from core.store.tables import Approval, Feature, Phase, Plan, Project
-from core.views.members import name_of
+from core.views import members
 
 
 def open_gate(
@@ -170,7 +170,8 @@ def undecided(tx: Session, approval_id: int) -> Approval:
         raise StalePress("There is no such decision.")
     if approval.status is not ApprovalStatus.OPEN:
         when = f" at {approval.decided_at:%H:%M UTC on %Y-%m-%d}" if approval.decided_at else ""
-        who = f" by {name_of(tx, approval.decided_by)}" if approval.decided_by else ""
+        by = approval.decided_by
+        who = f" by {members.name_of(tx, by)}" if by else ""
         raise StalePress(
             f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."
         )

@@ -4,7 +4,6 @@ The answer is written in the transaction that ends its run, so that a kill asks 
 answered, never both. The card that stands where it was asked is drawn from the row.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -56,10 +55,6 @@ def begin(
         subject_id=inquiry.id, now=now,
     )  # fmt: skip
     return inquiry.id
-
-
-def of_delivery(tx: Session, inbox_id: int) -> Inquiry | None:
-    return tx.scalars(select(Inquiry).where(Inquiry.inbox_id == inbox_id)).first()
 
 
 def waiting(tx: Session, project_id: int) -> list[Inquiry]:
@@ -144,17 +139,3 @@ def give_up(tx: Session, inquiry_id: int, reason: str, *, now: datetime) -> None
 
 def _refresh(tx: Session, inquiry: Inquiry, *, now: datetime) -> None:
     outbox.refresh(tx, inquiry.project_id, CardKind.ANSWER, inquiry.id, now=now)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question as its assistant is told."""
-
-    project_id: int
-    text: str
-    by: str
-
-
-def asked(tx: Session, inquiry_id: int) -> Asked:
-    inquiry = tx.get_one(Inquiry, inquiry_id)
-    return Asked(inquiry.project_id, inquiry.text, inquiry.by)

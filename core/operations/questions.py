@@ -12,6 +12,7 @@ from core.domain.lifecycle import ProjectStatus, RunStatus
 from core.errors import InputError, StalePress, StateError
 from core.operations import interviews, journal
 from core.store.tables import Project, Question, Run, Task
+from core.views import members
 
 TEXT_LIMIT = 10_000
 OPTION_LIMIT = 200
@@ -94,7 +95,7 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
         raise InputError("An answer is text: it holds characters that are none.")
     question = tx.get_one(Question, question_id)
     if question.answer is not None:
-        raise closed(question)
+        raise closed(tx, question)
     question.answer = text
     question.answered_by = by
     question.answered_at = now
@@ -104,13 +105,13 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
     )  # fmt: skip
 
 
-def closed(question: Question) -> StalePress:
+def closed(tx: Session, question: Question) -> StalePress:
     """This question waits for nothing any more: who answered it, or why it was withdrawn."""
     when = f"{question.answered_at:%H:%M UTC on %Y-%m-%d}"
     if question.answered_by is None:
         what = f"This was withdrawn at {when}: {question.answer}"
     else:
-        what = f"This was answered by {question.answered_by} at {when}"
+        what = f"This was answered by {members.name_of(tx, question.answered_by)} at {when}"
     return StalePress(f"{what}; nothing was changed.")
 
 

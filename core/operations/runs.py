@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
-from core.domain.agents import SLOTLESS, AgentKind
+from core.domain.agents import SLOTLESS, AgentKind, FailureKind, RunOutcome
 from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus, WaitingFor, move
+from core.domain.order import StartRun
 from core.operations import (
     inquiries,
     journal,
@@ -24,7 +25,6 @@ from core.operations import (
     spending,
     tasks,
 )
-from core.ports.agents import FailureKind, RunOutcome
 from core.store.tables import (
     AgentProcess,
     Feature,
@@ -62,7 +62,7 @@ class RunRef:
 def begin(
     tx: Session,
     project_id: int,
-    order: orders.StartRun,
+    order: StartRun,
     *,
     session_id: UUID,
     life: str,
@@ -135,7 +135,7 @@ def begin(
     )
 
 
-def _resumable(tx: Session, order: orders.StartRun) -> Run | None:
+def _resumable(tx: Session, order: StartRun) -> Run | None:
     if order.resumes is None:
         return None
     earlier = tx.get(Run, order.resumes)
@@ -381,7 +381,7 @@ def take_up(
         task.run_id = None
         move(task, TaskStatus.PENDING, by=Cause.SERVICE)
     tx.flush()
-    order = orders.StartRun(
+    order = StartRun(
         kind=parked.kind,
         model=parked.model,
         reason="its question was answered",

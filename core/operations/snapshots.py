@@ -17,9 +17,8 @@ from core.domain.lifecycle import (
     TaskStatus,
 )
 from core.domain.money import Caps
-from core.domain.orders import (
-    ACTIVE,
-    NOT_ENDED,
+from core.domain.orders import ACTIVE, NOT_ENDED
+from core.domain.snapshot import (
     FeatureView,
     InquiryView,
     InterviewView,

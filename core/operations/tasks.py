@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from core.domain import failure, orders
 from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
+from core.domain.snapshot import TaskView
 from core.errors import InputError, StalePress, StateError
 from core.operations import journal
 from core.store.tables import Feature, FeatureDependency, Run, RunTask, Task, TaskDependency
@@ -17,9 +18,9 @@ from core.views.journal import by_whom
 from core.views.tasks import TaskBrief, brief, vouched
 
 
-def view(task: Task) -> orders.TaskView:
+def view(task: Task) -> TaskView:
     """The task as decisions see it."""
-    return orders.TaskView(
+    return TaskView(
         id=task.id,
         number=task.number,
         feature_id=task.feature_id,
@@ -115,7 +116,7 @@ def _had(tx: Session, run_id: int) -> list[Task]:
     )
 
 
-def _at_work_beside(tx: Session, run: Run) -> list[orders.TaskView]:
+def _at_work_beside(tx: Session, run: Run) -> list[TaskView]:
     """Tasks that other agents of the phase work on."""
     at_work = tx.scalars(
         select(Task).where(
@@ -127,7 +128,7 @@ def _at_work_beside(tx: Session, run: Run) -> list[orders.TaskView]:
     return [view(task) for task in at_work]
 
 
-def _waiting(tx: Session, run: Run) -> list[orders.TaskView]:
+def _waiting(tx: Session, run: Run) -> list[TaskView]:
     """Pending tasks of the run's feature that it has not had."""
     pending = tx.scalars(
         select(Task)
@@ -139,7 +140,7 @@ def _waiting(tx: Session, run: Run) -> list[orders.TaskView]:
 
 def _left(
     had: Sequence[Task],
-    waiting: Sequence[orders.TaskView],
+    waiting: Sequence[TaskView],
     batch: int,
     model: str,
     coder_model: str,

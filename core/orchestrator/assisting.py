@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.mention import task_numbers
 from core.errors import NotFound
-from core.operations import inquiries
-from core.views import dossiers
+from core.views import dossiers, inquiries
 from core.views.json import plain
 from core.views.projects import Service
 
@@ -30,7 +29,7 @@ class Question:
 
 
 def load(tx: Session, inquiry_id: int, service: Service) -> Question:
-    asked = inquiries.asked(tx, inquiry_id)
+    asked = inquiries.inquiry(tx, inquiry_id)
     found = dossiers.of_project(tx, asked.project_id, service)
     files = [
         f"What the service has on file about the project:\n{_json(dossiers.ProjectDossier, found)}"

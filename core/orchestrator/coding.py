@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from core.domain.agents import PROFILES, AgentKind
+from core.domain.agents import PROFILES, AgentKind, FailureKind, RunOutcome
 from core.domain.failure import EndedHow
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.proof import judge, own_tests
 from core.errors import NestedRepository
 from core.operations import additions, evidence, guidance, interviews, runs, spending, tasks
@@ -25,14 +25,7 @@ from core.orchestrator.own_rules import own_rules, rules_of
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.speccing import open_desk, spec_change
-from core.ports.agents import (
-    Activity,
-    AgentRunner,
-    FailureKind,
-    RunEnded,
-    RunOutcome,
-    RunRequest,
-)
+from core.ports.agents import Activity, AgentRunner, RunEnded, RunRequest
 from core.ports.host import Merged, Worktree
 from core.store.tables import Phase, Project, Run
 from core.views import plans

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.domain import failure
-from core.domain.orders import Limits
 from core.domain.proof import CheckResult, Verdict, judge, own_tests
+from core.domain.snapshot import Limits
 from core.errors import InputError, NestedRepository, StateError
 from core.operations import evidence, runs, tasks
 from core.operations.evidence import Proof
@@ -100,7 +100,8 @@ class Prover:
         self._laying_out: dict[int, asyncio.Task[None]] = {}
 
     @asynccontextmanager
-    async def _still(self, process_id: str, run_id: int) -> AsyncIterator[None]:
+    async def still(self, process_id: str, run_id: int) -> AsyncIterator[None]:
+        """Nothing of the agent runs inside this."""
         async with self._locks.setdefault(run_id, asyncio.Lock()):
             await self.laid_out(run_id)
             thaw = await self._freeze(process_id)
@@ -108,10 +109,6 @@ class Prover:
                 yield
             finally:
                 thaw()
-
-    def still(self, process_id: str, run_id: int) -> AbstractAsyncContextManager[None]:
-        """Nothing of the agent runs inside this."""
-        return self._still(process_id, run_id)
 
     def attach(
         self, run_id: int, worktree: Worktree, laying_out: Coroutine[Any, Any, None]

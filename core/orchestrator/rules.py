@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.domain.money import Caps, MessageUsage, Price
-from core.domain.orders import Limits
+from core.domain.snapshot import Limits
 from core.operations.runs import Policy
 from core.orchestrator.wake import Wake
 from core.ports.host import Box, Desks, Workspaces

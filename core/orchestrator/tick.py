@@ -12,7 +12,23 @@ from sqlalchemy.orm import Session
 from core.domain import orders
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import Cause
-from core.domain.orders import Order, Snapshot
+from core.domain.order import (
+    AskApproval,
+    Block,
+    CompleteFeature,
+    FinishProject,
+    GiveUp,
+    Land,
+    Order,
+    Requeue,
+    ResumeRun,
+    SkipStuck,
+    StartRun,
+    StopProject,
+    StopRun,
+    WriteSpec,
+)
+from core.domain.snapshot import Snapshot
 from core.errors import AutocoderError, StorageFailed
 from core.operations import (
     features,
@@ -171,7 +187,7 @@ class Orchestrator:
     ) -> None:
         parts = self._parts
         match order:
-            case orders.StartRun():
+            case StartRun():
                 place = _place(order)
                 if self._busy(project_id, place):
                     return
@@ -180,65 +196,63 @@ class Orchestrator:
                     return
                 run = await self._worker.begin(project_id, order)
                 self._start_run(project_id, place, run, group)
-            case orders.ResumeRun():
+            case ResumeRun():
                 place = _place(order)
                 if hindrance is not None:
                     await self._block(project_id, order, hindrance)
                 elif not self._busy(project_id, place):  # the parked run may still be retiring
                     run = await self._worker.take_up(order.run_id)
                     self._start_run(project_id, place, run, group)
-            case orders.WriteSpec():
+            case WriteSpec():
                 self._start(
                     group,
                     (project_id, "spec", order.interview_id),
                     self._specs.write(order.interview_id),
                 )
-            case orders.GiveUp():
+            case GiveUp():
                 await parts.store.run(
                     inquiries.give_up, order.inquiry_id, order.reason, now=parts.clock()
                 )
-            case orders.StopRun():
+            case StopRun():
                 self._start(
                     group, (project_id, "stop", order.run_id), self._worker.stop(order.run_id)
                 )
-            case orders.Requeue():
+            case Requeue():
                 self._start(
                     group,
                     (project_id, "run", order.run_id),
                     self._worker.recover(project_id, order.run_id),
                     run_id=order.run_id,
                 )
-            case orders.Land():
+            case Land():
                 self._start(
                     group,
                     (project_id, order.feature_id),
                     self._lander.land(project_id, order.feature_id),
                 )
-            case orders.CompleteFeature():
+            case CompleteFeature():
                 await parts.store.run(features.complete_empty, order.feature_id)
-            case orders.AskApproval():
+            case AskApproval():
                 self._start(
                     group, (project_id, "gate"), self._lander.gate(project_id, order.phase_id)
                 )
-            case orders.SkipStuck():
+            case SkipStuck():
                 await parts.store.run(
                     tasks.skip, order.task_id, cause=Cause.SERVICE, by=SERVICE,
                     now=parts.clock(),
                 )  # fmt: skip
-            case orders.Block():
+            case Block():
                 await parts.store.run(planners.block, project_id, order.reason, now=parts.clock())
-            case orders.StopProject():
+            case StopProject():
                 await parts.store.run(projects.wound_down, project_id, now=parts.clock())
-            case orders.FinishProject():
+            case FinishProject():
                 self._start(group, (project_id, "finish"), self._lander.finish(project_id))
             case _:
                 assert_never(order)
 
-    async def _block(
-        self, project_id: int, order: orders.StartRun | orders.ResumeRun, words: str
-    ) -> None:
+    async def _block(self, project_id: int, order: StartRun | ResumeRun, words: str) -> None:
         now = self._parts.clock()
-        if isinstance(order, orders.StartRun) and order.inquiry_id is not None:
+        if isinstance(order, StartRun) and order.inquiry_id is not None:
             await self._parts.store.run(inquiries.give_up, order.inquiry_id, words, now=now)
         elif order.interview_id is not None:
             await self._parts.store.run(specs.block, order.interview_id, words, now=now)
@@ -297,7 +311,7 @@ class Orchestrator:
                 )
 
 
-def _place(order: orders.StartRun | orders.ResumeRun) -> object:
+def _place(order: StartRun | ResumeRun) -> object:
     """What one agent at a time works for."""
     if order.kind is AgentKind.INTERVIEWER:
         return ("interview", order.interview_id)

@@ -7,9 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from core.domain.agents import AgentKind
-from core.domain.agents import FailureKind as FailureKind
-from core.domain.agents import RunOutcome as RunOutcome
+from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.domain.money import MessageUsage
 
 

@@ -132,6 +132,15 @@ def of_task(tx: Session, task_row_id: int, events: Collection[Event]) -> Sequenc
     return [_line(row, numbers) for row in rows]
 
 
+def last_of_service(tx: Session, event: Event) -> JournalLine | None:
+    """The newest entry of this event that is about no project: those are found by an index."""
+    query = select(JournalEntry).where(
+        JournalEntry.project_id.is_(None), JournalEntry.event == event
+    )
+    row = tx.scalars(query.order_by(JournalEntry.id.desc()).limit(1)).first()
+    return _line(row, {}) if row else None
+
+
 def _line(row: JournalEntry, numbers: Mapping[int, int]) -> JournalLine:
     return JournalLine(
         id=row.id,

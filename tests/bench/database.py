@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from core.domain.failure import EndedHow, settle
 from core.domain.money import Caps
-from core.domain.orders import Limits, next_orders
+from core.domain.orders import next_orders
+from core.domain.snapshot import Limits
 from core.operations import reports, snapshots, tasks
 from core.store.session import Store
 from core.store.tables import Run, Task

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.box import open_box
+from adapters.box.sandbox import open_box
 from adapters.claude.gateway import Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.runner import ClaudeRunner

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.box import Detection, Sandbox, detect, open_box, unseen_toolchains
+from adapters.box.levels import Detection, detect, unseen_toolchains
+from adapters.box.sandbox import Sandbox, open_box
 from core.errors import NoSandbox
 from core.ports.host import Box, BoxLevel, BoxProfile, Execution
 
@@ -654,7 +655,7 @@ def test_an_ordinary_user_has_the_same_box(tmp_path: Path) -> None:
     root, mark = Path(__file__).parents[2], f"nobody{os.getpid()}-1"
     code = (
         "import asyncio, os; from datetime import timedelta; from pathlib import Path\n"
-        "from adapters.box import open_box; from core.ports.host import BoxProfile\n"
+        "from adapters.box.sandbox import open_box; from core.ports.host import BoxProfile\n"
         f"box = open_box(required=True); profile = BoxProfile(Path('{work}'), '{mark}')\n"
         "run = lambda c: asyncio.run(box.run(profile, c, timeout=timedelta(seconds=5)))\n"
         "print(run('id -u; touch x; ls /root /home /run; touch /usr/x; ip link || cat /proc/net/dev').output)\n"

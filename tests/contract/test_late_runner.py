@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from adapters.claude.late import LateRunner
-from core.domain.agents import AgentKind
-from core.ports.agents import RunOutcome
+from core.domain.agents import AgentKind, RunOutcome
 from tests.contract.agent_parts import collect, parts
 from tests.contract.scripted_model import Asked, Say, serving
 

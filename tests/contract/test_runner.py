@@ -17,21 +17,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adapters.box import Sandbox, detect, open_box
+from adapters.box.levels import detect
+from adapters.box.sandbox import Sandbox, open_box
 from adapters.processes import HostProcesses
-from core.domain.agents import AgentKind
+from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.errors import InputError
-from core.ports.agents import (
-    Activity,
-    FailureKind,
-    Refusal,
-    RefusalReason,
-    RunEnded,
-    RunOutcome,
-    Tool,
-    ToolCall,
-    ToolReply,
-)
+from core.ports.agents import Activity, Refusal, RefusalReason, RunEnded, Tool, ToolCall, ToolReply
 from core.ports.host import BoxLevel
 from tests.contract.agent_parts import Parts, collect, parts
 from tests.contract.scripted_model import Asked, Fail, Say, Script, ScriptedModel, Use, serving

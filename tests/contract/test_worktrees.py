@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.worktrees import WANTED_GIT, Worktrees, git_version
 from adapters.worktrees.contents import Findings
+from adapters.worktrees.git import WANTED_GIT, git_version
+from adapters.worktrees.workspaces import Worktrees
 from core.errors import MainMoved, NestedRepository, WorkspaceError
 from core.ports.host import Conflict, Merged, Workspaces, Worktree
 

@@ -26,8 +26,24 @@ from core.domain.lifecycle import (
     TaskStatus,
 )
 from core.domain.money import Caps
-from core.domain.orders import Limits, Order, Snapshot
+from core.domain.order import (
+    AskApproval,
+    Block,
+    CompleteFeature,
+    FinishProject,
+    GiveUp,
+    Land,
+    Order,
+    Requeue,
+    ResumeRun,
+    SkipStuck,
+    StartRun,
+    StopProject,
+    StopRun,
+    WriteSpec,
+)
 from core.domain.proof import CheckResult, Verdict
+from core.domain.snapshot import Limits, Snapshot
 from core.errors import StateError
 from core.operations import (
     approvals,
@@ -137,7 +153,7 @@ class World:
     def carry_out(self, order: Order) -> None:
         do, now = self.db.do, self.now
         match order:
-            case orders.StartRun():
+            case StartRun():
                 place = order.feature_id or order.kind
                 if (place,) in self.jobs or self._working(place):
                     return
@@ -149,7 +165,7 @@ class World:
                     do(runs.begin, self.project, order, session_id=self.uuid(),
                        life=str(self.life), host="h", now=now)
                 )  # fmt: skip
-            case orders.ResumeRun():
+            case ResumeRun():
                 place = order.feature_id or order.kind
                 if (place,) not in self.jobs and not self._working(place):
                     self.counts["taken up"] += 1
@@ -157,24 +173,24 @@ class World:
                         do(runs.take_up, order.run_id, session_id=self.uuid(),
                            life=str(self.life), host="h", now=now)
                     )  # fmt: skip
-            case orders.StopRun():
+            case StopRun():
                 if order.run_id in self.agents:
                     self.agents[order.run_id].stopped = True
-            case orders.Requeue():
+            case Requeue():
                 self.jobs.setdefault(("run", order.run_id), lambda: self._recover(order.run_id))
-            case orders.Land():
+            case Land():
                 self.jobs.setdefault((order.feature_id,), lambda: self._land(order.feature_id))
-            case orders.CompleteFeature():
+            case CompleteFeature():
                 do(features.complete_empty, order.feature_id)
-            case orders.AskApproval():
+            case AskApproval():
                 self.jobs.setdefault(("gate",), lambda: self._gate(order.phase_id))
-            case orders.SkipStuck():
+            case SkipStuck():
                 do(tasks.skip, order.task_id, cause=Cause.SERVICE, by="service", now=now)
-            case orders.Block():
+            case Block():
                 do(projects.block, self.project, order.reason, now=now)
-            case orders.FinishProject():
+            case FinishProject():
                 self.jobs.setdefault(("finish",), self._finish)
-            case orders.WriteSpec() | orders.GiveUp() | orders.StopProject():
+            case WriteSpec() | GiveUp() | StopProject():
                 raise AssertionError("nobody is interviewed and nobody asks in this world")
 
     def _working(self, place: object) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.domain import card_keys
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.failure import EndedHow
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.operations import plans, projects, runs
 from core.operations.runs import Policy, RunEnd

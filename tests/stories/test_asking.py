@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, TaskStatus
 from core.store.session import Store
 from core.store.tables import Feature, Phase, Project, Task

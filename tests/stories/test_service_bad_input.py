@@ -223,7 +223,7 @@ def test_a_press_counts_by_its_action_alone(service: Running, asked: dict[str, A
     assert (answer.status, answer.json["ok"]) == (200, True)
     late = press(service.admin, action, message_id=asked["id"])
     assert (late.status, late.json["reason"]) == (409, "stale")
-    assert "web:local" in late.json["text"]
+    assert "answered by local at " in late.json["text"]
 
 
 # --- Files -------------------------------------------------------------------------------------

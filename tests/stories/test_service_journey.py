@@ -97,4 +97,4 @@ def test_from_a_name_to_a_report_through_a_stop_and_a_kill(house: House) -> None
         phases = admin.get("/api/projects/todo-api/phases").json["items"]
         again = admin.post(f"/api/projects/todo-api/phases/{phases[0]['id']}/approve")
         assert (again.status, again.json["reason"]) == (409, "stale")
-        assert "web:local" in again.json["text"]
+        assert "approved by local at " in again.json["text"]

@@ -65,7 +65,7 @@ def press_everything_again(story: Story) -> None:
             continue
         answer = late.post(post.path, {**post.body, "client_id": f"late {client_id}"})
         assert (answer.status, answer.json["reason"]) == (409, "stale"), (post, answer)
-        assert "web:local" in answer.json["text"], answer
+        assert " by local at " in answer.json["text"], answer
         assert " UTC" in answer.json["text"], answer
     after = look(story)
     refused = sum("action_id" in post.body for post in story.person.posts.values())

@@ -118,7 +118,7 @@ def _half_an_interview(guest: Guest) -> None:
     guest.say("no", thread)  # the newest question's
     done: Json = guest.wait(lambda: _answered(guest.again(second)))
     assert "no" in done["card"]["body"]
-    assert "by local" in done["card"]["body"]
+    assert "Answered by local" in done["card"]["body"]
     assert done["revision"] == 1
     assert done["edited_at"] > done["created_at"]
     file = guest.client.upload("note.md", b"The secret word is plum.\n").json

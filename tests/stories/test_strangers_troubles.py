@@ -159,7 +159,7 @@ def _helped(guest: Guest, thread: int, cards: dict[int, Json], coder: Coder) -> 
     assert "Use the hammer" in passed["recovery_notes"]
     assert any("Use the hammer" in notes for notes in coder.notes["guided"])
     guest.command("retry 5 opus", thread)
-    assert "by local" in _closed(guest, cards[5])["card"]["body"]
+    assert "Tried again by local" in _closed(guest, cards[5])["card"]["body"]
     _status(guest, 5, "passing")
     assert "opus" in coder.models["stronger"][-1]
     [retried] = [e for e in _journal(guest, "task_retried") if e["task_id"] == 5]

@@ -18,7 +18,8 @@ from rich.console import Console
 from bot import check as host_check
 from bot import check_home
 from bot.app import host_probes
-from bot.check import Finding, Level, Probes, check, is_fit, show
+from bot.check import Probes, check, is_fit, show
+from bot.finding import Finding, Level
 from bot.home import held
 from core.ports.host import BoxLevel
 from core.store import migrations

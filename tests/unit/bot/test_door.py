@@ -1,20 +1,22 @@
 """The door: forms without effects, files once each, pictures, suggestions, a person's own page."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
-from bot.door import FILES
+from bot.door import FILES, ServiceDoor
 from core.domain.cards import parse_press
 from core.domain.events import Event
 from core.domain.lifecycle import TaskStatus
 from core.domain.people import LOCAL, Role
+from core.domain.redaction import HIDDEN, Redaction
 from core.errors import NotFound
 from core.operations import members
 from core.ports.chat import Asked, Door, Inbound, Place, Pressed
-from core.store.chat_tables import InboxItem, Member
+from core.store.chat_tables import InboxItem, Member, OutboxItem
 from core.store.tables import JournalEntry, Question
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import MAIN, stage, told
@@ -176,3 +178,39 @@ async def test_a_question_is_answered_by_the_places_of_its_options(tmp_path: Pat
             press = parse_press(f"answer:question:{number}")
             assert (await it.deliver(Pressed(press, {name: ("1",)}))).ok
             assert (await it.row(Question, number)).answer == answer
+
+
+async def test_no_secret_leaves_by_the_door(tmp_path: Path) -> None:
+    secret = "a-web-token-that-nobody-may-see"
+
+    def leaks(tx: Session) -> None:
+        row = world.project(tx)
+        world.plan(tx, row)
+        world.question(tx, row, "Which?", secret, "b", multiple=True)
+
+    async with stage(tmp_path) as it:
+        await it.change(leaks)
+        desk = replace(it.desk, redact=Redaction([secret, "Foundation"]))
+        door, it.router.desk = ServiceDoor(desk, it.router), desk
+        form = await door.form(parse_press("answer:question:1"), LOCAL)
+        assert form is not None
+        assert (form.inputs[0].options[0].label, form.inputs[0].options[1].label) == (HIDDEN, "b")
+        assert secret not in repr(form)
+        assert secret not in repr(await door.home(LOCAL))
+        drawn = await door.svg("/api/pictures/plan/1.svg")
+        assert "Foundation" not in drawn
+        assert HIDDEN in drawn
+        inbound = it.inbound(Asked(f"status {secret}"), by=LOCAL, place=MAIN)
+        for _ in range(2):  # the second is told what the first was
+            outcome = await told(await door.deliver(inbound))
+            assert HIDDEN in outcome.text
+            assert secret not in outcome.text
+
+
+async def test_a_private_answer_keeps_the_handle_it_goes_by(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        asked = Inbound("r1", "slack:U1", Place("slack", "C1"), Asked("status x"), reply="handle")
+        ticket = await it.door.deliver(asked)
+        await told(ticket)
+        (item,) = await it.rows(OutboxItem)
+        assert (item.private_to, item.reply) == ("slack:U1", "handle")

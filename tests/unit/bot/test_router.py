@@ -64,7 +64,7 @@ async def test_of_two_presses_at_once_one_counts_and_the_other_is_told_who_was_f
         assert len(won) == len(lost) == 1
         assert lost[0].reason == "stale"
         winner = "web:ada" if outcomes[0].ok else "web:bob"
-        assert winner in lost[0].text
+        assert f"by {winner.removeprefix('web:')} at " in lost[0].text
         assert "10:48" in lost[0].text
         approval = await it.row(Approval, 1)
         assert approval.decided_by == winner
@@ -378,7 +378,7 @@ async def test_answers_by_press_word_for_word(tmp_path: Path) -> None:
         assert answers == ["Fast, API", "b, c, d", "<b>*own*</b>\nwords"]
         again = await it.press("just_decide:question:3")
         assert again.reason == "stale"
-        assert "web:local" in again.text
+        assert "answered by local at " in again.text
 
 
 async def test_a_number_in_own_words_is_no_option(tmp_path: Path) -> None:

@@ -8,18 +8,9 @@ import pytest
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import ProjectStatus, RunStatus
 from core.domain.mention import task_numbers
-from core.domain.orders import (
-    GiveUp,
-    InquiryView,
-    Limits,
-    Order,
-    RunView,
-    Snapshot,
-    StartRun,
-    StopRun,
-    next_due,
-    next_orders,
-)
+from core.domain.order import GiveUp, Order, StartRun, StopRun
+from core.domain.orders import next_due, next_orders
+from core.domain.snapshot import InquiryView, Limits, RunView, Snapshot
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
 FIRST, SECOND = InquiryView(1, None, None), InquiryView(2, None, None)

@@ -11,24 +11,23 @@ from hypothesis import strategies as st
 
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
-from core.domain.orders import (
-    ACTIVE,
-    PLANNER_ATTEMPTS,
-    SMALL,
-    SOLO_CATEGORY,
+from core.domain.order import (
     AskApproval,
     Block,
     CompleteFeature,
     FinishProject,
     Land,
-    Limits,
     Requeue,
     ResumeRun,
     SkipStuck,
-    Snapshot,
     StartRun,
     StopRun,
-    TaskView,
+)
+from core.domain.orders import (
+    ACTIVE,
+    PLANNER_ATTEMPTS,
+    SMALL,
+    SOLO_CATEGORY,
     batch_with,
     clashes,
     may_start,
@@ -36,6 +35,7 @@ from core.domain.orders import (
     next_orders,
     ready_tasks,
 )
+from core.domain.snapshot import Limits, Snapshot, TaskView
 from tests.unit.domain.views import (
     NOW,
     PHASE,

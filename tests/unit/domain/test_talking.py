@@ -7,18 +7,9 @@ import pytest
 
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import InterviewKind, InterviewStatus, ProjectStatus, RunStatus
-from core.domain.orders import (
-    InterviewView,
-    Limits,
-    ResumeRun,
-    RunView,
-    Snapshot,
-    StartRun,
-    StopRun,
-    WriteSpec,
-    next_due,
-    next_orders,
-)
+from core.domain.order import ResumeRun, StartRun, StopRun, WriteSpec
+from core.domain.orders import next_due, next_orders
+from core.domain.snapshot import InterviewView, Limits, RunView, Snapshot
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
 OWN = InterviewView(1, InterviewKind.PROJECT, InterviewStatus.ASKING, None, None)

@@ -6,17 +6,9 @@ from typing import Any
 
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
-from core.domain.orders import (
-    FeatureView,
-    Limits,
-    PhaseView,
-    RunView,
-    Snapshot,
-    StartRun,
-    StopProject,
-    TaskView,
-    next_orders,
-)
+from core.domain.order import StartRun, StopProject
+from core.domain.orders import next_orders
+from core.domain.snapshot import FeatureView, Limits, PhaseView, RunView, Snapshot, TaskView
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
 

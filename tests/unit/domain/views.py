@@ -8,17 +8,8 @@ from hypothesis import strategies as st
 
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
-from core.domain.orders import (
-    ACTIVE,
-    PLANNER_ATTEMPTS,
-    SOLO_CATEGORY,
-    FeatureView,
-    Limits,
-    PhaseView,
-    RunView,
-    Snapshot,
-    TaskView,
-)
+from core.domain.orders import ACTIVE, PLANNER_ATTEMPTS, SOLO_CATEGORY
+from core.domain.snapshot import FeatureView, Limits, PhaseView, RunView, Snapshot, TaskView
 
 NOW = datetime(2027, 3, 10, 12, 0, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=30)

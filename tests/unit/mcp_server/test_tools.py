@@ -13,11 +13,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 from core.domain.agents import PROFILES, AgentKind
 from core.domain.events import Event
 from core.domain.money import Price
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.proof import Verdict
 from core.operations import approvals, projects, questions, runs
 from core.operations.planners import SHOWN

@@ -12,9 +12,10 @@ from core.domain.agents import AgentKind, RunOutcome
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import ApprovalStatus
 from core.domain.money import Caps
-from core.domain.orders import Limits, Snapshot, StartRun
+from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
+from core.domain.snapshot import Limits, Snapshot
 from core.operations import approvals, evidence, features, plans, projects, runs, snapshots
 from core.operations.evidence import Proof
 from core.operations.runs import RunEnd, RunRef

@@ -11,7 +11,8 @@ from core.domain.lifecycle import (
     ProjectStatus,
     TaskStatus,
 )
-from core.domain.orders import AskApproval, FinishProject, StartRun, next_orders
+from core.domain.order import AskApproval, FinishProject, StartRun
+from core.domain.orders import next_orders
 from core.domain.plan import Plan
 from core.errors import InputError, StalePress
 from core.operations import approvals, projects

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from core.domain.cards import Card, CardKind
 from core.domain.money import Caps
-from core.domain.orders import StartRun, next_orders
+from core.domain.order import StartRun
+from core.domain.orders import next_orders
 from core.operations import outbox, spending
 from core.ports.agents import LimitReport
 from core.ports.chat import Place

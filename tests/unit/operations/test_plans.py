@@ -9,7 +9,8 @@ from sqlalchemy import select
 from core.domain import plan as domain
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import ApprovalStatus, PhaseStatus, ProjectStatus, TaskStatus
-from core.domain.orders import PLANNER_ATTEMPTS, StartRun, next_orders
+from core.domain.order import StartRun
+from core.domain.orders import PLANNER_ATTEMPTS, next_orders
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase
 from core.errors import StateError
 from core.operations import plans, projects

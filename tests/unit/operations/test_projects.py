@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
-from core.domain.orders import Block, StartRun, next_orders
+from core.domain.order import Block, StartRun
+from core.domain.orders import next_orders
 from core.errors import InputError, StateError
 from core.operations import features, projects, spending
 from core.ports.agents import LimitReport

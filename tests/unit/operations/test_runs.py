@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.domain.failure import WINDOW_LIMIT, EndedHow
 from core.domain.lifecycle import FeatureStatus, ProjectStatus, RunStatus, TaskStatus
-from core.domain.orders import Requeue, ResumeRun, StartRun, next_orders
+from core.domain.order import Requeue, ResumeRun, StartRun
+from core.domain.orders import next_orders
 from core.errors import InputError, StalePress
 from core.operations import projects, questions, runs
 from core.operations.runs import RunEnd, RunRef

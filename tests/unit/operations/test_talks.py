@@ -23,7 +23,7 @@ from core.domain.lifecycle import (
     move,
 )
 from core.domain.money import MessageUsage, Price, Tokens
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.errors import BadName, InputError, StalePress, StateError
 from core.operations import (

@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from core.domain.events import Event
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus
-from core.domain.orders import Land, StartRun, next_orders
+from core.domain.order import Land, StartRun
+from core.domain.orders import next_orders
 from core.domain.proof import Verdict
 from core.errors import InputError, StalePress, StateError
 from core.operations import evidence, features, runs, tasks

@@ -192,13 +192,25 @@ def test_pictures_are_told_with_their_figures(tx: Session) -> None:
     project = stage.build(tx)
     coder = stage.run(tx, project, seat=3, feature=stage.feature(tx, project, "Storage"))
     stage.spend(tx, coder, "2.12")
-    stage.to_gate(tx, project)
+    gate = stage.to_gate(tx, project)
     tell(tx)
     [dependencies] = stage.card(tx, CardKind.PLAN).pictures
     assert "Endpoints 2 tasks after Storage" in dependencies.alt
     [board] = stage.card(tx, CardKind.GATE).pictures
     assert "4 tasks: 4 passing" in board.alt
     assert "the highest cost Storage $2.12, $2.12 in all" in board.alt
+    stage.approve(tx, gate)
+    stage.prove(tx, project, 5)
+    docs = stage.land(tx, project, "Docs")
+    stage.spend(tx, stage.run(tx, project, seat=4, feature=docs), "0.30", message="m2")
+    stage.approve(tx, stage.open_gate(tx, project, 2))
+    projects.complete(tx, project, stage.COMMIT, now=NOW)
+    tell(tx)
+    [cost] = stage.card(tx, CardKind.REPORT).pictures
+    assert cost.alt == (
+        "Cost of todo-api, $2.42 in all. Cost by feature: Storage $2.12, Endpoints $0.00,"
+        " Docs $0.30; Cost by model: Sonnet $2.42"
+    )
 
 
 def test_lines_of_projects_are_the_newest_first(tx: Session) -> None:

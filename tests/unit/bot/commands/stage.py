@@ -16,11 +16,11 @@ from typing import Any, cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 from bot import cards
-from bot.check import Finding, Level
 from bot.commands.spec import Desk
 from bot.door import ServiceDoor
+from bot.finding import Finding, Level
 from bot.router import Router
 from bot.settings import load
 from core.domain import card_keys

@@ -16,7 +16,7 @@ from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import BODY_LIMIT, Card, CardKind
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, InquiryStatus, ProjectStatus, RunStatus, TaskStatus, move
-from core.domain.orders import StartRun
+from core.domain.order import StartRun
 from core.domain.proof import Verdict
 from core.operations import inquiries, outbox, runs
 from core.operations.runs import Policy, RunEnd
