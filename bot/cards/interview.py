@@ -22,10 +22,10 @@ from bot.cards.frame import (
     title,
 )
 from core.domain import card_keys, light
-from core.domain.cards import Button, Card, CardKind, Label, Subject, TextFile, Tone
+from core.domain.cards import Button, Card, CardKind, Label, Link, Subject, TextFile, Tone
 from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
 from core.domain.redaction import clean
-from core.views import interviews, journal, members, phases, projects, questions
+from core.views import interviews, journal, members, phases, plans, projects, questions
 from core.views.interviews import InterviewView
 from core.views.projects import ProjectSummary
 
@@ -65,8 +65,27 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
         project=project.name,
         tone=_tone(project.status),
         buttons=_going_back(tx, interview),
+        links=_ways(tx, project, interview),
     )
     return Drawn(card)
+
+
+def _ways(
+    tx: Session, project: ProjectSummary, interview: InterviewView | None
+) -> tuple[Link, ...]:
+    """To what waits for a person: its questions, its plan."""
+    if interview is None:
+        return ()
+    addition = interview.id if interview.number else None
+    waits = interview.status is InterviewStatus.AWAITING_APPROVAL or (
+        addition is None and project.status is ProjectStatus.AWAITING_APPROVAL
+    )
+    plan = plans.latest(tx, project.id, addition) if waits else None
+    asked = [each for each in questions.of_interview(tx, interview.id) if each.answer is None]
+    return (
+        *(Link(f"Answer {q.agent}", card_keys.question(project.slug, q.id)) for q in asked),
+        *([Link("Review the plan", card_keys.plan(project.slug, plan.version))] if plan else []),
+    )
 
 
 def _by(tx: Session, interview: InterviewView) -> str:
@@ -179,6 +198,7 @@ def _addition(
         project=project.name,
         tone=tone,
         buttons=_going_back(tx, interview),
+        links=_ways(tx, project, interview),
     )
     return Drawn(card)
 

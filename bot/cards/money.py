@@ -13,6 +13,7 @@ from core.domain.cards import (
     CardKind,
     Field,
     Label,
+    Link,
     Style,
     Subject,
     Tone,
@@ -20,7 +21,7 @@ from core.domain.cards import (
 from core.domain.events import Event
 from core.domain.lifecycle import ProjectStatus
 from core.domain.money import Dimension, to_usd
-from core.views import budgets, journal, members, projects
+from core.views import budgets, cards, journal, members, projects
 from core.views.journal import JournalLine
 from core.views.projects import ProjectSummary
 
@@ -67,8 +68,14 @@ def draw_budget(tx: Session, key: str, project_id: int, entry_id: int, scene: Sc
         fields=(Field("Cost", sum_),) if buttons else (),
         tone=(Tone.DANGER if reached else Tone.WARNING) if buttons else Tone.INFO,
         buttons=buttons,
+        links=_newer(tx, project, later) if later else (),
     )
     return Drawn(card)
+
+
+def _newer(tx: Session, project: ProjectSummary, later: JournalLine) -> tuple[Link, ...]:
+    known = cards.keys_of(tx, CardKind.BUDGET, (project.id,), (later.id,))
+    return tuple(Link("Open the newer card", key) for key in known.values())
 
 
 def _draw_span(key: str, project: ProjectSummary, entry: JournalLine, scene: Scene) -> Drawn:

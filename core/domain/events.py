@@ -118,7 +118,7 @@ MEANINGS: Final[dict[Event, str]] = {
     Event.BUDGET_CHANGED: "A person changed a budget.",
     Event.SETTINGS_CHANGED: "A person changed a setting of a project.",
     Event.MEMBER_CHANGED: "A person's role changed.",
-    Event.CARD_GIVEN_UP: "A card could not be shown for a day; its platform never took it.",
+    Event.CARD_GIVEN_UP: "A card could not be drawn or was never taken, for a day and many tries.",
 }
 
 

@@ -179,6 +179,45 @@ def test_openapi_names_every_path_of_the_contract(service: Running) -> None:
     } <= set(document["paths"])
 
 
+def test_openapi_has_the_fields_that_are_sent_and_no_others(service: Running) -> None:
+    schemas = service.admin.get("/api/openapi.json").json["components"]["schemas"]
+    sent = "id position name description status"
+    assert set(schemas["PhaseView"]["properties"]) == set(sent.split())
+    assert {"from", "to"} == set(schemas["Edge"]["properties"])
+    assert "row_id" not in schemas["TaskView"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("path", "named", "instead"),
+    [
+        ("/api/usage?by=week", "'by'", "There are none."),
+        ("/api/usage/history?until=2027-01-01", "'until'", "from, to, by"),
+        ("/api/projects?limit=5&page=2", "'page'", "limit, cursor"),
+        ("/api/usage/history?by=week", "`by`", "hour"),
+    ],
+)
+def test_a_parameter_that_is_not_known_is_refused_by_name(
+    service: Running, path: str, named: str, instead: str
+) -> None:
+    answer = service.admin.get(path)
+    assert answer.status == 422
+    words = f"{answer.json['message']} {answer.json['hint']}"
+    assert named in words
+    assert instead in words
+
+
+def test_the_history_takes_days_and_can_be_summed_up(service: Running) -> None:
+    for query in ("", "?from=2027-01-01&to=2027-01-31", "?by=hour", "?by=day&to=2027-01-31"):
+        answer = service.admin.get(f"/api/usage/history{query}")
+        assert (answer.status, answer.json) == (200, {"items": [], "next": None}), query
+
+
+def test_the_usage_settings_have_every_budget(service: Running) -> None:
+    assert service.admin.get("/api/usage/settings").json == {
+        "budget": {"project_usd": "20", "run_usd": "5", "day_usd": None, "month_usd": None}
+    }
+
+
 def test_metrics_have_their_names(service: Running) -> None:
     service.admin.say("counted")
     page = service.stranger.get("/metrics").body.decode()

@@ -105,7 +105,9 @@ def plan() -> Plan:
     )  # fmt: skip
 
 
-def begin(tx: Session, name: str = "todo-api", *, practice: bool = False) -> int:
+def begin(
+    tx: Session, name: str = "todo-api", *, practice: bool = False, place: Place = PLACE
+) -> int:
     """A project that lives in the channel, with its root wanted."""
     made = projects.create(
         tx, name=name, spec_digest="x", practice=practice, budget=Decimal(12),
@@ -114,7 +116,7 @@ def begin(tx: Session, name: str = "todo-api", *, practice: bool = False) -> int
     root = card_keys.interview(made.slug)
     tx.add(
         ProjectPlace(
-            project_id=made.id, platform=PLACE.platform, channel=PLACE.channel, root_key=root
+            project_id=made.id, platform=place.platform, channel=place.channel, root_key=root
         )
     )
     tx.flush()

@@ -13,7 +13,9 @@ from core.domain.cards import (
     BODY_LIMIT,
     Card,
     CardKind,
+    Link,
     Progress,
+    TextFile,
     Tone,
 )
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
@@ -304,6 +306,31 @@ def test_above_five_options_a_select_stands_in_the_card(tx: Session) -> None:
     assert [option.label for option in choice.options] == list("abcdef")
 
 
+def test_options_that_a_button_would_cut_are_written_out_with_numbers_where_alike(
+    tx: Session,
+) -> None:
+    alike = tuple(f"{'the same words ' * 6}{ending}" for ending in ("here", "there"))
+    number = ask(tx, alike)
+    card = stage.card(tx, CardKind.QUESTION)
+    assert labels(card) == [f"1. {alike[0]}", f"2. {alike[1]}", "Answer"]
+    assert actions(card)[1] == f"answer:question:{number}:1"
+    assert light.plain(card.body).splitlines()[2:4] == [f"- 1. {alike[0]}", f"- 2. {alike[1]}"]
+    questions.answer(tx, number, alike[1], by="web:ann", now=NOW)
+    tell(tx)
+    assert f"✓ **{alike[1]}**" in stage.card(tx, CardKind.QUESTION).body
+
+
+def test_a_long_answer_stands_whole_beside_the_card(tx: Session) -> None:
+    number = ask(tx, ())
+    assert stage.card(tx, CardKind.QUESTION).whole is None
+    answer = "One line of it.\n" * 300
+    questions.answer(tx, number, answer, by="web:ann", now=NOW)
+    tell(tx)
+    card = stage.card(tx, CardKind.QUESTION)
+    assert card.whole == TextFile("question.md", f"Which one?\n\nAnswer: {answer}")
+    assert "Answered by ann" in card.body
+
+
 def test_several_choices_are_one_multi_select_that_answer_submits(tx: Session) -> None:
     number = ask(tx, ("a", "b"), multiple=True)
     card = stage.card(tx, CardKind.QUESTION)
@@ -372,7 +399,8 @@ def test_a_spent_budget_can_be_raised(tx: Session) -> None:
     rows = tx.scalars(select(OutboxItem).where(OutboxItem.kind == CardKind.BUDGET)).all()
     first = stage.card(tx, CardKind.BUDGET, rows[0].subject_id)
     assert first.title == "todo-api has spent 50 % of its budget"
-    assert first.buttons == ()  # a newer one says more
+    assert first.buttons == ()
+    assert first.links == (Link("Open the newer card", "budget:todo-api:2"),)
     reached = stage.card(tx, CardKind.BUDGET)
     assert reached.title == "todo-api has spent its budget"
     assert actions(reached) == [f"raise_budget:budget:{project}", f"stop:project:{project}"]

@@ -270,6 +270,7 @@ def check(card: Card, words: Words) -> None:
     assert len(card.buttons) - len(options) <= BUTTONS
     _check_ids(card)
     _check_text(card, words)
+    assert all(link.label and link.to for link in card.links)
     if card.table is not None:
         assert all(len(row) == len(card.table.head) for row in card.table.rows)
     if card.whole is not None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import Card, CardKind, TextFile
+from core.domain.cards import Card, CardKind, Link, TextFile
 from core.domain.events import Event
 from core.domain.lifecycle import InterviewKind, InterviewStatus
 from core.operations import interviews, journal, outbox, questions
@@ -49,11 +49,13 @@ def test_the_root_says_that_a_question_waits(tx: Session, project: int) -> None:
     asked = questions.ask(tx, asker.id, "Which?", ("a", "b"), False, now=NOW)
     tell(tx)
     assert "▲ Interview: question 1 waits for an answer" in root(tx).body
+    assert root(tx).links == (Link("Answer interviewer-1", f"question:todo-api:{asked}"),)
     card = stage.card(tx, CardKind.QUESTION)
     assert card.title == "Question 1"
     questions.answer(tx, asked, "a", by="web:ann", now=NOW)
     tell(tx)
     assert "◐ Interview: 1 question answered" in root(tx).body
+    assert root(tx).links == ()
 
 
 def test_a_question_says_which_addition_it_is_about(tx: Session, project: int) -> None:

@@ -189,7 +189,9 @@ def _template() -> Path:
 
 
 @asynccontextmanager
-async def stage(home: Path, *, run: bool = True) -> AsyncIterator[Stage]:
+async def stage(
+    home: Path, *, run: bool = True, clock: Callable[[], datetime] = lambda: NOW
+) -> AsyncIterator[Stage]:
     """A stage whose router runs."""
     home.mkdir(exist_ok=True)
     begun: list[int] = []
@@ -207,7 +209,7 @@ async def stage(home: Path, *, run: bool = True) -> AsyncIterator[Stage]:
             workspaces=worktrees,
             box=SimpleNamespace(level=BoxLevel.FULL),
             rules=Rules(),
-            clock=lambda: NOW,
+            clock=clock,
             upstream="practice",
         ),
     )

@@ -1,0 +1,147 @@
+"""A seat in front of each platform: the web over HTTP and SSE, the terminal over a pty, memory."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bot.app import App, open_web
+from bot.listening import listen
+from bot.metrics import Metrics
+from core.domain.cards import Card
+from core.domain.people import LOCAL
+from core.domain.redaction import Redaction
+from core.ports.chat import ChatPlatform, Inbound, Place, Pressed, content_of
+from core.ports.host import BoxLevel
+from core.views import projects
+from tests.chat.memory import MemoryChat, Posted
+from tests.platforms.house import SECRET, words_of
+from tests.stories.service import Client, Listener
+from tests.unit.bot.commands.stage import Stage, told
+
+Sitting = Callable[[Stage], AbstractAsyncContextManager[Any]]
+
+
+class WebSeat:
+    """A client of the web chat that knows HTTP alone."""
+
+    finds = True
+    roles = True
+
+    def __init__(self, platform: ChatPlatform, url: str) -> None:
+        self.place = Place("web", "main")
+        self.platform = platform
+        self.me = Client(url, "the-web-token")
+        self.listener: Listener | None = None  # what a page hears meanwhile
+        self._said = 0
+
+    def messages(self) -> list[dict[str, Any]]:
+        return [each for each in self.me.messages() if not each["deleted"]]
+
+    def shown(self) -> list[str]:
+        return [_words(message) for message in self.messages()]
+
+    def message(self, key: str) -> dict[str, Any]:
+        return next(m for m in self.messages() if m["card"] and m["card"]["key"] == key)
+
+    async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
+        self._said += 1
+        more: dict[str, Any] = {"client_id": f"said-{self._said}"}
+        if root:
+            more["thread"] = (await asyncio.to_thread(self.message, root))["id"]
+        for _ in range(times):
+            answer = await asyncio.to_thread(self.me.say, words, **more)
+            assert answer.status == 201, answer.json
+
+    async def press(self, key: str, label: str, words: str = "") -> str:
+        message = await asyncio.to_thread(self.message, key)
+        button = next(b for b in message["card"]["buttons"] if b["label"] == label)
+        inputs = (button["form"] or {"inputs": []})["inputs"]
+        body: dict[str, Any] = {"message_id": message["id"], "action_id": button["action_id"]}
+        if words:
+            body["values"] = {
+                (inputs[0] if inputs else message["card"]["inputs"][0])["name"]: words
+            }
+        answer = await asyncio.to_thread(self.me.post, "/api/chat/presses", body)
+        return str(answer.json["text"])
+
+
+def _words(message: dict[str, Any]) -> str:
+    card = message["card"]
+    if card is None:
+        return f"{message['author_name']}: {message['text']}"
+    parts = [card["title"], card["body"], message["text"]]
+    parts += [f"{each['name']} {each['value']}" for each in card["fields"]]
+    parts += [each["label"] for each in card["buttons"] + card["links"]]
+    parts += [option["label"] for each in card["inputs"] for option in each["options"]]
+    if card["table"]:
+        parts += [" ".join(row) for row in [card["table"]["head"], *card["table"]["rows"]]]
+    return "\n".join(parts)
+
+
+@asynccontextmanager
+async def web(at: Stage) -> AsyncIterator[WebSeat]:
+    parts, settings = at.desk.parts, at.desk.settings
+    service = projects.Service(settings.projects, "practice", 3, parts.rules.caps, parts.clock())
+    app = SimpleNamespace(
+        settings=settings, parts=parts, box=BoxLevel.FULL, practice=True, about=lambda: service
+    )
+    with contextlib.closing(listen("127.0.0.1", 0)) as listening:
+        platform = open_web(
+            cast(App, app),
+            listening,
+            token="the-web-token",
+            redaction=Redaction([SECRET]),
+            metrics=Metrics(),
+            svg=at.door.svg,
+            ready=lambda: True,
+            states=lambda: {"database": "ok"},
+        )
+        yield WebSeat(platform, f"http://127.0.0.1:{listening.getsockname()[1]}")
+
+
+class MemorySeat:
+    """Somebody in a chat that is kept in memory."""
+
+    finds = True
+    roles = True
+
+    def __init__(self, chat: MemoryChat, at: Stage) -> None:
+        self.place = Place("memory", "main")
+        self.platform = chat
+        self._chat = chat
+        self._at = at
+        self._said = 0
+
+    def shown(self) -> list[str]:
+        return [words_of(posted.card) for posted in self._chat.messages.values()]
+
+    def posted(self, key: str) -> Posted:
+        return self._chat.standing(key)
+
+    async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
+        self._said += 1
+        thread = str(self._chat.standing(root).id) if root else None
+        place = Place("memory", "main", thread)
+        for _ in range(times):
+            content = content_of(words)
+            await self._at.door.deliver(Inbound(f"s{self._said}", LOCAL, place, content))
+
+    async def press(self, key: str, label: str, words: str = "") -> str:
+        card: Card = self._chat.standing(key).card
+        button = next(each for each in card.buttons if each.label == label)
+        inputs = button.form.inputs if button.form else card.inputs
+        values = {inputs[0].name: (words,)} if words else {}
+        self._said += 1
+        inbound = Inbound(f"p{self._said}", LOCAL, self.place, Pressed(button.press, values))
+        return (await told(await self._at.door.deliver(inbound))).text
+
+
+@asynccontextmanager
+async def memory(at: Stage) -> AsyncIterator[MemorySeat]:
+    yield MemorySeat(MemoryChat(), at)
+
+
+SEATS: dict[str, Sitting] = {"web": web, "memory": memory}
