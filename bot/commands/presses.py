@@ -21,10 +21,11 @@ from core.domain.cards import OPTION_BUTTONS, Button, CardKind, Form, Label, Pre
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
-from core.operations import approvals, interviews, members, outbox, questions
+from core.operations import approvals, interviews, outbox, questions
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
 from core.store.tables import Approval, Phase, Project, Question
+from core.views import members
 from core.views import projects as project_views
 from core.views import questions as question_views
 from core.views import tasks as task_views
