@@ -1,15 +1,14 @@
 """Projects: made, listed, watched, moved."""
 
 from dataclasses import replace
-from typing import assert_never
 
 from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import progress, words
 from bot.cards.drawing import MOST_FEATURES
-from bot.cards.frame import Scene, bold, code, said
-from bot.commands import parsing
+from bot.cards.frame import bold, code, said
+from bot.commands import parsing, waiting
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from core.domain import card_keys
@@ -22,7 +21,7 @@ from core.views import features, phases, plans, tasks
 from core.views import projects as view
 from core.views.project_lines import ProjectLine, project_lines
 from core.views.projects import ProjectRef
-from core.views.waiting import Waiting, WaitKind, waiting
+from core.views.waiting import waiting as waits_for
 
 _LISTED = 40
 _NAMED = 5  # archived projects
@@ -145,33 +144,15 @@ def details(tx: Session, call: Call, project: ProjectRef) -> Reply:
 
 def inbox(tx: Session, call: Call) -> Reply:
     """What waits for this person, over all projects."""
-    scene = call.desk.scene(call.now)
-    found = waiting(tx, role=call.role)
+    found = waits_for(tx, role=call.role)
     if not found:
         return Reply(title="Nothing waits for you", body="", tone=Tone.SUCCESS)
+    scene = call.desk.scene(call.now)
     return Reply(
         title=f"{wording.count(len(found), 'thing')} waiting",
-        body=lines(f"- {_waits(wait, scene)}" for wait in found),
+        body=lines(*(f"- {waiting.line(wait, scene)}" for wait in found)),
+        links=tuple(map(waiting.way, found)),
     )
-
-
-def _waits(wait: Waiting, scene: Scene) -> str:
-    project, since = bold(wait.project.name), f"since {scene.when(wait.since)}"
-    match wait.kind:
-        case WaitKind.PLAN:
-            return f"{words.WAITS} Plan {wait.number} of {project}, {since}"
-        case WaitKind.GATE:
-            phase = f"{wait.number} {said(wait.text, 60)}"
-            return f"{words.WAITS} The gate of phase {phase} of {project}, {since}"
-        case WaitKind.QUESTION:
-            return f"{words.WAITS} A question of {project}, {since}: {said(wait.text, 100)}"
-        case WaitKind.STUCK:
-            task = f"Task {wait.number} of {project}"
-            return f"{words.WAITS} {task} is stuck, {since}: {said(wait.text, 90)}"
-        case WaitKind.BLOCKED:
-            return f"{words.STOPPED} {project} is blocked, {since}: {said(wait.text, 120)}"
-        case _:
-            assert_never(wait.kind)
 
 
 def board(tx: Session, call: Call) -> Reply:

@@ -17,6 +17,7 @@ from core.domain.cards import (
     CardKind,
     Field,
     Form,
+    Link,
     Picture,
     Progress,
     TableBlock,
@@ -129,6 +130,7 @@ class Reply:
     table: TableBlock | None = None
     whole: TextFile | None = None  # all of a text that the body begins
     buttons: tuple[Button, ...] = ()
+    links: tuple[Link, ...] = ()
     tone: Tone = Tone.INFO
     kind: CardKind = CardKind.ANSWER
     private: bool = False

@@ -1,4 +1,4 @@
-"""The chat over HTTP keeps CONTRACT.md §3: a running service, a client that is nobody's."""
+"""The chat over HTTP: a running service, a client that is nobody's."""
 
 import json
 import time
