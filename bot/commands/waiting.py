@@ -9,30 +9,27 @@ from core.views.waiting import Waiting, WaitKind
 
 
 def line(wait: Waiting, scene: Scene) -> str:
-    """`▲ Plan 2 of todo-api, since 11:29`."""
-    if wait.kind is WaitKind.BLOCKED:
-        return f"{words.STOPPED} {_about(wait)}"
-    return f"{words.WAITS} {_about(wait)}, since {scene.clock(wait.since)}"
+    """`▲ Task 11 of todo-api is stuck, since 11:29: Sign-in`."""
+    mark = words.STOPPED if wait.kind is WaitKind.BLOCKED else words.WAITS
+    project, since = bold(wait.project.name), f"since {scene.when(wait.since)}"
+    match wait.kind:
+        case WaitKind.PLAN:
+            return f"{mark} Plan {wait.number} of {project}, {since}"
+        case WaitKind.GATE:
+            phase = f"{wait.number} {said(wait.text, 60)}"
+            return f"{mark} The gate of phase {phase} of {project}, {since}"
+        case WaitKind.QUESTION:
+            return f"{mark} A question of {project}, {since}: {said(wait.text, 100)}"
+        case WaitKind.STUCK:
+            task = f"Task {wait.number} of {project}"
+            return f"{mark} {task} is stuck, {since}: {said(wait.text, 90)}"
+        case WaitKind.BLOCKED:
+            return f"{mark} {project} is blocked, {since}: {said(wait.text, 120)}"
+        case _:
+            assert_never(wait.kind)
 
 
 def way(wait: Waiting) -> Link:
     """To where it is decided, among those of other projects."""
     link = words.way_to(wait)
     return Link(f"{link.label}, {wait.project.name}", link.to)
-
-
-def _about(wait: Waiting) -> str:
-    project = bold(wait.project.name)
-    match wait.kind:
-        case WaitKind.PLAN:
-            return f"Plan {wait.number} of {project}"
-        case WaitKind.GATE:
-            return f"The gate of phase {wait.number} {said(wait.text, 60)} of {project}"
-        case WaitKind.QUESTION:
-            return f"A question of {project}: {said(wait.text, 100)}"
-        case WaitKind.STUCK:
-            return f"Task {wait.number} of {project} is stuck: {said(wait.text, 90)}"
-        case WaitKind.BLOCKED:
-            return f"{project} is blocked: {said(wait.text, 120)}"
-        case _:
-            assert_never(wait.kind)
