@@ -17,7 +17,6 @@ READS_ROWS = {
     "bot/commands/projects.py",
     "bot/commands/spec.py",
     "bot/database.py",
-    "bot/journey.py",
     "bot/router.py",
 }
 
