@@ -108,7 +108,7 @@ def _newest_question(tx: Session, project_id: int) -> QuestionView | None:
 
 def _answer(tx: Session, call: Call, question: QuestionView, text: str) -> Reply:
     _need_operator(call, "Answering")
-    answer = chosen(question.options, question.multiple, text, numbered=False)
+    answer = chosen(question.options, question.multiple, text)
     questions.answer(tx, question.id, answer, by=call.person, now=call.now)
     return Reply(said="Answered.")
 
