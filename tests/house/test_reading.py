@@ -10,15 +10,11 @@ TABLES = {"core.store.tables", "core.store.chat_tables"}
 
 # Modules that still read rows by themselves. None may be added.
 READS_ROWS = {
-    "bot/commands/context.py",
     "bot/commands/house.py",
     "bot/commands/plan.py",
-    "bot/commands/presses.py",
     "bot/commands/projects.py",
     "bot/commands/spec.py",
     "bot/database.py",
-    "bot/journey.py",
-    "bot/router.py",
 }
 
 # Functions that hand exactly their own parameters to another one, each with its reason.
