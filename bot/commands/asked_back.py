@@ -76,7 +76,7 @@ def skip(tx: Session, call: Call) -> Reply:
     ]  # fmt: skip
     listed = ", ".join(map(str, numbers))
     more = f"`{COMMAND} skip {' '.join(map(str, numbers))}` skips them all."
-    question = f"Skip task {listed}{'' if not alone else f' {found[0].name}'}?"
+    question = f"Skip task {listed} {found[0].name}?" if alone else f"Skip tasks {listed}?"
     return _back(call, question, *presses, more="" if alone else more)
 
 

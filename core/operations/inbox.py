@@ -132,10 +132,6 @@ def _inbound(item: InboxItem) -> Inbound:
     )
 
 
-def is_done(tx: Session, item_id: int) -> bool:
-    return tx.get_one(InboxItem, item_id).done_at is not None
-
-
 def outcome_of(tx: Session, item_id: int) -> Outcome | None:
     """What came of a delivery; None: it was not acted upon yet."""
     return _outcome(tx.get_one(InboxItem, item_id).result)

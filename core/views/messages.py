@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, false, func, or_, select
@@ -24,10 +25,11 @@ from core.domain.cards import (
     TableBlock,
     TextFile,
     Tone,
+    parse_press,
 )
 from core.domain.lifecycle import InquiryStatus
 from core.domain.people import Role
-from core.errors import NotFound
+from core.errors import InputError, NotFound
 from core.ports.chat import Attachment, Place
 from core.store.chat_tables import (
     Channel,
@@ -362,6 +364,26 @@ def card_view(card: Card, whole_url: str = "") -> CardView:
         buttons=[_button(each) for each in card.buttons],
         inputs=card.inputs,
     )
+
+
+def card_of(data: Mapping[str, Any], text: str) -> Card:
+    """The card of a message's JSON and its text; what is to be fetched is left where it is.
+
+    Buttons of a newer service that are not known here are left out.
+    """
+    buttons = [
+        {**button, "press": press}
+        for button in data["buttons"]
+        if (press := _known(button["action_id"])) is not None
+    ]
+    return _CARD.validate_python({**data, "fallback": text, "buttons": buttons, "whole": None})
+
+
+def _known(action_id: str) -> Press | None:
+    try:
+        return parse_press(action_id)
+    except InputError:
+        return None
 
 
 def _button(value: Button) -> ButtonView:
