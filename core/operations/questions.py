@@ -78,9 +78,7 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
         raise InputError("An answer has words.")
     if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in text):
         raise InputError("An answer is text: it holds characters that are none.")
-    question = tx.get_one(Question, question_id)
-    if question.answer is not None:
-        raise closed(tx, question)
+    question = still_open(tx, question_id)
     question.answer = text
     question.answered_by = by
     question.answered_at = now
@@ -90,14 +88,17 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
     )  # fmt: skip
 
 
-def closed(tx: Session, question: Question) -> StalePress:
-    """This question waits for nothing any more: who answered it, or why it was withdrawn."""
+def still_open(tx: Session, question_id: int) -> Question:
+    """The question, if it waits for an answer; StalePress says who gave it, or what ended it."""
+    question = tx.get_one(Question, question_id)
+    if question.answer is None:
+        return question
     when = f"{question.answered_at:%H:%M UTC on %Y-%m-%d}"
     if question.answered_by is None:
         what = f"This was withdrawn at {when}: {question.answer}"
     else:
         what = f"This was answered by {members.name_of(tx, question.answered_by)} at {when}"
-    return StalePress(f"{what}; nothing was changed.")
+    raise StalePress(f"{what}; nothing was changed.")
 
 
 def withdraw(tx: Session, opened: Sequence[Question], why: str, *, by: str, now: datetime) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -144,10 +143,8 @@ class Echo:
 
 def message(tx: Session, message_id: int, reader: str) -> MessageView | None:
     """One message that `reader` may see, in its current state."""
-    row = tx.scalars(
-        select(WebMessage).where(WebMessage.id == message_id, _seen_by(reader))
-    ).one_or_none()
-    return _view(tx, row) if row else None
+    rows = tx.scalars(select(WebMessage).where(WebMessage.id == message_id, _seen_by(reader)))
+    return next(iter(_views(tx, rows)), None)
 
 
 def after(
@@ -322,17 +319,19 @@ def _seen_by(reader: str) -> ColumnElement[bool]:
 
 
 def _views(tx: Session, rows: Iterable[WebMessage]) -> tuple[MessageView, ...]:
-    return tuple(map(partial(_view, tx), rows))
+    found = list(rows)
+    names = members.names_of(tx, (row.author for row in found))
+    return tuple(_view(row, names) for row in found)
 
 
-def _view(tx: Session, row: WebMessage) -> MessageView:
+def _view(row: WebMessage, names: Mapping[str, str]) -> MessageView:
     url = f"/api/chat/{row.channel}/messages/{row.id}/whole"
     return MessageView(
         id=row.id,
         channel=row.channel,
         thread=row.thread,
         author=row.author,
-        author_name=members.name_of(tx, row.author),
+        author_name=names[row.author],
         text=row.text,
         private_to=row.private_to,
         revision=row.revision,
