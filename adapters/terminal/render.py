@@ -11,7 +11,7 @@ from rich.text import Text
 
 from adapters.terminal.typed import options
 from core.domain import light
-from core.domain.cards import Card, CardKind, Progress, TableBlock, Tone
+from core.domain.cards import Card, CardKind, Progress, TableBlock, TextFile, Tone
 from core.domain.light import Look
 from core.domain.redaction import clean
 
@@ -27,6 +27,7 @@ _FACT = 64  # columns; a longer sentence is no fact beside another
 _LIVE_BAR = 44
 _LEAST_BAR = 12
 _GAP = 3  # between what stands beside each other
+_LINES = 1_000  # of a file
 _BETWEEN = " · "
 
 Group = list[Text]  # a paragraph
@@ -41,11 +42,10 @@ def whole(card: Card, width: int | None, known: Collection[str] = ()) -> list[Te
         columns = min(_BAR, width - _INDENT - len(sums)) if width else _BAR
         lines += wrapped(Text.assemble(bar_of(card.progress, columns), sums), width)
     if card.whole is not None and not card.buttons:
-        lines += wrapped(Text(clean(card.whole.text).strip()), width)
+        lines += _file(card.whole, width)
     else:
         lines += _body(groups, width)
-    if card.table:
-        lines += _table(card.table, width)
+        lines += _table(card.table, width) if card.table else []
     lines += flowed(_facts(card), width)
     lines += _choices(card, width)
     lines += [line for each in tail for line in _wrapped_line(each, width)]
@@ -183,6 +183,14 @@ def _body(groups: Sequence[Group], width: int | None) -> Iterator[Text]:
             yield Text()
         for line in group:
             yield from _wrapped_line(line, width)
+
+
+def _file(file: TextFile, width: int | None) -> list[Text]:
+    """All of a text that the body shortens, where no book would be the answer."""
+    every = clean(file.text).strip().split("\n")
+    more = len(every) - _LINES
+    lines = wrapped(Text("\n".join(every[:_LINES])), width)
+    return [*lines, Text(f"  and {more:,} more lines", FAINT)] if more > 0 else lines
 
 
 def _wrapped_line(line: Text, width: int | None) -> list[Text]:
