@@ -29,7 +29,6 @@ from core.ports.chat import (
 )
 
 _LIVE = (CardKind.PROGRESS, CardKind.INTERVIEW)  # the first that stands is edited in place
-_DECISIONS = (CardKind.PLAN, CardKind.GATE, CardKind.QUESTION, CardKind.STUCK)
 _TOLD_ONCE = (CardKind.GATE, CardKind.QUESTION)  # of what is decided by itself
 _ANSWERS = (CardKind.ANSWER, CardKind.ERROR, CardKind.HELP)  # to what was typed at a prompt
 _LOOKING = (Label.DETAILS, Label.LOGS)  # presses that decide nothing
@@ -75,6 +74,7 @@ class TerminalPlatform:
         self._answered: set[str] = set()  # keys of cards whose edit is on its way
         self._live: dict[CardKind, Card] = {}
         self._known: set[str] = set()  # lines that were said for good
+        self._below_whole = False  # what comes next stands below a card
         self._asked = asyncio.Event()
         self._prompted: Card | None = None
         self._spoken: asyncio.Queue[tuple[str, Card | None]] = asyncio.Queue()
@@ -122,6 +122,7 @@ class TerminalPlatform:
         """Say something that is no message; what it says is not said again by others."""
         self._known |= set(render.notes(card))
         self._screen.show(lambda width: render.whole(card, width))
+        self._below_whole = True
 
     async def quiet(self) -> None:
         """Until what is typed for the person was heard."""
@@ -146,10 +147,15 @@ class TerminalPlatform:
             self._draw_live(card, before)
         elif self._is_short(card, before):
             at, known = "" if self._chats else self._at(), self._known
-            seen = card.kind is CardKind.SPEC or (before is not None and not once)
-            self._screen.show(lambda width: render.in_one(card, width, at, known, seen=seen))
+            seen = before is not None and not once
+            space = [Text()] * self._below_whole
+            self._screen.show(
+                lambda width: [*space, *render.in_one(card, width, at, known, seen=seen)]
+            )
+            self._below_whole = False
         elif before is None and not (words and once):
             self._screen.show(lambda width: render.whole(card, width, self._known))
+            self._below_whole = True
         self._waiting.pop(ref.message, None)
         if waits(card) and card.key not in self._answered:
             self._waiting[ref.message] = card
@@ -159,7 +165,7 @@ class TerminalPlatform:
 
     def _is_short(self, card: Card, before: Card | None) -> bool:
         """What is settled now, or says it all in a line, or was said by whoever builds here."""
-        if card.kind in _DECISIONS and not waits(card):
+        if card.kind in render.DECISIONS and not waits(card):
             return before is None or waits(before)
         spec = card.kind is CardKind.SPEC and not self._chats
         return before is None and (spec or render.is_line(card))

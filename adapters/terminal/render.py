@@ -15,6 +15,7 @@ from core.domain.cards import Card, CardKind, Progress, TableBlock, TextFile, To
 from core.domain.light import Look
 from core.domain.redaction import clean
 
+DECISIONS = (CardKind.PLAN, CardKind.GATE, CardKind.QUESTION, CardKind.STUCK)
 NARROW = 78  # columns; below it facts go under what they are about
 FAINT = "bright_black"
 MARKS = {"○": FAINT, "◐": "blue", "✓": "green", "▲": "yellow", "■": "red"}
@@ -75,9 +76,9 @@ def in_one(
         mark, what = _apart(what)
         return _row(mark, what, Text(_BETWEEN).join(facts), Text(), cost, at, width)
     marked = [line for line in lines if line.plain[:1] in MARKS]
-    mark, answer = _apart(marked[-1] if marked else Text())
-    fact = Text()
-    if not seen and lines and lines[0] not in marked[-1:] and lines[0].cell_len <= _FACT:
+    mark, state = _apart(marked[-1] if marked else Text())
+    fact, answer = (Text(), state) if card.kind in DECISIONS else (state, Text())
+    if answer and not seen and lines[0] not in marked[-1:] and lines[0].cell_len <= _FACT:
         fact = Text(lines[0].plain.rstrip("."))
     title = Text(one_line(card.title))
     return _row(mark or _TONES.get(card.tone, ""), title, fact, answer, Text(), at, width)
