@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from pwd import getpwuid
 from uuid import uuid4
 
 from adapters import prices
@@ -24,6 +25,8 @@ from adapters.claude.late import LateRunner
 from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
+from adapters.terminal.live import open_screen
+from adapters.terminal.platform import TerminalPlatform
 from adapters.web.backend import Backend, CommandLine
 from adapters.web.platform import WebPlatform
 from adapters.worktrees.git import WANTED_GIT, git_version
@@ -37,7 +40,9 @@ from bot.home import database_held, held, home_hash, runtime_folder
 from bot.metrics import MEDIA_TYPE, Metrics
 from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
+from core.domain.cards import Automatic, Card
 from core.domain.money import Caps, MessageUsage, Price
+from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
 from core.domain.snapshot import Limits
 from core.errors import HostUnfit, MissingProgram
@@ -50,6 +55,7 @@ from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.tick import Orchestrator
 from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
+from core.ports.chat import ChatPlatform, Place
 from core.ports.host import BoxLevel
 from core.store.session import Store
 from core.views import projects
@@ -130,6 +136,50 @@ def open_web(
         backup=parts.store.backup,
     )
     return WebPlatform(backend, listening)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The terminal as a chat platform, and what else a command shows there."""
+
+    platform: ChatPlatform
+    show: Callable[[Card], None]  # words of the command's own
+    ended: asyncio.Event  # the input
+    quiet: Callable[[], Awaitable[None]]  # what was typed for the person was heard
+    close: Callable[[], Awaitable[None]]  # the terminal is as it was
+
+
+def open_terminal(
+    place: Place,
+    environ: Mapping[str, str],
+    on_interrupt: Callable[[], None],
+    automatic: Automatic | None = None,
+    *,
+    chats: bool = False,
+) -> Terminal:
+    """`automatic` types for the person, who else is asked; `chats`: lines come at any time."""
+
+    def details() -> None:
+        platform.details()
+
+    screen = open_screen(on_interrupt, None if chats else details, environ)
+    platform = TerminalPlatform(
+        screen,
+        place,
+        LOCAL,
+        called=_login_name(),
+        automatic=automatic,
+        attended=automatic is None,
+        chats=chats,
+    )
+    return Terminal(platform, platform.show, platform.ended, platform.quiet, platform.close)
+
+
+def _login_name() -> str | None:
+    try:
+        return getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return None
 
 
 def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int) -> Rules:

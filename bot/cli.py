@@ -8,11 +8,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from importlib.metadata import version
-from importlib.resources import files
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -25,16 +25,22 @@ from bot.cli_data import Home
 from bot.exits import Exit, complain
 from bot.settings import ModelSource, Settings
 from core.domain.names import parse_name
-from core.domain.spec import SPEC_LIMIT, digest, name_from, read_spec
+from core.domain.spec import SPEC_LIMIT, name_from, read_spec
 from core.errors import AutocoderError, BadSpec, InputError
 
 # What a command needs beside this is imported where it is needed: the whole takes seconds on a
 # busy host, and a second `serve` shall say at once who holds the home.
 if TYPE_CHECKING:
-    from bot.journey import Errand
+    from bot.build import Errand
 
 _LEAST_BUDGET = Decimal("0.000001")  # USD; less is not counted
 _SPEC_SECONDS = 10  # a spec may come through a pipe
+_DEMO = "todo-api"
+_DEMO_SETTINGS = {
+    "AUTOCODER_MODEL": ModelSource.PRACTICE.value,
+    "AUTOCODER_BUDGET__PROJECT_USD": "2",
+    "AUTOCODER_AGENTS__MAX_ATTEMPTS": "3",  # then a person says that a larger model shall try
+}
 
 app = typer.Typer(
     name="autocoder",
@@ -176,7 +182,7 @@ def build(
     yes: Annotated[bool, typer.Option("--yes", help="Approve the plan and every gate.")] = False,
 ) -> None:
     """Build what a spec says, into a repository whose checks pass. Again goes on where it was."""
-    from bot.journey import Errand
+    from bot.build import Errand, approving
 
     def prepare() -> tuple[Settings, Errand]:
         text = read_spec(_content(spec))
@@ -184,40 +190,27 @@ def build(
             title=f"autocoder {version('autocoder')} build",
             name=parse_name(name) if name is not None else name_from(text, spec.stem),
             spec=text,
-            spec_digest=digest(text),
             budget=_money(budget) if budget is not None else None,
-            approve_all=yes,
+            automatic=approving if yes else None,
+            nobody_here=yes,
         )
         return settings_file.load(os.environ, home), errand
 
-    _travel(prepare)
+    _carry_out(prepare)
 
 
 @app.command()
 def demo(home: Home = None) -> None:
     """The whole story once with the practice model: offline, scripted, free."""
-    from bot.journey import Errand
+    from bot.build import Demonstrator, Errand
 
     def prepare() -> tuple[Settings, Errand]:
         place = home or Path(tempfile.mkdtemp(prefix="autocoder-demo-"))
-        text = (files("adapters.practice") / "demo" / "spec.md").read_text("utf-8")
-        errand = Errand(
-            title=f"autocoder {version('autocoder')} demo",
-            name=name_from(text, "demo"),
-            spec=text,
-            spec_digest=digest(text),
-            budget=Decimal(2),
-            approve_all=True,
-            stuck_answer="retry opus",
-        )
-        settings = settings_file.load(_practice_only(os.environ), place)
-        return settings, errand
+        title = f"autocoder {version('autocoder')} demo"
+        errand = Errand(title=title, name=_DEMO, spec=None, automatic=Demonstrator())
+        return settings_file.load({**os.environ, **_DEMO_SETTINGS}, place), errand
 
-    _travel(prepare)
-
-
-def _practice_only(environ: Mapping[str, str]) -> dict[str, str]:
-    return {**environ, "AUTOCODER_MODEL": ModelSource.PRACTICE.value}
+    _carry_out(prepare)
 
 
 def _content(path: Path) -> bytes:
@@ -260,18 +253,19 @@ def _money(text: str) -> Decimal:
     return amount
 
 
-def _travel(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
+def _carry_out(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
     try:
         settings, errand = prepare()
     except AutocoderError as error:
         raise typer.Exit(complain(error)) from error
-    _leave(event_loop.run(_journey(settings, errand)))
+    _leave(event_loop.run(_built(settings, errand)))
 
 
-async def _journey(settings: Settings, errand: "Errand") -> int:
-    from bot.journey import run
-    from bot.terminal import open_view
-    from bot.terminal.view import View
+async def _built(settings: Settings, errand: "Errand") -> int:
+    from bot import check as host_check
+    from bot.app import host_probes, open_terminal
+    from bot.build import PLACE, run
+    from bot.finding import Finding
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -280,15 +274,18 @@ async def _journey(settings: Settings, errand: "Errand") -> int:
         signals.append(signal.SIGHUP)
     for number in signals:
         loop.add_signal_handler(number, stop.set)
-    view: View = open_view(stop.set, os.environ)
+
+    def look() -> list[Finding]:
+        return host_check.check(os.environ, settings.home, host_probes())
+
     trouble: AutocoderError | None = None
     result = Exit.UNFINISHED
     try:
-        result = await run(settings, errand, view, stop)
+        terminal = partial(open_terminal, PLACE, os.environ, stop.set)
+        result = await run(settings, errand, terminal, stop, look)
     except* AutocoderError as group:
         trouble = _first(group)
     finally:
-        await view.close()
         for number in signals:  # all is tidied up: a late one would only spoil the exit status
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)

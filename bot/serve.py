@@ -8,8 +8,8 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -17,15 +17,12 @@ from sqlalchemy.orm import Session
 
 from bot import news
 from bot.app import App, open_app, open_web
-from bot.commands.spec import Desk
-from bot.delivery import Delivery, Teller, Terms
-from bot.door import ServiceDoor
-from bot.finding import Finding
 from bot.listening import listen
 from bot.logs import logged
 from bot.metrics import Metrics
 from bot.router import Router
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
+from bot.talk import Check, Talk
 from bot.whereabouts import Whereabouts, announced, web_token
 from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, Card, CardKind
@@ -33,7 +30,7 @@ from core.domain.events import Event
 from core.domain.people import Role
 from core.domain.redaction import Redaction
 from core.operations import journal, members, outbox
-from core.ports.chat import ChatPlatform, Door, Place, PlatformState, State
+from core.ports.chat import ChatPlatform, Place, PlatformState, State
 from core.ports.host import BoxLevel
 from core.store.migrations import HEAD
 from core.views import journal as journal_views
@@ -45,7 +42,6 @@ log = logging.getLogger(__name__)
 _COLLECT_AFTER = 10_000  # new objects; Python's own 700 is for small programs
 _Thing = tuple[str, bool, str]  # its name, whether it is on, and why
 Say = Callable[[str], None]
-Check = Callable[[], Sequence[Finding]]
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,7 @@ class _Room:
 
     app: App
     platforms: Sequence[ChatPlatform]
-    door: Door
-    router: Router
+    talk: Talk
     loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
     where: Whereabouts
     token: str
@@ -77,23 +72,13 @@ async def serve(settings: Settings, say: Say, check: Check) -> None:
 
 @asynccontextmanager
 async def _room(app: App, token: str, redaction: Redaction, check: Check) -> AsyncIterator[_Room]:
-    settings, parts, metrics = app.settings, app.parts, Metrics()
+    settings, metrics = app.settings, Metrics()
     with contextlib.closing(listen(settings.host, settings.port)) as listening:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
         where = Whereabouts(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
-        desk = Desk(
-            parts=parts,
-            settings=settings,
-            practice=app.practice,
-            activity=lambda: app.orchestrator.activity,
-            check=check,
-            take_up=app.orchestrator.add,
-            redact=redaction,
-        )
-        router = Router(desk)
-        door = ServiceDoor(desk, router)
+        talk = Talk(app, check, redaction)
         platforms: list[ChatPlatform] = []
         web = open_web(
             app,
@@ -101,31 +86,13 @@ async def _room(app: App, token: str, redaction: Redaction, check: Check) -> Asy
             token=token,
             redaction=redaction,
             metrics=metrics,
-            svg=door.svg,
-            ready=lambda: _recovered(app, router),
-            states=lambda: _states(app, router, platforms),
+            svg=talk.door.svg,
+            ready=lambda: _recovered(app, talk.router),
+            states=lambda: _states(app, talk.router, platforms),
         )
         platforms.append(web)
-        remind_after = timedelta(seconds=float(settings.gates.remind_after_s))
-        teller = Teller(parts.store, parts.wake, parts.clock, remind_after)
-        terms = Terms(
-            edit_interval=timedelta(seconds=float(settings.chat.edit_interval_s)),
-            redact=redaction,
-            observed=metrics.delivered,
-        )
-        deliveries = [
-            Delivery(
-                parts.store,
-                parts.wake,
-                parts.clock,
-                platform,
-                lambda: replace(desk.scene(parts.clock()), remind_after=remind_after),
-                terms,
-            )
-            for platform in platforms
-        ]
-        loops = (app.orchestrator.run, router.run, teller.run, *(each.run for each in deliveries))
-        yield _Room(app, platforms, door, router, loops, where, token)
+        loops = (app.orchestrator.run, *talk.loops(platforms, metrics.delivered))
+        yield _Room(app, platforms, talk, loops, where, token)
 
 
 def _recovered(app: App, router: Router) -> bool:
@@ -149,7 +116,7 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
     with announced(app.settings.home, room.where):
         try:
             async with asyncio.TaskGroup() as group:
-                chats = [group.create_task(chat.run(room.door)) for chat in room.platforms]
+                chats = [group.create_task(chat.run(room.talk.door)) for chat in room.platforms]
                 loops = [group.create_task(loop()) for loop in room.loops]
                 for line in _lines(room, await _chats(room), code):
                     say(line)

@@ -1,5 +1,6 @@
 """Cards: what people see, once for every platform (DESIGN.md §7, WORDS.md)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -248,3 +249,7 @@ class Card:
     links: tuple[Link, ...] = ()
     table: TableBlock | None = None
     whole: TextFile | None = None
+
+
+Automatic = Callable[[Card], str | None]
+"""Somebody who decides in a person's place: what they type at a card, if anything."""

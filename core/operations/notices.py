@@ -48,6 +48,12 @@ def untold(tx: Session) -> bool:
     return last > (told.entry_id if told else 0)
 
 
+def begin(tx: Session) -> None:
+    """Where nothing was ever told, only what happens from now on is news."""
+    if tx.get(Told, 1) is None:
+        tx.add(Told(id=1, entry_id=tx.scalar(select(func.max(JournalEntry.id))) or 0))
+
+
 def tell(tx: Session, *, now: datetime) -> bool:
     """Want the cards of the next journal entries; True while more of them may be left.
 

@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session, aliased
 
 from core.domain.cards import Card, CardKind
@@ -33,11 +44,18 @@ def want(
     project_id: int | None = None,
     subject_id: int | None = None,
     thread_key: str | None = None,
+    anew: bool = False,
     now: datetime,
 ) -> None:
-    """A live card shall be posted, or brought up to date where it stands."""
+    """A live card shall be posted, or brought up to date where it stands.
+
+    `anew`: what was posted there can be seen no more.
+    """
     item = _at(tx, place, key)
     if item is not None:
+        if anew and item.message is not None:
+            item.message = item.digest = None
+            item.again += 1
         _want_again(item, now)
         return
     tx.add(
@@ -97,6 +115,19 @@ def resay(tx: Session, place: Place, card: Card, *, now: datetime) -> None:
     if item is not None:
         item.card = _CARD.dump_python(card, mode="json")
         _want_again(item, now)
+
+
+def drop(tx: Session, place: Place) -> None:
+    """Nothing is on its way to a channel any more: nobody looked there since it was wanted."""
+    tx.execute(
+        update(OutboxItem)
+        .where(
+            OutboxItem.platform == place.platform,
+            OutboxItem.channel == place.channel,
+            OutboxItem.wanted != OutboxItem.built,
+        )
+        .values(built=OutboxItem.wanted)
+    )
 
 
 def _at(tx: Session, place: Place, key: str) -> OutboxItem | None:

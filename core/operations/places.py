@@ -28,9 +28,6 @@ def settle(tx: Session, project_id: int, place: Place, *, now: datetime) -> bool
     """
     if tx.get(ProjectPlace, (project_id, place.platform, place.channel)) is not None:
         return False
-    channel = Place(place.platform, place.channel)
-    project = tx.get_one(Project, project_id)
-    root = card_keys.interview(project.slug)
     last = tx.scalar(
         select(func.max(ProjectPlace.position)).where(ProjectPlace.project_id == project_id)
     )
@@ -40,13 +37,24 @@ def settle(tx: Session, project_id: int, place: Place, *, now: datetime) -> bool
             platform=place.platform,
             channel=place.channel,
             position=0 if last is None else last + 1,
-            root_key=root,
+            root_key=card_keys.interview(tx.get_one(Project, project_id).slug),
         )
     )
     tx.flush()
-    outbox.want(
-        tx, channel, root, CardKind.INTERVIEW, project_id=project_id, subject_id=project_id, now=now
-    )
+    _show(tx, project_id, place, now=now)
+    return True
+
+
+def show(tx: Session, project_id: int, place: Place, *, now: datetime) -> None:
+    """A project's cards of now, in a channel that shows nothing yet: it lives there from now on."""
+    if not settle(tx, project_id, place, now=now):
+        _show(tx, project_id, place, now=now)
+
+
+def _show(tx: Session, project_id: int, place: Place, *, now: datetime) -> None:
+    channel = Place(place.platform, place.channel)
+    project = tx.get_one(Project, project_id)
+    root = card_keys.interview(project.slug)
     for key, kind, subject, threaded in _standing(tx, project):
         outbox.want(
             tx,
@@ -56,14 +64,15 @@ def settle(tx: Session, project_id: int, place: Place, *, now: datetime) -> bool
             project_id=project_id,
             subject_id=subject,
             thread_key=root if threaded else None,
+            anew=True,
             now=now,
         )
-    return True
 
 
 def _standing(tx: Session, project: Project) -> Iterator[_Wanted]:
     """The cards that say how it stands, and what waits for a person."""
     slug = project.slug
+    yield card_keys.interview(slug), CardKind.INTERVIEW, project.id, False
     if tx.scalars(select(Phase.id).where(Phase.project_id == project.id).limit(1)).first():
         yield card_keys.progress(slug), CardKind.PROGRESS, project.id, False
     added = select(Interview).where(

@@ -17,7 +17,7 @@ async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
         serve._room(app, "token", Redaction(()), tuple) as room,
         asyncio.TaskGroup() as group,
     ):
-        [web] = [group.create_task(chat.run(room.door)) for chat in room.platforms]
+        [web] = [group.create_task(chat.run(room.talk.door)) for chat in room.platforms]
         stranger = Client(room.where.url, None)
         healthy = await asyncio.to_thread(stranger.get, "/healthz")
         assert (healthy.status, healthy.json) == (200, {"status": "ok"})
@@ -27,7 +27,7 @@ async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
         app.orchestrator.take_all()
         loops = [group.create_task(loop()) for loop in room.loops]
         await app.orchestrator.recovered.wait()
-        await room.router.recovered.wait()
+        await room.talk.router.recovered.wait()
         ready = await asyncio.to_thread(stranger.get, "/readyz")
         assert (ready.status, ready.json["ready"]) == (200, True)
         assert ready.json["parts"]["orchestrator"] == "ok"

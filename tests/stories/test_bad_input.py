@@ -60,7 +60,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_spec_of_any_shape_is_planned(tmp_path: Path, text: str | bytes, name: str) -> None:
     stranger = Stranger(tmp_path)
     given = stranger.spec(text)
-    expect_words(stranger.run("build", given), 1, "The plan waits for you")
+    expect_words(stranger.run("build", given), 1, "Nothing is built before approval")
     with closing(sqlite3.connect(stranger.home / "autocoder.db")) as database:
         assert database.execute("SELECT name FROM projects").fetchall() == [(name,)]
     (copy,) = stranger.home.glob("projects/*/.autocoder/prompts/app_spec.txt")

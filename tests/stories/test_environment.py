@@ -23,6 +23,7 @@ from tests.scripted.process import ROOT
 from tests.stories.stranger import Begun, Stranger, expect_words, left_processes, programs
 from tests.stories.world import until
 
+WAITS = "approve · reject REASON · details ›"
 OLD_GIT = "#!/bin/sh\necho git version 2.30.2\n"
 CLAUDE: dict[str, Any] = {
     "AUTOCODER_MODEL": "claude",
@@ -82,7 +83,7 @@ def test_what_a_host_lacks_is_said(stranger: Stranger, tmp_path: Path) -> None:
 def test_a_home_that_is_held(stranger: Stranger) -> None:
     spec = stranger.spec()
     first = stranger.begin("build", spec, listening=True)
-    first.until_it_says("The plan waits for you", timeout=200)
+    first.until_it_says("Nothing is built before approval", timeout=200)
     second = stranger.run("build", spec)
     expect_words(second, 1, f"pid {first.process.pid}", str(stranger.home))
     assert first.process.poll() is None
@@ -93,10 +94,10 @@ def test_a_home_that_is_held(stranger: Stranger) -> None:
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (signal.SIGINT, "The plan waits"),
-        pytest.param(signal.SIGHUP, "The plan waits", marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, "2 Building", marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, "2 Building", marks=pytest.mark.slow),
+        (signal.SIGINT, WAITS),
+        pytest.param(signal.SIGHUP, WAITS, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "building phase 1", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, "building phase 1", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, "landed", marks=pytest.mark.slow),
     ],
 )
@@ -104,7 +105,7 @@ def test_a_home_that_is_held(stranger: Stranger) -> None:
 def test_an_interrupt_at_any_time(stranger: Stranger, number: signal.Signals, words: str) -> None:
     """It ends resumably, leaves nothing running, and going on completes it."""
     spec = stranger.spec()
-    options = () if words == "The plan waits" else ("--yes",)
+    options = () if words == WAITS else ("--yes",)
     program = stranger.begin("build", spec, *options, listening=True)
     program.until_it_says(words, timeout=200)
     program.signal(number)
@@ -123,7 +124,7 @@ def test_an_impatient_interrupt_waits_for_no_teardown(stranger: Stranger, tmp_pa
     (tmp_path / "sitecustomize.py").write_text(slow)
     path = f"{ROOT}{os.pathsep}{tmp_path}"
     program = stranger.begin("build", stranger.spec(), listening=True, PYTHONPATH=path)
-    program.until_it_says("The plan waits", timeout=200)
+    program.until_it_says(WAITS, timeout=200)
     begun = time.monotonic()
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
         program.signal(number)
@@ -156,7 +157,7 @@ def test_practice_without_a_whole_sandbox_says_so(
     path = programs(tmp_path / "programs", without=[lacking])
     outcome = stranger.run("build", stranger.spec(), "--yes", PATH=path)
     expect_words(outcome, 0, "Repository")
-    assert "The sandbox is not whole" in "\n".join(outcome.out.splitlines()[:5])
+    assert "could reach more of this host" in "\n".join(outcome.out.splitlines()[:5])
 
 
 @pytest.mark.slow
@@ -178,7 +179,7 @@ def test_a_home_of_any_name(stranger: Stranger, tmp_path: Path, name: str) -> No
 def test_a_home_that_moves_while_it_is_stopped(stranger: Stranger, tmp_path: Path) -> None:
     spec = stranger.spec()
     program = stranger.begin("build", spec, "--yes")
-    program.until_it_says("2 Building", timeout=200)
+    program.until_it_says("building phase 1", timeout=200)
     program.signal(signal.SIGKILL)
     program.end()
     moved = tmp_path / "moved"
@@ -268,7 +269,7 @@ def _as_nobody(stranger: Stranger) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
-@pytest.mark.parametrize("when", ["", "1 Plan", "2 Building"])
+@pytest.mark.parametrize("when", ["", "Plan for", "building phase 1"])
 def test_a_full_disk(stranger: Stranger, when: str) -> None:
     """Words and status 1; after room was made the same command completes it."""
     home, spec = stranger.home, stranger.spec()

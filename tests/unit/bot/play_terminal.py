@@ -1,5 +1,6 @@
-"""A journey without agents, to look at: `python -m tests.unit.bot.play_terminal [SECONDS]`.
+"""A build without agents, to look at: `python -m tests.unit.bot.play_terminal [SECONDS]`.
 
+Router, delivery and terminal are the real ones; what agents would do is written into the database.
 SECONDS is how long each step stays.
 """
 
@@ -7,102 +8,126 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from bot.terminal import open_view
-from bot.terminal.view import Prompt, View
-from core.domain.events import Event
-from core.domain.report import Report
-from tests.unit.bot import boards
+from sqlalchemy.orm import Session
 
-FILES = ("fixing app/sessions.py", "pytest tests/test_limits.py -q", "reading app/store.py")
+from bot.app import Terminal, open_terminal
+from bot.build import PLACE
+from bot.cards import words
+from bot.delivery import Delivery, Teller, Terms
+from core.domain.cards import Card, CardKind
+from core.domain.lifecycle import Cause, RunStatus, move
+from core.domain.people import LOCAL
+from core.operations import places, projects, questions
+from core.views.waiting import waiting
+from tests.unit.bot.cards import stage as work
+from tests.unit.bot.commands.stage import Stage, stage
 
-
-async def insist(view: View, prompt: Prompt, board: Report) -> bool:
-    """Ask until there is an answer; False at the end of input."""
-    while True:
-        line = await view.ask(prompt, board)
-        if line is None:
-            return False
-        if line.strip() == "details":
-            view.details(prompt, board, "diff --git a/x b/x\n+new\n-old")
-        elif line.strip():
-            view.decided(prompt, line)
-            return True
-        else:
-            view.complain("'' is no answer here.", "Type `approve`, `reject REASON` or `details`.")
+NAME = "todo-api"
+QUESTION, OPTIONS = "Which database?", ("SQLite", "PostgreSQL")
 
 
-async def journey(view: View, pause: float) -> int:
-    view.begin(boards.header())
-    view.update(boards.board(0), {})
-    board = boards.planned()
-    view.update(board, {})
-    if not await insist(view, boards.plan_prompt(), board):
-        view.stop("The input ended.", board, report_file=Path("/tmp/demo/report.md"))
-        return 1
-    began = datetime.now(UTC)
-    for passing in range(15):
-        board = boards.board(passing, stuck=(11,) if passing == 10 else ())
-        if passing == 5:
-            later = datetime.now(UTC) + timedelta(minutes=4)
-            board = replace(board, window_until=later)
-        cost = Decimal(passing) * Decimal("0.035")
-        board = replace(board, usage=replace(board.usage, cost_usd=cost))
-        doing = {run.id: FILES[(run.id + passing) % 3] for run in board.runs}
-        if passing < 14:
-            view.update(board, doing)
-        seconds = (datetime.now(UTC) - began).total_seconds()
-        for feature in board.features:
-            if feature.counts.passing and feature.counts.passing == feature.counts.total:
-                last = sum(f.counts.total for f in board.features[: feature.id])
-                if last == passing:
-                    landed = boards.happening(
-                        Event.FEATURE_LANDED, seconds=seconds, began=began, feature=feature.id
-                    )
-                    view.happened(landed, board)
-        if passing == 5:
-            view.happened(
-                boards.happening(Event.RATE_LIMITED, "limit", seconds=seconds, began=began), board
-            )
-        if passing == 7 and not await insist(view, boards.gate_prompt(board), board):
-            return 1
-        if passing == 10:
-            view.happened(
-                boards.happening(Event.TASK_STUCK, seconds=seconds, began=began, task=111), board
-            )
-            if not await insist(view, boards.stuck_prompt(board), board):
-                return 1
-        if passing == 12:
-            question = boards.question_prompt("FastAPI and SQLite", "FastAPI and PostgreSQL")
-            if not await insist(view, question, board):
-                return 1
-        await asyncio.sleep(pause)
-    project = Path("/tmp/demo/projects/todo-api")
-    view.finish(boards.done(), repository=project, report_file=project / ".autocoder" / "report.md")
-    return 0
+class Player:
+    """Does what agents would, and waits where a person decides."""
+
+    def __init__(self, it: Stage, pause: float) -> None:
+        self._it = it
+        self._pause = pause
+        self._project = 0
+
+    async def play(self) -> None:
+        await self._it.worktrees.create(NAME, {"app_spec.txt": b"# To do\n"}, "Begin\n")
+        self._project = await self._it.change(_begin)
+        await self._do(work.submit)
+        for number in (1, 2, 3, 4):
+            await self._do(work.prove, number)
+            if number in (2, 4):
+                await self._do(work.land, "Storage" if number == 2 else "Endpoints")
+        await self._do(work.open_gate)
+        await self._do(work.fail, 5)
+        await self._do(_ask)
+        await self._do(work.prove, 5)
+        await self._do(work.land, "Docs")
+        await self._do(work.open_gate, 2)
+        await self._do(_complete)
+
+    async def _do(self, change: Callable[..., object], *more: object) -> None:
+        """One step; the next one when nobody is waited for."""
+        await asyncio.sleep(self._pause)
+        await self._it.change(lambda tx: change(tx, self._project, *more))
+        while await self._it.store.read(waiting, project_id=self._project):
+            await asyncio.sleep(0.02)
+
+
+def _begin(tx: Session) -> int:
+    made = projects.create(
+        tx, name=NAME, spec_digest="x", practice=True, budget=Decimal(2), actor=LOCAL, now=work.NOW
+    )
+    places.show(tx, made.id, PLACE, now=work.NOW)
+    return made.id
+
+
+def _ask(tx: Session, project_id: int) -> None:
+    """An agent's question, as the tool asks it."""
+    coder = work.run(tx, project_id)
+    questions.ask(tx, coder.id, QUESTION, OPTIONS, False, now=work.NOW)
+    move(coder, RunStatus.ENDED, by=Cause.SERVICE)
+
+
+def _complete(tx: Session, project_id: int) -> None:
+    projects.complete(tx, project_id, work.COMMIT, now=work.NOW)
 
 
 async def main(pause: float) -> int:
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    loop.add_signal_handler(signal.SIGINT, stopped.set)
-    view = open_view(stopped.set, os.environ)
-    played = asyncio.create_task(journey(view, pause))
-    stop = asyncio.create_task(stopped.wait())
-    await asyncio.wait((played, stop), return_when=asyncio.FIRST_COMPLETED)
-    if not played.done():
-        played.cancel()
-        await asyncio.wait((played,))
-        view.stop("Stopped.", boards.board(9), report_file=Path("/tmp/demo/report.md"))
-        await view.close()
-        return 130
-    stop.cancel()
-    await view.close()
-    return played.result()
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    with tempfile.TemporaryDirectory() as folder:
+        async with stage(Path(folder)) as it:
+            terminal = open_terminal(PLACE, os.environ, stop.set)
+            terminal.show(said("autocoder 0.1.0 play", words.PRACTICE))
+            loops = [asyncio.create_task(each) for each in _loops(it, terminal)]
+            waits = {
+                asyncio.create_task(Player(it, pause).play()): 0,
+                asyncio.create_task(stop.wait()): 130,
+                asyncio.create_task(terminal.ended.wait()): 1,
+            }
+            done, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0.5)  # what came last is shown
+            for task in (*left, *loops):
+                task.cancel()
+            await asyncio.wait((*left, *loops))
+            status = max(waits[task] for task in done)
+            terminal.show(said({0: "Done", 1: "The input ended."}.get(status, "Stopped.")))
+            await terminal.close()
+            for task in done:
+                task.result()
+            return status
+
+
+def _loops(it: Stage, terminal: Terminal) -> Iterator[Coroutine[Any, Any, None]]:
+    wake, begun = it.desk.parts.wake, time.monotonic()
+
+    def clock() -> datetime:
+        return work.NOW + timedelta(seconds=time.monotonic() - begun)
+
+    yield terminal.platform.run(it.door)
+    yield Teller(it.store, wake, clock, timedelta(days=1)).run()
+    terms = Terms(edit_interval=timedelta(seconds=0.05))
+    yield Delivery(
+        it.store, wake, clock, terminal.platform, lambda: work.scene(now=clock()), terms
+    ).run()
+
+
+def said(title: str, body: str = "") -> Card:
+    return Card(key="play", kind=CardKind.HELP, title=title, body=body, fallback=title)
 
 
 if __name__ == "__main__":

@@ -1,317 +1,247 @@
-"""What a journey says, as plain lines and as columns."""
+"""The terminal as a chat platform: what cards look like there, what lines mean, how both begin."""
 
 import asyncio
 import io
 import os
 import pty
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from rich.text import Text
 
-from bot.terminal import cards, open_view
-from bot.terminal.area import area, upcoming
-from bot.terminal.layout import Row, Words, drawn
-from bot.terminal.live import LiveView
-from bot.terminal.pace import Pace
-from bot.terminal.plain import PlainView
-from bot.terminal.reader import LineReader
-from bot.terminal.story import Story
-from bot.terminal.view import Prompt
-from core.domain.events import Event
-from core.domain.lifecycle import FeatureStatus
-from core.domain.report import Report
-from core.ports.host import BoxLevel
-from tests.unit.bot import boards
-
-NOW = boards.NOW
-
-
-class Seen:
-    """A plain view and what it wrote."""
-
-    def __init__(self, descriptor: int | None = None) -> None:
-        self.out = io.StringIO()
-        self.view = PlainView(self.out, LineReader(descriptor), lambda: NOW)
-
-    @property
-    def text(self) -> str:
-        return self.out.getvalue()
-
-    async def ask(self, prompt: Prompt, board: Report) -> str | None:
-        return await self.view.ask(prompt, board)
-
-
-@pytest.mark.parametrize(
-    ("level", "words"),
-    [
-        (BoxLevel.FULL, "sandbox on (bubblewrap)"),
-        (BoxLevel.REDUCED, "sandbox reduced"),
-        (BoxLevel.NONE, "no sandbox"),
-    ],
+from adapters.terminal import render
+from adapters.terminal.live import LiveScreen, open_screen
+from adapters.terminal.reader import LineReader
+from adapters.terminal.screen import PlainScreen
+from adapters.terminal.typed import may_type, meant, waits
+from core.domain import light
+from core.domain.cards import (
+    Card,
+    CardKind,
+    Field,
+    Input,
+    InputKind,
+    Link,
+    Option,
+    Progress,
+    TableBlock,
+    TextFile,
 )
-def test_it_begins_with_model_and_sandbox(level: BoxLevel, words: str) -> None:
-    seen = Seen()
-    seen.view.begin(boards.header(box=level))
-    assert "▲ Practice model" in seen.text
-    assert words in seen.text
-    assert ("▲ The sandbox is not whole" in seen.text) is (level is not BoxLevel.FULL)
+from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
+from core.errors import InputError
+from core.operations import notices, questions
+from tests.unit.bot.cards import stage as work
+
+WIDE = "建" * 30
+HOSTILE = "x\x1b[2J\x1b]0;owned\x07\x9b1m\r\x08y\u202ez `code` **bold** second"
 
 
-def test_no_practice_where_none_is() -> None:
-    seen = Seen()
-    seen.view.begin(boards.header(practice=False))
-    assert "ractice" not in seen.text
+def texts(lines: list[Text]) -> str:
+    return "\n".join(line.plain for line in lines)
 
 
-async def test_the_plan_card() -> None:
-    seen = Seen()
-    prompt = boards.plan_prompt(boards.plan_line(2, ("+ task Export", "− task Import")))
-    assert await seen.ask(prompt, boards.planned()) is None
-    assert "1 Plan · plan 2: 2 phases, 4 features, 14 tasks, about $0.56–1.68" in seen.text
-    assert "+ task Export" in seen.text
-    assert "└─ To-do endpoints · 4 tasks ← Storage" in seen.text
-    assert "Setup runs with the network" in seen.text
-    assert ".venv/bin/pip install -e ." in seen.text
-    assert "Budget $2.00" in seen.text
-    assert "approve · reject REASON · details ›" in seen.text
+def plan_of(name: str) -> Plan:
+    def feature(number: int) -> PlannedFeature:
+        task = PlannedTask(f"{number} {name}", checks=("true",), complexity=3)
+        waits = (f"1 {name}",) if number > 1 else ()
+        return PlannedFeature(f"{number} {name}", (task,), depends_on=waits)
+
+    return Plan((PlannedPhase(name, (feature(1), feature(2))),), name, setup=("true",))
 
 
-async def test_a_card_is_shown_once() -> None:
-    seen = Seen()
-    await seen.ask(boards.plan_prompt(), boards.planned())
-    seen.view.complain("'yes' is no answer here.", "Type `approve`.")
-    await seen.ask(boards.plan_prompt(), boards.planned())
-    assert seen.text.count("A REST API for to-do lists") == 1
-    assert seen.text.count("approve · reject REASON · details ›") == 2
+def along(name: str) -> dict[str, Card]:
+    """Cards of a project on its way; its names and texts are `name`."""
+    found: dict[str, Card] = {}
+    with work.database() as tx:
+
+        def see(kind: CardKind, what: str, **more: object) -> None:
+            while notices.tell(tx, now=work.NOW):
+                pass
+            found[what] = work.card(tx, kind, light=work.scene(**more))
+
+        project = work.begin(tx, practice=True)
+        approval = work.submit(tx, project, plan_of(name))
+        see(CardKind.INTERVIEW, "root")
+        see(CardKind.SPEC, "spec")
+        see(CardKind.PLAN, "plan")
+        work.approve(tx, approval, by="web:ada")
+        see(CardKind.PLAN, "approved")
+        coder = work.run(tx, project)
+        asked = questions.ask(tx, coder.id, name, ("Red", "Green"), False, now=work.NOW)
+        see(CardKind.QUESTION, "question")
+        see(CardKind.PROGRESS, "progress", activity={coder.id: f"edits {name}"})
+        questions.answer(tx, asked, "Green", by="web:ada", now=work.NOW)
+        see(CardKind.QUESTION, "answered")
+        work.prove(tx, project, 1)
+        work.land(tx, project, f"1 {name}")
+        see(CardKind.LANDED, "landed")
+        work.fail(tx, project, 2)
+        see(CardKind.STUCK, "stuck")
+    with work.database() as tx:
+        gate = work.to_gate(tx, work.build(tx, practice=True))
+        see(CardKind.GATE, "gate")
+        work.approve(tx, gate)
+        see(CardKind.GATE, "passed")
+    return found
 
 
-async def test_gate_stuck_and_question_cards() -> None:
-    seen = Seen()
-    board = boards.board(9, stuck=(11,))
-    await seen.ask(boards.gate_prompt(board), board)
-    assert "Gate: phase 1 Foundation is ready for your decision" in seen.text
-    assert "Diff 31 files, +1,284 −96" in seen.text
-    assert "✓ pytest -q · 48 passed in 3.10s · exit 0" in seen.text
-    await seen.ask(boards.stuck_prompt(board), board)
-    assert "Task 11 is stuck: Rate limit per account" in seen.text
-    assert "5 attempts, the same error 3 times." in seen.text
-    assert "AssertionError: 429 != 200" in seen.text
-    assert "retry · retry opus · skip · guide TEXT ›" in seen.text
-    await seen.ask(boards.question_prompt("FastAPI", "Flask"), board)
-    assert "1 FastAPI" in seen.text
-    assert "2 Flask" in seen.text
+CARDS = along("Storage")
+TABLE = TableBlock(("Model", "Cost"), (("Opus", "$1.00"), (WIDE, "$0.10")))
+OPTIONS = tuple(Option(label, label) for label in ("Red", "Green", "Blue"))
 
 
-def test_events_become_lines_or_none() -> None:
-    seen = Seen()
-    board = replace(boards.board(9, stuck=(11,)), window_until=NOW + timedelta(minutes=4))
-    seen.view.begin(boards.header())
-    happened = seen.view.happened
-    happened(boards.happening(Event.FEATURE_LANDED, feature=1), board)
-    assert "2 Building" not in seen.text
-    assert "1 Building · budget $2.00" in seen.text
-    assert "0:06 ✓ Storage landed · 3 tasks, 2 checks, 4f2c9e1 · $0.17" in seen.text
-    happened(boards.happening(Event.TASK_STUCK, task=111, seconds=65), board)
-    line = "1:05 ■ Task 11 stuck, same error 3 times · AssertionError: 429 != 200 · $0.04"
-    assert line in seen.text
-    happened(boards.happening(Event.RATE_LIMITED, "limited"), board)
-    assert "for the account's limit · resumes by itself" in seen.text
-    before = seen.text
-    for event in (Event.TASK_STARTED, Event.CHECK_FAILED, Event.TASK_PASSED, Event.RUN_ENDED):
-        happened(boards.happening(event, "noise", task=101), board)
-    assert seen.text == before
-
-
-def test_every_event_has_its_words() -> None:
-    story = Story(lambda: NOW)
-    board = boards.board(9, stuck=(11,))
-    lines = [
-        list(story.happened(boards.happening(event, "what it says", task=111, phase=11), board))
-        for event in Event
+def drawn(card: Card, width: int | None) -> list[Text]:
+    """In each of the ways."""
+    return [
+        *render.whole(card, width),
+        *render.in_one(card, width, "0:06"),
+        *render.live(card, width or 100, 40),
     ]
-    assert 8 < sum(bool(line) for line in lines) < 25
 
 
-def test_a_decision_is_told_once() -> None:
-    seen = Seen()
-    board = boards.board(7)
-    seen.view.update(board, {})
-    seen.view.decided(boards.gate_prompt(board), "approve")
-    seen.view.happened(
-        boards.happening(Event.PHASE_APPROVED, "Phase was approved.", phase=11), board
+@pytest.mark.parametrize("width", [40, 60, 78, 110])
+@pytest.mark.parametrize("name", ["Storage", WIDE, " ".join(["long words"] * 8)])
+def test_nothing_is_wider_than_the_terminal(name: str, width: int) -> None:
+    for what, card in along(name).items():
+        for line in drawn(replace(card, table=TABLE, whole=None), width):
+            assert cell_len(line.plain) <= width, (what, line.plain)
+
+
+def test_other_peoples_words_do_not_steer_the_terminal() -> None:
+    bare = Card("k", CardKind.ANSWER, HOSTILE, light.escape(HOSTILE), HOSTILE, table=TABLE)
+    raw = replace(
+        bare,
+        body=f"✓ {HOSTILE}\n\t{HOSTILE}",
+        fields=(Field(HOSTILE, HOSTILE),),
+        links=(Link(HOSTILE, f"https://x/{HOSTILE}"),),
+        table=TableBlock((HOSTILE,), ((HOSTILE,),)),
+        inputs=(Input("a", HOSTILE, InputKind.SELECT, options=(Option(HOSTILE, "x"),)),),
     )
-    assert seen.text.count("pprove") == 1
-    assert "✓ Gate phase 1 Foundation · 7 of 7 proved, 31 files, +1,284 −96 › approve" in seen.text
-    seen.view.happened(
-        boards.happening(Event.PHASE_APPROVED, "Phase 2 was approved.", phase=12), board
+    long = replace(bare, whole=TextFile("a.md", HOSTILE))
+    for card in (bare, raw, long):
+        for width in (None, 50):
+            text = texts(drawn(card, width))
+            assert not [c for c in text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
+            assert "\u202e" not in text
+            assert "owned" not in text
+
+
+def test_a_card_says_all_it_has() -> None:
+    plan = texts(render.whole(CARDS["plan"], 110))
+    assert plan.startswith("\n▲ Plan for todo-api\n")
+    assert "└─ ○ 2 Storage, 1 task ← 1 Storage" in plan
+    assert ", budget $12.00   Time about" in plan
+    gate = texts(render.whole(CARDS["gate"], 110))
+    assert "█  4 of 4\n" in gate
+    assert "✓ pytest -q 48 passed in 3.10s · exit 0" in gate
+    stuck = texts(render.whole(CARDS["stuck"], 110))
+    assert "E AssertionError: 429 != 200" in stuck
+    asked = texts(render.whole(CARDS["question"], 110))
+    assert "    1  Red\n    2  Green\n" in asked
+    table = texts(render.whole(replace(CARDS["spec"], table=TABLE), 40))
+    assert "  Model" in table
+    assert "$1.00" in table
+
+
+def test_what_was_said_for_good_is_not_said_again() -> None:
+    known = {"Practice model: scripted, offline, costs nothing"}
+    assert known <= set(texts(render.whole(CARDS["stuck"], None)).replace("\n  ", "\n").split("\n"))
+    assert "Practice" not in texts(render.whole(CARDS["stuck"], None, known))
+    assert "Practice" not in texts(render.live(CARDS["progress"], 100, 40, known))
+
+
+def test_what_is_settled_is_one_line() -> None:
+    assert texts(render.in_one(CARDS["landed"], None, "0:11")) == (
+        "  0:11 ✓ todo-api 1 Storage landed   1 of 1 task, 3 checks green, 4f2c9e1 · practice   $0.00"
     )
-    assert "✓ Phase 2 was approved" in seen.text
+    wide = texts(render.in_one(CARDS["landed"], 100, "0:11"))
+    assert len(wide) == 100
+    assert wide.endswith("$0.00")
+    said = texts(render.in_one(CARDS["passed"], None, "0:25"))
+    assert said.startswith("  0:25 ✓ Gate: phase 1 Foundation   4 of 4 tasks proved, 2 features")
+    assert "   › Approved by ann, 10:48" in said
+    assert "4 of 4" not in texts(render.in_one(CARDS["passed"], None, seen=True))
+    assert texts(render.in_one(CARDS["answered"], None)) == "  ✓ coder-1 asks   Storage   › Green"
+    narrow = texts(render.in_one(CARDS["landed"], 44, "0:11"))
+    assert narrow.split("\n")[0].endswith("$0.00")
 
 
-def test_yes_still_shows_the_plan() -> None:
-    seen = Seen()
-    seen.view.update(boards.planned(), {})
-    seen.view.decided(boards.plan_prompt(), "approve")
-    assert "A REST API for to-do lists" in seen.text
-    assert "✓ Plan 1 approved › approve" in seen.text
-
-
-def test_the_end() -> None:
-    seen = Seen()
-    home = Path("/home/x/projects/todo-api")
-    seen.view.finish(boards.done(), repository=home, report_file=home / ".autocoder/report.md")
-    assert "14 of 14 tasks passing, each proved by its own checks" in seen.text
-    assert "main at 4f2c9e1" in seen.text
-    assert "$0.00 paid, $0.49 at list prices; 318 messages, 95 % from cache" in seen.text
-    assert "/home/x/projects/todo-api/.autocoder/report.md" in seen.text
-
-
-def test_an_unfinished_end() -> None:
-    seen = Seen()
-    board = boards.board(9, stuck=(11,), practice=False)
-    why = "Task 11 is stuck.\n- and that is why"
-    seen.view.stop(why, board, report_file=Path("/home/x/report.md"))
-    assert "■ Task 11 is stuck.\n  - and that is why\n" in seen.text
-    assert "9 of 14 tasks passing, 1 stuck." in seen.text
-    assert "paid" not in seen.text
-    assert "the same command goes on" in seen.text
-    Seen().view.stop("Too early.", None, report_file=None)
-
-
-HOSTILE = "x\x1b[2J\x1b]0;owned\x07\x9b1m\r\x08y\u202ez\nsecond"
-
-
-async def test_other_peoples_words_do_not_steer_the_terminal() -> None:
-    seen = Seen()
-    board = boards.board(9, stuck=(11,))
-    task = replace(board.tasks[10], name=HOSTILE, last_error=HOSTILE, recovery_notes=HOSTILE)
-    board = replace(
-        board,
-        name=HOSTILE,
-        blocked_reason=HOSTILE,
-        tasks=(*board.tasks[:10], task, *board.tasks[11:]),
-    )
-    line = boards.plan_line(2, (HOSTILE,))
-    line = replace(line, plan=replace(line.plan, summary=HOSTILE, setup=(HOSTILE,), run=HOSTILE))
-    question = boards.question_prompt(HOSTILE)
-    question = replace(question, question=replace(question.question, text=HOSTILE))
-    prompts: tuple[Prompt, ...] = (
-        boards.plan_prompt(line), boards.stuck_prompt(board), question,
-    )  # fmt: skip
-    for prompt in prompts:
-        await seen.ask(prompt, board)
-        seen.view.details(prompt, board, HOSTILE)
-        seen.view.decided(prompt, HOSTILE)
-    for event in Event:
-        seen.view.happened(boards.happening(event, HOSTILE, task=111), board)
-    seen.view.stop(HOSTILE, board, report_file=None)
-    for text in area(board, {1: HOSTILE}, NOW, None, 100, 40, whole=True):
-        seen.out.write(text.plain + "\n")
-    assert not [c for c in seen.text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
-    assert "\u202e" not in seen.text
-    assert "owned" not in seen.text
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 120])
-def test_nothing_is_wider_than_the_terminal(width: int) -> None:
-    board = boards.board(9, stuck=(11,))
-    wide = replace(board.runs[0], task_name="建" * 60)
-    board = replace(board, runs=(wide, *board.runs[1:]), name="日本" * 20)
-    story = Story(lambda: NOW)
-    prompts: tuple[Prompt, ...] = (
-        boards.plan_prompt(), boards.gate_prompt(board), boards.stuck_prompt(board),
-        boards.question_prompt("建" * 60, "b"),
-    )  # fmt: skip
-    items = [item for prompt in prompts for item in story.asked(prompt, board)]
-    items += story.happened(boards.happening(Event.TASK_STUCK, task=111), board)
-    items += story.finish(boards.done(), Path("/tmp/a"), Path("/tmp/b"))
-    lines = [line for item in items for line in drawn(item, width)]
-    lines += area(board, {1: "x" * 300}, NOW, timedelta(minutes=3), width, 60)
-    assert max(cell_len(line.plain) for line in lines) <= width
-
-
-@pytest.mark.parametrize("height", [1, 3, 8, 30])
+@pytest.mark.parametrize("height", [1, 3, 6, 30])
 def test_the_area_keeps_its_height(height: int) -> None:
-    assert len(area(boards.board(9), {}, NOW, None, 80, height, whole=True)) <= height
+    assert len(render.live(CARDS["progress"], 80, height)) <= height
 
 
 def test_the_area_says_how_it_stands() -> None:
-    board = replace(
-        boards.board(9, stuck=(11,)),
-        window_until=NOW + timedelta(minutes=4),
-        usage=replace(boards.board().usage, assumed_usd=Decimal("2.00")),
-    )
-    lines = area(board, {1: "fixing app/sessions.py"}, NOW, None, 110, 40)
-    text = "\n".join(line.plain for line in lines)
-    assert "9 of 14   64 %   $0.49 of $2.00   – left" in text
-    assert "✓ 1 Foundation 7/7   ◐ 2 Accounts and release 2/7" in text
-    assert "◐ coder-1   10 To-dos belong to their user" in text
-    assert "fixing app/sessions.py" in text
-    assert "in 4 min, for the account's limit; resumes by itself" in text
-    assert "The budget of $2.00 is spent" in text
-    assert "■ Stuck and waiting for a person: task 11" in text
-    assert "practice" in text
-    assert text.count("█") > text.count("▓") > 0
+    text = texts(render.live(CARDS["progress"], 110, 40))
+    first, sums, phases, agent, *_rest = text.split("\n")
+    assert first.startswith("  todo-api: building phase 1 of 1   ░")
+    assert "0 of 2 tasks passing, 0 %" in sums
+    assert phases == "  ◐ 1 Storage 0/2"
+    assert agent.startswith("  ◐ coder-1 Sonnet")
+    assert "edits Storage" in agent
+    bar = render.bar_of(Progress(1, 40, active=1, stuck=1), 20).plain
+    assert (len(bar), bar[:3]) == (20, "█▓▓")
 
 
-def test_what_is_done_without_an_agent() -> None:
-    board = boards.board(7)
-    landing = replace(board.features[0], status=FeatureStatus.LANDING, landed_commit=None)
-    board = replace(board, features=(landing, *board.features[1:]), runs=())
-    lines = [line.plain for line in area(board, {}, NOW, None, 110, 40)]
-    assert any("landing   Storage" in line and "clean checkout" in line for line in lines)
-    done = replace(boards.board(14), runs=())
-    text = "\n".join(line.plain for line in area(done, {}, NOW, None, 110, 40))
-    assert "the last commit on main" in text
+def buttons(*labels: str) -> Card:
+    """A stuck task's card, with some of its buttons."""
+    card = CARDS["stuck"]
+    return replace(card, buttons=tuple(b for b in card.buttons if b.label in labels))
 
 
-def test_a_failed_check_is_said_while_it_is_mended() -> None:
-    story = Story(lambda: NOW)
-    board = boards.board(9)
-    failed = boards.happening(Event.CHECK_FAILED, task=110)
-    assert list(story.happened(failed, board)) == []
-    mending = "a check failed, mends it · edits a.py"
-    assert story.doing({1: "edits a.py"}, board)[1] == mending
-    list(story.happened(boards.happening(Event.TASK_PASSED, task=110), board))
-    assert story.doing({1: "edits a.py"}, board)[1] == "edits a.py"
-    assert story.doing({1: "calls task_mark_passing"}, board)[1] == "its checks are run"
+SEVERAL = replace(
+    CARDS["question"],
+    buttons=CARDS["question"].buttons[-1:],
+    inputs=(Input("several", "Choose", InputKind.MULTI_SELECT, options=OPTIONS),),
+)
 
 
-def test_what_is_next_and_why() -> None:
-    board = boards.board(7)
-    landed = replace(board.features[2], status=FeatureStatus.COMPLETED)
-    names = [task.number for task in upcoming(board)]
-    assert names[:2] == [9, 10]
-    assert "waits for coder-1" in "\n".join(
-        line.plain for line in area(board, {}, NOW, None, 110, 40)
-    )
-    assert landed.status is not board.features[2].status
+@pytest.mark.parametrize(
+    ("card", "line", "action", "values"),
+    [
+        (CARDS["plan"], "approve", "approve:plan:1", {}),
+        (CARDS["plan"], " Approve ", "approve:plan:1", {}),
+        (CARDS["plan"], "reject naming: is wrong", "reject:plan:1", {"reason": "naming: is wrong"}),
+        (CARDS["plan"], "details", "details:plan:1", {}),
+        (CARDS["stuck"], "retry opus", "retry_with_opus:task:2:1", {}),
+        (CARDS["stuck"], "retry with opus", "retry_with_opus:task:2:1", {}),
+        (CARDS["stuck"], "retry", "retry:task:2:1", {}),
+        (CARDS["stuck"], "guide 'it'; $(x)", "guide:task:2:1", {"hint": "'it'; $(x)"}),
+        (CARDS["question"], "2", "answer:question:1:1", {}),
+        (CARDS["question"], "green", "answer:question:1:1", {}),
+        (CARDS["question"], "approve", "answer:question:1", {"answer": "approve"}),
+        (SEVERAL, "1, blue", "answer:question:1", {"several": ["Red", "Blue"]}),
+        (SEVERAL, "1, pink", "answer:question:1", {"answer": "1, pink"}),
+    ],
+)
+def test_a_line_is_a_press(
+    card: Card, line: str, action: str, values: dict[str, str | list[str]]
+) -> None:
+    pressed = meant(card, line)
+    assert pressed is not None
+    given = {name: [value] if isinstance(value, str) else value for name, value in values.items()}
+    assert pressed.press.encode() == action
+    assert {name: list(several) for name, several in pressed.values.items()} == given
 
 
-def test_time_left_is_told_from_work_and_never_from_waiting() -> None:
-    pace = Pace()
-    pace.saw(boards.board(0), NOW, waiting=False)
-    assert pace.left(boards.board(0)) is None
-    for second, passing in ((10, 1), (20, 2)):
-        pace.saw(boards.board(passing), NOW + timedelta(seconds=second), waiting=False)
-    assert pace.left(boards.board(2)) == timedelta(seconds=120)
-    pace.saw(boards.board(2), NOW + timedelta(hours=5), waiting=True)
-    assert pace.left(boards.board(2)) == timedelta(seconds=120)
-    assert pace.left(boards.board(14)) is None
-    pace.saw(boards.board(2), NOW + timedelta(hours=9), waiting=False)
-    assert pace.left(boards.board(2)) is None  # longer than all before it: nobody knows
+def test_a_line_is_none_or_says_what_it_lacks() -> None:
+    assert meant(CARDS["plan"], "approved?") is None
+    assert meant(CARDS["plan"], "hello") is None
+    for card, line in ((CARDS["plan"], "reject"), (CARDS["stuck"], "retry gpt")):
+        with pytest.raises(InputError) as caught:
+            meant(card, line)
+        assert may_type(card) in caught.value.hint
+    assert may_type(CARDS["plan"]) == "approve · reject REASON · details"
+    assert may_type(CARDS["stuck"]) == "retry opus · retry · skip · guide HINT"
+    assert may_type(CARDS["question"]) == "a number, or your own words"
+    assert may_type(replace(SEVERAL, inputs=())) == "your answer in one line"
 
 
-def test_a_row_keeps_its_parts_where_there_is_no_room() -> None:
-    row = Row("What happened", "facts that are long " * 4, at="0:06", right="$0.17", answer="yes")
-    text = "\n".join(line.plain for line in drawn(row, 44))
-    assert "$0.17" in text.split("\n")[0]
-    assert "› yes" in text
-    assert drawn(Words("a\n\nb"), 40)[1].plain.strip() == ""
+def test_what_waits_for_a_person() -> None:
+    assert {what for what, card in CARDS.items() if waits(card)} == {
+        "plan", "gate", "question", "stuck",
+    }  # fmt: skip
 
 
 async def answers(content: bytes, count: int) -> list[str | None]:
@@ -328,7 +258,7 @@ async def test_lines_of_a_pipe() -> None:
     assert await answers(b"approve\r\n\nreject no \xc3\xa4\nlast", 5) == [
         "approve", "", "reject no ä", "last", None,
     ]  # fmt: skip
-    assert await answers(b"\xff\xfe\n", 2) == ["��", None]
+    assert await answers(b"\xff\xfe\n", 2) == ["\ufffd\ufffd", None]
 
 
 async def test_no_input_is_its_end() -> None:
@@ -341,48 +271,38 @@ async def test_no_input_is_its_end() -> None:
     assert await LineReader(read).line() is None
 
 
-async def test_a_line_after_a_question_was_given_up_answers_the_next() -> None:
+async def test_waiting_for_a_line_does_not_stop_the_loop() -> None:
+    """A question may be given up; the line that comes after all answers the next one."""
     read, write = os.pipe()
     reader = LineReader(read)
     asked = asyncio.create_task(reader.line())
     await asyncio.sleep(0.05)
+    assert not asked.done()
     asked.cancel()
     await asyncio.wait((asked,))
     os.write(write, b"approve\n")
-    await asyncio.sleep(0.05)
     assert await asyncio.wait_for(reader.line(), 5) == "approve"
     os.close(write)
     assert await asyncio.wait_for(reader.line(), 5) is None
     os.close(read)
 
 
-async def test_waiting_for_a_line_does_not_stop_the_loop() -> None:
-    read, write = os.pipe()
-    reader = LineReader(read)
-    asked = asyncio.create_task(reader.line())
-    ticks = 0
-    for _ in range(5):
-        await asyncio.sleep(0.01)
-        ticks += 1
-    assert ticks == 5
-    assert not asked.done()
-    os.write(write, b"x\n")
-    assert await asyncio.wait_for(asked, 5) == "x"
-    os.close(write)
-    os.close(read)
+def _nothing() -> None: ...
 
 
 @pytest.mark.parametrize(("term", "live"), [("xterm-256color", True), ("dumb", False), ("", False)])
-def test_only_an_able_terminal_is_live(term: str, live: bool) -> None:
+async def test_only_an_able_terminal_is_edited_in_place(term: str, live: bool) -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "r+b", buffering=0) as raw:
         tty = io.TextIOWrapper(raw, write_through=True)
-        view = open_view(lambda: None, {"TERM": term}, stdin=tty, stdout=tty)
-        assert isinstance(view, LiveView) is live
-        piped = open_view(lambda: None, {"TERM": term}, stdin=tty, stdout=io.StringIO())
-        assert isinstance(piped, PlainView)
-        half = open_view(lambda: None, {"TERM": term}, stdin=io.StringIO(), stdout=tty)
-        assert isinstance(half, PlainView)
+        for stdin, stdout, able in (
+            (tty, tty, live),
+            (tty, io.StringIO(), False),
+            (io.StringIO(), tty, False),
+        ):
+            screen = open_screen(_nothing, _nothing, {"TERM": term}, stdin=stdin, stdout=stdout)
+            assert isinstance(screen, LiveScreen) is able
+            await screen.close()
     os.close(ours)
 
 
@@ -390,21 +310,14 @@ def test_nobody_reads_the_output_any_more() -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as out:
-        view = PlainView(out, LineReader(None), lambda: datetime.now(UTC))
-        view.begin(boards.header())
-        view.finish(boards.done(), repository=Path("a"), report_file=Path("b"))
-        assert view._gone
+        screen = PlainScreen(out, LineReader(None))
+        for _ in range(2):
+            screen.show(lambda width: render.whole(CARDS["plan"], width))
+        assert screen._gone
 
 
 def test_an_encoding_that_cannot_carry_the_marks() -> None:
     raw = io.BytesIO()
-    view = PlainView(io.TextIOWrapper(raw, encoding="ascii"), LineReader(None), lambda: NOW)
-    view.begin(boards.header())
-    assert b"? Practice model" in raw.getvalue()
-
-
-def test_prompts_say_what_may_be_typed() -> None:
-    board = boards.board(9, stuck=(11,))
-    assert "approve" in cards.may_type(boards.gate_prompt(board))
-    assert "guide TEXT" in cards.may_type(boards.stuck_prompt(board))
-    assert cards.may_type(boards.question_prompt()) == "your answer in one line"
+    screen = PlainScreen(io.TextIOWrapper(raw, encoding="ascii"), LineReader(None))
+    screen.show(lambda width: render.whole(CARDS["plan"], width))
+    assert b"? Plan for todo-api\n" in raw.getvalue()

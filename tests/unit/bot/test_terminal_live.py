@@ -22,14 +22,14 @@ ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>78]")
 
 
 class Terminal:
-    """A pseudo-terminal with the played journey on it."""
+    """A pseudo-terminal with the played build on it."""
 
-    def __init__(self, columns: int = 100, **environ: str) -> None:
+    def __init__(self, pause: str, columns: int, **environ: str) -> None:
         self.ours, self.theirs = pty.openpty()
         self.resize(columns)
         self.before = termios.tcgetattr(self.theirs)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.unit.bot.play_terminal", "0.05"],
+            [sys.executable, "-m", "tests.unit.bot.play_terminal", pause],
             stdin=self.theirs,
             stdout=self.theirs,
             stderr=self.theirs,
@@ -85,35 +85,45 @@ def terminals() -> Iterator[list[Terminal]]:
         os.close(terminal.theirs)
 
 
-def start(terminals: list[Terminal], columns: int = 100, **environ: str) -> Terminal:
-    terminal = Terminal(columns, **environ)
+def start(
+    terminals: list[Terminal], columns: int = 100, pause: str = "0.05", **environ: str
+) -> Terminal:
+    terminal = Terminal(pause, columns, **environ)
     terminals.append(terminal)
     return terminal
 
 
-def test_the_whole_journey(terminals: list[Terminal]) -> None:
+PLAN = "approve · reject REASON · details"
+
+
+def test_a_whole_build(terminals: list[Terminal]) -> None:
     terminal = start(terminals)
-    terminal.until("reject REASON")
+    terminal.until(PLAN)
     terminal.type("xy\x7f\x7f\r")  # edited to nothing
-    terminal.until("is no answer here")
+    terminal.type("reject\r")
+    terminal.until("takes words behind it")
     terminal.type("details\r")
-    terminal.until("14 README with quickstart")
+    terminal.until("5 README")
     terminal.type("approve\r")
     terminal.until("Evidence on main")
     terminal.resize(50)
     terminal.process.send_signal(signal.SIGWINCH)
+    terminal.until(PLAN)
     terminal.type("approve\r")
-    terminal.until("guide TEXT")
+    terminal.until("guide HINT")
     terminal.type("guide use a fixed clock — ärger\r")
-    terminal.until("FastAPI and PostgreSQL")
+    terminal.until("your own words")
     terminal.type("2\r")
-    terminal.until("Report")
+    terminal.until("Gate: phase 2")
+    terminal.until(PLAN)
+    terminal.type("approve\r")
+    terminal.until("todo-api is complete")
     assert terminal.end() == 0
     assert terminal.given_back()
     said = " ".join(terminal.text.split())
-    assert "guide use a fixed clock — ärger" in said
-    assert "› FastAPI and PostgreSQL" in said
-    assert "14 of 14 tasks passing" in said
+    assert "use a fixed clock — ärger" in said
+    assert "› PostgreSQL" in said
+    assert "5 of 5 tasks passing" in said
     assert "\x1b[6n" not in terminal.raw  # an answer to it would be taken for typed text
     assert "\x1b[?1049h" not in terminal.raw  # what was shown stays in the scrollback
 
@@ -126,18 +136,22 @@ def test_it_ends_and_gives_the_terminal_back(
     terminals: list[Terminal], keys: str, status: int, words: str
 ) -> None:
     terminal = start(terminals)
-    terminal.until("reject REASON")
+    terminal.until(PLAN)
     terminal.type(keys)
     assert terminal.end() == status
     assert words in terminal.text
     assert terminal.given_back()
 
 
-def test_q_stops_only_where_nothing_is_typed(terminals: list[Terminal]) -> None:
-    terminal = start(terminals)
-    terminal.until("reject REASON")
-    terminal.type("q\x7fapprove\r")
-    terminal.until("d details")
+def test_keys_do_something_only_where_nothing_is_typed(terminals: list[Terminal]) -> None:
+    terminal = start(terminals, pause="1")
+    terminal.until(PLAN)
+    terminal.type("qd\x7f\x7fapprove\r")
+    terminal.until("building phase")
+    terminal.type("d")
+    terminal.until("5 README")
+    terminal.type("/autocoder agents\r")
+    terminal.until("No agent works")
     terminal.type("q")
     assert terminal.end() == 130
     assert terminal.given_back()
@@ -145,7 +159,7 @@ def test_q_stops_only_where_nothing_is_typed(terminals: list[Terminal]) -> None:
 
 def test_no_colour_where_none_is_wanted(terminals: list[Terminal]) -> None:
     terminal = start(terminals, NO_COLOR="1")
-    terminal.until("reject REASON")
+    terminal.until(PLAN)
     terminal.type("\x03")
     assert terminal.end() == 130
     colours = re.findall(r"\x1b\[(?:[\d;]*;)?(?:3[0-7]|9[0-7]|38|48)(?:;[\d;]*)?m", terminal.raw)
@@ -154,7 +168,7 @@ def test_no_colour_where_none_is_wanted(terminals: list[Terminal]) -> None:
 
 def test_a_terminal_that_hangs_up(terminals: list[Terminal]) -> None:
     terminal = start(terminals)
-    terminal.until("reject REASON")
+    terminal.until(PLAN)
     os.close(terminal.ours)
     terminal.ours = os.open(os.devnull, os.O_RDONLY)
     assert asyncio.run(_ends(terminal))

@@ -1,0 +1,58 @@
+"""What every way of running shares: a door for platforms, and the loops that act and tell."""
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from bot.app import App
+from bot.cards.frame import Scene
+from bot.commands.spec import Desk
+from bot.delivery import Delivery, Teller, Terms
+from bot.door import ServiceDoor
+from bot.finding import Finding
+from bot.router import Router
+from core.ports.chat import ChatPlatform
+
+Check = Callable[[], Sequence[Finding]]
+Loop = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Talk:
+    """Router and door; and the cards of each platform."""
+
+    def __init__(self, app: App, check: Check, redact: Callable[[str], str]) -> None:
+        """Every text that leaves passes `redact`."""
+        self._app = app
+        self._redact = redact
+        self.desk = Desk(
+            parts=app.parts,
+            settings=app.settings,
+            practice=app.practice,
+            activity=lambda: app.orchestrator.activity,
+            check=check,
+            take_up=app.orchestrator.add,
+            redact=redact,
+        )
+        self.router = Router(self.desk)
+        self.door = ServiceDoor(self.desk, self.router)
+        self._remind_after = timedelta(seconds=float(app.settings.gates.remind_after_s))
+
+    def loops(
+        self,
+        platforms: Sequence[ChatPlatform],
+        observed: Callable[[float], None] = lambda _seconds: None,
+    ) -> Iterator[Loop]:
+        """Each runs until it is cancelled."""
+        parts = self._app.parts
+        interval = timedelta(seconds=float(self._app.settings.chat.edit_interval_s))
+        yield self.router.run
+        yield Teller(parts.store, parts.wake, parts.clock, self._remind_after).run
+        for platform in platforms:
+            terms = Terms(interval, self._redact, observed)
+            delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)
+            yield delivery.run
+
+    def _scene(self) -> Scene:
+        scene = self.desk.scene(self._app.parts.clock())
+        return replace(scene, remind_after=self._remind_after)
