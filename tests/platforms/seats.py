@@ -2,11 +2,19 @@
 
 import asyncio
 import contextlib
+import os
+import pty
+import re
+import threading
+import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
+from adapters.terminal.platform import TerminalPlatform
+from adapters.terminal.reader import LineReader
+from adapters.terminal.screen import PlainScreen
 from bot.app import App, open_web
 from bot.listening import listen
 from bot.metrics import Metrics
@@ -102,6 +110,54 @@ async def web(at: Stage) -> AsyncIterator[WebSeat]:
         yield WebSeat(platform, f"http://127.0.0.1:{listening.getsockname()[1]}")
 
 
+class TerminalSeat:
+    """Somebody who reads a screen and types."""
+
+    finds = False
+    roles = False
+
+    def __init__(self, platform: ChatPlatform, master: int) -> None:
+        self.place = Place("terminal", "main")
+        self.platform = platform
+        self._master = master
+        self._screen = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # the terminal hung up
+            while piece := os.read(self._master, 65_536):
+                self._screen += piece
+
+    def shown(self) -> list[str]:
+        plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", self._screen.decode("utf-8", "replace"))
+        return [" ".join(plain.replace("\r", "").split())]
+
+    async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
+        assert times == 1, "a line is typed once"
+        await self._type(words)
+
+    async def press(self, key: str, label: str, words: str = "") -> str:
+        before = self.shown()[0]
+        await self._type(f"{label.lower().replace(' with ', ' ')} {words}".strip())
+        return self.shown()[0].removeprefix(before)
+
+    async def _type(self, line: str) -> None:
+        os.write(self._master, f"{line}\n".encode())
+        await asyncio.sleep(0.3)  # it is read, and what comes of it is said
+
+
+@asynccontextmanager
+async def terminal(at: Stage) -> AsyncIterator[TerminalSeat]:
+    master, slave = pty.openpty()
+    tty.setraw(slave)  # nothing is echoed: what stands there was shown
+    with open(slave, "w", encoding="utf-8") as out:
+        screen = PlainScreen(out, LineReader(slave))
+        place = Place("terminal", "main")
+        yield TerminalSeat(TerminalPlatform(screen, place, LOCAL), master)
+    os.close(master)
+
+
 class MemorySeat:
     """Somebody in a chat that is kept in memory."""
 
@@ -144,4 +200,4 @@ async def memory(at: Stage) -> AsyncIterator[MemorySeat]:
     yield MemorySeat(MemoryChat(), at)
 
 
-SEATS: dict[str, Sitting] = {"web": web, "memory": memory}
+SEATS: dict[str, Sitting] = {"web": web, "terminal": terminal, "memory": memory}
