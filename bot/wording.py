@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
+from core.domain import counting
 from core.domain.redaction import clean
 
 UNKNOWN = "–"
@@ -44,9 +45,7 @@ def percent(part: Decimal | int, whole: Decimal | int) -> str:
 
 def count(number: int, noun: str = "") -> str:
     """`1,284`, or `1 task` and `3 tasks`."""
-    if not noun:
-        return f"{number:,}"
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return counting.count(number, noun) if noun else f"{number:,}"
 
 
 def tokens(number: int) -> str:

@@ -1,48 +1,20 @@
 """Where somebody speaks: which project is meant there, and what was shown there last."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.commands.spec import Call
 from core.domain.cards import CardKind
-from core.domain.events import Event
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus
 from core.errors import StalePress, StateError
-from core.ports.chat import Place
-from core.store.chat_tables import Channel, OutboxItem
-from core.store.tables import Approval, JournalEntry, Project
-from core.views.projects import ProjectRef
+from core.store.chat_tables import OutboxItem
+from core.store.tables import Approval
 
 _CARDS = 50  # of decisions, that are looked at
 _SEEN = timedelta(seconds=10)  # after which a card shows everybody that it is decided
-
-
-def ref(project: Project) -> ProjectRef:
-    return ProjectRef(project.id, project.name, project.slug)
-
-
-def names(tx: Session) -> tuple[str, ...]:
-    """Every project's name, the newest first."""
-    return tuple(tx.scalars(select(Project.name).order_by(Project.id.desc())))
-
-
-def by_name(tx: Session, name: str) -> ProjectRef | None:
-    wanted = name.casefold()
-    rows = tx.execute(select(Project.id, Project.name)).all()
-    found = next((row.id for row in rows if row.name.casefold() == wanted), None)
-    return ref(tx.get_one(Project, found)) if found is not None else None
-
-
-def use(tx: Session, place: Place, project_id: int, *, now: datetime) -> None:
-    """From now on a command in this channel without a name is about this project."""
-    channel = tx.get(Channel, (place.platform, place.channel))
-    if channel is None:
-        channel = Channel(platform=place.platform, name=place.channel, created_at=now)
-        tx.add(channel)
-    channel.project_id = project_id
 
 
 @dataclass(frozen=True)
@@ -143,16 +115,3 @@ def _decided(tx: Session, project_id: int, shown: Approval | None) -> str:
         f"This {last.kind!s} was {last.status!s} by {who} at {last.decided_at:%H:%M UTC on %Y-%m-%d};"
         " nothing was changed."
     )
-
-
-def last_said(tx: Session, events: tuple[Event, ...], **about: int) -> JournalEntry | None:
-    """The newest entry of these events about a task or a project."""
-    query = select(JournalEntry).where(JournalEntry.event.in_(events))
-    for column, value in about.items():
-        query = query.where(getattr(JournalEntry, column) == value)
-    return tx.scalars(query.order_by(JournalEntry.id.desc()).limit(1)).first()
-
-
-def by_whom(entry: JournalEntry | None) -> str:
-    """` by NAME at 10:48 UTC on 2027-03-10`, for what was decided already."""
-    return f" by {entry.actor} at {entry.at:%H:%M UTC on %Y-%m-%d}" if entry is not None else ""

@@ -14,7 +14,6 @@ from bot import wording
 from bot.cards import forms
 from bot.cards.frame import button
 from bot.commands import agents, money, offers, plan, projects, tasks
-from bot.commands.context import ref
 from bot.commands.messages import TEXT_LIMIT
 from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
@@ -22,10 +21,12 @@ from core.domain.cards import OPTION_BUTTONS, Button, CardKind, Form, Label, Pre
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, NotFound
-from core.operations import approvals, interviews, members, outbox, questions
+from core.operations import approvals, interviews, outbox, questions
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
 from core.store.tables import Approval, Phase, Project, Question
+from core.views import members
+from core.views import projects as project_views
 from core.views import questions as question_views
 from core.views import tasks as task_views
 from core.views.projects import ProjectRef
@@ -170,12 +171,12 @@ def _approval(tx: Session, press: Press) -> int:
 
 def _move(press: Press, tx: Session, call: Call) -> Reply:
     need(call, Role.OPERATOR)
-    project = tx.get(Project, press.id)
+    project = project_of(tx, press)
     if project is None:
         raise _unknown()
     if press.more:
-        return projects.stop_after(tx, replace(call, project=ref(project)))
-    return projects.move_it(tx, call, project, press.label, pressed=True)
+        return projects.stop_after(tx, replace(call, project=project))
+    return projects.move_it(tx, call, project, press.label)
 
 
 def task_of(tx: Session, press: Press) -> TaskView:
@@ -226,7 +227,7 @@ def _archive(press: Press, tx: Session, call: Call) -> Reply:
     project = project_of(tx, press)
     if project is None:
         raise _unknown()
-    return projects.archive(tx, replace(call, project=project), pressed=True)
+    return projects.archive(tx, replace(call, project=project))
 
 
 def _words(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
@@ -355,7 +356,7 @@ def _look(press: Press, tx: Session, call: Call) -> Reply:
     if press.subject is Subject.PLAN:
         return plan.plan_details(tx, call, project, approval=press.id)
     if press.subject is Subject.GATE:
-        return plan.gate_details(tx, call, press.id)
+        return plan.gate_details(tx, press.id)
     return projects.details(tx, call, project)
 
 
@@ -377,8 +378,8 @@ def project_of(tx: Session, press: Press) -> ProjectRef | None:
             found = None
         case _:
             assert_never(press.subject)
-    project = tx.get(Project, found) if found is not None else None
-    return ref(project) if project else None
+    project = project_views.by_id(tx, found) if found is not None else None
+    return project.ref if project else None
 
 
 def refused_project(tx: Session, press: Press) -> ProjectRef | None:

@@ -27,9 +27,8 @@ from core.domain.report import (
     count,
 )
 from core.operations import evidence
-from core.operations.projects import latest_plan
 from core.store import tables
-from core.views.plans import PLAN
+from core.views.plans import PlanView, latest
 
 
 def load(
@@ -46,7 +45,7 @@ def load(
     runs = _runs(tx, project_id)
     agents = {run.feature_id: run.agent for run in runs if run.feature_id}
     wanted = with_evidence or project.status is ProjectStatus.AWAITING_APPROVAL
-    plan = latest_plan(tx, project_id) if wanted else None  # large, and read again at each look
+    plan = latest(tx, project_id) if wanted else None  # large, and read again at each look
     return Report(
         id=project.id,
         name=project.name,
@@ -127,8 +126,8 @@ def _costs(tx: Session, project_id: int) -> Costs:
     return {(row.dimension, row.key): to_usd(row.micro_usd) for row in rows}
 
 
-def _plan(row: tables.Plan, parallel: int) -> PlanLine:
-    plan = PLAN.validate_python(row.payload)
+def _plan(row: PlanView, parallel: int) -> PlanLine:
+    plan = row.plan
     return PlanLine(
         version=row.version,
         plan=plan,

@@ -1,8 +1,8 @@
 """Cards reach their platform once, in their newest state, whatever the platform and kills do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
 from core.store.tables import JournalEntry, Question
 from tests.chat.memory import MemoryChat
-from tests.contract.delivery_parts import INTERVAL, SECRET, House, opened
+from tests.contract.delivery_parts import INTERVAL, SECRET, House, opened, running, until
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, PLACE
 
@@ -30,23 +30,6 @@ from tests.unit.bot.cards.stage import NOW, PLACE
 async def house(tmp_path: Path, empty: Path) -> AsyncIterator[House]:
     async with opened(tmp_path, empty) as made:
         yield made
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def running(*loops: object) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(loop.run()) for loop in loops]  # type: ignore[attr-defined]  # Teller or Delivery
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 async def test_a_thread_waits_for_its_root_and_hangs_on_it(house: House) -> None:

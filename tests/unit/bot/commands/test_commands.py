@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import BODY_LIMIT, CardKind
+from core.domain.cards import BODY_LIMIT, CardKind, Tone
 from core.domain.events import Event
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -374,7 +374,9 @@ async def test_start_pause_resume_stop(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
         await it.change(lambda tx: world.project(tx))
         running = await it.ask("start")
-        assert (running.kind, running.body) == (CardKind.ANSWER, "Nothing was changed.")
+        assert (running.kind, running.title) == (
+            CardKind.ANSWER, "todo-api is running; nothing was changed",
+        )  # fmt: skip
         for line, status in (
             ("pause", ProjectStatus.PAUSED),
             ("pause", ProjectStatus.PAUSED),
@@ -385,6 +387,74 @@ async def test_start_pause_resume_stop(tmp_path: Path) -> None:
             await it.ask(line)
             assert (await it.row(Project, 1)).status is status
         assert len(await it.happened(Event.PROJECT_PAUSED)) == 1
+        again = await it.ask("start", by=await it.member("web:ann", Role.OPERATOR))
+        assert "last moved by" in again.title
+        assert again.tone is not Tone.DANGER
+
+
+async def test_an_archived_name_is_said_to_be_archived_and_how_to_see_it(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: [world.project(tx, name) for name in ("one", "two")])
+        done = await it.ask("archive one")
+        assert "`/autocoder status one` shows it" in done.body
+        listed = await it.ask("list")
+        assert listed.title == "1 project"
+        assert listed.table is not None
+        assert [row[0] for row in listed.table.rows] == ["two"]
+        assert "1 archived: one; `/autocoder status NAME` shows one" in listed.body
+        await it.ask("archive two")
+        empty = await it.ask("list")
+        assert empty.title == "No projects but archived ones"
+        assert "2 archived: two, one" in empty.body
+        refused = await it.ask("new One")
+        assert refused.kind is CardKind.ERROR
+        assert refused.title == "one is archived, and its name stays taken."
+        assert "`/autocoder status one` shows it" in refused.body
+        assert (await it.ask("status one")).title.startswith("one")
+        assert len(await it.rows(Project)) == 2
+
+
+async def test_what_waits_is_said_in_whole_sentences(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.question(tx, row, "Which one shall I take for it.")
+        [task] = world.tasks(tx, row, TaskStatus.STUCK)
+        task.name, task.stuck_at = "Sign in.", NOW
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        words = light.plain((await it.ask("inbox")).body)
+        assert "A question of todo-api, since" in words
+        assert ": Which one shall I take for it.\n" in f"{words}\n"
+        assert "Task 1 of todo-api is stuck, since" in words
+        assert ".," not in words
+
+
+async def test_people_are_called_by_their_names_and_ids_stand_in_members(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        ann = await it.member("slack:U1", Role.APPROVER)
+        await it.change(lambda tx: setattr(tx.get_one(Member, ann), "name", "Ann Lee"))
+        await it.change(_building(TaskStatus.STUCK))
+        await it.ask("skip 1", by=ann)
+        assert "decided by Ann Lee at 10:48" in (await it.ask("skip 1")).title
+        members_ = await it.ask("members")
+        assert members_.table is not None
+        assert ("slack:U1", "Ann Lee", "approver", "web:local") in members_.table.rows
+        assert (await it.ask("role slack:U1 viewer")).title == "Ann Lee is viewer now"
+        await it.ask("pause", by=await it.member("slack:U1", Role.OPERATOR))
+        assert "last moved by Ann Lee" in (await it.ask("pause")).title
+
+
+async def test_a_plan_is_shown_in_part_and_kept_whole(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        card = await it.ask("plan")
+        assert card.whole is not None
+        assert card.whole.name == "plan.md"
+        assert card.whole.text.startswith("# Plan 1 for todo-api\n")
+        for text in ("## 1 Foundation", "### Storage", "3. **Task 3** (2 of 5)", "test -f 3.txt"):
+            assert text in card.whole.text
+        assert "1 phase, 1 feature, 3 tasks" in card.body
 
 
 async def test_stopping_before_approval_goes_back_there(tmp_path: Path) -> None:
@@ -711,7 +781,8 @@ async def test_people_and_the_one_time_code(tmp_path: Path) -> None:
         assert (await it.ask("role Ada admin")).kind is CardKind.ERROR
         assert (await it.ask("role web:local viewer")).kind is CardKind.ERROR
         listed = await it.ask("members", by="slack:U2")
-        assert "slack:U1" in listed.body
+        assert listed.table is not None
+        assert "slack:U1" in [row[0] for row in listed.table.rows]
         assert not any(code in str(row) for row in await it.rows(OutboxItem))
 
 
