@@ -154,7 +154,7 @@ async def terminal(at: Stage) -> AsyncIterator[TerminalSeat]:
     with open(slave, "w", encoding="utf-8") as out:
         screen = PlainScreen(out, LineReader(slave))
         place = Place("terminal", "main")
-        yield TerminalSeat(TerminalPlatform(screen, place, LOCAL), master)
+        yield TerminalSeat(TerminalPlatform(screen, place, LOCAL, chats=True), master)
     os.close(master)
 
 
