@@ -37,12 +37,16 @@ class Seat(Protocol):
         """What stands there: the words of each message, or of the whole screen."""
         ...
 
+    def standing(self) -> set[str]:
+        """Of the cards that stand there; of a screen none can be told."""
+        ...
+
     async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
         """Said once, and delivered so many times; in the thread of the card `root`, if given."""
         ...
 
     async def press(self, key: str, label: str, words: str = "") -> str:
-        """Press a button of the card `key`; what is told at once."""
+        """Press a button of the card `key`; what is told at once. KeyError: it is not there."""
         ...
 
 

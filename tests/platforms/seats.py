@@ -51,8 +51,11 @@ class WebSeat:
     def shown(self) -> list[str]:
         return [_words(message) for message in self.messages()]
 
+    def standing(self) -> set[str]:
+        return {each["card"]["key"] for each in self.messages() if each["card"]}
+
     def message(self, key: str) -> dict[str, Any]:
-        return next(m for m in self.messages() if m["card"] and m["card"]["key"] == key)
+        return {m["card"]["key"]: m for m in self.messages() if m["card"]}[key]
 
     async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
         self._said += 1
@@ -65,7 +68,8 @@ class WebSeat:
 
     async def press(self, key: str, label: str, words: str = "") -> str:
         message = await asyncio.to_thread(self.message, key)
-        button = next(b for b in message["card"]["buttons"] if b["label"] == label)
+        buttons = {each["label"]: each for each in message["card"]["buttons"]}
+        button = buttons[label]
         inputs = (button["form"] or {"inputs": []})["inputs"]
         body: dict[str, Any] = {"message_id": message["id"], "action_id": button["action_id"]}
         if words:
@@ -129,6 +133,9 @@ class TerminalSeat:
             while piece := os.read(self._master, 65_536):
                 self._screen += piece
 
+    def standing(self) -> set[str]:
+        return set()
+
     def shown(self) -> list[str]:
         plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", self._screen.decode("utf-8", "replace"))
         return [" ".join(plain.replace("\r", "").split())]
@@ -174,6 +181,9 @@ class MemorySeat:
     def shown(self) -> list[str]:
         return [words_of(posted.card) for posted in self._chat.messages.values()]
 
+    def standing(self) -> set[str]:
+        return {posted.card.key for posted in self._chat.messages.values()}
+
     def posted(self, key: str) -> Posted:
         return self._chat.standing(key)
 
@@ -187,7 +197,7 @@ class MemorySeat:
 
     async def press(self, key: str, label: str, words: str = "") -> str:
         card: Card = self._chat.standing(key).card
-        button = next(each for each in card.buttons if each.label == label)
+        button = {each.label: each for each in card.buttons}[label]
         inputs = button.form.inputs if button.form else card.inputs
         values = {inputs[0].name: (words,)} if words else {}
         self._said += 1
