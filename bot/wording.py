@@ -83,14 +83,6 @@ def minutes_range(low: int, high: int) -> str:
     return f"{high} {unit}" if low == high else f"{low}–{high} {unit}"
 
 
-def elapsed(seconds: float) -> str:
-    """`0:06`, `12:04`, `1:02:03`."""
-    whole = max(int(seconds), 0)
-    hours, rest = divmod(whole, 3600)
-    tail = f"{rest % 60:02d}"
-    return f"{hours}:{rest // 60:02d}:{tail}" if hours else f"{rest // 60}:{tail}"
-
-
 def clock(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     """`12:30` today, `Thu 10:48` within a week, else `Wed 11 March`; zone None is the host's."""
     there, here = moment.astimezone(zone), now.astimezone(zone)

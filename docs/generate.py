@@ -113,8 +113,9 @@ ASKING = """\
 On loopback, with `Authorization: Bearer TOKEN`; the token is the line of `web-token` in the home, or a
 member's own. `GET /api/openapi.json` has every shape. Times are ISO 8601 in UTC, money is a decimal
 string in USD. A collection is `{"items": […], "next": null | CURSOR}`, oldest first, with `?limit=` (100,
-at most 1000) and `&cursor=`. An error is `{"error", "message", "hint"}`. "member" below: whoever has a
-token, and then what their role allows in chat."""
+at most 1000) and `&cursor=`. A parameter that a path does not know, or a value that it cannot use, is refused
+with 422. An error is `{"error", "message", "hint"}`. "member" below: whoever has a token, and then what
+their role allows in chat."""
 
 MARKUP = r"""
 ## The markup of a body

@@ -10,7 +10,6 @@ from bot.cards import forms, words
 from bot.cards.frame import bold, button, code, parallel_of, said
 from bot.cards.interview import excerpt
 from bot.commands import parsing
-from bot.commands.context import shown_decision
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Operation, Reply
 from core.domain import light
@@ -258,8 +257,10 @@ def _span(tx: Session, project: ProjectRef, what: str) -> tuple[str, str, str]:
 
 
 async def approve(call: Call) -> Reply | Operation:
-    decision = await call.desk.parts.store.read(shown_decision, call)
-    return await approval(call, decision.approval_id, typed=True)
+    decision = await call.desk.parts.store.read(
+        approvals.shown, call.here.id, call.place, person=call.person, now=call.now
+    )
+    return await approval(call, decision.id, typed=True)
 
 
 async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Reply | Operation:
@@ -313,7 +314,7 @@ def _decided(tx: Session, approval_id: int, to: ApprovalStatus, typed: bool) -> 
 def reject(tx: Session, call: Call) -> Reply:
     """Send back what was shown last."""
     try:
-        decision = shown_decision(tx, call)
+        decision = approvals.shown(tx, call.here.id, call.place, person=call.person, now=call.now)
     except StateError as problem:
         parked = interviews.parked(tx, call.here.id)
         if not parked or decisions.waiting(tx, call.here.id):
@@ -323,7 +324,7 @@ def reject(tx: Session, call: Call) -> Reply:
             hint=f"`{parsing.COMMAND} withdraw {parked[-1].number}` gives it up,"
             f" `{parsing.COMMAND} resume` lets it go on.",
         ) from None
-    return reject_it(tx, call, decision.approval_id, call.values["reason"], typed=True)
+    return reject_it(tx, call, decision.id, call.values["reason"], typed=True)
 
 
 def reject_it(

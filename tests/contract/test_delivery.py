@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.commands import presses
+from bot.commands import answers
 from bot.delivery import GIVE_UP, Teller
 from core.domain.cards import Card, CardKind, parse_press
 from core.domain.events import Event
@@ -19,7 +19,8 @@ from core.operations import outbox, questions, web
 from core.ports.chat import MessageRef, Place
 from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
-from core.store.tables import JournalEntry, Question
+from core.store.tables import JournalEntry
+from core.views import questions as question_views
 from tests.chat.memory import MemoryChat
 from tests.contract.delivery_parts import INTERVAL, SECRET, House, opened, running, until
 from tests.unit.bot.cards import stage
@@ -268,7 +269,9 @@ async def test_no_secret_leaves_and_what_is_hidden_can_be_chosen(house: House) -
     def chosen(tx: Session) -> str:
         press = parse_press(asked.name)
         values = {asked.name: (asked.options[-1].value,)}
-        return presses.chosen(press, tx.get_one(Question, 1), values)
+        question = question_views.by_id(tx, 1)
+        assert question is not None
+        return answers.pressed(press, question, values)
 
     assert await house.store.read(chosen) == SECRET
 
