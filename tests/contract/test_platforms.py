@@ -73,7 +73,7 @@ def card(key: str, kind: CardKind = CardKind.LANDED, **more: object) -> Card:
 
 
 async def count(house: House, *where: object, table: type = JournalEntry) -> int:
-    query = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]  # columns
+    query = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]  # they are columns
     found: int | None = await house.at.store.read(lambda tx: tx.scalar(query))
     return found or 0
 
@@ -289,6 +289,7 @@ async def test_a_card_with_everything_on_it_is_shown(house: House) -> None:
     buttons = ("Review the gate", "Reject") if house.seat.finds else ("reject REASON",)
     for words in ("Field 3", "Opus", "$2.00", *buttons):
         await house.sees(words)
+    assert house.faults.calls == [("post", "plan:x:1")]
 
 
 async def test_the_whole_of_a_long_text_can_be_reached(house: House) -> None:
@@ -365,6 +366,7 @@ async def test_an_outcome_holds_no_secret(house: House) -> None:
 async def test_a_command_is_answered_where_it_was_said(house: House) -> None:
     await house.say("/autocoder list")
     await house.sees("No projects yet")
+    assert await count(house, table=InboxItem) == 1
 
 
 async def test_a_delivery_that_comes_twice_has_one_effect(many: House) -> None:
@@ -537,6 +539,7 @@ async def test_words_that_begin_nothing_become_an_offer(house: House) -> None:
 async def test_a_command_without_its_word_is_asked_back(house: House) -> None:
     await house.say("/status")
     await house.sees("/autocoder status")
+    assert await count(house, table=InboxItem) == 1
 
 
 async def test_an_unknown_command_proposes_only_what_reads(house: House) -> None:

@@ -21,7 +21,7 @@ from tests.unit.bot.cards import stage as builder
 from tests.unit.bot.commands.stage import Stage, stage
 
 INTERVAL = timedelta(seconds=1)
-SECRET = "sk-ant-api03-a-secret-that-nobody-may-see"
+SECRET = "a-web-token-that-nobody-may-see"
 NOW = builder.NOW + timedelta(hours=2)
 
 
