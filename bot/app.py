@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from pwd import getpwuid
+from typing import Any
 from uuid import uuid4
 
 from adapters import prices
@@ -55,7 +56,7 @@ from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.tick import Orchestrator
 from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
-from core.ports.chat import ChatPlatform, Place
+from core.ports.chat import ChatPlatform, Hearing, Place
 from core.ports.host import BoxLevel
 from core.store.session import Store
 from core.views import projects
@@ -143,6 +144,9 @@ class Terminal:
     """The terminal as a chat platform, and what else a command shows there."""
 
     platform: ChatPlatform
+    hear: Callable[
+        [Hearing], Coroutine[Any, Any, None]
+    ]  # until cancelled: `run`, with whoever hears
     show: Callable[[Card], None]  # words of the command's own
     ended: asyncio.Event  # the input
     quiet: Callable[[], Awaitable[None]]  # what was typed for the person was heard
@@ -172,7 +176,9 @@ def open_terminal(
         attended=automatic is None,
         chats=chats,
     )
-    return Terminal(platform, platform.show, platform.ended, platform.quiet, platform.close)
+    return Terminal(
+        platform, platform.run, platform.show, platform.ended, platform.quiet, platform.close
+    )
 
 
 def _login_name() -> str | None:

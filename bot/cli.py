@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -32,6 +32,7 @@ from core.errors import AutocoderError, BadSpec, InputError
 # busy host, and a second `serve` shall say at once who holds the home.
 if TYPE_CHECKING:
     from bot.build import Errand
+    from bot.client import Client
 
 _LEAST_BUDGET = Decimal("0.000001")  # USD; less is not counted
 _SPEC_SECONDS = 10  # a spec may come through a pipe
@@ -151,15 +152,26 @@ def say(
 @app.command()
 def chat(channel: Channel = "main", home: Home = None) -> None:
     """The running service's chat in the terminal."""
-    from rich.console import Console
-
-    from bot.chat import Terminal
     from bot.client import Client
 
     try:
-        Terminal(Client(_home(home)), channel, Console()).run()
+        client = Client(_home(home))
     except AutocoderError as error:
         raise typer.Exit(complain(error)) from error
+    _leave(event_loop.run(_in_terminal(partial(_chatted, client, channel))))
+
+
+async def _chatted(client: "Client", channel: str, stop: asyncio.Event) -> Exit:
+    from bot.app import open_terminal
+    from bot.build import PLACE
+    from bot.chat import Chat
+
+    terminal = open_terminal(PLACE, os.environ, stop.set, chats=True)
+    try:
+        await Chat(client, channel, terminal).run(stop)
+    finally:
+        await terminal.close()
+    return Exit.COMPLETED
 
 
 def _home(home: Path | None) -> Path:
@@ -258,15 +270,25 @@ def _carry_out(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
         settings, errand = prepare()
     except AutocoderError as error:
         raise typer.Exit(complain(error)) from error
-    _leave(event_loop.run(_built(settings, errand)))
+    _leave(event_loop.run(_in_terminal(partial(_built, settings, errand))))
 
 
-async def _built(settings: Settings, errand: "Errand") -> int:
+async def _built(settings: Settings, errand: "Errand", stop: asyncio.Event) -> Exit:
     from bot import check as host_check
     from bot.app import host_probes, open_terminal
     from bot.build import PLACE, run
     from bot.finding import Finding
 
+    def look() -> list[Finding]:
+        return host_check.check(os.environ, settings.home, host_probes())
+
+    return await run(
+        settings, errand, partial(open_terminal, PLACE, os.environ, stop.set), stop, look
+    )
+
+
+async def _in_terminal(main: Callable[[asyncio.Event], Awaitable[Exit]]) -> int:
+    """Until it ends, or is told to by a signal; errors become words."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = [signal.SIGINT, signal.SIGTERM]
@@ -274,15 +296,10 @@ async def _built(settings: Settings, errand: "Errand") -> int:
         signals.append(signal.SIGHUP)
     for number in signals:
         loop.add_signal_handler(number, stop.set)
-
-    def look() -> list[Finding]:
-        return host_check.check(os.environ, settings.home, host_probes())
-
     trouble: AutocoderError | None = None
     result = Exit.UNFINISHED
     try:
-        terminal = partial(open_terminal, PLACE, os.environ, stop.set)
-        result = await run(settings, errand, terminal, stop, look)
+        result = await main(stop)
     except* AutocoderError as group:
         trouble = _first(group)
     finally:

@@ -39,7 +39,9 @@ class Client:
         path = f"/api/chat/{quote(channel)}/messages/{message}/outcome?wait={wait:g}"
         return self._ask("GET", path)
 
-    def press(self, message: int, action: str, values: Mapping[str, list[str]]) -> dict[str, Any]:
+    def press(
+        self, message: int | None, action: str, values: Mapping[str, list[str]]
+    ) -> dict[str, Any]:
         body = {"message_id": message, "action_id": action, "values": values}
         return self._ask("POST", "/api/chat/presses", body, also=(403, 404, 409, 422))
 

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from bot.client import Client
@@ -21,7 +20,7 @@ from core.domain.redaction import Redaction
 from core.errors import NotFound, StateError, StorageFailed
 from core.operations import journal
 from core.store import migrations
-from core.store.session import copy, reading
+from core.store.session import bring_up, copy, reading
 
 _SHOWN = 5  # of the problems of one kind
 
@@ -42,10 +41,7 @@ def upgrade(settings: Settings) -> str:
         return f"The database is at {migrations.HEAD}, the newest schema; nothing was changed."
     with held(settings.home), database_held(path, settings.home):
         new = not path.exists()
-        try:
-            done = migrations.upgrade(path)
-        except (sqlite3.Error, DatabaseError, OSError) as error:
-            raise StorageFailed(f"The database {path} cannot be upgraded: {error}.") from error
+        done = bring_up(path)
     if done is None:
         return f"The database {path} was {'made' if new else 'filled'} at {migrations.HEAD}."
     return (

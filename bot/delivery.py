@@ -7,7 +7,7 @@ the same key and finds the old one, so a kill between the post and its record do
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -17,7 +17,7 @@ from bot.cards import frame
 from bot.cards.frame import Scene
 from core.domain import card_keys, light
 from core.domain.cards import Card, CardKind, Tone
-from core.domain.redaction import redacted
+from core.domain.redaction import Redaction, redacted
 from core.errors import (
     AutocoderError,
     ChatAway,
@@ -38,6 +38,7 @@ REST = timedelta(milliseconds=25)  # between two looks: a burst of commits is on
 GATHER = timedelta(milliseconds=100)  # of what happened: cards are edited once a second anyway
 LONGEST = timedelta(seconds=30)  # of a sleep with an end: wall clocks jump, hosts sleep
 ANSWER_WITHIN = timedelta(seconds=45)  # a platform that says nothing for so long is away
+BUSY_MOST_S = 86_400.0  # of what a platform may ask for
 BACKOFF = timedelta(seconds=1)  # doubled with each failure
 GIVE_UP = timedelta(days=1)  # of a card that fails inside autocoder
 GIVE_UP_TRIES = 10  # at least: a clock may have jumped a day ahead
@@ -80,7 +81,7 @@ class Terms:
     """How cards go out."""
 
     edit_interval: timedelta  # between two edits of one card
-    redact: Callable[[str], str] = str  # every text of a card passes it
+    redact: Callable[[str], str] = field(default_factory=Redaction)  # every text passes it
     observed: Callable[[float], None] = lambda _seconds: None  # event → card, in seconds
 
 
@@ -235,7 +236,8 @@ class Delivery:
             raise
         except ChatBusy as busy:
             self._answered()
-            wait = _Wait(self._clock(), timedelta(seconds=max(busy.retry_after, 0)))
+            asked = timedelta(seconds=max(0.0, min(BUSY_MOST_S, busy.retry_after)))
+            wait = _Wait(self._clock(), asked)
             if due.message is None:
                 self._posts[due.place.channel] = wait
             else:
@@ -339,7 +341,7 @@ class Delivery:
         log.warning("%s takes no cards: %s: %s", due.place.name, due.key, refusal)
         self._answered()
         now = self._clock()
-        self._late[due.id] = _Wait(now, 2 * outbox.REFUSED_WAIT, 0 if due.refused else 1)
+        self._late[due.id] = _Wait(now, 2 * outbox.REFUSED_WAIT, 1)
         await self._store.run(
             outbox.refused,
             due.place,

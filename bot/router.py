@@ -15,12 +15,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, assert_never
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.commands import calls, messages, presses, replies
 from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
-from core.domain.events import Event, Level
 from core.domain.people import Role
 from core.domain.redaction import redacted
 from core.errors import (
@@ -31,11 +29,9 @@ from core.errors import (
     StateError,
     StorageFailed,
 )
-from core.operations import inbox, journal, outbox
+from core.operations import inbox, outbox
 from core.operations.inbox import Received
 from core.ports.chat import Asked, Heard, Inbound, Outcome, Pressed, Said
-from core.store.chat_tables import InboxItem
-from core.store.tables import Project
 
 log = logging.getLogger(__name__)
 
@@ -144,10 +140,10 @@ class Router:
         async with asyncio.TaskGroup() as self._group:
             while True:
                 self._arrived.clear()
-                for item in await self._store.read_first(_open_after, self._taken):
-                    if item.id > self._taken:  # else a press was taken while this was read
-                        self._taken = item.id
-                        self._put(item, self._group)
+                for number, inbound in await self._store.read_first(inbox.open_after, self._taken):
+                    if number > self._taken:  # else a press was taken while this was read
+                        self._taken = number
+                        self._put(_Item(number, inbound), self._group)
                 self.recovered.set()
                 await self._arrived.wait()
 
@@ -251,10 +247,11 @@ class Router:
 
     async def _press(self, item: _Item, pressed: Pressed) -> "_Act":
         found = presses.resolve(pressed)
-        if callable(found.looks):
-            call = await self._store.read_first(calls.known, self._call(item))
-            return _fixed(await found.looks(call))
-        return found.does
+        if found.looks is None:
+            assert found.does is not None
+            return found.does
+        call = await self._store.read_first(calls.known, self._call(item))
+        return _fixed(await found.looks(call))
 
     def _done(self, reply: Reply | None, outcome: _T) -> _T:
         """What it began beside its transaction is taken up now that this is durable."""
@@ -306,24 +303,14 @@ def _command_of(inbound: Inbound) -> CommandSpec | None:
         return None
 
 
-def _open_after(tx: Session, taken: int) -> list[_Item]:
-    rows = tx.scalars(
-        select(InboxItem)
-        .where(InboxItem.done_at.is_(None), InboxItem.id > taken)
-        .order_by(InboxItem.id)
-    ).all()  # kept, so that they are not read one by one again
-    return [_Item(row.id, inbox.load(tx, row.id)) for row in rows]
-
-
 def _effect_of(inbound: Inbound) -> _Act | None:
     """What a press does, if it looks at nothing first."""
     if not isinstance(inbound.content, Pressed):
         return None
     try:
-        found = presses.resolve(inbound.content)
+        return presses.resolve(inbound.content).does
     except NotFound:
         return None
-    return None if callable(found.looks) else found.does
 
 
 def _take(
@@ -365,22 +352,16 @@ def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError)
     stale = pressed if reason == "stale" else None
     now = presses.standing(tx, stale.press) if stale else presses.Standing()
     reply = replies.error(problem, reason=reason, instead=now.words, buttons=now.buttons)
-    project = presses.refused_project(tx, pressed.press) if pressed else None
+    project = presses.project_of(tx, pressed.press) if pressed else None
     if pressed is not None or isinstance(problem, NotAllowed):
         what = pressed.press.encode() if pressed else "a command"
-        journal.record(
-            tx,
-            Event.PRESS_REFUSED,
-            f"{what} of {call.person} was refused: {problem}"[:500],
-            now=call.now,
-            actor=call.person,
-            level=Level.WARNING,
-            project=tx.get(Project, project.id) if project else None,
-            data={"what": what, "reason": reason},
-        )
+        inbox.refused(
+            tx, call.person, what, str(problem), reason=reason,
+            project_id=project.id if project else None, now=call.now,
+        )  # fmt: skip
     if pressed is not None:
         presses.refresh(tx, pressed.press, now=call.now)
-    _say(tx, call, replace(reply, project=project))
+    _say(tx, call, replace(reply, project=project, links=now.links))
     outcome = Outcome(False, reply.said, reason)
     inbox.done(tx, call.item_id, outcome, now=call.now)
     return outcome

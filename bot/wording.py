@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
+from core.domain import counting
 from core.domain.redaction import clean
 
 UNKNOWN = "–"
@@ -44,9 +45,7 @@ def percent(part: Decimal | int, whole: Decimal | int) -> str:
 
 def count(number: int, noun: str = "") -> str:
     """`1,284`, or `1 task` and `3 tasks`."""
-    if not noun:
-        return f"{number:,}"
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return counting.count(number, noun) if noun else f"{number:,}"
 
 
 def tokens(number: int) -> str:
@@ -82,14 +81,6 @@ def minutes_range(low: int, high: int) -> str:
     if high >= 120:
         low, high, unit = max(round(low / 60), 1), round(high / 60), "h"
     return f"{high} {unit}" if low == high else f"{low}–{high} {unit}"
-
-
-def elapsed(seconds: float) -> str:
-    """`0:06`, `12:04`, `1:02:03`."""
-    whole = max(int(seconds), 0)
-    hours, rest = divmod(whole, 3600)
-    tail = f"{rest % 60:02d}"
-    return f"{hours}:{rest // 60:02d}:{tail}" if hours else f"{rest // 60}:{tail}"
 
 
 def clock(moment: datetime, now: datetime, zone: tzinfo | None = None) -> str:

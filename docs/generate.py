@@ -49,12 +49,21 @@ CALLING = """\
 2 bad input, 3 host unfit, 130 Ctrl-C."""
 
 TALKING = """\
-The same everywhere: in the web chat, in `autocoder chat` and `autocoder say`. `@autocoder TEXT` is `ask`.
-A project belongs to the channel it was made in; there, and in its threads, its name may be left out, and
-elsewhere it stands at the end of the line. A role holds all that the ones before it hold: {roles}.
+The same everywhere: in the web chat, in `autocoder chat` and `autocoder say`. A project belongs to the channel it
+was made in; there, and in its threads, its name may be left out, and elsewhere it stands at the end of the line. A
+role holds all that the ones before it hold: {roles}.
 
-A plain message needs no command: in a thread with an open question it is the answer, in the thread of a
-project that builds it is guidance for the agents at work. Elsewhere it has no effect."""
+`@autocoder TEXT` needs no command's form: where TEXT's first words are a command and the rest can be read as its
+arguments, it is that command; else it is `ask TEXT`. What decides or ends something is asked back first, with its
+button.
+
+In a project's thread a plain message is never a command. Where a question is open it is the answer; where the
+project builds it is guidance for the agents at work; where it is complete you are asked whether it shall be a
+feature; else you are told that it changed nothing.
+
+Outside threads a plain message that is no command begins nothing by itself: to whoever wrote it comes the question
+`Start a project from this?`, and its button begins one. The interviewer is told the words first. It may be pressed
+by any operator, for 30 days."""
 
 CARDS: dict[CardKind, str] = {
     CardKind.INTERVIEW: "The head of a project's thread: what is talked about, and how far it is.",
@@ -104,8 +113,9 @@ ASKING = """\
 On loopback, with `Authorization: Bearer TOKEN`; the token is the line of `web-token` in the home, or a
 member's own. `GET /api/openapi.json` has every shape. Times are ISO 8601 in UTC, money is a decimal
 string in USD. A collection is `{"items": […], "next": null | CURSOR}`, oldest first, with `?limit=` (100,
-at most 1000) and `&cursor=`. An error is `{"error", "message", "hint"}`. "member" below: whoever has a
-token, and then what their role allows in chat."""
+at most 1000) and `&cursor=`. A parameter that a path does not know, or a value that it cannot use, is refused
+with 422. An error is `{"error", "message", "hint"}`. "member" below: whoever has a token, and then what
+their role allows in chat."""
 
 MARKUP = r"""
 ## The markup of a body

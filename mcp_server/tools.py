@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.domain import failure
 from core.domain.agents import AgentKind
+from core.domain.counting import count
 from core.domain.lifecycle import TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import Verdict
@@ -226,7 +227,7 @@ class Toolbox:
         after = (
             "Five refusals: this run has ended. End your turn."
             if reply.over
-            else f"Mend the cause, then call task_mark_passing again ({left} refusals are left)."
+            else f"Mend the cause, then call task_mark_passing again ({count(left, 'refusal')} left)."
         )
         hints = [] if reply.over else await self._hints(call)
         said = "\n\n".join((f"Not accepted.\n{reply.words}", *hints, after))
@@ -320,14 +321,14 @@ class Toolbox:
     async def _plan_refused(self, run_id: int, problems: tuple[str, ...]) -> ToolReply:
         parts = self._parts
         await parts.store.run(planners.plan_refused, run_id, problems, now=parts.clock())
-        count = self._plan_refusals.get(run_id, 0) + 1
-        self._plan_refusals[run_id] = count
-        if count >= failure.REFUSAL_LIMIT:
+        refused = self._plan_refusals.get(run_id, 0) + 1
+        self._plan_refusals[run_id] = refused
+        if refused >= failure.REFUSAL_LIMIT:
             self._plan_refusals.pop(run_id)
             self._end_run(run_id, f"five refused plans, the last one for: {problems[0]}")
         shown = [*problems[:30]]
         if len(problems) > 30:
-            shown.append(f"… and {len(problems) - 30} more problems.")
+            shown.append(f"… and {count(len(problems) - 30, 'more problem')}.")
         return _json({"accepted": False, "problems": shown})
 
     async def _run_of(self, call: ToolCall) -> int:

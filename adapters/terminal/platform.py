@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 from rich.text import Text
@@ -14,7 +15,7 @@ from core.errors import AutocoderError, StorageFailed
 from core.ports.chat import (
     Asked,
     Content,
-    Door,
+    Hearing,
     Inbound,
     MessageRef,
     Note,
@@ -24,9 +25,9 @@ from core.ports.chat import (
     Pressed,
     Said,
     State,
+    content_of,
 )
 
-COMMAND, MENTION = "/autocoder", "@autocoder"
 _LIVE = (CardKind.PROGRESS, CardKind.INTERVIEW)  # the first that stands is the area
 _DECISIONS = (CardKind.PLAN, CardKind.GATE, CardKind.QUESTION, CardKind.STUCK)
 _TOLD_ONCE = (CardKind.GATE, CardKind.QUESTION)  # of what is decided by itself
@@ -79,7 +80,7 @@ class TerminalPlatform:
         self._prompted: Card | None = None
         self._spoken: asyncio.Queue[tuple[str, Card | None]] = asyncio.Queue()
 
-    async def run(self, door: Door) -> None:
+    async def run(self, door: Hearing) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(door))
             while True:
@@ -138,7 +139,7 @@ class TerminalPlatform:
         if card.kind in _LIVE:
             self._draw_live(card, before)
         elif (settled and (before is None or waits(before))) or (short and before is None):
-            at = self._at()
+            at = "" if self._chats else self._at()
             told_once = self._automatic is not None and card.kind in _TOLD_ONCE
             seen = card.kind is CardKind.SPEC or (before is not None and not told_once)
             known = self._known
@@ -166,7 +167,10 @@ class TerminalPlatform:
 
     def _in_place(self) -> Card | None:
         found = next((self._live[kind] for kind in _LIVE if kind in self._live), None)
-        return found if found is not None and found.tone is not Tone.SUCCESS else None
+        if found is None or found.tone is Tone.SUCCESS:
+            return None
+        state = found.body.partition("\n")[0]
+        return replace(found, body=state) if found.kind is CardKind.INTERVIEW else found
 
     def _at(self) -> str:
         seconds = int(asyncio.get_running_loop().time() - self._begun)
@@ -185,7 +189,7 @@ class TerminalPlatform:
             self._prompted = newest
             self._screen.prompt(newest)
 
-    async def _read(self, door: Door) -> None:
+    async def _read(self, door: Hearing) -> None:
         """One line when it is asked for, never ahead of a question."""
         while True:
             if not self._eager:
@@ -196,7 +200,7 @@ class TerminalPlatform:
                 return
             await self._hear(door, line, None)
 
-    async def _hear(self, door: Door, line: str, card: Card | None) -> None:
+    async def _hear(self, door: Hearing, line: str, card: Card | None) -> None:
         """A line typed at a card that waits, or wherever somebody is."""
         if not line.strip():
             self._ask(again=True)
@@ -224,11 +228,9 @@ class TerminalPlatform:
     def _meant(self, line: str, card: Card | None) -> tuple[Content, Card | None]:
         """Raises InputError for what begins like a button's word and cannot be it."""
         if card is None:
-            word, _, rest = line.partition(" ")
-            if word.lower() == COMMAND:
-                return Asked(rest.strip()), None
-            if word.lower().rstrip(",:") == MENTION:
-                return Said(rest.strip(), mention=True), None
+            content = content_of(line)
+            if isinstance(content, Asked) or content.mention:
+                return content, None
         cards = [card] if card else list(reversed(self._waiting.values()))
         for each in cards:
             pressed = meant(each, line)

@@ -35,7 +35,7 @@ Group = list[Text]  # a paragraph
 def whole(card: Card, width: int | None, known: Collection[str] = ()) -> list[Text]:
     """All of a card but its buttons; lines that are `known` are left out."""
     groups, tail = _parted(card, known)
-    lines = [Text(), *wrapped(_title(card), width, 0, 2)]
+    lines = [Text(), *wrapped(_title(card), width, 0, 2)] if card.title else []
     if card.progress and card.progress.total:
         sums = f"  {card.progress.done:,} of {card.progress.total:,}"
         columns = min(_BAR, width - _INDENT - len(sums)) if width else _BAR

@@ -1,5 +1,6 @@
 """What may be typed at a card that waits for a person, and which press that is."""
 
+import re
 from collections.abc import Sequence
 
 from core.domain.cards import Button, Card, CardKind, Form, Input, InputKind, Label
@@ -95,7 +96,7 @@ def _answer(card: Card, said: str) -> Pressed | None:
 
 
 def _place(pick: str, labels: Sequence[str]) -> int | None:
-    if pick.isascii() and pick.isdigit() and 1 <= int(pick) <= len(labels):
+    if re.fullmatch(r"[0-9]{1,9}", pick) and 1 <= int(pick) <= len(labels):
         return int(pick) - 1
     return next((n for n, label in enumerate(labels) if label.casefold() == pick.casefold()), None)
 

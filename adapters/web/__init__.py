@@ -1,1 +1,1 @@
-"""The local web chat and the REST API (CONTRACT.md §3)."""
+"""The local web chat and the REST API."""

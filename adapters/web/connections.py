@@ -74,7 +74,7 @@ class Connection(H11Protocol):
             self._stalled = None
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is answered in the shape of every error (CONTRACT.md §3)."""
+        """What is no HTTP is answered in the shape of every error."""
         if self.asks:  # an answer is under way, which this would be part of
             self.transport.close()
             return

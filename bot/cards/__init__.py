@@ -1,4 +1,4 @@
-"""Cards: words and figures of the database, written once for every platform (WORDS.md)."""
+"""Cards: words and figures of the database, written once for every platform."""
 
 from typing import assert_never
 

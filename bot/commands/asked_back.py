@@ -4,12 +4,12 @@ from sqlalchemy.orm import Session
 
 from bot.cards import forms
 from bot.cards.frame import button
-from bot.commands.context import shown_decision
 from bot.commands.spec import Call, Reply
 from core.domain.cards import BUTTONS, Button, Form, Label, Style, Subject
 from core.domain.lifecycle import ApprovalKind
+from core.operations import approvals
 from core.ports.chat import COMMAND
-from core.views import approvals, phases, tasks
+from core.views import phases, tasks
 
 _COUNTS = "Said in words, it counts once it is pressed."
 
@@ -34,9 +34,7 @@ def reject(tx: Session, call: Call) -> Reply:
 
 
 def _decision(tx: Session, call: Call, text: str, label: Label, form: Form | None) -> Reply:
-    decision = shown_decision(tx, call)
-    approval = approvals.by_id(tx, decision.approval_id)
-    assert approval is not None
+    approval = approvals.shown(tx, call.here.id, call.place, person=call.person, now=call.now)
     what = f"plan {approval.version}"
     if approval.kind is ApprovalKind.GATE:
         phase = phases.phase(tx, approval.project_id, approval.subject_id)
@@ -78,7 +76,7 @@ def skip(tx: Session, call: Call) -> Reply:
     ]  # fmt: skip
     listed = ", ".join(map(str, numbers))
     more = f"`{COMMAND} skip {' '.join(map(str, numbers))}` skips them all."
-    question = f"Skip task {listed}{'' if not alone else f' {found[0].name}'}?"
+    question = f"Skip task {listed} {found[0].name}?" if alone else f"Skip tasks {listed}?"
     return _back(call, question, *presses, more="" if alone else more)
 
 

@@ -65,10 +65,11 @@ def in_words(tx: Session, call: Call, text: str) -> Asked | None:
 
     None: they are no command, and no project lives here that could be asked about.
     """
-    here = places.project_at(tx, call.place)
-    if _is_command(tx, text, here=here is not None):
+    here = places.project_at(tx, call.place) is not None
+    if _is_command(tx, text, here=here):
         return Asked(text)
-    return Asked("ask", {"text": text}) if here is not None else None
+    named = parsing.parse(COMMANDS["ask"], text, projects.names(tx), here=here).project
+    return Asked(f"ask {text}") if here or named is not None else None
 
 
 def meant_without_slash(tx: Session, text: str) -> str | None:

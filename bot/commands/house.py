@@ -9,20 +9,22 @@ from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import words
-from bot.cards.frame import bold, code, said
-from bot.commands import parsing, tries
-from bot.commands.replies import lines, own_words
+from bot.cards.frame import bold, code
+from bot.commands import money, parsing, tries
+from bot.commands.replies import own_words
 from bot.commands.spec import Call, CommandSpec, Kind, Operation, Reply
 from bot.finding import Finding, Level
 from bot.setting_values import shown
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON, SECTIONS
-from core.domain.cards import CardKind, Tone
+from core.domain.cards import CardKind, TableBlock, Tone
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
 from core.errors import BadSetting, InputError, NotAllowed
 from core.operations import members, own_settings
-from core.store.tables import Project
+from core.views import members as view
+from core.views import projects
+from core.views.projects import ProjectSummary
 
 # What a project may have of its own: key → section of the settings.
 PROJECT_SETTINGS = {
@@ -103,16 +105,18 @@ async def check(call: Call) -> Reply | Operation:
 
 
 def people(tx: Session, call: Call) -> Reply:
-    found = members.all_members(tx)
+    rows = [
+        tuple(
+            wording.one_line(text, 80)
+            for text in (each.user, each.name, each.role.value, each.added_by)
+        )
+        for each in view.members(tx)
+        if each.user != LOCAL
+    ]
+    local = (LOCAL, view.name_of(tx, LOCAL), Role.ADMIN.value, "the web token")
     return Reply(
-        title=wording.count(len(found) + 1, "member"),
-        body=lines(
-            f"- {bold(LOCAL)} admin · whoever holds the web token",
-            *(
-                f"- {bold(line.person)} {line.role.value} · by {said(line.added_by, 80)}"
-                for line in found
-            ),
-        ),
+        title=wording.count(len(rows) + 1, "member"),
+        table=TableBlock(("Id", "Name", "Role", "By"), (local, *rows)),
     )
 
 
@@ -121,12 +125,9 @@ def role(tx: Session, call: Call) -> Reply:
     person = person_id(call.values["user"], call.place.platform)
     wanted = Role(call.values["role"])
     members.set_role(tx, person, wanted, by=call.person, now=call.now)
-    return Reply(
-        title=f"{person} is {wanted.value} now"
-        if wanted is not Role.NONE
-        else f"{person} may nothing any more",
-        private=True,
-    )
+    name = view.name_of(tx, person)
+    may = f"is {wanted.value} now" if wanted is not Role.NONE else "may nothing any more"
+    return Reply(title=f"{name} {may}", private=True)
 
 
 def person_id(text: str, platform: str) -> str:
@@ -157,12 +158,12 @@ def claim(tx: Session, call: Call) -> Reply:
             "This code is not valid: it is used, replaced by a later one, or mistyped.",
             hint="`autocoder serve` prints one when there is no admin.",
         )
-    return Reply(title=f"{call.person} is admin now", private=True)
+    return Reply(title=f"{view.name_of(tx, call.person)} is admin now", private=True)
 
 
 def settings(tx: Session, call: Call) -> Reply:
     """Show a project's settings, or set one of its own."""
-    project = tx.get_one(Project, call.here.id)
+    project = projects.summary(tx, call.here.id)
     key = call.values.get("key")
     if key is None:
         return _settings(call, project)
@@ -182,31 +183,27 @@ def settings(tx: Session, call: Call) -> Reply:
     if not call.role.covers(Role.ADMIN):
         raise NotAllowed(f"Changing settings wants the role admin; yours is {call.role!s}.")
     before = call.desk.rules(tx, project.id).max_attempts
-    change(tx, project, name, call.values["value"], by=call.person, call=call)
+    _change(tx, call, name, call.values["value"])
     more = call.desk.rules(tx, project.id).max_attempts - before
     if more:
         own_settings.change_attempts(tx, project.id, more)
+    now = _value(call, projects.summary(tx, project.id), name)
     return Reply(
-        title=f"{name} is {_shown(_value(call, project, name))} for {project.name} now",
+        title=f"{name} is {_shown(now)} for {project.name} now",
         project=call.here,
         begun=project.id,
     )
 
 
-def change(tx: Session, project: Project, name: str, given: str, *, by: str, call: Call) -> None:
+def _change(tx: Session, call: Call, name: str, given: str) -> None:
     """Set a project's own value, checked as the service's own; `default` takes it away."""
-    if given.lower() == "default":
-        own_settings.set_one(tx, project.id, name, None, by=by, now=call.now)
-        if name == "project_usd":
-            usual = call.desk.settings.budget.project_usd
-            own_settings.set_budget(tx, project.id, usual, by=by, now=call.now)
-        return
-    value = checked(name, given)
-    own_settings.set_one(tx, project.id, name, value, by=by, now=call.now)
+    by, now = call.person, call.now
+    default = given.lower() == "default"
+    value = None if default else checked(name, given)
+    own_settings.set_one(tx, call.here.id, name, value, by=by, now=now)
     if name == "project_usd":
-        from bot.commands.money import dollars
-
-        own_settings.set_budget(tx, project.id, dollars(given), by=by, now=call.now)
+        budget = call.desk.settings.budget.project_usd if default else money.dollars(given)
+        own_settings.set_budget(tx, call.here.id, budget, by=by, now=now)
 
 
 def checked(name: str, given: object) -> Any:
@@ -220,7 +217,7 @@ def checked(name: str, given: object) -> Any:
     return made.model_dump(mode="json")[name]
 
 
-def _value(call: Call, project: Project, name: str) -> Any:
+def _value(call: Call, project: ProjectSummary, name: str) -> Any:
     if name == "project_usd":  # each project has its own from the start
         return f"{to_usd(project.budget_micro_usd).normalize():f}"
     if name in project.settings:
@@ -237,7 +234,7 @@ def _shown(value: Any) -> str:
     )
 
 
-def _settings(call: Call, project: Project) -> Reply:
+def _settings(call: Call, project: ProjectSummary) -> Reply:
     body = []
     for name, section in PROJECT_SETTINGS.items():
         own = " (its own)" if name in project.settings else ""

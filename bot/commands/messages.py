@@ -2,8 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from bot.answers import chosen
-from bot.commands import calls, offers
+from bot.commands import answers, calls, offers
 from bot.commands.replies import words
 from bot.commands.spec import Call, Reply
 from bot.wording import is_blank
@@ -108,8 +107,7 @@ def _newest_question(tx: Session, project_id: int) -> QuestionView | None:
 
 def _answer(tx: Session, call: Call, question: QuestionView, text: str) -> Reply:
     _need_operator(call, "Answering")
-    answer = chosen(question.options, question.multiple, text, numbered=False)
-    questions.answer(tx, question.id, answer, by=call.person, now=call.now)
+    questions.answer(tx, question.id, answers.said(question, text), by=call.person, now=call.now)
     return Reply(said="Answered.")
 
 

@@ -11,10 +11,9 @@ from bot.cards.frame import bold, said
 from bot.commands.replies import lines
 from bot.commands.spec import Call, MissingValues, Reply
 from core.domain.cards import Field, Picture, TableBlock
-from core.domain.lifecycle import ProjectStatus
 from core.domain.money import Caps, Dimension, to_micro, to_usd
 from core.domain.people import Role
-from core.errors import InputError, NotAllowed, StalePress
+from core.errors import InputError, NotAllowed
 from core.operations import own_settings
 from core.views import budgets, costs, projects
 from core.views.costs import By, Costs
@@ -182,8 +181,6 @@ def raise_it(tx: Session, call: Call, project_id: int, given: str) -> Reply:
         raise MissingValues(str(problem), forms.AMOUNT) from None
     project = projects.summary(tx, project_id)
     now_ = to_usd(project.budget_micro_usd)
-    if project.status is ProjectStatus.ARCHIVED:
-        raise StalePress(f"{project.name} is archived; nothing was changed.")
     if amount <= now_:
         raise MissingValues(
             f"The budget of {project.name} is {wording.usd(now_)} already; give more.", forms.AMOUNT

@@ -1,91 +1,68 @@
-"""The plan: shown, decided, added to; its tasks read, skipped, vouched for."""
+"""The plan: shown, decided, added to; the spec and what changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import forms, words
-from bot.cards.frame import bold, button, code, said
+from bot.cards.frame import bold, button, code, parallel_of, said
 from bot.cards.interview import excerpt
 from bot.commands import parsing
-from bot.commands.context import decisions_open, shown_decision
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Operation, Reply
 from core.domain import light
-from core.domain.cards import Button, Field, Label, Style, Subject, Tone
-from core.domain.lifecycle import (
-    ApprovalKind,
-    ApprovalStatus,
-    InterviewKind,
-)
-from core.domain.people import Role
-from core.domain.plan import Plan, estimate
+from core.domain.cards import BODY_LIMIT, Button, Field, Label, Style, Subject, TextFile, Tone
+from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewKind
+from core.domain.plan import Plan, PlannedFeature, PlannedTask, estimate
 from core.domain.proof import CheckResult
 from core.domain.redaction import clean
-from core.errors import InputError, NotAllowed, NotFound, StateError
-from core.operations import additions, approvals, evidence
-from core.operations.projects import latest_plan
-from core.store.tables import (
-    Approval,
-    Feature,
-    Phase,
-    Project,
-)
-from core.store.tables import Plan as PlanRow
-from core.views.plans import PLAN
+from core.errors import NotFound, StalePress, StateError
+from core.operations import additions, approvals
+from core.views import approvals as decisions
+from core.views import features, gates, interviews, members, phases, plans, projects
+from core.views.approvals import ApprovalView
+from core.views.plans import PlanView
 from core.views.projects import ProjectRef
 
 SPEC = ".autocoder/prompts/app_spec.txt"
+_SPEC_SHOWN = 2_600
+_PATCH = 400_000  # characters of a diff that are kept
 
 
 def plan(tx: Session, call: Call) -> Reply:
-    row = latest_plan(tx, call.here.id)
-    if row is None:
+    found = plans.latest(tx, call.here.id)
+    if found is None:
         raise StateError(
             f"{call.here.name} has no plan yet.", hint=f"`{parsing.COMMAND} status` says why."
         )
-    return _plan(tx, call, call.here, row)
+    return _plan(tx, call, call.here, found)
 
 
 def plan_details(tx: Session, call: Call, project: ProjectRef, *, approval: int) -> Reply:
     """The whole plan a card shows in short; for whoever pressed."""
-    shown = tx.get(Approval, approval)
-    row = tx.get(PlanRow, shown.subject_id) if shown else None
-    if row is None:
+    shown = decisions.by_id(tx, approval)
+    found = plans.plan(tx, shown.subject_id) if shown else None
+    if found is None:
         raise NotFound("There is no such plan.")
-    return _private(_plan(tx, call, project, row))
+    return replace(_plan(tx, call, project, found), private=True)
 
 
-def _private(reply: Reply) -> Reply:
-    return replace(reply, private=True)
-
-
-def _plan(tx: Session, call: Call, project: ProjectRef, row: PlanRow) -> Reply:
-    made = PLAN.validate_python(row.payload)
-    approval = tx.scalars(
-        select(Approval).where(Approval.kind == ApprovalKind.PLAN, Approval.subject_id == row.id)
-    ).first()
-    scene = call.desk.scene(call.now)
-    cost = estimate((task.complexity for task in made.tasks()), parallel=scene.parallel)
-    state = ""
-    if approval is not None:
-        who = f" by {said(approval.decided_by)}" if approval.decided_by else ""
-        when = f", {scene.clock(approval.decided_at)}" if approval.decided_at else ""
-        mark = {ApprovalStatus.OPEN: words.WAITS, ApprovalStatus.APPROVED: words.DONE}.get(
-            approval.status, words.STOPPED
-        )
-        waits = "waits for an approver; nothing is built before approval"
-        decided = f"{approval.status.value}{who}{when}"
-        state = f"{mark} {waits if approval.status is ApprovalStatus.OPEN else decided}"
+def _plan(tx: Session, call: Call, project: ProjectRef, found: PlanView) -> Reply:
+    made = found.plan
+    asked = decisions.of_subject(tx, ApprovalKind.PLAN, found.id)
+    approval = asked[-1] if asked else None
+    own = projects.summary(tx, project.id).settings
+    parallel = parallel_of(own, call.desk.scene(call.now))
+    cost = estimate((task.complexity for task in made.tasks()), parallel=parallel)
+    title = f"Plan {found.version} for {project.name}"
     return Reply(
-        title=f"Plan {row.version} for {project.name}",
+        title=title,
         body=lines(
             said(made.summary, 300),
             made.size,
-            state,
+            _state(tx, call, approval) if approval else "",
             *_outline(made),
             *(f"Setup: {code(command)}" for command in made.setup),
             f"Runs with: {code(made.run)}" if made.run else "",
@@ -95,9 +72,20 @@ def _plan(tx: Session, call: Call, project: ProjectRef, row: PlanRow) -> Reply:
             Field("Time", wording.minutes_range(*cost.minutes)),
             Field("Checks", words.plan_checks(made)),
         ),
-        buttons=decide_buttons(approval, made) if approval else (),
+        whole=TextFile("plan.md", clean("\n".join([f"# {title}", "", *_written(made)]) + "\n")),
+        buttons=decide_buttons(approval) if approval else (),
         project=project,
     )
+
+
+def _state(tx: Session, call: Call, approval: ApprovalView) -> str:
+    if approval.status is ApprovalStatus.OPEN:
+        return f"{words.WAITS} waits for an approver; nothing is built before approval"
+    mark = words.DONE if approval.status is ApprovalStatus.APPROVED else words.STOPPED
+    by, at = approval.decided_by, approval.decided_at
+    who = f" by {said(members.name_of(tx, by))}" if by else ""
+    when = f", {call.desk.scene(call.now).when(at)}" if at else ""
+    return f"{mark} {approval.status.words}{who}{when}"
 
 
 def _outline(made: Plan) -> Iterator[str]:
@@ -116,7 +104,40 @@ def _outline(made: Plan) -> Iterator[str]:
                 yield f"  {number} {said(task.name, 80)} · {task.complexity}/5"
 
 
-def decide_buttons(approval: Approval, _made: Plan | None = None) -> tuple[Button, ...]:
+def _written(made: Plan) -> Iterator[str]:
+    """All of it, as a file."""
+    yield from (made.summary, "", f"{made.size}.", "")
+    for title, commands in (("Setup", made.setup), ("Checks of every landing", made.checks)):
+        yield from (f"- {title}: `{command}`" for command in commands)
+    if made.run:
+        yield f"- Runs with: `{made.run}`"
+    number = 0
+    for position, phase in enumerate(made.phases, start=1):
+        yield from ("", f"## {position} {phase.name}", "", phase.description)
+        for feature in phase.features:
+            yield from _written_feature(feature)
+            for task in feature.tasks:
+                number += 1
+                yield from _written_task(number, task)
+
+
+def _written_feature(feature: PlannedFeature) -> Iterator[str]:
+    yield from ("", f"### {feature.name}", "")
+    yield from (text for text in (feature.description, feature.spec) if text)
+    if feature.depends_on:
+        yield f"Begins when these have landed: {', '.join(feature.depends_on)}."
+
+
+def _written_task(number: int, task: PlannedTask) -> Iterator[str]:
+    yield from ("", f"{number}. **{task.name}** ({task.complexity} of 5)")
+    yield from (f"   {line}" for line in task.description.splitlines())
+    yield from (f"   - {step}" for step in task.steps)
+    yield from (f"   - Check: `{check}`" for check in task.checks)
+    if task.depends_on:
+        yield f"   - Builds on: {', '.join(task.depends_on)}"
+
+
+def decide_buttons(approval: ApprovalView) -> tuple[Button, ...]:
     """`Approve` and `Reject`, bound to what is shown; none once it is decided."""
     if approval.status is not ApprovalStatus.OPEN:
         return ()
@@ -127,27 +148,22 @@ def decide_buttons(approval: Approval, _made: Plan | None = None) -> tuple[Butto
     )
 
 
-def gate_details(tx: Session, call: Call, approval_id: int) -> Reply:
+def gate_details(tx: Session, approval_id: int) -> Reply:
     """What a phase built, and the proof of it on `main`; for whoever pressed."""
-    approval = tx.get(Approval, approval_id)
-    phase = tx.get(Phase, approval.subject_id) if approval else None
-    if approval is None or phase is None or approval.kind is not ApprovalKind.GATE:
+    gate = gates.gate(tx, approval_id)
+    if gate is None:
         raise NotFound("There is no such gate.")
-    project = tx.get_one(Project, approval.project_id)
-    features = tx.scalars(
-        select(Feature).where(Feature.phase_id == phase.id).order_by(Feature.position)
-    )
-    checks = [evidence.from_json(row) for row in approval.checks]
+    phase = gate.phase
     return Reply(
-        title=f"Phase {phase.position} {phase.name} at {approval.version[:7]}",
+        title=f"Phase {phase.position} {phase.name} at {gate.approval.version[:7]}",
         body=lines(
             bold("Landed"),
-            *(f"- {said(f.name, 90)} {code((f.landed_commit or '')[:7])}" for f in features),
+            *(f"- {said(f.name, 90)} {code((f.landed_commit or '')[:7])}" for f in gate.features),
             bold("Checks on main"),
-            *(check_line(check) for check in checks),
+            *(check_line(check) for check in gate.approval.checks),
             f"`{parsing.COMMAND} diff {phase.position}` shows every change.",
         ),
-        project=ProjectRef(project.id, project.name, project.slug),
+        project=gate.project.ref,
         private=True,
     )
 
@@ -166,13 +182,15 @@ async def spec(call: Call) -> Reply:
         raise StateError(
             f"{project.name} has no spec yet.", hint="The interview in its thread makes it."
         )
-    text = content.decode("utf-8", "replace")
+    text = clean(content.decode("utf-8", "replace"))
+    rest = len(text) - _SPEC_SHOWN
     return Reply(
         title=f"Spec of {project.name}",
         body=lines(
-            *excerpt(text, 2_600),
-            f"… {len(text) - 2_600:,} more characters in {code(SPEC)}" if len(text) > 2_600 else "",
+            *excerpt(text, _SPEC_SHOWN),
+            f"… {wording.count(rest, 'more character')}: {code('spec.md')}" if rest > 0 else "",
         ),
+        whole=TextFile("spec.md", text) if rest > 0 else None,
         project=project,
     )
 
@@ -183,79 +201,73 @@ async def diff(call: Call) -> Reply:
     project = call.here
     since, until, what = await parts.store.read(_span, project, call.values.get("what", ""))
     stat = await parts.workspaces.diff_stat(project.slug, since, until)
-    patch = await parts.workspaces.diff(project.slug, since, until, limit=60_000)
+    patch = await parts.workspaces.diff(project.slug, since, until, limit=_PATCH)
     changed = await parts.workspaces.changed(project.slug, since, until)
     text = clean(patch).rstrip("\n")
+    body = lines(*_files(changed), light.verbatim(text) if text else "")
     return Reply(
         title=f"{what} of {project.name}: {words.diff(stat.files, stat.added, stat.removed)}",
-        body=lines(
-            *(f"- {code(path)}" for path in changed[:20]),
-            f"- and {len(changed) - 20} more files" if len(changed) > 20 else "",
-            light.verbatim(text) if text else "",
-        )
-        if changed
-        else "Nothing has changed.",
+        body=body or "Nothing has changed.",
+        whole=TextFile("changes.diff", f"{text}\n") if len(body) > BODY_LIMIT else None,
         project=project,
     )
 
 
+def _files(changed: Sequence[str]) -> Iterator[str]:
+    yield from (f"- {code(path)}" for path in changed[:20])
+    if len(changed) > 20:
+        yield f"- and {wording.count(len(changed) - 20, 'more file')}"
+
+
 def _span(tx: Session, project: ProjectRef, what: str) -> tuple[str, str, str]:
-    row = tx.get_one(Project, project.id)
-    if row.first_commit is None:
+    """From where to where, and what that is called."""
+    first = projects.summary(tx, project.id).first_commit
+    if first is None:
         raise StateError(f"Nothing of {project.name} is on main yet.")
     main = "refs/heads/main"
+    made = phases.every(tx, project.id)
     if not what:
-        phase = tx.scalars(
-            select(Phase)
-            .where(Phase.project_id == project.id, Phase.base_commit.is_not(None))
-            .order_by(Phase.position.desc())
-            .limit(1)
-        ).first()
-        if phase is None or phase.base_commit is None:
-            return row.first_commit, main, "All changes"
-        return phase.base_commit, main, f"Phase {phase.position}"
+        begun = [phase for phase in made if phase.base_commit is not None]
+        if not begun:
+            return first, main, "All changes"
+        return begun[-1].base_commit or first, main, f"Phase {begun[-1].position}"
     if parsing.is_number(what):
-        phases = tx.scalars(
-            select(Phase).where(Phase.project_id == project.id).order_by(Phase.position)
-        ).all()
-        found = next((p for p in phases if p.position == int(what)), None)
+        found = next((phase for phase in made if phase.position == int(what)), None)
         if found is None:
-            known = f"they go from 1 to {len(phases)}" if phases else "there is none yet"
+            known = f"they go from 1 to {len(made)}" if made else "there is none yet"
             raise NotFound(f"{project.name} has no phase {int(what)}; {known}.")
         if found.base_commit is None:
             raise StateError(f"Phase {found.position} of {project.name} has not begun.")
-        after = next((p for p in phases if p.position == int(what) + 1), None)
-        return found.base_commit, (after and after.base_commit) or main, f"Phase {what}"
-    features = tx.scalars(select(Feature).where(Feature.project_id == project.id)).all()
+        after = next((phase for phase in made if phase.position == int(what) + 1), None)
+        return found.base_commit, (after and after.base_commit) or main, f"Phase {int(what)}"
+    every = features.every(tx, project.id)
     wanted = what.casefold()
-    feature = next((f for f in features if wanted in (f.name.casefold(), f.slug)), None)
+    feature = next((f for f in every if wanted in (f.name.casefold(), f.slug)), None)
     if feature is None:
-        names = [f.name for f in features]
-        near = (
-            f" Did you mean `{parsing.COMMAND} diff {parsing.nearest(what, names)}`?"
-            if names
-            else ""
-        )
-        raise NotFound(f"There is no feature {parsing.shown(what)}.", hint=near.strip())
+        near = parsing.nearest(what, [f.name for f in every]) if every else ""
+        hint = f"Did you mean `{parsing.COMMAND} diff {near}`?" if near else ""
+        raise NotFound(f"There is no feature {parsing.shown(what)}.", hint=hint)
     head = feature.landed_commit or feature.good_commit
     if head is None:
         raise StateError(f"{feature.name} has not begun.")
     if feature.landed_commit:
         return f"{head}^1", head, feature.name
-    phase_row = tx.get_one(Phase, feature.phase_id)
-    return phase_row.base_commit or row.first_commit, head, feature.name
+    base = next(phase.base_commit for phase in made if phase.id == feature.phase_id)
+    return base or first, head, feature.name
 
 
 async def approve(call: Call) -> Reply | Operation:
-    decision = await call.desk.parts.store.read(shown_decision, call)
-    return await approval(call, decision.approval_id, typed=True)
+    decision = await call.desk.parts.store.read(
+        approvals.shown, call.here.id, call.place, person=call.person, now=call.now
+    )
+    return await approval(call, decision.id, typed=True)
 
 
 async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Reply | Operation:
     """Approve exactly this; the next phase begins where `main` stands now."""
     parts = call.desk.parts
-    project_id, slug = await parts.store.read(_project_of, approval_id)
-    main = await parts.workspaces.head(slug)
+    project = await parts.store.read(_project_of, approval_id)
+    main = await parts.workspaces.head(project.slug)
 
     def act(tx: Session) -> Reply:
         approvals.approve(
@@ -263,34 +275,38 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
             approval_id,
             by=call.person,
             main=main,
-            max_attempts=call.desk.rules(tx, project_id).max_attempts,
+            max_attempts=call.desk.rules(tx, project.id).max_attempts,
             now=call.now,
         )
-        return _decided(tx, approval_id, "approved", typed)
+        return _decided(tx, approval_id, ApprovalStatus.APPROVED, typed)
 
     return act
 
 
-def _project_of(tx: Session, approval_id: int) -> tuple[int, str]:
-    project = tx.get_one(Project, tx.get_one(Approval, approval_id).project_id)
-    return project.id, project.slug
+def _project_of(tx: Session, approval_id: int) -> ProjectRef:
+    found = decisions.by_id(tx, approval_id)
+    if found is None:
+        raise StalePress("There is no such decision.")
+    return projects.summary(tx, found.project_id).ref
 
 
-def _decided(tx: Session, approval_id: int, what: str, typed: bool) -> Reply:
-    row = tx.get_one(Approval, approval_id)
-    project = tx.get_one(Project, row.project_id)
-    if row.kind is ApprovalKind.PLAN:
-        about = f"Plan {row.version} of {project.name}"
-    else:
-        phase = tx.get_one(Phase, row.subject_id)
-        about = f"Phase {phase.position} {phase.name} of {project.name}"
-    sentence = f"{about} was {what}"
-    mark = words.DONE if what == "approved" else words.STOPPED
+def _decided(tx: Session, approval_id: int, to: ApprovalStatus, typed: bool) -> Reply:
+    project = _project_of(tx, approval_id)
+    gate = gates.gate(tx, approval_id)
+    shown = decisions.by_id(tx, approval_id)
+    about = (
+        f"Phase {gate.phase.position} {gate.phase.name} of {project.name}"
+        if gate
+        else f"Plan {shown.version if shown else ''} of {project.name}"
+    )
+    approved = to is ApprovalStatus.APPROVED
+    sentence = f"{about} was {to.words}"
+    mark = words.DONE if approved else words.STOPPED
     return Reply(
         title=f"{mark} {sentence}" if typed else "",
         said=f"{sentence}.",
-        tone=Tone.SUCCESS if what == "approved" else Tone.WARNING,
-        project=ProjectRef(project.id, project.name, project.slug),
+        tone=Tone.SUCCESS if approved else Tone.WARNING,
+        project=project,
         begun=project.id,
     )
 
@@ -298,24 +314,24 @@ def _decided(tx: Session, approval_id: int, what: str, typed: bool) -> Reply:
 def reject(tx: Session, call: Call) -> Reply:
     """Send back what was shown last."""
     try:
-        decision = shown_decision(tx, call)
+        decision = approvals.shown(tx, call.here.id, call.place, person=call.person, now=call.now)
     except StateError as problem:
-        parked = additions.parked(tx, call.here.id)
-        if not parked or decisions_open(tx, call.here.id):
+        parked = interviews.parked(tx, call.here.id)
+        if not parked or decisions.waiting(tx, call.here.id):
             raise
         raise StateError(
             f"{problem} Parked is: {wording.one_line(parked[-1].request, 80)}",
             hint=f"`{parsing.COMMAND} withdraw {parked[-1].number}` gives it up,"
             f" `{parsing.COMMAND} resume` lets it go on.",
         ) from None
-    return reject_it(tx, call, decision.approval_id, call.values["reason"], typed=True)
+    return reject_it(tx, call, decision.id, call.values["reason"], typed=True)
 
 
 def reject_it(
     tx: Session, call: Call, approval_id: int, reason: str, *, typed: bool = False
 ) -> Reply:
     approvals.reject(tx, approval_id, reason, by=call.person, now=call.now)
-    return _decided(tx, approval_id, "rejected", typed)
+    return _decided(tx, approval_id, ApprovalStatus.REJECTED, typed)
 
 
 def add_feature(tx: Session, call: Call) -> Reply:
@@ -340,29 +356,12 @@ def edit_spec(tx: Session, call: Call) -> Reply:
 
 def withdraw(tx: Session, call: Call) -> Reply:
     """Give an addition up: the one that is named, or the only one."""
-    project = call.here
-    found = additions.under_way(tx, project.id)
-    if "n" in call.values:
-        found = [each for each in found if each.number == call.number("n")]
-    if not found:
-        raise StateError(
-            f"No addition to {project.name} waits for its plan.",
-            hint="What is planned is given up task by task: `/autocoder skip N`.",
-        )
-    if len(found) > 1:
-        listed = "; ".join(f"{e.number} {wording.one_line(e.request, 60)}" for e in found)
-        raise InputError(
-            f"Which one? {listed}.", hint=f"`{parsing.COMMAND} withdraw {found[-1].number}`"
-        )
-    (addition,) = found
-    if not call.role.covers(Role.ADMIN) and addition.by != call.person:
-        raise NotAllowed(
-            f"{addition.by} asked for this: they or an admin may give it up; your role is"
-            f" {call.role!s}."
-        )
-    additions.withdraw(tx, addition.id, by=call.person, now=call.now)
+    number = call.number("n") if "n" in call.values else None
+    request = additions.give_up(
+        tx, call.here.id, number=number, by=call.person, role=call.role, now=call.now
+    )
     return Reply(
-        title=f"{words.STOPPED} Given up: {wording.one_line(addition.request, 100)}",
+        title=f"{words.STOPPED} Given up: {wording.one_line(request, 100)}",
         project=call.here,
         begun=call.here.id,
     )

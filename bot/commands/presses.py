@@ -1,51 +1,76 @@
-"""Presses: each resolved by its action_id alone, each with one effect (CONTRACT.md §2)."""
+"""Presses: each resolved by its action_id alone, each with one effect."""
 
-import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import assert_never
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import forms
+from bot.cards import forms, words
 from bot.cards.frame import button
-from bot.commands import agents, money, offers, plan, projects, tasks
-from bot.commands.context import ref
-from bot.commands.messages import TEXT_LIMIT
+from bot.commands import agents, answers, money, offers, plan, projects, tasks
 from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
-from core.domain.cards import OPTION_BUTTONS, Button, CardKind, Form, Label, Press, Subject
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
-from core.domain.people import Role
-from core.errors import InputError, NotAllowed, NotFound
-from core.operations import approvals, interviews, members, outbox, questions
+from core.domain.cards import Button, CardKind, Form, Label, Link, Press, Subject
+from core.domain.lifecycle import ApprovalStatus, ProjectStatus, TaskStatus
+from core.errors import NotAllowed, NotFound
+from core.operations import approvals, interviews, outbox, questions
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
-from core.store.tables import Approval, Phase, Project, Question
+from core.views import approvals as decisions
+from core.views import members
+from core.views import projects as project_views
 from core.views import questions as question_views
 from core.views import tasks as task_views
+from core.views.approvals import ApprovalView
 from core.views.projects import ProjectRef
+from core.views.questions import QuestionView
 from core.views.tasks import TaskView
+from core.views.waiting import WaitKind, waiting
 
+Values = Mapping[str, tuple[str, ...]]
 Does = Callable[[Session, Call], Reply]
 Looks = Callable[[Call], Awaitable[Reply | Operation]]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a press does; `looks` reads something before."""
+    """What a press does: at once, or once it looked at something. Exactly one is given."""
 
-    does: Does
+    does: Does | None = None
     looks: Looks | None = None
 
 
 def resolve(pressed: Pressed) -> Found:
-    """What an action_id means. Raises NotFound for one that no card ever had."""
-    press = pressed.press
+    """What an action_id means, for who may press it. NotFound: no card ever had it."""
+    found, label = _meaning(pressed.press, pressed.values), pressed.press.label
+    return Found(
+        partial(_done, label, found.does) if found.does else None,
+        partial(_looked, label, found.looks) if found.looks else None,
+    )
+
+
+def _done(label: Label, does: Does, tx: Session, call: Call) -> Reply:
+    _need(call, label)
+    return does(tx, call)
+
+
+async def _looked(label: Label, looks: Looks, call: Call) -> Reply | Operation:
+    _need(call, label)
+    return await looks(call)
+
+
+def _need(call: Call, label: Label) -> None:
+    if not call.role.covers(label.role):
+        raise NotAllowed(
+            f"This wants the role {label.role!s}; yours is {call.role!s}. Nothing was changed."
+        )
+
+
+def _meaning(press: Press, values: Values) -> Found:
     if press.more and not (
         press.subject is Subject.TASK
         or press.label is Label.ANSWER
@@ -54,23 +79,21 @@ def resolve(pressed: Pressed) -> Found:
         raise _unknown()
     match press.label, press.subject:
         case Label.APPROVE, Subject.PLAN | Subject.GATE:
-            return Found(_never, partial(_approve, press))
+            return Found(looks=partial(_approve, press))
         case Label.REJECT, Subject.PLAN | Subject.GATE:
-            return Found(partial(_reject, press, pressed.values))
-        case Label.START | Label.RESUME | Label.PAUSE | Label.STOP, Subject.PROJECT:
+            return Found(partial(_reject, press, values))
+        case Label.START | Label.RESUME | Label.PAUSE | Label.STOP | Label.ARCHIVE, Subject.PROJECT:
             return Found(partial(_move, press))
         case Label.RETRY | Label.RETRY_WITH_OPUS | Label.SKIP | Label.GUIDE, Subject.TASK:
-            return Found(partial(_task, press, pressed.values))
-        case Label.ANSWER | Label.JUST_DECIDE | Label.CHANGE_ANSWER, Subject.QUESTION:
-            return Found(partial(_answer, press, pressed.values))
+            return Found(partial(_task, press, values))
         case Label.PASS, Subject.TASK:
-            return Found(_never, partial(_vouch, press, pressed.values))
-        case Label.ARCHIVE, Subject.PROJECT:
-            return Found(partial(_archive, press))
+            return Found(looks=partial(_vouch, press, values))
+        case Label.ANSWER | Label.JUST_DECIDE | Label.CHANGE_ANSWER, Subject.QUESTION:
+            return Found(partial(_answer, press, values))
         case Label.START_PROJECT | Label.ADD_AS_FEATURE, Subject.WORDS:
-            return Found(partial(_words, press, pressed.values))
+            return Found(partial(_words, press, values))
         case Label.RAISE_BUDGET, Subject.BUDGET:
-            return Found(partial(_raise_budget, press, pressed.values))
+            return Found(partial(_raise_budget, press, values))
         case Label.DETAILS | Label.LOGS, _:
             return Found(partial(_look, press))
         case _:
@@ -86,75 +109,46 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
         return None
     match press.label, press.subject:
         case Label.REJECT, Subject.PLAN | Subject.GATE:
-            approval = tx.get(Approval, press.id)
+            approval = decisions.by_id(tx, press.id)
             waits = approval is not None and approval.status is ApprovalStatus.OPEN
             return forms.REASON if waits else None
-        case Label.GUIDE, Subject.TASK:
-            task = _shown_task(tx, press)
-            return forms.HINT if task is not None and task.status is TaskStatus.STUCK else None
-        case Label.RAISE_BUDGET, Subject.BUDGET:
-            return forms.AMOUNT if tx.get(Project, press.id) is not None else None
-        case Label.STOP, Subject.PROJECT:
-            project = tx.get(Project, press.id)
-            asks = forms.stop_after if press.more else forms.stop
-            return asks(project.name) if project is not None else None
-        case Label.ARCHIVE, Subject.PROJECT:
-            project = tx.get(Project, press.id)
-            return forms.archive(project.name) if project is not None else None
-        case Label.PASS, Subject.TASK:
-            task = _shown_task(tx, press)
-            undone = task is not None and task.status in (TaskStatus.PENDING, TaskStatus.STUCK)
+        case (Label.GUIDE | Label.PASS) as label, Subject.TASK:
+            task = _task_or_none(tx, press)
+            if task is None:
+                return None
+            if label is Label.GUIDE:
+                return forms.HINT if task.status is TaskStatus.STUCK else None
+            undone = task.status in (TaskStatus.PENDING, TaskStatus.STUCK)
             return forms.VOUCH if undone else None
+        case (Label.STOP | Label.ARCHIVE | Label.RAISE_BUDGET) as label, _:
+            project = project_of(tx, press)
+            if project is None or label is Label.RAISE_BUDGET:
+                return forms.AMOUNT if project is not None else None
+            asks = forms.archive if label is Label.ARCHIVE else forms.stop
+            return (forms.stop_after if press.more else asks)(project.name)
         case Label.START_PROJECT, Subject.WORDS:
             return offers.form(tx, press.id, now=now)
-        case Label.ANSWER, Subject.QUESTION if not press.more:
-            question = tx.get(Question, press.id)
-            return _form_of_answer(question) if question and question.answer is None else None
-        case Label.CHANGE_ANSWER, Subject.QUESTION:
-            question = tx.get(Question, press.id)
-            return _form_of_change(tx, question.interview_id) if question else None
+        case (Label.ANSWER | Label.CHANGE_ANSWER) as label, Subject.QUESTION:
+            question = question_views.by_id(tx, press.id)
+            if question is None:
+                return None
+            if label is Label.CHANGE_ANSWER:
+                return answers.form_of_change(tx, question.interview_id)
+            return None if press.more or question.answer is not None else answers.form(question)
         case _:
             return None
-
-
-def _form_of_answer(question: Question) -> Form:
-    return forms.answer(question.id, tuple(question.options), multiple=question.multiple)
-
-
-def _form_of_change(tx: Session, interview_id: int | None) -> Form | None:
-    """Every answered question of an interview; None where there is none."""
-    if interview_id is None:
-        return None
-    asked = question_views.of_interview(tx, interview_id)
-    return forms.change(
-        [(each.id, wording.one_line(each.text, 75)) for each in asked if each.answer is not None]
-    )
 
 
 def _unknown() -> NotFound:
     return NotFound("This button is not known here.", hint="Look at the newest card.")
 
 
-def _never(_tx: Session, _call: Call) -> Reply:
-    raise _unknown()
-
-
-def need(call: Call, role: Role) -> None:
-    if not call.role.covers(role):
-        raise NotAllowed(
-            f"This wants the role {role!s}; yours is {call.role!s}. Nothing was changed."
-        )
-
-
 async def _approve(press: Press, call: Call) -> Reply | Operation:
-    need(call, Role.APPROVER)
-    store = call.desk.parts.store
-    approval = await store.read(_approval, press)
+    approval = await call.desk.parts.store.read(_approval, press)
     return await plan.approval(call, approval)
 
 
-def _reject(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
-    need(call, Role.APPROVER)
+def _reject(press: Press, values: Values, tx: Session, call: Call) -> Reply:
     approval = _approval(tx, press)
     approvals.undecided(tx, approval)
     reason = _filled(values, forms.REASON, "A rejection needs a reason.")
@@ -162,31 +156,96 @@ def _reject(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, ca
 
 
 def _approval(tx: Session, press: Press) -> int:
-    approval = tx.get(Approval, press.id)
+    approval = decisions.by_id(tx, press.id)
     if approval is None or approval.kind.value != press.subject.value:
         raise _unknown()
     return approval.id
 
 
 def _move(press: Press, tx: Session, call: Call) -> Reply:
-    need(call, Role.OPERATOR)
-    project = tx.get(Project, press.id)
-    if project is None:
-        raise _unknown()
+    project = _project(tx, press)
+    if press.label is Label.ARCHIVE:
+        return projects.archive(tx, replace(call, project=project))
     if press.more:
-        return projects.stop_after(tx, replace(call, project=ref(project)))
-    return projects.move_it(tx, call, project, press.label, pressed=True)
+        return projects.stop_after(tx, replace(call, project=project))
+    return projects.move_it(tx, call, project, press.label)
 
 
-def task_of(tx: Session, press: Press) -> TaskView:
-    """Task N of the project in `more`; without one the row."""
-    task = _shown_task(tx, press)
+def _task(press: Press, values: Values, tx: Session, call: Call) -> Reply:
+    task = _task_of(tx, press)
+    match press.label:
+        case Label.SKIP:
+            return tasks.skip_it(tx, call, task)
+        case Label.GUIDE:
+            undecided(tx, task.row_id)
+            return agents.guide_it(tx, call, task, _filled(values, forms.HINT, "A hint has words."))
+        case Label.RETRY_WITH_OPUS:
+            return agents.retry_it(tx, call, task, "opus")
+        case _:
+            return agents.retry_it(tx, call, task, None)
+
+
+async def _vouch(press: Press, values: Values, call: Call) -> Reply | Operation:
+    task = await call.desk.parts.store.read(_task_of, press)
+    project = await call.desk.parts.store.read(_project, press)
+    reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
+    given = {"n": str(task.id), "reason": reason}
+    return await tasks.vouch(replace(call, project=project, values=given))
+
+
+def _words(press: Press, values: Values, tx: Session, call: Call) -> Reply:
+    if press.label is Label.ADD_AS_FEATURE:
+        return offers.add_feature(tx, call, press.id)
+    name = next((value for chosen in values.values() for value in chosen), "")
+    return offers.begin_project(tx, call, press.id, name)
+
+
+def _answer(press: Press, values: Values, tx: Session, call: Call) -> Reply:
+    question = question_views.by_id(tx, press.id)
+    if question is None:
+        raise _unknown()
+    if press.label is Label.CHANGE_ANSWER:
+        number, text = answers.changed(tx, question, values)
+        interviews.change_answer(tx, number, text, by=call.person, now=call.now)
+        return Reply(said="The answer is changed; the interviewer hears it next.")
+    questions.still_open(tx, question.id)
+    decide = press.label is Label.JUST_DECIDE
+    text = questions.JUST_DECIDE if decide else answers.pressed(press, question, values)
+    questions.answer(tx, question.id, text, by=call.person, now=call.now)
+    return Reply(said="Answered.")
+
+
+def _raise_budget(press: Press, values: Values, tx: Session, call: Call) -> Reply:
+    project = _project(tx, press)
+    amount = _filled(values, forms.AMOUNT, "How much may it spend in all?")
+    return money.raise_it(tx, call, project.id, amount)
+
+
+def _look(press: Press, tx: Session, call: Call) -> Reply:
+    """`Details` and `Logs`: for whoever pressed."""
+    logs = press.label is Label.LOGS
+    if press.subject is Subject.TASK:
+        task = _task_of(tx, press)
+        return agents.task_log(tx, call, task) if logs else tasks.task_details(tx, call, task)
+    project = _project(tx, press)
+    if logs:
+        return replace(agents.project_log(tx, call, project), private=True)
+    if press.subject is Subject.PLAN:
+        return plan.plan_details(tx, call, project, approval=press.id)
+    if press.subject is Subject.GATE:
+        return plan.gate_details(tx, press.id)
+    return projects.details(tx, call, project)
+
+
+def _task_of(tx: Session, press: Press) -> TaskView:
+    task = _task_or_none(tx, press)
     if task is None:
         raise _unknown()
     return task
 
 
-def _shown_task(tx: Session, press: Press) -> TaskView | None:
+def _task_or_none(tx: Session, press: Press) -> TaskView | None:
+    """Task N of the project in `more`; without one the row."""
     if not press.more:
         return task_views.by_row(tx, press.id)
     if not is_number(press.more):
@@ -194,199 +253,31 @@ def _shown_task(tx: Session, press: Press) -> TaskView | None:
     return task_views.by_number(tx, int(press.more), press.id)
 
 
-def _task(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
-    need(call, Role.OPERATOR)
-    task = task_of(tx, press)
-    match press.label:
-        case Label.SKIP:
-            return tasks.skip_it(tx, call, task)
-        case Label.GUIDE:
-            undecided(tx, task.row_id)
-            hint = _filled(values, forms.HINT, "A hint has words.")
-            return agents.guide_it(tx, call, task, hint)
-        case Label.RETRY_WITH_OPUS:
-            return agents.retry_it(tx, call, task, "opus")
-        case _:
-            return agents.retry_it(tx, call, task, None)
-
-
-async def _vouch(
-    press: Press, values: Mapping[str, tuple[str, ...]], call: Call
-) -> Reply | Operation:
-    need(call, press.label.role)
-    task = await call.desk.parts.store.read(task_of, press)
-    project = await call.desk.parts.store.read(project_of, press)
-    reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
-    given = {"n": str(task.id), "reason": reason}
-    return await tasks.vouch(replace(call, project=project, values=given))
-
-
-def _archive(press: Press, tx: Session, call: Call) -> Reply:
-    need(call, press.label.role)
+def _project(tx: Session, press: Press) -> ProjectRef:
     project = project_of(tx, press)
     if project is None:
         raise _unknown()
-    return projects.archive(tx, replace(call, project=project), pressed=True)
-
-
-def _words(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
-    need(call, press.label.role)
-    if press.label is Label.ADD_AS_FEATURE:
-        return offers.add_feature(tx, call, press.id)
-    name = next((value for chosen in values.values() for value in chosen), "")
-    return offers.begin_project(tx, call, press.id, name)
-
-
-def _answer(press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call) -> Reply:
-    need(call, Role.OPERATOR)
-    question = tx.get(Question, press.id)
-    if question is None:
-        raise _unknown()
-    if press.label is Label.CHANGE_ANSWER:
-        return _change(tx, call, question, values)
-    if question.answer is not None:
-        raise questions.closed(tx, question)
-    text = (
-        questions.JUST_DECIDE
-        if press.label is Label.JUST_DECIDE
-        else chosen(press, question, values)
-    )
-    questions.answer(tx, question.id, text, by=call.person, now=call.now)
-    return Reply(said="Answered.")
-
-
-def _change(
-    tx: Session, call: Call, question: Question, values: Mapping[str, tuple[str, ...]]
-) -> Reply:
-    form = _form_of_change(tx, question.interview_id)
-    which = next(iter(values.get(forms.WHICH, ())), "")
-    if which.isascii() and which.isdigit() and len(which) <= 12:
-        meant = tx.get(Question, int(which))
-        if meant is None or meant.interview_id != question.interview_id:
-            raise _unknown()
-        question = meant
-    given = _given(question, {name: v for name, v in values.items() if name != forms.WHICH})
-    if not given:
-        raise MissingValues("What shall it be instead?", form)
-    text = ", ".join(dict.fromkeys(given))
-    interviews.change_answer(tx, question.id, text, by=call.person, now=call.now)
-    return Reply(said="The answer is changed; the interviewer hears it next.")
-
-
-def chosen(press: Press, question: Question, values: Mapping[str, tuple[str, ...]]) -> str:
-    """The chosen labels literally, joined by `, `, or the own words unchanged."""
-    options = tuple(question.options)
-    if press.more and not (press.more == forms.CHOSEN and options):
-        if press.more not in map(str, range(len(options))):
-            raise _unknown()
-        return options[int(press.more)]
-    given = _given(question, values)
-    if sum(map(len, given)) > TEXT_LIMIT:
-        raise InputError(f"An answer has at most {TEXT_LIMIT:,} characters.")
-    picked = [value for name in _selects(question) for value in values.get(name, ())]
-    if (len(options) > OPTION_BUTTONS or (question.multiple and options)) and any(
-        not wording.is_blank(value) and value not in options and not _is_place(value, options)
-        for value in picked
-    ):
-        raise MissingValues(
-            "That is none of the options; own words have a field of their own.",
-            _form_of_answer(question),
-        )
-    if not given:
-        raise MissingValues("An answer has words.", _form_of_answer(question))
-    if not options:
-        return given[0]
-    if len(given) > 1 and not question.multiple:
-        raise MissingValues("One answer is wanted.", _form_of_answer(question))
-    return ", ".join(dict.fromkeys(given))
-
-
-def _given(question: Question, values: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """What was filled in, unchanged; in the question's own select a place means its option.
-
-    A card of an earlier version has the select under the button's name, its values the labels.
-    """
-    options: list[str] = question.options
-    now, before = _selects(question)
-    found: list[str] = []
-    for name, several in values.items():
-        for value in several:
-            labelled = name == before and value in options
-            if name in (now, before) and not labelled and _is_place(value, options):
-                found.append(options[int(value)])
-            elif not wording.is_blank(value):
-                found.append(value)
-    return found
-
-
-def _selects(question: Question) -> tuple[str, str]:
-    """The names a question's select has, now and on the cards of an earlier version."""
-    before = Press(Label.ANSWER, Subject.QUESTION, question.id).encode()
-    return forms.chosen_name(question.id), before
-
-
-def _is_place(value: str, options: Collection[str]) -> bool:
-    return re.fullmatch(r"[0-9]{1,3}", value) is not None and int(value) < len(options)
-
-
-def _raise_budget(
-    press: Press, values: Mapping[str, tuple[str, ...]], tx: Session, call: Call
-) -> Reply:
-    need(call, Role.ADMIN)
-    if tx.get(Project, press.id) is None:
-        raise _unknown()
-    amount = _filled(values, forms.AMOUNT, "How much may it spend in all?")
-    return money.raise_it(tx, call, press.id, amount)
-
-
-def _look(press: Press, tx: Session, call: Call) -> Reply:
-    """`Details` and `Logs`: for whoever pressed."""
-    need(call, Role.VIEWER)
-    if press.subject is Subject.TASK:
-        task = task_of(tx, press)
-        if press.label is Label.LOGS:
-            return agents.task_log(tx, call, task)
-        return tasks.task_details(tx, call, task)
-    project = project_of(tx, press)
-    if project is None:
-        raise _unknown()
-    if press.label is Label.LOGS:
-        return replace(agents.project_log(tx, call, project), private=True)
-    if press.subject is Subject.PLAN:
-        return plan.plan_details(tx, call, project, approval=press.id)
-    if press.subject is Subject.GATE:
-        return plan.gate_details(tx, call, press.id)
-    return projects.details(tx, call, project)
+    return project
 
 
 def project_of(tx: Session, press: Press) -> ProjectRef | None:
-    """The project a press is about."""
-    found: int | None
+    """The project a press is about; None: there is none, or no such thing."""
+    about: ApprovalView | QuestionView | TaskView | None
     match press.subject:
         case Subject.PROJECT | Subject.BUDGET:
-            found = press.id
+            found = project_views.by_id(tx, press.id)
+            return found.ref if found else None
         case Subject.PLAN | Subject.GATE:
-            approval = tx.get(Approval, press.id)
-            found = approval.project_id if approval else None
+            about = decisions.by_id(tx, press.id)
         case Subject.QUESTION:
-            question = tx.get(Question, press.id)
-            found = question.project_id if question else None
+            about = question_views.by_id(tx, press.id)
         case Subject.TASK:
-            found = task_of(tx, press).project_id
+            about = _task_or_none(tx, press)
         case Subject.WORDS:
-            found = None
+            return None
         case _:
             assert_never(press.subject)
-    project = tx.get(Project, found) if found is not None else None
-    return ref(project) if project else None
-
-
-def refused_project(tx: Session, press: Press) -> ProjectRef | None:
-    """The same, for one that may be about nothing."""
-    try:
-        return project_of(tx, press)
-    except NotFound:
-        return None
+    return project_views.summary(tx, about.project_id).ref if about is not None else None
 
 
 @dataclass(frozen=True)
@@ -395,51 +286,40 @@ class Standing:
 
     words: str = ""
     buttons: tuple[Button, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 def standing(tx: Session, press: Press) -> Standing:
-    found = refused_project(tx, press)
-    if found is None:
+    project = project_of(tx, press)
+    if project is None:
         return Standing()
-    project = tx.get_one(Project, found.id)
-    where = "its card stands in the project's thread."
-    approval = tx.scalars(
-        select(Approval)
-        .where(Approval.project_id == project.id, Approval.status == ApprovalStatus.OPEN)
-        .order_by(Approval.id.desc())
-        .limit(1)
-    ).first()
-    if approval is not None and approval.kind is ApprovalKind.PLAN:
-        return Standing(
-            f"Plan {approval.version} of {project.name} waits for a decision now: {where}",
-            (button("Details", Label.DETAILS, Subject.PLAN, approval.id),),
-        )
-    if approval is not None:
-        phase = tx.get_one(Phase, approval.subject_id)
-        return Standing(
-            f"Phase {phase.position} {phase.name} waits for a decision now: {where}",
-            (button("Details", Label.DETAILS, Subject.GATE, approval.id),),
-        )
-    question = tx.scalars(
-        select(Question)
-        .where(Question.project_id == project.id, Question.answer.is_(None))
-        .order_by(Question.id.desc())
-        .limit(1)
-    ).first()
-    if question is not None:
-        return Standing(f"A question of {project.name} waits for an answer now: {where}")
-    status = project.status.value.replace("_", " ")
-    if project.status in (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING):
-        return Standing(f"{project.name} is {status}; its thread says where it stands.")
+    waits = waiting(tx, project_id=project.id)
+    for kinds in ((WaitKind.PLAN, WaitKind.GATE), (WaitKind.QUESTION,)):
+        wait = next((each for each in reversed(waits) if each.kind in kinds), None)
+        if wait is None:
+            continue
+        links = (words.way_to(wait),)
+        match wait.kind:
+            case WaitKind.PLAN:
+                what, subject = f"Plan {wait.number} of {project.name}", Subject.PLAN
+            case WaitKind.GATE:
+                what, subject = f"Phase {wait.number} {wait.text}", Subject.GATE
+            case _:
+                return Standing(f"A question of {project.name} waits for an answer now.", (), links)
+        details = button("Details", Label.DETAILS, subject, wait.press_id)
+        return Standing(f"{what} waits for a decision now.", (details,), links)
+    status = project_views.summary(tx, project.id).status
+    if status in (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING):
+        return Standing(f"{project.name} is {status.words}; its thread says where it stands.")
     return Standing(
-        f"{project.name} is {status}; its progress card says where it stands.",
+        f"{project.name} is {status.words}; its progress card says where it stands.",
         (button("Details", Label.DETAILS, Subject.PROJECT, project.id),),
     )
 
 
 def refresh(tx: Session, press: Press, *, now: datetime) -> None:
     """Bring the card of a refused press up to date: it showed what is no longer so."""
-    project = refused_project(tx, press)
+    project = project_of(tx, press)
     if project is None:
         return
     match press.subject:
@@ -448,7 +328,7 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
         case Subject.GATE:
             kind, about = CardKind.GATE, press.id
         case Subject.TASK:
-            kind, about = CardKind.STUCK, task_of(tx, press).row_id
+            kind, about = CardKind.STUCK, _task_of(tx, press).row_id
         case Subject.QUESTION:
             kind, about = CardKind.QUESTION, press.id
         case Subject.BUDGET:
@@ -462,7 +342,7 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
     outbox.refresh(tx, project.id, kind, about, now=now)
 
 
-def _filled(values: Mapping[str, tuple[str, ...]], form: Form, missing: str) -> str:
+def _filled(values: Values, form: Form, missing: str) -> str:
     """The one text of a form, whatever the platform called its field."""
     given = [value for chosen in values.values() for value in chosen if not wording.is_blank(value)]
     if not given:

@@ -42,6 +42,7 @@ def card_of(reply: Reply, item_id: int) -> Card:
         pictures=reply.pictures,
         tone=reply.tone,
         buttons=reply.buttons,
+        links=reply.links,
         table=reply.table,
         whole=whole,
     )

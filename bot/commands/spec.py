@@ -17,6 +17,7 @@ from core.domain.cards import (
     CardKind,
     Field,
     Form,
+    Link,
     Picture,
     Progress,
     TableBlock,
@@ -29,7 +30,7 @@ from core.errors import InputError
 from core.orchestrator.own_rules import own_rules
 from core.orchestrator.rules import Parts, Rules
 from core.ports.chat import Attachment, Place
-from core.store.tables import Project
+from core.views import projects
 from core.views.projects import ProjectRef
 
 
@@ -72,7 +73,7 @@ class Desk:
 
     def rules(self, tx: Session, project_id: int) -> Rules:
         """The service's rules, less what the project has of its own."""
-        return own_rules(self.parts.rules, tx.get_one(Project, project_id).settings)
+        return own_rules(self.parts.rules, projects.summary(tx, project_id).settings)
 
     def scene(self, now: datetime) -> Scene:
         """What cards depend on beside the database."""
@@ -129,6 +130,7 @@ class Reply:
     table: TableBlock | None = None
     whole: TextFile | None = None  # all of a text that the body begins
     buttons: tuple[Button, ...] = ()
+    links: tuple[Link, ...] = ()
     tone: Tone = Tone.INFO
     kind: CardKind = CardKind.ANSWER
     private: bool = False

@@ -47,16 +47,11 @@ def all_tasks(tx: Session, call: Call) -> Reply:
 
 
 def standing(counts: Counts) -> str:
-    """`◐ 2 in progress · ✓ 9 passing`, in the order in which it matters."""
-    found = (
-        (TaskStatus.STUCK, counts.stuck),
-        (TaskStatus.IN_PROGRESS, counts.in_progress),
-        (TaskStatus.PENDING, counts.pending),
-        (TaskStatus.PASSING, counts.passing),
-        (TaskStatus.SKIPPED, counts.skipped),
-    )
+    """`◐ 2 in progress · ✓ 9 passing`."""
     return " · ".join(
-        f"{words.TASK_MARKS[status]} {number} {status.words}" for status, number in found if number
+        f"{words.TASK_MARKS[status]} {number} {status.words}"
+        for status, number in counts.by_status
+        if number
     )
 
 

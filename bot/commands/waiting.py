@@ -2,36 +2,34 @@
 
 from typing import assert_never
 
-from sqlalchemy.orm import Session
-
 from bot.cards import words
 from bot.cards.frame import Scene, bold, said
-from core.domain.people import Role
-from core.views.waiting import Waiting, WaitKind, waiting
+from core.domain.cards import Link
+from core.views.waiting import Waiting, WaitKind
 
 
-def of(tx: Session, role: Role, scene: Scene) -> tuple[str, ...]:
-    """A line each, the oldest first; what the role may not act upon is left out."""
-    return tuple(
-        f"{words.STOPPED} {_about(wait)}"
-        if wait.kind is WaitKind.BLOCKED
-        else f"{words.WAITS} {_about(wait)}, since {scene.clock(wait.since)}"
-        for wait in waiting(tx, role=role)
-    )
-
-
-def _about(wait: Waiting) -> str:
-    project = bold(wait.project.name)
+def line(wait: Waiting, scene: Scene) -> str:
+    """`▲ Task 11 of todo-api is stuck, since 11:29: Sign-in`."""
+    mark = words.STOPPED if wait.kind is WaitKind.BLOCKED else words.WAITS
+    project, since = bold(wait.project.name), f"since {scene.when(wait.since)}"
     match wait.kind:
         case WaitKind.PLAN:
-            return f"Plan {wait.number} of {project}"
+            return f"{mark} Plan {wait.number} of {project}, {since}"
         case WaitKind.GATE:
-            return f"The gate of phase {wait.number} {said(wait.text, 60)} of {project}"
+            phase = f"{wait.number} {said(wait.text, 60)}"
+            return f"{mark} The gate of phase {phase} of {project}, {since}"
         case WaitKind.QUESTION:
-            return f"A question of {project}: {said(wait.text, 100)}"
+            return f"{mark} A question of {project}, {since}: {said(wait.text, 100)}"
         case WaitKind.STUCK:
-            return f"Task {wait.number} of {project} is stuck: {said(wait.text, 90)}"
+            task = f"Task {wait.number} of {project}"
+            return f"{mark} {task} is stuck, {since}: {said(wait.text, 90)}"
         case WaitKind.BLOCKED:
-            return f"{project} is blocked: {said(wait.text, 120)}"
+            return f"{mark} {project} is blocked, {since}: {said(wait.text, 120)}"
         case _:
             assert_never(wait.kind)
+
+
+def way(wait: Waiting) -> Link:
+    """To where it is decided, among those of other projects."""
+    link = words.way_to(wait)
+    return Link(f"{link.label}, {wait.project.name}", link.to)

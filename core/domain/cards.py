@@ -1,4 +1,4 @@
-"""Cards: what people see, once for every platform (DESIGN.md §7, WORDS.md)."""
+"""Cards: what people see, once for every platform."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ OPTION_BUTTONS = 5  # a question with more of them has a select
 
 
 class CardKind(StrEnum):
-    """Which card is which (CONTRACT.md §3)."""
+    """Which card is which."""
 
     INTERVIEW = "interview"
     QUESTION = "question"
@@ -227,7 +227,7 @@ class TextFile:
 
 @dataclass(frozen=True)
 class Card:
-    """Title → state → bar → facts → evidence → who is waited for → buttons (WORDS.md).
+    """Title → state → bar → facts → evidence → who is waited for → buttons.
 
     `body` is light Markdown, at most BODY_LIMIT characters: core/domain/light.py says exactly
     what that is, parses it, and escapes words from outside, which whoever builds the card does.

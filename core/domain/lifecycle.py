@@ -104,6 +104,9 @@ class InterviewStatus(Status):
     WITHDRAWN = "withdrawn"
 
 
+INTERVIEW_OVER = (InterviewStatus.DONE, InterviewStatus.WITHDRAWN)
+
+
 class InquiryStatus(Status):
     """A person's question about a project, for an assistant."""
 

@@ -1,4 +1,4 @@
-"""Roles of people (CONTRACT.md §2): each holds what the one before it holds."""
+"""Roles of people: each holds what the one before it holds."""
 
 from enum import StrEnum
 from hashlib import sha256

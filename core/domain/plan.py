@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 
+from core.domain.counting import count
+
 NAME_LIMIT = 120
 TEXT_LIMIT = 20_000
 SPEC_LIMIT = 100_000
@@ -68,21 +70,17 @@ class Plan:
     @property
     def growth(self) -> str:
         """`1 feature, 3 tasks`: what it adds to a phase."""
-        return f"{_count(len(self.features()), 'feature')}, {_count(len(self.tasks()), 'task')}"
+        return f"{count(len(self.features()), 'feature')}, {count(len(self.tasks()), 'task')}"
 
     @property
     def size(self) -> str:
         """`2 phases, 4 features, 14 tasks`."""
-        return f"{_count(len(self.phases), 'phase')}, {self.growth}"
+        return f"{count(len(self.phases), 'phase')}, {self.growth}"
 
     def check_commands(self) -> tuple[str, ...]:
         """Every command that the bash policy must allow, in order, once each."""
         own = (check for task in self.tasks() for check in task.checks)
         return tuple(dict.fromkeys((*self.checks, *own)))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 @dataclass(frozen=True)
@@ -179,9 +177,9 @@ def _names(plan: Plan, known: Known) -> Iterable[str]:
                 yield f"{what} name {name[:60]!r} holds control characters: take them out."
             elif name != name.strip():
                 yield f"{what} name {name[:60]!r} begins or ends with a space: take it off."
-        for name, count in Counter(names).items():
-            if count > 1:
-                yield f"{what} name {name[:60]!r} is used {count} times: names are unique."
+        for name, times in Counter(names).items():
+            if times > 1:
+                yield f"{what} name {name[:60]!r} is used {times} times: names are unique."
             if name in taken:
                 yield f"{what} {name[:60]!r} exists already: state only what is new."
 

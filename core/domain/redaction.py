@@ -1,4 +1,4 @@
-"""No secret leaves: texts for logs, chat and exports pass here (DESIGN.md §4, invariant 9)."""
+"""No secret leaves: texts for logs, chat and exports pass here."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -27,14 +27,16 @@ from core.domain.lifecycle import (
     ProjectStatus,
     move,
 )
-from core.errors import InputError, StateError
+from core.domain.people import Role
+from core.errors import InputError, NotAllowed, StateError
 from core.operations import interviews, journal, outbox, plans, questions, runs
 from core.operations.plans import Submitted
-from core.operations.projects import latest_plan
 from core.store.chat_tables import Interview
 from core.store.tables import Feature, Phase, Plan, Project, Question, Run
+from core.views import interviews as interview_views
 from core.views import phases, projects
-from core.views.plans import PLAN
+from core.views.members import name_of
+from core.views.plans import PLAN, latest
 
 TAKES = (ProjectStatus.RUNNING, ProjectStatus.PAUSED, ProjectStatus.COMPLETED)
 _INTERVIEWED = (InterviewKind.FEATURE, InterviewKind.PHASE, InterviewKind.SPEC)
@@ -121,24 +123,34 @@ def withdraw(tx: Session, interview_id: int, *, by: str, now: datetime) -> None:
     )  # fmt: skip
 
 
-def parked(tx: Session, project_id: int) -> list[Interview]:
-    """Additions that are blocked: a person lets them go on, or gives them up."""
-    return [each for each in under_way(tx, project_id) if each.status is InterviewStatus.BLOCKED]
-
-
-def under_way(tx: Session, project_id: int) -> list[Interview]:
-    """Additions that are not in the plan yet, oldest first."""
-    return list(
-        tx.scalars(
-            select(Interview)
-            .where(
-                Interview.project_id == project_id,
-                Interview.kind != InterviewKind.PROJECT,
-                Interview.status.not_in(interviews.OVER),
-            )
-            .order_by(Interview.id)
+def give_up(
+    tx: Session, project_id: int, *, number: int | None, by: str, role: Role, now: datetime
+) -> str:
+    """Withdraw the addition of this number, or the only one: what was asked for."""
+    found = interview_views.under_way(tx, project_id)
+    if number is not None:
+        found = [each for each in found if each.number == number]
+    if not found:
+        raise StateError(
+            f"No addition to {tx.get_one(Project, project_id).name} waits for its plan.",
+            hint="What is planned is given up task by task: `/autocoder skip N`.",
         )
-    )
+    if len(found) > 1:
+        listed = "; ".join(f"{each.number} {_short(each.request)}" for each in found)
+        raise InputError(f"Which one? {listed}.", hint=f"`/autocoder withdraw {found[-1].number}`")
+    (addition,) = found
+    if not role.covers(Role.ADMIN) and addition.by != by:
+        raise NotAllowed(
+            f"{name_of(tx, addition.by)} asked for this: they or an admin may give it up; your role"
+            f" is {role!s}."
+        )
+    withdraw(tx, addition.id, by=by, now=now)
+    return addition.request
+
+
+def _short(request: str) -> str:
+    line = " ".join(request.split())
+    return line if len(line) <= 60 else f"{line[:59].rstrip()}…"
 
 
 def submit(
@@ -299,7 +311,7 @@ class Wish:
 
 def wish(tx: Session, interview_id: int) -> Wish:
     interview = tx.get_one(Interview, interview_id)
-    before = latest_plan(tx, interview.project_id, interview_id)
+    before = latest(tx, interview.project_id, interview_id)
     return Wish(
         interview.kind,
         interview.request,

@@ -1,11 +1,12 @@
 """Decisions of people: the plan and the gates. Each is unique, attributed, timed, reasoned."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.domain.cards import CardKind
 from core.domain.events import Event, Level
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -19,9 +20,16 @@ from core.domain.lifecycle import (
 from core.domain.proof import CheckResult
 from core.errors import InputError, StalePress, StateError
 from core.operations import additions, evidence, journal, plans
+from core.ports.chat import Place
 from core.ports.host import DiffStat
+from core.store.chat_tables import OutboxItem
 from core.store.tables import Approval, Feature, Phase, Plan, Project
+from core.views import approvals as view
 from core.views import members
+from core.views.approvals import ApprovalView
+
+_CARDS = 50  # of decisions in a channel, that are looked at
+_SEEN = timedelta(seconds=10)  # after which a card shows everybody that it is decided
 
 
 def open_gate(
@@ -169,13 +177,74 @@ def undecided(tx: Session, approval_id: int) -> Approval:
     if approval is None:
         raise StalePress("There is no such decision.")
     if approval.status is not ApprovalStatus.OPEN:
-        when = f" at {approval.decided_at:%H:%M UTC on %Y-%m-%d}" if approval.decided_at else ""
-        by = approval.decided_by
-        who = f" by {members.name_of(tx, by)}" if by else ""
-        raise StalePress(
-            f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."
-        )
+        raise StalePress(_how(tx, approval))
     return approval
+
+
+def _how(tx: Session, approval: Approval | ApprovalView) -> str:
+    """How it was decided, by whom and when."""
+    when = f" at {approval.decided_at:%H:%M UTC on %Y-%m-%d}" if approval.decided_at else ""
+    by = approval.decided_by
+    who = f" by {members.name_of(tx, by)}" if by else ""
+    return f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."
+
+
+def shown(
+    tx: Session, project_id: int, place: Place, *, person: str, now: datetime
+) -> ApprovalView:
+    """The plan or gate whose card was posted last in this channel, if it still is to be decided.
+
+    A typed word binds to what its writer could see: a newer version that is not posted yet is
+    not meant by it. Once whoever writes knows that it is decided, the one that was posted before
+    it and still waits is meant.
+    """
+    name = tx.get_one(Project, project_id).name
+    waits = view.waiting(tx, project_id)
+    last, *before = [_of_card(tx, card) for card in _cards(tx, project_id, place)] or [None]
+    if last is None:
+        if waits is None:
+            raise StateError(f"Nothing of {name} waits for a decision.")
+        raise StateError(
+            f"The {waits.kind!s} of {name} was not shown in this channel.",
+            hint="Decide where its card stands, or press its button.",
+        )
+    if last.status is ApprovalStatus.OPEN:
+        return last
+    if waits is None:
+        raise StalePress(_how(tx, last))
+    other = next((each for each in before if each and each.status is ApprovalStatus.OPEN), None)
+    if other is None:
+        raise StalePress(
+            f"A newer {waits.kind!s} of {name} waits than the one shown here.",
+            hint="Its card comes in a moment; look at it first.",
+        )
+    knows = last.decided_by in (None, person) or now - (last.decided_at or now) >= _SEEN
+    if not knows:
+        raise StalePress(
+            f"{_how(tx, last)} A {other.kind!s} of {name} waits too.",
+            hint="Press its button, or say it again in a moment.",
+        )
+    return other
+
+
+def _cards(tx: Session, project_id: int, place: Place) -> Sequence[OutboxItem]:
+    """Cards of decisions that stand in a channel, the newest first."""
+    query = select(OutboxItem).where(
+        OutboxItem.platform == place.platform,
+        OutboxItem.channel == place.channel,
+        OutboxItem.project_id == project_id,
+        OutboxItem.kind.in_((CardKind.PLAN, CardKind.GATE)),
+        OutboxItem.message.is_not(None),
+    )
+    return tx.scalars(query.order_by(OutboxItem.id.desc()).limit(_CARDS)).all()
+
+
+def _of_card(tx: Session, card: OutboxItem) -> ApprovalView | None:
+    """The decision a card asks for: a gate's card names it, a plan's names the plan."""
+    subject = card.subject_id or 0
+    if card.kind is CardKind.GATE:
+        return view.by_id(tx, subject)
+    return next(iter(view.of_subject(tx, ApprovalKind.PLAN, subject)), None)
 
 
 def _undecided_project(tx: Session, approval: Approval) -> Project:

@@ -1,6 +1,6 @@
 """Deliveries: inserted, acknowledged, acted upon, once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, assert_never
@@ -10,8 +10,9 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from core.domain.cards import Form, parse_press
+from core.domain.events import Event, Level
 from core.errors import NotFound, StalePress
-from core.operations import members
+from core.operations import journal, members
 from core.ports.chat import (
     Asked,
     Attachment,
@@ -24,6 +25,7 @@ from core.ports.chat import (
     Said,
 )
 from core.store.chat_tables import Channel, InboxItem
+from core.store.tables import Project
 from core.views.members import name_of
 
 _FORM: TypeAdapter[Form] = TypeAdapter(Form)
@@ -86,6 +88,16 @@ def heard_until(tx: Session, place: Place) -> str | None:
     ).first()
 
 
+def open_after(tx: Session, taken: int) -> Sequence[tuple[int, Inbound]]:
+    """Deliveries after this one that were not acted upon yet, oldest first."""
+    rows = tx.scalars(
+        select(InboxItem)
+        .where(InboxItem.done_at.is_(None), InboxItem.id > taken)
+        .order_by(InboxItem.id)
+    )
+    return [(row.id, _inbound(row)) for row in rows]
+
+
 def is_behind(tx: Session, item_id: int) -> bool:
     """Whether an earlier delivery of its channel is still to be acted upon."""
     item = tx.get_one(InboxItem, item_id)
@@ -105,7 +117,10 @@ def is_behind(tx: Session, item_id: int) -> bool:
 
 def load(tx: Session, item_id: int) -> Inbound:
     """A delivery as it was received."""
-    item = tx.get_one(InboxItem, item_id)
+    return _inbound(tx.get_one(InboxItem, item_id))
+
+
+def _inbound(item: InboxItem) -> Inbound:
     return Inbound(
         delivery=item.delivery,
         person=item.person,
@@ -115,10 +130,6 @@ def load(tx: Session, item_id: int) -> Inbound:
         name=item.person_name,
         reply=item.reply,
     )
-
-
-def is_done(tx: Session, item_id: int) -> bool:
-    return tx.get_one(InboxItem, item_id).done_at is not None
 
 
 def outcome_of(tx: Session, item_id: int) -> Outcome | None:
@@ -173,6 +184,29 @@ def _content(stored: Mapping[str, Any]) -> Content:
         return Said(stored["said"], files, stored.get("mention", False))
     values = {name: tuple(chosen) for name, chosen in stored["values"].items()}
     return Pressed(parse_press(stored["pressed"]), values)
+
+
+def refused(
+    tx: Session,
+    person: str,
+    what: str,
+    problem: str,
+    *,
+    reason: str,
+    project_id: int | None,
+    now: datetime,
+) -> None:
+    """Keep that somebody tried what they might not, or what was over."""
+    journal.record(
+        tx,
+        Event.PRESS_REFUSED,
+        f"{what} of {person} was refused: {problem}"[:500],
+        now=now,
+        actor=person,
+        level=Level.WARNING,
+        project=tx.get(Project, project_id) if project_id is not None else None,
+        data={"what": what, "reason": reason},
+    )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,13 @@ from core.domain import card_keys
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import CardKind
 from core.domain.events import Event
-from core.domain.lifecycle import InterviewKind, InterviewStatus, ProjectStatus, RunStatus
+from core.domain.lifecycle import (
+    INTERVIEW_OVER,
+    InterviewKind,
+    InterviewStatus,
+    ProjectStatus,
+    RunStatus,
+)
 from core.domain.money import to_micro
 from core.domain.names import parse_name, slugify
 from core.errors import InputError, NotFound, StateError
@@ -30,7 +36,6 @@ from core.views import projects
 from core.views.projects import ProjectRef
 
 REQUEST_LIMIT = 100_000
-OVER = (InterviewStatus.DONE, InterviewStatus.WITHDRAWN)
 _NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -100,6 +105,11 @@ def begin(
 
 
 def _known(tx: Session, project: Project, place: Place) -> Begun:
+    if project.status is ProjectStatus.ARCHIVED:
+        raise StateError(
+            f"{project.name} is archived, and its name stays taken.",
+            hint=f"`/autocoder status {project.name}` shows it; give the new one another name.",
+        )
     here = tx.get(ProjectPlace, (project.id, place.platform, place.channel))
     if here is not None:
         return Begun(project.id, project.name, project.slug, here.root_key, False)
@@ -328,7 +338,7 @@ def based(tx: Session, interview_id: int, commit: str) -> None:
 def asks(tx: Session, run: Run, question: Question) -> None:
     """Number a question within its interview; asking is progress."""
     interview = of(tx, run)
-    if interview.status in OVER:
+    if interview.status in INTERVIEW_OVER:
         raise StateError("Nobody wants this any more. End your turn.")
     interview.asked += 1
     interview.failures = 0

@@ -1,7 +1,6 @@
 """People and their roles, by platform user id, never by display name."""
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -13,22 +12,6 @@ from core.domain.people import LOCAL, Role, hashed
 from core.errors import InputError
 from core.operations import journal
 from core.store.chat_tables import ClaimCode, Member
-
-
-@dataclass(frozen=True)
-class MemberLine:
-    person: str
-    role: Role
-    added_by: str
-    added_at: datetime
-
-
-def role_of(tx: Session, person: str) -> Role:
-    """What a person may do; who is not known may nothing but ask for help."""
-    if person == LOCAL:
-        return Role.ADMIN
-    row = tx.get(Member, person)
-    return row.role if row else Role.NONE
 
 
 def set_role(tx: Session, person: str, role: Role, *, by: str, now: datetime) -> None:
@@ -81,8 +64,3 @@ def claim(tx: Session, person: str, code: str, *, now: datetime) -> bool:
     if person != LOCAL:
         set_role(tx, person, Role.ADMIN, by="claim", now=now)
     return True
-
-
-def all_members(tx: Session) -> tuple[MemberLine, ...]:
-    rows = tx.scalars(select(Member).order_by(Member.person))
-    return tuple(MemberLine(r.person, r.role, r.added_by, r.added_at) for r in rows)

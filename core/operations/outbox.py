@@ -1,7 +1,7 @@
 """Cards on their way: wanted in the transaction of what they tell, delivered after it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
@@ -186,7 +186,7 @@ class Due:
     subject_id: int | None
     fixed: Card | None
     private_to: str | None
-    reply: str | None
+    reply: str | None = field(repr=False)  # is never logged
     again: int
     wanted: int
     built: int  # the wish that stands there; as `wanted`, where only the clock made it stale

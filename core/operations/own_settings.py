@@ -7,15 +7,16 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
-from core.domain.lifecycle import TaskStatus
+from core.domain.lifecycle import ProjectStatus, TaskStatus
 from core.domain.money import to_micro
+from core.errors import StalePress
 from core.operations import journal
 from core.store.tables import Project, Task
 
 
 def set_budget(tx: Session, project_id: int, budget: Decimal, *, by: str, now: datetime) -> None:
     """What the project may cost in all, in USD."""
-    project = tx.get_one(Project, project_id)
+    project = _living(tx, project_id)
     project.budget_micro_usd = to_micro(budget)
     journal.record(
         tx, Event.BUDGET_CHANGED, f"The budget of {project.name} is ${budget:.2f} now.", now=now,
@@ -25,7 +26,7 @@ def set_budget(tx: Session, project_id: int, budget: Decimal, *, by: str, now: d
 
 def set_one(tx: Session, project_id: int, key: str, value: Any, *, by: str, now: datetime) -> None:
     """A setting of the project's own, checked by the caller; None: the service's again."""
-    project = tx.get_one(Project, project_id)
+    project = _living(tx, project_id)
     own = {name: kept for name, kept in project.settings.items() if name != key}
     if value is not None:
         own[key] = value
@@ -35,6 +36,13 @@ def set_one(tx: Session, project_id: int, key: str, value: Any, *, by: str, now:
         tx, Event.SETTINGS_CHANGED, f"{key} of {project.name} {words}.", now=now, actor=by,
         project=project, data={"key": key, "value": value},
     )  # fmt: skip
+
+
+def _living(tx: Session, project_id: int) -> Project:
+    project = tx.get_one(Project, project_id)
+    if project.status is ProjectStatus.ARCHIVED:
+        raise StalePress(f"{project.name} is archived; nothing was changed.")
+    return project
 
 
 def change_attempts(tx: Session, project_id: int, more: int) -> None:

@@ -9,16 +9,25 @@ from sqlalchemy.orm import Session
 from core.domain import card_keys
 from core.domain.cards import CardKind
 from core.domain.events import Event
-from core.domain.lifecycle import ProjectStatus
-from core.operations import interviews, outbox
+from core.domain.lifecycle import INTERVIEW_OVER, ProjectStatus
+from core.operations import outbox
 from core.ports.chat import Place
-from core.store.chat_tables import Interview, ProjectPlace
+from core.store.chat_tables import Channel, Interview, ProjectPlace
 from core.store.tables import Phase, Project
 from core.views import cards, journal
 from core.views.waiting import waiting
 
 _MOST = 100  # things that wait
 _Wanted = tuple[str, CardKind, int, bool]  # key, kind, subject, whether it stands in the thread
+
+
+def use(tx: Session, place: Place, project_id: int, *, now: datetime) -> None:
+    """From now on a command in this channel without a name is about this project."""
+    channel = tx.get(Channel, (place.platform, place.channel))
+    if channel is None:
+        channel = Channel(platform=place.platform, name=place.channel, created_at=now)
+        tx.add(channel)
+    channel.project_id = project_id
 
 
 def settle(tx: Session, project_id: int, place: Place, *, now: datetime) -> bool:
@@ -78,7 +87,7 @@ def _standing(tx: Session, project: Project) -> Iterator[_Wanted]:
     added = select(Interview).where(
         Interview.project_id == project.id,
         Interview.number > 0,
-        Interview.status.not_in(interviews.OVER),
+        Interview.status.not_in(INTERVIEW_OVER),
     )
     for each in tx.scalars(added.order_by(Interview.id)):
         yield card_keys.interview(slug, each.number), CardKind.INTERVIEW, project.id, True

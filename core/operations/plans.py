@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.domain import plan as plans
+from core.domain.counting import count
 from core.domain.events import Event
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -22,7 +23,6 @@ from core.domain.lifecycle import (
 from core.domain.names import slugify
 from core.errors import StateError
 from core.operations import journal
-from core.operations.projects import latest_plan
 from core.store.tables import (
     Approval,
     Feature,
@@ -34,7 +34,7 @@ from core.store.tables import (
     Task,
     TaskDependency,
 )
-from core.views.plans import PLAN
+from core.views.plans import PLAN, latest
 
 _TAKES_PLANS = (ProjectStatus.PLANNING, ProjectStatus.AWAITING_APPROVAL, ProjectStatus.RUNNING)
 
@@ -158,7 +158,7 @@ def propose(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: d
 
 def keep(tx: Session, project: Project, run: Run, plan: plans.Plan, *, now: datetime) -> Plan:
     """The plan as a row, with what changed since the last one of the same wish."""
-    before = latest_plan(tx, project.id, run.interview_id)
+    before = latest(tx, project.id, run.interview_id)
     last = tx.scalar(select(func.max(Plan.version)).where(Plan.project_id == project.id))
     row = Plan(
         project_id=project.id,
@@ -237,7 +237,7 @@ def _extend(
     journal.record(
         tx,
         Event.PLAN_EXTENDED,
-        f"{len(plan.tasks())} rework tasks for phase {phase.name}.",
+        f"{count(len(plan.tasks()), 'rework task')} for phase {phase.name}.",
         now=now,
         actor=f"run:{run.id}",
         project=project,
@@ -250,10 +250,10 @@ def add_rework(
     tx: Session, phase: Phase, reason: str, checks: list[str], *, max_attempts: int
 ) -> None:
     """One rework feature with one task, where no planner made better ones."""
-    count = tx.scalar(select(func.count()).where(Feature.phase_id == phase.id)) or 0
-    name = f"Rework {count} of {phase.name}"
+    number = tx.scalar(select(func.count()).where(Feature.phase_id == phase.id)) or 0
+    name = f"Rework {number} of {phase.name}"
     task = plans.PlannedTask(
-        name=f"Mend phase {phase.position} ({count}): {' '.join(reason.split())[:60]}",
+        name=f"Mend phase {phase.position} ({number}): {' '.join(reason.split())[:60]}",
         description=reason,
         category="rework",
         complexity=3,

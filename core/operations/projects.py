@@ -20,10 +20,11 @@ from core.domain.lifecycle import (
 )
 from core.domain.money import to_micro
 from core.domain.names import slugify
-from core.errors import InputError, StateError
+from core.errors import InputError, StalePress, StateError
 from core.operations import journal
 from core.store.chat_tables import Inquiry, Interview
-from core.store.tables import AccountWindow, Feature, Phase, Plan, Project, Run
+from core.store.tables import AccountWindow, Feature, Phase, Project, Run
+from core.views.journal import by_whom
 from core.views.projects import ProjectRef
 
 
@@ -166,7 +167,7 @@ def pause(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     """Its agents stop at once; what they hold goes back to the queue."""
     project = tx.get_one(Project, project_id)
     if project.status not in (ProjectStatus.PLANNING, ProjectStatus.RUNNING):
-        raise StateError(f"{project.name} is {project.status.words}: there is nothing to pause.")
+        raise unmoved(tx, project)
     project.before_pause = project.status
     move(project, ProjectStatus.PAUSED, by=Cause.PERSON)
     journal.record(
@@ -179,7 +180,7 @@ def stop(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     """Its agents stop at once and nothing starts until a person starts it again."""
     project = tx.get_one(Project, project_id)
     if project.status in (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED):
-        raise StateError(f"{project.name} is {project.status.words}: there is nothing to stop.")
+        raise unmoved(tx, project)
     if project.status not in (ProjectStatus.PAUSED, ProjectStatus.BLOCKED):
         project.before_pause = project.status
     move(project, ProjectStatus.STOPPED, by=Cause.PERSON)
@@ -188,6 +189,19 @@ def stop(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
         tx, Event.PROJECT_STOPPED, f"{project.name} is stopped.", now=now, actor=actor,
         project=project,
     )  # fmt: skip
+
+
+_MOVES = (
+    Event.PROJECT_PAUSED, Event.PROJECT_STOPPED, Event.PROJECT_RESUMED, Event.PROJECT_BLOCKED,
+    Event.PROJECT_COMPLETED, Event.PROJECT_ARCHIVED, Event.PLAN_APPROVED,
+)  # fmt: skip
+
+
+def unmoved(tx: Session, project: Project) -> StalePress:
+    """It is so already, or cannot be so from where it stands; who moved it last."""
+    who = by_whom(tx, _MOVES, project_id=project.id)
+    last = f", last moved{who}" if who else ""
+    return StalePress(f"{project.name} is {project.status.words}{last}; nothing was changed.")
 
 
 _AT_REST = (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED)
@@ -273,13 +287,3 @@ def at_work(tx: Session) -> tuple[int, ...]:
     asked = select(Inquiry.project_id).where(Inquiry.status == InquiryStatus.OPEN)
     running = select(Run.project_id).where(Run.status != RunStatus.ENDED)
     return tuple(tx.scalars(union(moving, talking, asked, running)))
-
-
-def latest_plan(tx: Session, project_id: int, interview_id: int | None = None) -> Plan | None:
-    """The newest plan of the project itself, or of one addition to it."""
-    return tx.scalars(
-        select(Plan)
-        .where(Plan.project_id == project_id, Plan.interview_id.is_not_distinct_from(interview_id))
-        .order_by(Plan.version.desc())
-        .limit(1)
-    ).first()

@@ -1,7 +1,6 @@
 """Questions of agents to people."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
@@ -18,20 +17,6 @@ TEXT_LIMIT = 10_000
 OPTION_LIMIT = 200
 OPTIONS = 25
 JUST_DECIDE = "just decide"  # the agent chooses, and says what
-
-
-@dataclass(frozen=True)
-class OpenQuestion:
-    id: int
-    run_id: int
-    asker: str  # coder-1
-    text: str
-    options: tuple[str, ...]
-    multiple: bool
-    interview_id: int | None = None
-    number: int = 0  # within its interview, from 1
-    topic: str = ""
-    expected: int | None = None  # questions in all, as the interviewer sees it
 
 
 def ask(
@@ -93,9 +78,7 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
         raise InputError("An answer has words.")
     if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in text):
         raise InputError("An answer is text: it holds characters that are none.")
-    question = tx.get_one(Question, question_id)
-    if question.answer is not None:
-        raise closed(tx, question)
+    question = still_open(tx, question_id)
     question.answer = text
     question.answered_by = by
     question.answered_at = now
@@ -105,14 +88,17 @@ def answer(tx: Session, question_id: int, text: str, *, by: str, now: datetime) 
     )  # fmt: skip
 
 
-def closed(tx: Session, question: Question) -> StalePress:
-    """This question waits for nothing any more: who answered it, or why it was withdrawn."""
+def still_open(tx: Session, question_id: int) -> Question:
+    """The question, if it waits for an answer; StalePress says who gave it, or what ended it."""
+    question = tx.get_one(Question, question_id)
+    if question.answer is None:
+        return question
     when = f"{question.answered_at:%H:%M UTC on %Y-%m-%d}"
     if question.answered_by is None:
         what = f"This was withdrawn at {when}: {question.answer}"
     else:
         what = f"This was answered by {members.name_of(tx, question.answered_by)} at {when}"
-    return StalePress(f"{what}; nothing was changed.")
+    raise StalePress(f"{what}; nothing was changed.")
 
 
 def withdraw(tx: Session, opened: Sequence[Question], why: str, *, by: str, now: datetime) -> None:
@@ -173,27 +159,3 @@ def take_answer(tx: Session, question_id: int) -> str | None:
     if question.answer is not None and at_work:
         question.delivered = True
     return question.answer
-
-
-def open_questions(tx: Session, project_id: int) -> tuple[OpenQuestion, ...]:
-    rows = tx.execute(
-        select(Question, Run)
-        .join(Run, Run.id == Question.run_id)
-        .where(Question.project_id == project_id, Question.answer.is_(None))
-        .order_by(Question.id)
-    )
-    return tuple(
-        OpenQuestion(
-            id=question.id,
-            run_id=run.id,
-            asker=f"{run.kind.value}-{run.seat}",
-            text=question.text,
-            options=tuple(question.options),
-            multiple=question.multiple,
-            interview_id=question.interview_id,
-            number=question.number,
-            topic=question.topic,
-            expected=question.expected,
-        )
-        for question, run in rows
-    )

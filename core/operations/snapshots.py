@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from core.domain.agents import SLOTLESS
 from core.domain.lifecycle import (
+    INTERVIEW_OVER,
     FeatureStatus,
     PhaseStatus,
     ProjectStatus,
@@ -112,7 +113,7 @@ _RUNS = select(
 ).where(Run.project_id == bindparam("project"), Run.status.in_(NOT_ENDED))
 _INTERVIEWS = (
     select(Interview.id, Interview.kind, Interview.status, Interview.not_before)
-    .where(Interview.project_id == bindparam("project"), Interview.status.not_in(interviews.OVER))
+    .where(Interview.project_id == bindparam("project"), Interview.status.not_in(INTERVIEW_OVER))
     .order_by(Interview.id)
 )
 _ELSEWHERE = select(func.count()).where(

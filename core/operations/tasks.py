@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
+from core.domain.counting import count
 from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
 from core.domain.snapshot import TaskView
@@ -210,7 +211,7 @@ def _stick(tx: Session, task: Task, *, now: datetime) -> None:
     journal.record(
         tx,
         Event.TASK_STUCK,
-        f"Task {task.number} {task.name} is stuck, attempts: {task.attempts}"
+        f"Task {task.number} {task.name} is stuck after {count(task.attempts, 'attempt')}"
         + (f", the same error {task.error_repeats} times." if task.error_repeats > 1 else "."),
         now=now,
         level=Level.WARNING,
@@ -256,8 +257,10 @@ def retry(
     skipped = _skipped_dependencies(tx, task)
     if skipped:
         numbers = ", ".join(str(n) for n in skipped)
+        one = len(skipped) == 1
+        what = f"task {numbers}, which was" if one else f"tasks {numbers}, which were"
         raise StateError(
-            f"Task {task.number} builds on task {numbers}, which was skipped.",
+            f"Task {task.number} builds on {what} skipped.",
             hint=f"Retry {numbers} first, or skip this one too.",
         )
     move(task, TaskStatus.PENDING, by=Cause.PERSON)

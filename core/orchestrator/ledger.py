@@ -1,7 +1,7 @@
 """The gateway's and the runner's way to the tables."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import bindparam, select
@@ -79,10 +79,6 @@ class StoreRegistry:
     async def ended(self, process_id: str) -> None:
         number = self._parts.process_number(process_id)
         await self._parts.store.run(runs.process_ended, number, now=self._parts.clock())
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _admit(

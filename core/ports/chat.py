@@ -150,12 +150,16 @@ Heard = Inbound | Callable[[Any], Inbound]
 """A delivery, or what makes it in the transaction that keeps it: a platform's own row with it."""
 
 
-class Door(Protocol):
-    """The service as a platform sees it."""
+class Hearing(Protocol):
+    """Whoever takes what people say and press."""
 
     async def deliver(self, heard: Heard) -> Ticket:
         """Keep a delivery; once this returns it is durable, and acted upon by itself."""
         ...
+
+
+class Door(Hearing, Protocol):
+    """The service as a platform sees it."""
 
     async def form(self, press: Press, person: str) -> Form | None:
         """What must be filled in or confirmed before a press counts.

@@ -145,6 +145,14 @@ class Store:
             self._engine.dispose()
 
 
+def bring_up(path: Path) -> migrations.Upgrade | None:
+    """Bring a database to this version's schema; what was done, if anything was older."""
+    try:
+        return migrations.upgrade(path)
+    except (sqlite3.Error, DatabaseError, OSError) as error:
+        raise _failed(f"The database {path} cannot be upgraded", error) from error
+
+
 def copy(path: Path, target: Path) -> int:
     """Copy a database into a new file of its own; its bytes. Raises InputError, StorageFailed."""
     if target.exists() or target.is_symlink():

@@ -1,5 +1,6 @@
 """People: what each may do, and how cards call them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -39,6 +40,16 @@ def name_of(tx: Session, person: str) -> str:
     """How cards call a person or an actor; ids stay in the journal and in `members`."""
     row = tx.get(Member, person)
     return row.name if row is not None and row.name else _handle(person)
+
+
+def names_of(tx: Session, people: Iterable[str]) -> dict[str, str]:
+    """The same of several, at one look."""
+    wanted = set(people)
+    rows = tx.execute(
+        select(Member.person, Member.name).where(Member.person.in_(wanted), Member.name != "")
+    )
+    known = dict(rows.all())
+    return {person: known.get(person) or _handle(person) for person in wanted}
 
 
 def holder(tx: Session, token: str) -> str | None:

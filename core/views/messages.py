@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, false, func, or_, select
@@ -24,10 +24,11 @@ from core.domain.cards import (
     TableBlock,
     TextFile,
     Tone,
+    parse_press,
 )
 from core.domain.lifecycle import InquiryStatus
 from core.domain.people import Role
-from core.errors import NotFound
+from core.errors import InputError, NotFound
 from core.ports.chat import Attachment, Place
 from core.store.chat_tables import (
     Channel,
@@ -142,10 +143,8 @@ class Echo:
 
 def message(tx: Session, message_id: int, reader: str) -> MessageView | None:
     """One message that `reader` may see, in its current state."""
-    row = tx.scalars(
-        select(WebMessage).where(WebMessage.id == message_id, _seen_by(reader))
-    ).one_or_none()
-    return _view(tx, row) if row else None
+    rows = tx.scalars(select(WebMessage).where(WebMessage.id == message_id, _seen_by(reader)))
+    return next(iter(_views(tx, rows)), None)
 
 
 def after(
@@ -320,17 +319,19 @@ def _seen_by(reader: str) -> ColumnElement[bool]:
 
 
 def _views(tx: Session, rows: Iterable[WebMessage]) -> tuple[MessageView, ...]:
-    return tuple(map(partial(_view, tx), rows))
+    found = list(rows)
+    names = members.names_of(tx, (row.author for row in found))
+    return tuple(_view(row, names) for row in found)
 
 
-def _view(tx: Session, row: WebMessage) -> MessageView:
+def _view(row: WebMessage, names: Mapping[str, str]) -> MessageView:
     url = f"/api/chat/{row.channel}/messages/{row.id}/whole"
     return MessageView(
         id=row.id,
         channel=row.channel,
         thread=row.thread,
         author=row.author,
-        author_name=members.name_of(tx, row.author),
+        author_name=names[row.author],
         text=row.text,
         private_to=row.private_to,
         revision=row.revision,
@@ -362,6 +363,26 @@ def card_view(card: Card, whole_url: str = "") -> CardView:
         buttons=[_button(each) for each in card.buttons],
         inputs=card.inputs,
     )
+
+
+def card_of(data: Mapping[str, Any], text: str) -> Card:
+    """The card of a message's JSON and its text; what is to be fetched is left where it is.
+
+    Buttons of a newer service that are not known here are left out.
+    """
+    buttons = [
+        {**button, "press": press}
+        for button in data["buttons"]
+        if (press := _known(button["action_id"])) is not None
+    ]
+    return _CARD.validate_python({**data, "fallback": text, "buttons": buttons, "whole": None})
+
+
+def _known(action_id: str) -> Press | None:
+    try:
+        return parse_press(action_id)
+    except InputError:
+        return None
 
 
 def _button(value: Button) -> ButtonView:

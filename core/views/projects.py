@@ -152,6 +152,11 @@ def newest(
     return tuple(_summary(row) for row in tx.scalars(query.limit(limit)))
 
 
+def tally(tx: Session) -> dict[ProjectStatus, int]:
+    """How many stand how."""
+    return dict(tx.execute(select(Project.status, func.count()).group_by(Project.status)).all())
+
+
 def places_of(tx: Session, project_id: int) -> tuple[tuple[Place, str], ...]:
     """Every channel a project lives in, first the one it was made in, with its root card's key."""
     rows = tx.scalars(

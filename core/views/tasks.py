@@ -35,6 +35,17 @@ class Counts:
     stuck: int = 0
     skipped: int = 0
 
+    @property
+    def by_status(self) -> Sequence[tuple[TaskStatus, int]]:
+        """In the order in which it matters."""
+        return (
+            (TaskStatus.STUCK, self.stuck),
+            (TaskStatus.IN_PROGRESS, self.in_progress),
+            (TaskStatus.PENDING, self.pending),
+            (TaskStatus.PASSING, self.passing),
+            (TaskStatus.SKIPPED, self.skipped),
+        )
+
 
 @dataclass(frozen=True)
 class EvidenceView:

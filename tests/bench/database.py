@@ -17,7 +17,7 @@ from core.domain.failure import EndedHow, settle
 from core.domain.money import Caps
 from core.domain.orders import next_orders
 from core.domain.snapshot import Limits
-from core.operations import reports, snapshots, tasks
+from core.operations import snapshots, tasks
 from core.store.session import Store
 from core.store.tables import Run, Task
 from core.views import boards
@@ -33,7 +33,7 @@ _ROUNDS = 7
 
 
 async def decisions(folder: Path) -> Iterable[Figure]:
-    """A decision with its snapshot, and boards, from 1,000 open tasks to 100,000 done."""
+    """A decision with its snapshot, and what is shown, from 1,000 open tasks to 100,000 done."""
     sizes = ((1_000, 0), (1_000, DONE), (10_000, 0), (10_000, DONE))
     stores: dict[tuple[int, int], Store] = {}
     try:
@@ -47,7 +47,6 @@ async def decisions(folder: Path) -> Iterable[Figure]:
                 took = await _ms(partial(_decide, stores[size]))
                 if number:
                     decided[size].append(took)
-        wholes = {size: await _ms(partial(_look, stores[size])) for size in sizes}
         largest = stores[sizes[-1]]
         cards = [await _ms(partial(_card, largest)) for _ in range(_ROUNDS)]
         shown = [await _ms(partial(_project, largest)) for _ in range(_ROUNDS)]
@@ -74,10 +73,6 @@ async def decisions(folder: Path) -> Iterable[Figure]:
             )
             for size in sizes
         ),
-        *(
-            reported(f"  a terminal's board, {size[0]:,} open, {size[1]:,} done", wholes[size], "ms")
-            for size in sizes
-        ),
         at_most("a live card read, 10,000 open, 100,000 done", median(cards), 1_000, "ms"),
         at_most("a project over REST read, the same", median(shown), 1_000, "ms"),
     ]  # fmt: skip
@@ -90,10 +85,6 @@ async def _decide(store: Store) -> None:
     )  # fmt: skip
     if not next_orders(snapshot):
         raise RuntimeError("nothing was ordered")
-
-
-async def _look(store: Store) -> None:
-    await store.read(reports.load, PROJECT, upstream="bench", parallel=3, with_evidence=False)
 
 
 async def _card(store: Store) -> None:

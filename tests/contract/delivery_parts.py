@@ -1,5 +1,6 @@
 """A delivery with a chat in memory, and a clock that stands until it is moved."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -96,3 +97,20 @@ async def opened(folder: Path, empty: Path, pace: Pace | None = None) -> AsyncIt
         yield house
     finally:
         await house.store.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(*loops: object) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]  # type: ignore[attr-defined]  # Teller or Delivery
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -1,8 +1,8 @@
 """Cards reach their platform once, in their newest state, whatever the platform and kills do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.commands import presses
+from bot.commands import answers
 from bot.delivery import GIVE_UP, Teller
 from core.domain.cards import Card, CardKind, parse_press
 from core.domain.events import Event
@@ -19,9 +19,10 @@ from core.operations import outbox, questions, web
 from core.ports.chat import MessageRef, Place
 from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
-from core.store.tables import JournalEntry, Question
+from core.store.tables import JournalEntry
+from core.views import questions as question_views
 from tests.chat.memory import MemoryChat
-from tests.contract.delivery_parts import INTERVAL, SECRET, House, opened
+from tests.contract.delivery_parts import INTERVAL, SECRET, House, opened, running, until
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, PLACE
 
@@ -30,23 +31,6 @@ from tests.unit.bot.cards.stage import NOW, PLACE
 async def house(tmp_path: Path, empty: Path) -> AsyncIterator[House]:
     async with opened(tmp_path, empty) as made:
         yield made
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def running(*loops: object) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(loop.run()) for loop in loops]  # type: ignore[attr-defined]  # Teller or Delivery
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 async def test_a_thread_waits_for_its_root_and_hangs_on_it(house: House) -> None:
@@ -285,7 +269,9 @@ async def test_no_secret_leaves_and_what_is_hidden_can_be_chosen(house: House) -
     def chosen(tx: Session) -> str:
         press = parse_press(asked.name)
         values = {asked.name: (asked.options[-1].value,)}
-        return presses.chosen(press, tx.get_one(Question, 1), values)
+        question = question_views.by_id(tx, 1)
+        assert question is not None
+        return answers.pressed(press, question, values)
 
     assert await house.store.read(chosen) == SECRET
 

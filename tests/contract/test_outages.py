@@ -1,7 +1,9 @@
 """What a platform answers is obeyed, and whatever it answers: in the end every card is out once."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +17,7 @@ from core.operations import outbox, places
 from core.ports.chat import Pace, Place
 from core.store.chat_tables import Channel, OutboxItem
 from tests.chat.memory import MemoryChat
-from tests.contract.delivery_parts import SECRET, House, card, opened
+from tests.contract.delivery_parts import SECRET, House, card, opened, running, until
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, PLACE
 
@@ -176,6 +178,16 @@ async def test_retry_after_is_obeyed_by_posts_of_the_channel_and_by_all_edits(ho
     assert all(item.attempts == 0 for item in await house.items())
 
 
+@pytest.mark.parametrize("asked", [-1.0, float("inf"), float("nan"), 1e300])
+async def test_what_is_asked_for_beyond_reason_stops_nothing(house: House, asked: float) -> None:
+    house.chat.weather.busy = [asked]
+    await house.say(card("answer:1"))
+    await house.second()
+    house.now += timedelta(days=1)
+    await house.second()
+    assert house.shown() == ["answer:1"]
+
+
 async def test_a_deleted_decision_is_posted_anew_and_a_deleted_line_is_not(house: House) -> None:
     def landed(tx: Session) -> None:
         project = stage.build(tx)
@@ -316,6 +328,40 @@ async def test_a_kill_loses_a_private_answer_rather_than_doubles_it(forgetful: H
     forgetful.chat.post = post  # type: ignore[method-assign]  # the next life
     assert seen == [(1, 1)]
     assert await forgetful.start().deliver_due() == 0
+
+
+async def test_the_loop_keeps_the_pace_and_comes_back_from_an_outage_by_itself(
+    tmp_path: Path, empty: Path
+) -> None:
+    async with opened(tmp_path, empty, Pace(post_interval_s=0.2)) as house, ticking(house):
+        house.chat.weather.away = True
+        async with running(house.delivery):
+            await house.say(*many(5))
+            await until(lambda: len(house.chat.calls) == 2)
+            house.chat.weather.away = False
+            await until(lambda: bool(house.shown()))
+            begun = house.now
+            await house.say(*many(4), place=SECOND)
+            await until(lambda: len(house.shown()) == 9)
+            assert timedelta(seconds=0.8) <= house.now - begun < timedelta(seconds=5)
+
+
+@asynccontextmanager
+async def ticking(house: House) -> AsyncIterator[None]:
+    """The clock goes."""
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            house.now = NOW + timedelta(seconds=loop.time() - begun)
+
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    task = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 async def test_a_platform_is_told_which_wish_it_shows(house: House) -> None:

@@ -1,4 +1,4 @@
-"""Who may come in (CONTRACT.md §3): tokens, roles, Host, Origin; and one shape for every error."""
+"""Who may come in: tokens, roles, Host, Origin; and one shape for every error."""
 
 import stat
 from collections.abc import Iterator
@@ -285,3 +285,14 @@ def test_what_was_spent_is_drawn_for_the_reader(service: Running, theme: str) ->
         assert root.get("aria-label") == "Cost of all projects by day (UTC)"
         media = {"dark": b"@media all", "light": b"@media not all"}
         assert media.get(theme, b"@media(prefers-color-scheme:dark)") in answer.body
+
+
+@pytest.mark.parametrize(("theme", "status"), [("dark", 200), ("light", 200), ("blue", 422)])
+def test_a_picture_is_also_a_png(service: Running, theme: str, status: int) -> None:
+    answer = service.admin.get(f"/api/pictures/week/0.png?until=2026-03-12&theme={theme}")
+    assert answer.status == status
+    if status == 200:
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.body.startswith(b"\x89PNG\r\n\x1a\n")
+    assert service.admin.get(f"/api/pictures/plan/99.png?theme={theme}").status in (404, 422)
+    assert service.stranger.get(f"/api/pictures/week/0.png?theme={theme}").status == 401

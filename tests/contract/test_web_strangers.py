@@ -1,4 +1,4 @@
-"""What strangers send to the door, and what must never come out of it (DESIGN.md §4, 9 and 10)."""
+"""What strangers send to the door, and what must never come out of it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A stream says what is new and what was edited, wherever its reader was cut (CONTRACT.md §3)."""
+"""A stream says what is new and what was edited, wherever its reader was cut."""
 
 import asyncio
 import json

@@ -1,93 +1,113 @@
-"""The chat in a terminal: cards at 80 columns, buttons by number or by their words."""
+"""The running service's chat in a terminal: what strangers wrote steers nothing there."""
 
+import asyncio
 import io
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
-from bot.chat import chosen, drawn, filled
-from core.errors import StateError
+from adapters.terminal.platform import TerminalPlatform
+from adapters.terminal.reader import LineReader
+from adapters.terminal.screen import PlainScreen
+from bot.app import Terminal
+from bot.chat import Chat, ChatDoor, say
+from bot.client import Client
+from core.domain.cards import parse_press
+from core.domain.people import LOCAL
+from core.ports.chat import Asked, Content, Inbound, Place, Pressed, Said
+from core.views.json import plain
+from core.views.messages import CardView, card_of, card_view
+from tests.unit.bot.test_terminal import CARDS
 
-OPTIONS = [{"label": name, "value": name} for name in ("Add and list", "Find by words", "A page")]
-CHOICE = {"name": "answer:question:4", "options": OPTIONS}
-OWN = {"name": "answer", "options": []}
+STEERS = "\x1b[2J\x1b]0;owned\x07\x9b31m\x08\r\u202eevil\u200b"
+SECRET = "sk-ant-" + "api03-0123456789abcdef"
+HERE = Place("web", "main")
 
 
-def button(label: str, *inputs: dict[str, Any]) -> dict[str, Any]:
-    form = {"title": label, "inputs": list(inputs)} if inputs else None
+def words(**changes: Any) -> dict[str, Any]:
     return {
-        "label": label,
-        "action_id": f"{label.lower()}:plan:1",
-        "style": "default",
-        "form": form,
-    }
-
-
-def card(*buttons: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        "kind": "plan", "title": "Plan for todo-api", "body": "**9 of 14** passing\n✓ `pytest -q`",
-        "fields": [{"name": "Cost", "value": "$5.70"}], "progress": {"done": 9, "total": 14},
-        "pictures": [], "tone": "warning", "buttons": list(buttons), "inputs": [], **more,
+        "id": 1, "thread": None, "author": "web:ann", "author_name": STEERS, "revision": 0,
+        "text": f"{STEERS} {SECRET}", "deleted": False, "card": None, **changes,
     }  # fmt: skip
 
 
-CARDS = {
-    1: card(button("Pause"), button("Stop")),
-    2: card(button("Retry with Opus"), button("Retry"), button("Reject", OWN)),
-}
+def hostile() -> dict[str, Any]:
+    label = f"{STEERS} {SECRET}"
+    card = plain(CardView, card_view(CARDS["question"]))
+    button = {**card["buttons"][0], "label": label}
+    unknown = {**button, "action_id": "dance:question:1"}
+    fields = [{"name": label, "value": label}]
+    return {**card, "title": label, "body": label, "fields": fields, "buttons": [button, unknown]}
+
+
+class Answering:
+    """A service whose every answer is an enemy's; it keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def say(self, _channel: str, text: str) -> int:
+        self.told.append((text,))
+        return 1
+
+    def press(self, message: int, action: str, values: object) -> dict[str, Any]:
+        self.told.append((message, action, values))
+        return {"ok": True, "text": "Answered."}
+
+    def outcome(self, _channel: str, _message: int, *, wait: float) -> dict[str, Any]:
+        assert wait
+        return {"done": True, "ok": True, "reason": "", "text": "", "answers": [words()]}
+
+
+def unsteered(text: str) -> bool:
+    seen = all(char.isprintable() or char == "\n" for char in text)
+    return seen and SECRET not in text and "evil" in text
+
+
+async def test_what_was_said_is_shown_without_what_a_terminal_obeys() -> None:
+    out = io.StringIO()
+    platform = TerminalPlatform(PlainScreen(out, LineReader(None)), HERE, LOCAL, chats=True)
+    terminal = Terminal(
+        platform, platform.run, platform.show, platform.ended, platform.quiet, platform.close
+    )
+    chat = Chat(cast(Client, Answering()), "main", terminal)
+    await chat.show(words())
+    await chat.show(words(id=2, author="autocoder", card=hostile()))
+    assert unsteered(out.getvalue())
+    assert "    1  " in out.getvalue()
+    await chat.show(words(id=2, revision=1, card=plain(CardView, card_view(CARDS["answered"]))))
+    assert "✓ coder-1 asks   › Green" in out.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("said", "message", "label", "words"),
+    ("content", "told"),
     [
-        ("1", 2, "Retry with Opus", ""),
-        ("3 too long", 2, "Reject", "too long"),
-        ("reject it is too long", 2, "Reject", "it is too long"),
-        ("retry with opus", 2, "Retry with Opus", ""),
-        ("Retry", 2, "Retry", ""),
-        ("pause", 1, "Pause", ""),
+        (Asked("status"), ("/autocoder status",)),
+        (Said("why?", mention=True), ("@autocoder why?",)),
+        (Said("hello"), ("hello",)),
+        (
+            Pressed(parse_press("reject:plan:1"), {"reason": ("no",)}),
+            (7, "reject:plan:1", {"reason": ["no"]}),
+        ),
     ],
 )
-def test_a_button_is_found_by_number_or_words(
-    said: str, message: int, label: str, words: str
-) -> None:
-    number, found, rest = chosen(CARDS, said)
-    assert (number, found["label"], rest) == (message, label, words)
+async def test_what_is_typed_is_said_or_pressed(content: Content, told: tuple[object]) -> None:
+    service = Answering()
+    door = ChatDoor(cast(Client, service), "main")
+    door.stands["reject:plan:1"] = 7
+    ticket = await door.deliver(Inbound("1", LOCAL, HERE, content))
+    outcome = await asyncio.wait_for(ticket.outcome(1), 5)
+    assert outcome is not None
+    assert outcome.ok
+    assert service.told == [told]
 
 
-@pytest.mark.parametrize("said", ["9", "approve", ""])
-def test_what_is_no_button_says_which_there_are(said: str) -> None:
-    with pytest.raises(StateError) as caught:
-        chosen(CARDS, said)
-    assert "`:retry`" in caught.value.hint
-    with pytest.raises(StateError) as caught:
-        chosen({}, "approve")
-    assert caught.value.hint == "No card waits for you."
+def test_a_card_is_read_back_from_its_json() -> None:
+    for card in CARDS.values():
+        assert card_of(plain(CardView, card_view(card)), card.fallback) == card
 
 
-@pytest.mark.parametrize(
-    ("words", "values"),
-    [
-        ("1,3", {"answer:question:4": ["Add and list", "A page"]}),
-        ("find by words", {"answer:question:4": ["Find by words"]}),
-        ("Both, and a map", {"answer": ["Both, and a map"]}),
-        ("", {}),
-    ],
-)
-def test_options_are_chosen_by_number_or_label(words: str, values: dict[str, Any]) -> None:
-    assert filled(button("Answer", CHOICE), words) == values
-    assert filled(button("Details"), words) == {}
-
-
-def test_a_card_is_read_at_eighty_columns() -> None:
-    sink = io.StringIO()
-    odd = "a" * 300 + "\x1b[2J"
-    shown = card(button("Approve"), button("Reject", OWN), title=odd, inputs=[CHOICE])
-    Console(file=sink, width=80, color_system=None).print(drawn(shown))
-    text = sink.getvalue()
-    assert max(map(len, text.splitlines())) == 80
-    assert "\x1b" not in text
-    assert "9 of 14 passing" in text
-    assert "[:1] Approve   [:2] Reject" in text
-    assert "2  Find by words" in text
+def test_an_answer_to_say_is_plain() -> None:
+    done, text = say(cast(Client, Answering()), "main", "x", wait=True)
+    assert done
+    assert unsteered(text)

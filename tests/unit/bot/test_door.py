@@ -157,8 +157,12 @@ async def test_a_persons_own_page_has_what_waits_for_them(tmp_path: Path) -> Non
         await it.change(_decisions)
         waiting, projects = await it.door.home(LOCAL)
         assert "4 things waiting" in waiting.title
-        assert "todo-api" in projects.body
+        assert projects.table is not None
+        assert [row[0] for row in projects.table.rows] == ["todo-api"]
         viewer = await it.member("web:vi", Role.VIEWER)
+        ways = {link.label: link.to for link in waiting.links}
+        assert ways["Review the plan, todo-api"] == "plan:todo-api:1"
+        assert ways["Open task 1, todo-api"] == "stuck:todo-api:1"
         assert (await it.door.home(viewer))[0].title == "Nothing waits for you"
         assert await it.door.home("slack:U9") == ()
 

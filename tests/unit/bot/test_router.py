@@ -16,7 +16,7 @@ from core.domain.events import Event
 from core.domain.lifecycle import ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.operations import inbox
-from core.ports.chat import Asked, Pressed
+from core.ports.chat import Asked, Place, Pressed
 from core.store import turns
 from core.store.chat_tables import Guidance, InboxItem, OutboxItem
 from core.store.tables import Approval, Project, Question, Task
@@ -438,7 +438,7 @@ async def test_messages_in_a_thread_answer_its_newest_question(tmp_path: Path) -
         assert (await it.row(Question, 2)).answer == "Beta"
         await it.say("neither, because of *this*", place=world.thread())
         assert (await it.row(Question, 1)).answer == "neither, because of *this*"
-        item, _outcome = await it.say("2", place=MAIN)
+        item, _outcome = await it.say("2", place=Place("web", "main", "99"))  # of somebody else
         assert await it.card(item) is None
 
 

@@ -212,6 +212,9 @@ SEVERAL = replace(
         (CARDS["question"], "green", "answer:question:1:1", {}),
         (CARDS["question"], "approve", "answer:question:1", {"answer": "approve"}),
         (SEVERAL, "1, blue", "answer:question:1", {"several": ["Red", "Blue"]}),
+        (SEVERAL, "03,1", "answer:question:1", {"several": ["Blue", "Red"]}),
+        (SEVERAL, "0", "answer:question:1", {"answer": "0"}),
+        (SEVERAL, "9" * 5000, "answer:question:1", {"answer": "9" * 5000}),
         (SEVERAL, "1, pink", "answer:question:1", {"answer": "1, pink"}),
     ],
 )

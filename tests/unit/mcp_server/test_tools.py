@@ -317,7 +317,7 @@ async def test_a_proof_is_told_with_its_evidence_or_with_what_failed(desk: Desk)
     ]
     first = await desk.refusal("task_mark_passing", task_id=1)
     assert "exit 2" in first
-    assert "4 refusals are left" in first
+    assert "(4 refusals left)" in first
     assert "this run has ended" in await desk.refusal("task_mark_passing", task_id=1)
     assert await desk.answer("task_mark_passing", task_id=1) == {
         "accepted": True, "evidence": {"id": 3, "commit": "c9"},

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
 from core.domain.order import Block, StartRun
 from core.domain.orders import next_orders
-from core.errors import InputError, StateError
+from core.errors import InputError, StalePress
 from core.operations import features, projects, spending
 from core.ports.agents import LimitReport
 from core.store.tables import AccountWindow, Phase, Project
@@ -91,7 +91,7 @@ def test_three_runs_without_a_plan_block_and_three_more_after_going_on(site: Sit
 
 def test_only_what_runs_can_be_paused(site: Site) -> None:
     site.db.do(projects.pause, site.project, actor="p", now=NOW)
-    with pytest.raises(StateError, match="nothing to pause"):
+    with pytest.raises(StalePress, match="Todo is paused, last moved by p at 12:00 UTC"):
         site.db.do(projects.pause, site.project, actor="p", now=NOW)
     site.db.do(projects.resume, site.project, actor="p", now=NOW)
     assert row(site).status is ProjectStatus.PLANNING

@@ -149,3 +149,41 @@ def test_the_database_of_a_newer_version_is_left_alone(older: Path) -> None:
         migrations.upgrade(older)
     assert older.read_bytes() == before
     assert [path.name for path in older.parent.iterdir()] == ["a.sqlite"]
+
+
+def test_a_home_of_the_first_version_is_taken_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its projects live in the terminal, and its features have the usual priority."""
+    path = tmp_path / "a.sqlite"
+    first = tmp_path / "first"
+    with monkeypatch.context() as then:
+        shutil.copytree(
+            Path(migrations.__file__).parent, first, ignore=shutil.ignore_patterns("0002*")
+        )
+        then.setattr(migrations, "_HERE", first)
+        then.setattr(migrations, "HEAD", "0001")
+        migrations.upgrade(path)
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(
+            "INSERT INTO projects (id, name, slug, status, spec_digest, summary, setup, checks,"
+            " practice, settings, budget_micro_usd, planner_failures, planner_restarts, created_at)"
+            " VALUES (1, 'todo', 'todo', 'running', '', '', '[]', '[]', 1, '{}', 1, 0, 0,"
+            " '2026-03-11')"
+        )
+        raw.execute(
+            "INSERT INTO phases (id, project_id, position, name, description, status,"
+            " gate_failures) VALUES (1, 1, 1, 'One', '', 'in_progress', 0)"
+        )
+        raw.execute(
+            "INSERT INTO features (id, project_id, phase_id, position, name, slug, description,"
+            " spec, status, priority, branch, prepared)"
+            " VALUES (1, 1, 1, 1, 'A', 'a', '', '', 'pending', 999, 'feature/a', 0)"
+        )
+        raw.commit()
+    migrations.upgrade(path)
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT priority FROM features").fetchall() == [(0,)]
+        assert raw.execute("SELECT platform, channel FROM project_places").fetchall() == [
+            ("terminal", "main")
+        ]

@@ -161,6 +161,10 @@ class Stage:
 
         return await self.store.read(look)
 
+    def built(self, tx: Session, row: OutboxItem) -> Card:
+        """A card of the outbox as it would be posted."""
+        return cards.draw(tx, outbox._due(row), self.desk.scene(NOW)).card
+
     async def rows(self, table: Any, *where: Any) -> list[Any]:
         return await self.store.read(lambda tx: list(tx.scalars(select(table).where(*where))))
 

@@ -98,7 +98,7 @@ async def test_what_is_parked_goes_on_or_is_given_up(tmp_path: Path) -> None:
         assert "`/autocoder withdraw 1`" in refused.body
         assert "export" in refused.title
         card = await it.ask("resume", place=world.thread())
-        assert card.title == "1 addition of todo-api: it goes on"
+        assert card.title == "1 addition of todo-api goes on"
         assert (await it.row(Interview, 1)).status is InterviewStatus.ASKING
         many = await it.ask("withdraw", place=world.thread())
         assert "1 export; 2 a version" in many.title

@@ -1,8 +1,10 @@
 """What each command does, and what it says."""
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.orm import Session
@@ -10,7 +12,7 @@ from sqlalchemy.orm import Session
 from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import BODY_LIMIT, CardKind
+from core.domain.cards import BODY_LIMIT, CardKind, Tone
 from core.domain.events import Event
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -206,6 +208,41 @@ async def test_every_reading_command_reads_an_empty_and_a_full_project(tmp_path:
             assert await it.card(received.item_id) is not None
 
 
+async def test_one_of_something_is_said_as_one(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.plan(tx, row)
+        row.status = ProjectStatus.RUNNING
+        [task] = world.tasks(tx, row, TaskStatus.STUCK)
+        task.attempts, task.last_error = 1, "boom"
+        _spend_on(tx, row.id, world.run(tx, row).id)
+        member = Member(person="web:ann", role=Role.VIEWER, added_by="web:local", added_at=NOW)
+        tx.add(member)
+
+    lines = (
+        "list", "status", "inbox", "board", "graph", "tasks", "tasks stuck", "task 1", "plan",
+        "agents", "logs", "why 1", "cost", "cost by model", "budget", "members", "archive",
+    )  # fmt: skip
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        for line in lines:
+            card = await it.ask(line)
+            whole = card.whole.text if card.whole else ""
+            said = f"{card.title}\n{card.fallback}\n{whole}"
+            several = re.findall(r"(?<![.\d])1 (?:[a-z]+ )?([a-z]+s)\b", said)
+            assert [noun for noun in several if noun not in {"waits", "is", "builds"}] == [], line
+
+
+@pytest.mark.parametrize("line", ["budget project 5", "budget day 5", "settings max_parallel 2"])
+async def test_nothing_of_what_is_archived_is_set(tmp_path: Path, line: str) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.project(tx, status=ProjectStatus.ARCHIVED))
+        card = await it.ask(f"{line} project:todo-api")
+        assert card.title == "todo-api is archived; nothing was changed."
+        row = await it.row(Project, 1)
+        assert (row.budget_micro_usd, row.settings) == (20_000_000, {})
+
+
 async def test_cost_shows_its_days_unless_it_is_asked_for_one(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
         assert (await it.ask("cost", place=world.MAIN)).pictures == ()
@@ -257,43 +294,53 @@ def _spend(tx: Session) -> None:
     first, second = world.run(tx, row, made[0]), world.run(tx, row)
     second.seat = 2
     world.project(tx, "other")
-    messages = (
-        (0, "opus", first.id, 1, 1, 3_000_000),
-        (0, "sonnet", second.id, None, None, 1_000_000),
-        (0, "sonnet", first.id, 1, 1, None),
-        (2, "sonnet", first.id, 2, 1, 500_000),
-    )
-    for number, (days, model, run, task, feature, micro) in enumerate(messages):
-        at = NOW - timedelta(days=days)
-        tx.add(
-            UsageEntry(
-                process_id="p", message_id=str(number), project_id=row.id, run_id=run,
-                task_id=task, feature_id=feature, kind=AgentKind.CODER, model=model, input=10,
-                output=5, cache_read=0, cache_write_5m=0, cache_write_1h=0, micro_usd=micro,
-                assumed_micro_usd=micro or 0, at=at,
-            )
-        )  # fmt: skip
-        keys = {
-            Dimension.DAY: at.date().isoformat(), Dimension.MODEL: model, Dimension.RUN: run,
-            Dimension.TASK: task, Dimension.FEATURE: feature,
-        }  # fmt: skip
-        for dimension, key in keys.items():
-            if key is None:
-                continue
-            total = tx.get(UsageTotal, (row.id, dimension, str(key)))
-            if total is None:
-                total = UsageTotal(
-                    project_id=row.id, dimension=dimension, key=str(key), messages=0, micro_usd=0,
-                    input=0, output=0, unpriced_messages=0, cache_read=0, cache_write_5m=0,
-                    cache_write_1h=0,
-                )  # fmt: skip
-                tx.add(total)
-            total.messages += 1
-            total.unpriced_messages += micro is None
-            total.input += 10
-            total.output += 5
-            total.micro_usd += micro or 0
-            tx.flush()
+    _spend_on(tx, row.id, first.id, model="opus", task=1, feature=1, micro=3_000_000)
+    _spend_on(tx, row.id, second.id)
+    _spend_on(tx, row.id, first.id, task=1, feature=1, micro=None)
+    _spend_on(tx, row.id, first.id, task=2, feature=1, micro=500_000, at=NOW - timedelta(days=2))
+
+
+def _spend_on(
+    tx: Session,
+    project: int,
+    run: int,
+    *,
+    model: str = "sonnet",
+    task: int | None = None,
+    feature: int | None = None,
+    micro: int | None = 1_000_000,
+    at: datetime = NOW,
+) -> None:
+    """One message, and the sums that are kept of it."""
+    tx.add(
+        UsageEntry(
+            process_id="p", message_id=str(uuid4()), project_id=project, run_id=run, task_id=task,
+            feature_id=feature, kind=AgentKind.CODER, model=model, input=10, output=5,
+            cache_read=0, cache_write_5m=0, cache_write_1h=0, micro_usd=micro,
+            assumed_micro_usd=micro or 0, at=at,
+        )
+    )  # fmt: skip
+    keys = {
+        Dimension.DAY: at.date().isoformat(), Dimension.MODEL: model, Dimension.RUN: run,
+        Dimension.TASK: task, Dimension.FEATURE: feature,
+    }  # fmt: skip
+    for dimension, key in keys.items():
+        if key is None:
+            continue
+        total = tx.get(UsageTotal, (project, dimension, str(key)))
+        if total is None:
+            total = UsageTotal(
+                project_id=project, dimension=dimension, key=str(key), messages=0, micro_usd=0,
+                input=0, output=0, unpriced_messages=0, cache_read=0, cache_write_5m=0,
+                cache_write_1h=0,
+            )  # fmt: skip
+            tx.add(total)
+        total.messages += 1
+        total.unpriced_messages += micro is None
+        total.input += 10
+        total.output += 5
+        total.micro_usd += micro or 0
+        tx.flush()
 
 
 @pytest.mark.parametrize(
@@ -374,7 +421,9 @@ async def test_start_pause_resume_stop(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
         await it.change(lambda tx: world.project(tx))
         running = await it.ask("start")
-        assert (running.kind, running.body) == (CardKind.ANSWER, "Nothing was changed.")
+        assert (running.kind, running.title) == (
+            CardKind.ANSWER, "todo-api is running; nothing was changed",
+        )  # fmt: skip
         for line, status in (
             ("pause", ProjectStatus.PAUSED),
             ("pause", ProjectStatus.PAUSED),
@@ -385,6 +434,74 @@ async def test_start_pause_resume_stop(tmp_path: Path) -> None:
             await it.ask(line)
             assert (await it.row(Project, 1)).status is status
         assert len(await it.happened(Event.PROJECT_PAUSED)) == 1
+        again = await it.ask("start", by=await it.member("web:ann", Role.OPERATOR))
+        assert "last moved by" in again.title
+        assert again.tone is not Tone.DANGER
+
+
+async def test_an_archived_name_is_said_to_be_archived_and_how_to_see_it(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: [world.project(tx, name) for name in ("one", "two")])
+        done = await it.ask("archive one")
+        assert "`/autocoder status one` shows it" in done.body
+        listed = await it.ask("list")
+        assert listed.title == "1 project"
+        assert listed.table is not None
+        assert [row[0] for row in listed.table.rows] == ["two"]
+        assert "1 archived: one; `/autocoder status NAME` shows one" in listed.body
+        await it.ask("archive two")
+        empty = await it.ask("list")
+        assert empty.title == "No projects but archived ones"
+        assert "2 archived: two, one" in empty.body
+        refused = await it.ask("new One")
+        assert refused.kind is CardKind.ERROR
+        assert refused.title == "one is archived, and its name stays taken."
+        assert "`/autocoder status one` shows it" in refused.body
+        assert (await it.ask("status one")).title.startswith("one")
+        assert len(await it.rows(Project)) == 2
+
+
+async def test_what_waits_is_said_in_whole_sentences(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.question(tx, row, "Which one shall I take for it.")
+        [task] = world.tasks(tx, row, TaskStatus.STUCK)
+        task.name, task.stuck_at = "Sign in.", NOW
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        words = light.plain((await it.ask("inbox")).body)
+        assert "A question of todo-api, since" in words
+        assert ": Which one shall I take for it.\n" in f"{words}\n"
+        assert "Task 1 of todo-api is stuck, since" in words
+        assert ".," not in words
+
+
+async def test_people_are_called_by_their_names_and_ids_stand_in_members(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        ann = await it.member("slack:U1", Role.APPROVER)
+        await it.change(lambda tx: setattr(tx.get_one(Member, ann), "name", "Ann Lee"))
+        await it.change(_building(TaskStatus.STUCK))
+        await it.ask("skip 1", by=ann)
+        assert "decided by Ann Lee at 10:48" in (await it.ask("skip 1")).title
+        members_ = await it.ask("members")
+        assert members_.table is not None
+        assert ("slack:U1", "Ann Lee", "approver", "web:local") in members_.table.rows
+        assert (await it.ask("role slack:U1 viewer")).title == "Ann Lee is viewer now"
+        await it.ask("pause", by=await it.member("slack:U1", Role.OPERATOR))
+        assert "last moved by Ann Lee" in (await it.ask("pause")).title
+
+
+async def test_a_plan_is_shown_in_part_and_kept_whole(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        card = await it.ask("plan")
+        assert card.whole is not None
+        assert card.whole.name == "plan.md"
+        assert card.whole.text.startswith("# Plan 1 for todo-api\n")
+        for text in ("## 1 Foundation", "### Storage", "3. **Task 3** (2 of 5)", "test -f 3.txt"):
+            assert text in card.whole.text
+        assert "1 phase, 1 feature, 3 tasks" in card.body
 
 
 async def test_stopping_before_approval_goes_back_there(tmp_path: Path) -> None:
@@ -421,7 +538,7 @@ async def test_a_typed_approve_binds_to_what_was_posted_last(tmp_path: Path) -> 
         assert card.title == "✓ Plan 2 of todo-api was approved"
         assert (await it.row(Approval, 2)).decided_by == "web:local"
         late = await it.ask("reject too late")
-        assert "approved by web:local at 10:48" in late.title
+        assert "approved by local at 10:48" in late.title
 
 
 @pytest.mark.parametrize(
@@ -453,7 +570,7 @@ async def test_a_typed_approve_finds_the_decision_that_was_shown_before_and_stil
         if decided:
             assert card.title == "✓ Plan 1 of todo-api was approved"
         else:
-            assert "approved by web:ann" in card.title
+            assert "approved by ann at" in card.title
             assert "A plan of todo-api waits too." in card.title
             assert (await it.row(Approval, 1)).status is ApprovalStatus.OPEN
 
@@ -711,7 +828,8 @@ async def test_people_and_the_one_time_code(tmp_path: Path) -> None:
         assert (await it.ask("role Ada admin")).kind is CardKind.ERROR
         assert (await it.ask("role web:local viewer")).kind is CardKind.ERROR
         listed = await it.ask("members", by="slack:U2")
-        assert "slack:U1" in listed.body
+        assert listed.table is not None
+        assert "slack:U1" in [row[0] for row in listed.table.rows]
         assert not any(code in str(row) for row in await it.rows(OutboxItem))
 
 
