@@ -170,7 +170,7 @@ Sit = Callable[[Stage, asyncio.TaskGroup], AsyncIterator[Seat]]
 async def opened(home: Path, seats: Sequence[Any]) -> AsyncIterator[House]:
     """A house with these seats taken, each a context manager of the stage and a task group."""
     clock = Clock()
-    async with stage(home, clock=clock) as at:
+    async with stage(home, clock=clock, secrets=[SECRET]) as at:
         house = House(at, clock)
         async with _sat(house, list(seats)):
             yield house
