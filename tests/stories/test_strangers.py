@@ -153,7 +153,7 @@ def _the_other_half(guest: Guest, journey: Journey) -> None:
     assert operator.press(third, "Answer", {name: ["blue", "red"]}).json["ok"] is True
     stale = guest.act(third, name.removesuffix(":chosen"), {name: ["red"]})
     assert (stale.status, stale.json["reason"]) == (409, "stale")
-    assert "web:operator" in stale.json["text"]
+    assert "answered by operator at " in stale.json["text"]
     fourth = guest.open_question(NAME, after=third["id"])
     [choice] = fourth["card"]["inputs"]
     assert (choice["kind"], len(choice["options"])) == ("select", 12)
