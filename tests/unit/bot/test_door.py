@@ -47,6 +47,9 @@ def _decisions(tx: Session) -> None:
         ("approve:plan:1", None),
         ("pause:project:1", None),
         ("reject:plan:9", None),
+        ("stop:plan:1", None),
+        ("stop:project:1:never", None),
+        ("raise_budget:project:1", None),
     ],
 )
 async def test_a_form_is_asked_for_without_an_effect(
