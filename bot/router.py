@@ -32,6 +32,7 @@ from core.errors import (
 from core.operations import inbox, outbox
 from core.operations.inbox import Received
 from core.ports.chat import Asked, Heard, Inbound, Outcome, Pressed, Said
+from core.views import places
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +223,11 @@ class Router:
         return item.id, self._done(reply, outcome)
 
     async def _said(self, item: _Item, said: Said) -> "_Act":
-        if not said.mention:
+        plain = not said.mention
+        if said.files and not plain:  # in a thread of ours they are material
+            here = await self._store.read_first(places.thread_project, item.inbound.place)
+            plain = here is not None
+        if plain:
             return partial(messages.said, said=said)
         messages.check_size(said.text, blank=True)
         asked = await self._store.read_first(calls.in_words, self._call(item), said.text)
