@@ -240,7 +240,7 @@ class Router:
         return lambda tx, call: asks(tx, calls.prepared(tx, call, spec, rest))
 
     async def _command(self, item: _Item, asked: Asked) -> "_Act":
-        messages.check_size(asked.line, blank=True)
+        messages.check_size(" ".join((asked.line, *(asked.values or {}).values())), blank=True)
         spec, asked = calls.meant(asked)
         if spec.does is not None:
             does = spec.does
