@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import answers, words
 from bot.cards.frame import code
-from bot.commands import parsing
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from core.domain.cards import TableBlock, TextFile
 from core.domain.events import Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
+from core.domain.light import COMMAND
 from core.domain.mention import task_numbers
 from core.domain.redaction import clean
 from core.errors import InputError
@@ -213,7 +213,7 @@ def _from_journal(
         body=lines(
             *answers.standing(tx, project.id, scene)[1:],
             f"{why_not}: this is what the journal and the board say.",
-            f"More: `{parsing.COMMAND} why N` · `{parsing.COMMAND} logs` · `{parsing.COMMAND} diff`",
+            f"More: `{COMMAND} why N` · `{COMMAND} logs` · `{COMMAND} diff`",
         ),
         project=call.here,
     )
@@ -224,7 +224,7 @@ def _no_project(tx: Session, text: str) -> InputError:
     if not known:
         return InputError(
             "There is no project to ask about yet.",
-            hint=f"Begin one: `{parsing.COMMAND} new todo-api`",
+            hint=f"Begin one: `{COMMAND} new todo-api`",
         )
     shown = ", ".join(known[:_NAMED]) + (
         f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
@@ -232,6 +232,6 @@ def _no_project(tx: Session, text: str) -> InputError:
     line = wording.one_line(text, 60).replace("`", "'")
     return InputError(
         f"Which project is meant? There are: {shown}.",
-        hint=f'`{parsing.COMMAND} ask project:"{known[0]}" {line}`, or choose one for this'
-        f" channel: `{parsing.COMMAND} use {known[0]}`",
+        hint=f'`{COMMAND} ask project:"{known[0]}" {line}`, or choose one for this'
+        f" channel: `{COMMAND} use {known[0]}`",
     )

@@ -103,8 +103,11 @@ def test_a_channel_has_a_narrow_name(me: Client, channel: str) -> None:
 
 
 def test_messages_are_read_in_pages(me: Client) -> None:
-    ids = [me.say(str(number), "pages").json["id"] for number in range(5)]
-    first = me.get("/api/chat/pages/messages?limit=2").json
+    root = me.say("words that begin nothing", "pages").json["id"]
+    wait_until(lambda: len(me.get("/api/chat/pages/messages").json["items"]) == 2)  # the offer
+    begin = me.get("/api/chat/pages/messages").json["items"][-1]["id"]
+    ids = [me.say(str(number), "pages", thread=root).json["id"] for number in range(5)]
+    first = me.get(f"/api/chat/pages/messages?limit=2&after={begin}").json
     assert [m["id"] for m in first["items"]] == ids[:2]
     rest = me.get(f"/api/chat/pages/messages?limit=1000&cursor={first['next']}").json
     assert [m["id"] for m in rest["items"] if m["author"] == "web:local"] == ids[2:]
