@@ -37,19 +37,19 @@ def agents(tx: Session, call: Call) -> Reply:
     if not found:
         return Reply(title=f"No agent works{where} now", project=call.project)
     home = () if call.project else ("Project",)
+    activity = call.desk.activity()
     return Reply(
         title=f"{wording.count(len(found), 'agent')}{where}",
         table=TableBlock(
             ("Agent", "Model", *home, "Task", "Doing", "For", "Cost"),
-            tuple(_agent(each, call) for each in found),
+            tuple(_agent(each, activity.get(each.run_id, ""), call) for each in found),
         ),
         project=call.project,
     )
 
 
-def _agent(each: AtWork, call: Call) -> tuple[str, ...]:
+def _agent(each: AtWork, activity: str, call: Call) -> tuple[str, ...]:
     waits = each.status is RunStatus.WAITING
-    doing = words.doing(call.desk.activity().get(each.run_id, ""))
     return (
         each.agent,
         wording.model(each.model),
@@ -57,7 +57,7 @@ def _agent(each: AtWork, call: Call) -> tuple[str, ...]:
         f"{each.task} {wording.one_line(each.task_name, 80)}" if each.task else "",
         f"{words.WAITS} waits for an answer"
         if waits
-        else f"{words.PROGRESS} {wording.one_line(doing, 120)}",
+        else f"{words.PROGRESS} {wording.one_line(words.doing(activity), 120)}",
         wording.duration((call.now - each.started_at).total_seconds()),
         wording.UNKNOWN if each.cost_usd is None else wording.usd(each.cost_usd),
     )
@@ -137,7 +137,9 @@ def _entries(
     scene = call.desk.scene(call.now)
     whole = None
     if len(found) > _ENTRIES:
-        whole = TextFile("log.txt", "".join(_written(tx, line) for line in found))
+        names = members.names_of(tx, [line.actor for line in found])
+        written = (_written(line, names[line.actor]) for line in found)
+        whole = TextFile("log.txt", "".join(written))
     return Reply(
         title=title,
         body=lines(
@@ -152,9 +154,8 @@ def _entries(
     )
 
 
-def _written(tx: Session, line: JournalLine) -> str:
+def _written(line: JournalLine, who: str) -> str:
     text = " ".join(clean(line.text).split())
-    who = members.name_of(tx, line.actor)
     return f"{line.at:%Y-%m-%d %H:%M:%S} UTC {line.level} {line.event}: {text} · {who}\n"
 
 

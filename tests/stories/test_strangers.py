@@ -257,7 +257,7 @@ def _work(guest: Guest, journey: Journey) -> None:
     assert guest.act(second, action).status == 200
     assert guest.act(second, action).status == 409
     guest.wait(lambda: guest.cards("gate"))
-    hint = "web:local says: The port is 8080"
+    hint = "local says: The port is 8080"
     assert coder.answers["quick"] == "up, left"
     # Guidance that came after the agent had its task stands below the answer it waits for.
     assert coder.answers["slow"] == ("dog" if hint in coder.guidance else f"dog\n\n{hint}")
