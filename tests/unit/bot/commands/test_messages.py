@@ -75,4 +75,4 @@ async def test_files_with_a_mention_are_material_too(tmp_path: Path) -> None:
         assert (await it.deliver(said, place=Place("web", "main", "7"))).ok
         [interview] = await it.rows(Interview)
         assert [row["file"] for row in interview.material] == ["f1"]
-        assert [note["text"] for note in interview.notes][-1] == "web:local says: look at this"
+        assert [note["text"] for note in interview.notes][-1] == "local says: look at this"
