@@ -45,7 +45,7 @@ def screens() -> str:
 
 
 def main() -> None:
-    console = Console(record=True, width=WIDTH, file=open("/dev/null", "w"))  # noqa: SIM115  # ends
+    console = Console(record=True, width=WIDTH, file=open("/dev/null", "w"))  # noqa: SIM115  # it ends with the program
     prompt = Text.assemble(("you@host:~$ ", "bright_black"), f"autocoder demo --home {HOME}")
     console.print(prompt, Text.from_ansi(screens().rstrip()), sep="\n", soft_wrap=True)
     drawn = console.export_svg(title="autocoder demo", theme=THEME, unique_id="demo")
