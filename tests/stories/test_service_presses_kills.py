@@ -90,7 +90,7 @@ def test_two_at_once(house: House, rounds: int) -> None:
             winner, late = ("ann", bob) if ann.status == 200 else ("bob", ann)
             first[winner] += 1
             assert late.json["reason"] == "stale"
-            assert f"web:{winner}" in late.json["text"]
+            assert f"by {winner} " in late.json["text"]
             assert " UTC" in late.json["text"]
             project = message["card"]["project"].replace(" ", "%20")
             (approval,) = approvals(service.admin, project)
