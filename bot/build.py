@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ INITIALIZER = (
 _SPEC_FOLDER = ".autocoder/prompts"
 OpenTerminal = Callable[[Automatic | None], Terminal]
 _LOOK_S = 1.0  # clocks and hosts sleep
+_MOMENT = timedelta(seconds=2)  # cards wait between their edits
 _FLUSH_S = 5.0  # for the last cards to be shown
 _RETRIES = 2  # of one task in a demo
 
@@ -317,7 +318,11 @@ def _taken_up(tx: Session, project_id: int, *, now: datetime) -> None:
 
 
 def _unshown(tx: Session, *, now: datetime) -> bool:
-    return notices.untold(tx) or bool(outbox.due(tx, PLACE.platform, now=now))
+    """Whether something is to be shown now, or in a moment."""
+    if notices.untold(tx) or outbox.due(tx, PLACE.platform, now=now):
+        return True
+    held = outbox.next_due(tx, PLACE.platform, now=now)
+    return held is not None and held - now < _MOMENT
 
 
 def _card(title: str, lines: Iterable[str]) -> Card:

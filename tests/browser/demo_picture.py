@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
@@ -45,7 +46,7 @@ def screens() -> str:
 
 
 def main() -> None:
-    console = Console(record=True, width=WIDTH, file=open("/dev/null", "w"))  # noqa: SIM115  # it ends with the program
+    console = Console(record=True, width=WIDTH, file=StringIO())
     prompt = Text.assemble(("you@host:~$ ", "bright_black"), f"autocoder demo --home {HOME}")
     console.print(prompt, Text.from_ansi(screens().rstrip()), sep="\n", soft_wrap=True)
     drawn = console.export_svg(title="autocoder demo", theme=THEME, unique_id="demo")
