@@ -173,7 +173,6 @@ def open_terminal(
         LOCAL,
         called=_login_name(),
         automatic=automatic,
-        attended=automatic is None,
         chats=chats,
     )
     return Terminal(

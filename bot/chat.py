@@ -9,11 +9,11 @@ from typing import Any, assert_never
 from bot.app import Terminal
 from bot.client import Client
 from core.domain.cards import Card, CardKind, Field
+from core.domain.light import COMMAND
 from core.domain.people import LOCAL
 from core.domain.redaction import clean
 from core.errors import AutocoderError, StateError
 from core.ports.chat import (
-    COMMAND,
     MENTION,
     Asked,
     Heard,

@@ -18,6 +18,7 @@ from bot.commands import COMMANDS, presses, projects, replies, suggestions
 from bot.commands.spec import Call, Desk
 from bot.router import Router
 from core.domain.cards import Card, Form, Picture, Press
+from core.domain.names import file_name
 from core.domain.people import Role
 from core.domain.redaction import redacted
 from core.errors import NotFound, StorageFailed
@@ -59,7 +60,7 @@ class ServiceDoor:
         self, source: AsyncIterator[bytes], name: str, *, by: str, place: Place, key: str = ""
     ) -> Attachment:
         """Keep a dropped file; of one person the same `key` again is the file that came first."""
-        file_id = secrets.token_hex(16)
+        name, file_id = file_name(name), secrets.token_hex(16)
         if key:
             file_id = sha256(f"{by}:{key}".encode()).hexdigest()[:32]
         part, size = await _write(self._files, source)

@@ -32,6 +32,7 @@ from core.errors import (
 from core.operations import inbox, outbox
 from core.operations.inbox import Received
 from core.ports.chat import Asked, Heard, Inbound, Outcome, Pressed, Said
+from core.views import places
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +223,11 @@ class Router:
         return item.id, self._done(reply, outcome)
 
     async def _said(self, item: _Item, said: Said) -> "_Act":
-        if not said.mention:
+        plain = not said.mention
+        if said.files and not plain:  # in a thread of ours they are material
+            here = await self._store.read_first(places.thread_project, item.inbound.place)
+            plain = here is not None
+        if plain:
             return partial(messages.said, said=said)
         messages.check_size(said.text, blank=True)
         asked = await self._store.read_first(calls.in_words, self._call(item), said.text)
@@ -235,7 +240,7 @@ class Router:
         return lambda tx, call: asks(tx, calls.prepared(tx, call, spec, rest))
 
     async def _command(self, item: _Item, asked: Asked) -> "_Act":
-        messages.check_size(asked.line, blank=True)
+        messages.check_size(" ".join((asked.line, *(asked.values or {}).values())), blank=True)
         spec, asked = calls.meant(asked)
         if spec.does is not None:
             does = spec.does

@@ -22,12 +22,12 @@ from adapters.web.asking import Local
 from adapters.web.security import OPEN
 from bot.cli import app
 from bot.commands import COMMANDS, FAMILIES
-from bot.commands.parsing import COMMAND
 from bot.metrics import Metrics
 from bot.settings import FILE_NAME, SECTIONS, VARIABLES
 from core.domain.cards import CardKind, Label
 from core.domain.events import MEANINGS, Event
 from core.domain.lifecycle import TaskStatus
+from core.domain.light import COMMAND
 from core.domain.money import Tokens
 from core.domain.notices import wishes
 from core.domain.people import LOCAL, Role

@@ -28,8 +28,7 @@ from core.ports.chat import (
     content_of,
 )
 
-_LIVE = (CardKind.PROGRESS, CardKind.INTERVIEW)  # the first that stands is the area
-_DECISIONS = (CardKind.PLAN, CardKind.GATE, CardKind.QUESTION, CardKind.STUCK)
+_LIVE = (CardKind.PROGRESS, CardKind.INTERVIEW)  # the first that stands is edited in place
 _TOLD_ONCE = (CardKind.GATE, CardKind.QUESTION)  # of what is decided by itself
 _ANSWERS = (CardKind.ANSWER, CardKind.ERROR, CardKind.HELP)  # to what was typed at a prompt
 _LOOKING = (Label.DETAILS, Label.LOGS)  # presses that decide nothing
@@ -39,9 +38,9 @@ _OUTCOME_S = 10.0  # for a line; the next one is read then
 class TerminalPlatform:
     """Prints what is posted, edits the live card in place, hears lines.
 
-    `automatic` types for the person: what it says of a card that waits. Where the person is not
-    `attended` nothing is asked, and lines are read only where they may come at any time. Words
-    that are nothing else are said in the project's thread; where somebody `chats`, in the channel.
+    `automatic` types for the person, who is asked nothing then: what it says of a card that waits.
+    Words that are nothing else are said in the project's thread; where somebody `chats`, in the
+    channel, and lines are read whether or not something waits.
     """
 
     name = "terminal"
@@ -56,7 +55,6 @@ class TerminalPlatform:
         *,
         called: str | None = None,
         automatic: Automatic | None = None,
-        attended: bool = True,
         chats: bool = False,
     ) -> None:
         self.ended = asyncio.Event()  # the input
@@ -65,17 +63,18 @@ class TerminalPlatform:
         self._person = person
         self._called = called
         self._automatic = automatic
-        self._attended = attended
         self._chats = chats
         self._eager = chats or screen.in_place
         self._life = uuid4().hex[:12]
         self._begun = asyncio.get_running_loop().time()
         self._thread: str | None = None
+        self._messages: dict[tuple[str, str, int], MessageRef] = {}  # channel, key, again
         self._cards: dict[str, Card] = {}  # by message
         self._waiting: dict[str, Card] = {}  # of them, the newest last
         self._answered: set[str] = set()  # keys of cards whose edit is on its way
         self._live: dict[CardKind, Card] = {}
         self._known: set[str] = set()  # lines that were said for good
+        self._below_whole = False  # what comes next stands below a card
         self._asked = asyncio.Event()
         self._prompted: Card | None = None
         self._spoken: asyncio.Queue[tuple[str, Card | None]] = asyncio.Queue()
@@ -101,22 +100,29 @@ class TerminalPlatform:
         again: int = 0,
         revision: int = 0,
     ) -> MessageRef:
-        message = f"{self._life}-{len(self._cards) + 1}"
+        known = self._messages.get((place.channel, card.key, again))
+        if known is not None:
+            await self.edit(known, card)
+            return known
+        message = f"{self._life}-{len(self._messages) + 1}"
+        ref = MessageRef(self.name, place.channel, message, place.thread)
+        self._messages[place.channel, card.key, again] = ref
         if card.kind is CardKind.INTERVIEW and place.thread is None and not self._chats:
             self._thread = message
-        self._draw(message, card, None)
-        return MessageRef(self.name, place.channel, message, place.thread)
+        self._draw(ref, card, None)
+        return ref
 
     async def edit(self, ref: MessageRef, card: Card, *, revision: int = 0) -> None:
         """What an earlier life posted stands on its screen as it was."""
         before = self._cards.get(ref.message)
         if before is not None:
-            self._draw(ref.message, card, before)
+            self._draw(ref, card, before)
 
     def show(self, card: Card) -> None:
         """Say something that is no message; what it says is not said again by others."""
         self._known |= set(render.notes(card))
         self._screen.show(lambda width: render.whole(card, width))
+        self._below_whole = True
 
     async def quiet(self) -> None:
         """Until what is typed for the person was heard."""
@@ -131,27 +137,38 @@ class TerminalPlatform:
     async def close(self) -> None:
         await self._screen.close()
 
-    def _draw(self, message: str, card: Card, before: Card | None) -> None:
-        self._cards[message] = card
+    def _draw(self, ref: MessageRef, card: Card, before: Card | None) -> None:
+        self._cards[ref.message] = card
         words = self._automatic(card) if self._automatic and waits(card) and not before else None
-        settled = card.kind in _DECISIONS and not waits(card)
-        short = render.is_line(card) or (card.kind is CardKind.SPEC and not self._chats)
-        if card.kind in _LIVE:
+        once = card.kind in _TOLD_ONCE and self._automatic is not None
+        if card.kind is CardKind.PROGRESS or (
+            card.kind is CardKind.INTERVIEW and ref.thread is None
+        ):
             self._draw_live(card, before)
-        elif (settled and (before is None or waits(before))) or (short and before is None):
-            at = "" if self._chats else self._at()
-            told_once = self._automatic is not None and card.kind in _TOLD_ONCE
-            seen = card.kind is CardKind.SPEC or (before is not None and not told_once)
-            known = self._known
-            self._screen.show(lambda width: render.in_one(card, width, at, known, seen=seen))
-        elif before is None and not (words and card.kind in _TOLD_ONCE):
+        elif self._is_short(card, before):
+            at, known = "" if self._chats else self._at(), self._known
+            seen = before is not None and not once
+            space = [Text()] * self._below_whole
+            self._screen.show(
+                lambda width: [*space, *render.in_one(card, width, at, known, seen=seen)]
+            )
+            self._below_whole = False
+        elif before is None and not (words and once):
             self._screen.show(lambda width: render.whole(card, width, self._known))
-        self._waiting.pop(message, None)
+            self._below_whole = True
+        self._waiting.pop(ref.message, None)
         if waits(card) and card.key not in self._answered:
-            self._waiting[message] = card
+            self._waiting[ref.message] = card
         if words is not None:
             self._spoken.put_nowait((words, card))
         self._ask(again=card.kind in _ANSWERS)
+
+    def _is_short(self, card: Card, before: Card | None) -> bool:
+        """What is settled now, or says it all in a line, or was said by whoever builds here."""
+        if card.kind in render.DECISIONS and not waits(card):
+            return before is None or waits(before)
+        spec = card.kind is CardKind.SPEC and not self._chats
+        return before is None and (spec or render.is_line(card))
 
     def _draw_live(self, card: Card, before: Card | None) -> None:
         self._live[card.kind] = card
@@ -180,7 +197,7 @@ class TerminalPlatform:
 
     def _ask(self, *, again: bool = False) -> None:
         """Say what may be typed, if that is another than before."""
-        newest = next(reversed(self._waiting.values()), None) if self._attended else None
+        newest = None if self._automatic else next(reversed(self._waiting.values()), None)
         if newest is None:
             self._asked.clear()
         else:
@@ -217,8 +234,6 @@ class TerminalPlatform:
             return
         if outcome is not None and not outcome.ok and outcome.form is not None:
             self._complain(outcome.text)
-        elif outcome is not None and isinstance(content, Said) and not content.mention:
-            self._note(outcome.text)
         looked = isinstance(content, Pressed) and content.press.label in _LOOKING
         if card is not None and not looked and (outcome is None or outcome.ok):
             self._answered.add(card.key)
@@ -241,9 +256,4 @@ class TerminalPlatform:
     def _complain(self, words: str) -> None:
         line = Text.assemble(("■ ", render.MARKS["■"]), render.one_line(words))
         self._screen.show(lambda width: render.wrapped(line, width, hang=4))
-        self._ask(again=True)
-
-    def _note(self, words: str) -> None:
-        line = Text(render.one_line(words), render.FAINT)
-        self._screen.show(lambda width: render.wrapped(line, width))
         self._ask(again=True)

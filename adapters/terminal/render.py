@@ -11,10 +11,11 @@ from rich.text import Text
 
 from adapters.terminal.typed import options
 from core.domain import light
-from core.domain.cards import Card, CardKind, Progress, TableBlock, Tone
+from core.domain.cards import Card, CardKind, Progress, TableBlock, TextFile, Tone
 from core.domain.light import Look
 from core.domain.redaction import clean
 
+DECISIONS = (CardKind.PLAN, CardKind.GATE, CardKind.QUESTION, CardKind.STUCK)
 NARROW = 78  # columns; below it facts go under what they are about
 FAINT = "bright_black"
 MARKS = {"○": FAINT, "◐": "blue", "✓": "green", "▲": "yellow", "■": "red"}
@@ -27,6 +28,7 @@ _FACT = 64  # columns; a longer sentence is no fact beside another
 _LIVE_BAR = 44
 _LEAST_BAR = 12
 _GAP = 3  # between what stands beside each other
+_LINES = 1_000  # of a file
 _BETWEEN = " · "
 
 Group = list[Text]  # a paragraph
@@ -41,11 +43,10 @@ def whole(card: Card, width: int | None, known: Collection[str] = ()) -> list[Te
         columns = min(_BAR, width - _INDENT - len(sums)) if width else _BAR
         lines += wrapped(Text.assemble(bar_of(card.progress, columns), sums), width)
     if card.whole is not None and not card.buttons:
-        lines += wrapped(Text(clean(card.whole.text).strip()), width)
+        lines += _file(card.whole, width)
     else:
         lines += _body(groups, width)
-    if card.table:
-        lines += _table(card.table, width)
+        lines += _table(card.table, width) if card.table else []
     lines += flowed(_facts(card), width)
     lines += _choices(card, width)
     lines += [line for each in tail for line in _wrapped_line(each, width)]
@@ -75,9 +76,9 @@ def in_one(
         mark, what = _apart(what)
         return _row(mark, what, Text(_BETWEEN).join(facts), Text(), cost, at, width)
     marked = [line for line in lines if line.plain[:1] in MARKS]
-    mark, answer = _apart(marked[-1] if marked else Text())
-    fact = Text()
-    if not seen and lines and lines[0] not in marked[-1:] and lines[0].cell_len <= _FACT:
+    mark, state = _apart(marked[-1] if marked else Text())
+    fact, answer = (Text(), state) if card.kind in DECISIONS else (state, Text())
+    if answer and not seen and lines[0] not in marked[-1:] and lines[0].cell_len <= _FACT:
         fact = Text(lines[0].plain.rstrip("."))
     title = Text(one_line(card.title))
     return _row(mark or _TONES.get(card.tone, ""), title, fact, answer, Text(), at, width)
@@ -183,6 +184,14 @@ def _body(groups: Sequence[Group], width: int | None) -> Iterator[Text]:
             yield Text()
         for line in group:
             yield from _wrapped_line(line, width)
+
+
+def _file(file: TextFile, width: int | None) -> list[Text]:
+    """All of a text that the body shortens, where no book would be the answer."""
+    every = clean(file.text).strip().split("\n")
+    more = len(every) - _LINES
+    lines = wrapped(Text("\n".join(every[:_LINES])), width)
+    return [*lines, Text(f"  and {more:,} more lines", FAINT)] if more > 0 else lines
 
 
 def _wrapped_line(line: Text, width: int | None) -> list[Text]:

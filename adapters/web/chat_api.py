@@ -226,7 +226,7 @@ async def add_file(
         raise TooLarge(FILE_LIMIT)
     return await inside.door.keep(
         _pieces(file),
-        safe_name(file.filename or ""),
+        file.filename or "",
         by=person,
         place=Place(PLATFORM, channel),
         key=client_id or "",
@@ -340,16 +340,6 @@ def _picture_kind(path: FilePath) -> str | None:
     if head[:4] == b"RIFF":
         head = head[8:]
     return next((kind for magic, kind in _PICTURES.items() if head.startswith(magic)), None)
-
-
-def safe_name(given: str) -> str:
-    """The last part of a name, without what a file system or a terminal takes amiss."""
-    last = given.replace("\\", "/").rpartition("/")[2]
-    plain = "".join(char for char in last if char.isprintable()).strip().lstrip(".")
-    stem, dot, ending = plain.rpartition(".")
-    if len(plain) > 120 and dot:
-        plain = f"{stem[:100]}.{ending[:19]}"
-    return plain[:120] or "file"
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

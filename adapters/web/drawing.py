@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from zlib import crc32
 
 from core.domain import light
-from core.domain.cards import CardKind, Form, Input, Label, Link, Progress, TableBlock, Tone
+from core.domain.cards import CardKind, Form, Input, Label, Link, TableBlock, Tone
 from core.domain.light import Span
 from core.views.json import encode
-from core.views.messages import MAIN, ButtonView, CardView, MessageView, Replies
+from core.views.messages import MAIN, ButtonView, CardView, MessageView, ProgressView, Replies
 
 BOT = "autocoder"
 MARKS = {
@@ -248,7 +248,7 @@ def marks(words: str) -> Iterator[tuple[str, str]]:
     yield from zip(rest[::2], rest[1::2], strict=True)
 
 
-def bar(value: Progress) -> Bar:
+def bar(value: ProgressView) -> Bar:
     """A piece per task, what is done first; by shares where pieces would be too small."""
     total = max(value.total, 1)
     done = min(max(value.done, 0), total)

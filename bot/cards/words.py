@@ -63,14 +63,9 @@ def labels(options: Sequence[str]) -> Sequence[str]:
     return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
 
 
-def told(activity: str) -> str:
-    """What an agent does, in words for people; empty as long as nothing is known."""
-    return _OWN_TOOLS.get(activity, activity)
-
-
 def doing(activity: str) -> str:
-    """The same for a card, which says something always."""
-    return told(activity) or "thinking"
+    """What an agent does, in words for people."""
+    return _OWN_TOOLS.get(activity, activity) or "thinking"
 
 
 _CHANGES = {"+": "New", "−": "Left out", "~": "Changed"}

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import answers, words
 from bot.cards.frame import code
-from bot.commands import parsing
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from core.domain.cards import TableBlock, TextFile
 from core.domain.events import Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
+from core.domain.light import COMMAND
 from core.domain.mention import task_numbers
 from core.domain.redaction import clean
 from core.errors import InputError
@@ -37,19 +37,19 @@ def agents(tx: Session, call: Call) -> Reply:
     if not found:
         return Reply(title=f"No agent works{where} now", project=call.project)
     home = () if call.project else ("Project",)
+    activity = call.desk.activity()
     return Reply(
         title=f"{wording.count(len(found), 'agent')}{where}",
         table=TableBlock(
             ("Agent", "Model", *home, "Task", "Doing", "For", "Cost"),
-            tuple(_agent(each, call) for each in found),
+            tuple(_agent(each, activity.get(each.run_id, ""), call) for each in found),
         ),
         project=call.project,
     )
 
 
-def _agent(each: AtWork, call: Call) -> tuple[str, ...]:
+def _agent(each: AtWork, activity: str, call: Call) -> tuple[str, ...]:
     waits = each.status is RunStatus.WAITING
-    doing = words.doing(call.desk.activity().get(each.run_id, ""))
     return (
         each.agent,
         wording.model(each.model),
@@ -57,7 +57,7 @@ def _agent(each: AtWork, call: Call) -> tuple[str, ...]:
         f"{each.task} {wording.one_line(each.task_name, 80)}" if each.task else "",
         f"{words.WAITS} waits for an answer"
         if waits
-        else f"{words.PROGRESS} {wording.one_line(doing, 120)}",
+        else f"{words.PROGRESS} {wording.one_line(words.doing(activity), 120)}",
         wording.duration((call.now - each.started_at).total_seconds()),
         wording.UNKNOWN if each.cost_usd is None else wording.usd(each.cost_usd),
     )
@@ -137,7 +137,9 @@ def _entries(
     scene = call.desk.scene(call.now)
     whole = None
     if len(found) > _ENTRIES:
-        whole = TextFile("log.txt", "".join(_written(tx, line) for line in found))
+        names = members.names_of(tx, [line.actor for line in found])
+        written = (_written(line, names[line.actor]) for line in found)
+        whole = TextFile("log.txt", "".join(written))
     return Reply(
         title=title,
         body=lines(
@@ -152,9 +154,8 @@ def _entries(
     )
 
 
-def _written(tx: Session, line: JournalLine) -> str:
+def _written(line: JournalLine, who: str) -> str:
     text = " ".join(clean(line.text).split())
-    who = members.name_of(tx, line.actor)
     return f"{line.at:%Y-%m-%d %H:%M:%S} UTC {line.level} {line.event}: {text} · {who}\n"
 
 
@@ -212,7 +213,7 @@ def _from_journal(
         body=lines(
             *answers.standing(tx, project.id, scene)[1:],
             f"{why_not}: this is what the journal and the board say.",
-            f"More: `{parsing.COMMAND} why N` · `{parsing.COMMAND} logs` · `{parsing.COMMAND} diff`",
+            f"More: `{COMMAND} why N` · `{COMMAND} logs` · `{COMMAND} diff`",
         ),
         project=call.here,
     )
@@ -223,7 +224,7 @@ def _no_project(tx: Session, text: str) -> InputError:
     if not known:
         return InputError(
             "There is no project to ask about yet.",
-            hint=f"Begin one: `{parsing.COMMAND} new todo-api`",
+            hint=f"Begin one: `{COMMAND} new todo-api`",
         )
     shown = ", ".join(known[:_NAMED]) + (
         f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
@@ -231,6 +232,6 @@ def _no_project(tx: Session, text: str) -> InputError:
     line = wording.one_line(text, 60).replace("`", "'")
     return InputError(
         f"Which project is meant? There are: {shown}.",
-        hint=f'`{parsing.COMMAND} ask project:"{known[0]}" {line}`, or choose one for this'
-        f" channel: `{parsing.COMMAND} use {known[0]}`",
+        hint=f'`{COMMAND} ask project:"{known[0]}" {line}`, or choose one for this'
+        f" channel: `{COMMAND} use {known[0]}`",
     )

@@ -7,8 +7,8 @@ from bot.cards.frame import button
 from bot.commands.spec import Call, Reply
 from core.domain.cards import BUTTONS, Button, Form, Label, Style, Subject
 from core.domain.lifecycle import ApprovalKind
+from core.domain.light import COMMAND
 from core.operations import approvals
-from core.ports.chat import COMMAND
 from core.views import phases, tasks
 
 _COUNTS = "Said in words, it counts once it is pressed."

@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 from bot.commands import COMMANDS, PLANNED, parsing
 from bot.commands.spec import Call, CommandSpec
 from core.domain.lifecycle import ProjectStatus
+from core.domain.light import COMMAND
 from core.domain.names import is_name, unquote
 from core.errors import InputError, NotAllowed, NotFound, StateError
-from core.ports.chat import COMMAND, Asked
+from core.ports.chat import Asked
 from core.views import members, places, projects
 
 

@@ -18,6 +18,7 @@ from bot.setting_values import shown
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON, SECTIONS
 from core.domain.cards import CardKind, TableBlock, Tone
+from core.domain.light import COMMAND
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
 from core.errors import BadSetting, InputError, NotAllowed
@@ -58,10 +59,10 @@ def overview(commands: Mapping[str, CommandSpec], families: Mapping[str, Sequenc
         listed = " · ".join(f"`{commands[name].usage}`" for name in names)
         body.append(f"{bold(family)}: {listed}")
     body.append(
-        f"All begin with `{parsing.COMMAND}`. In a project's channel and threads its name may be"
+        f"All begin with `{COMMAND}`. In a project's channel and threads its name may be"
         " left out; elsewhere write it at the end. `@autocoder TEXT` asks."
     )
-    body.append(f"More on one: `{parsing.COMMAND} help new`")
+    body.append(f"More on one: `{COMMAND} help new`")
     return "\n".join(body)
 
 
@@ -77,9 +78,9 @@ def help_on(spec: CommandSpec) -> Reply:
     body.append(
         "Everybody may." if spec.role is Role.NONE else f"Needs the role {spec.role.value}."
     )
-    body += [f"`{parsing.COMMAND} {example}`" for example in spec.examples]
+    body += [f"`{COMMAND} {example}`" for example in spec.examples]
     return Reply(
-        title=f"{parsing.COMMAND} {spec.usage}",
+        title=f"{COMMAND} {spec.usage}",
         body="\n".join(body),
         kind=CardKind.HELP,
         private=True,
@@ -173,7 +174,7 @@ def settings(tx: Session, call: Call) -> Reply:
         value = call.values.get("value", "")
         raise BadSetting(
             f"A project has no setting {parsing.shown(key)}.",
-            hint=f"Did you mean `{' '.join(f'{parsing.COMMAND} settings {near} {value}'.split())}`?",
+            hint=f"Did you mean `{' '.join(f'{COMMAND} settings {near} {value}'.split())}`?",
         )
     if "value" not in call.values:
         own = "its own" if name in project.settings else "the service's"

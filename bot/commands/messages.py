@@ -7,10 +7,11 @@ from bot.commands.replies import words
 from bot.commands.spec import Call, Reply
 from bot.wording import is_blank
 from core.domain.lifecycle import ProjectStatus
+from core.domain.light import COMMAND
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed
 from core.operations import guidance, interviews, plans, questions
-from core.ports.chat import COMMAND, MENTION, Said
+from core.ports.chat import MENTION, Said
 from core.views import places, projects
 from core.views import questions as views
 from core.views.projects import ProjectRef
@@ -37,8 +38,9 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
     project = places.thread_project(tx, call.place)
     if project is None:
         return begins_nothing(tx, call, said)
-    if said.files:
-        return _material(tx, call, project, said)
+    taken = _material(tx, call, project, said) if said.files else None
+    if taken is not None:
+        return taken
     question = _newest_question(tx, project.id)
     if question is not None:
         return _answer(tx, call, question, said.text)
@@ -74,22 +76,24 @@ def _no_command(tx: Session, text: str) -> None:
         )
 
 
-def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply:
-    """Files for an interview; words that came with them are heard as without them."""
+def _material(tx: Session, call: Call, project: ProjectRef, said: Said) -> Reply | None:
+    """Files for an interview; None: none asks, and the words that came with them are heard alone."""
     _need_operator(call, "Dropping in files")
     paths = interviews.add_material(tx, project.id, said.files)
-    question = _newest_question(tx, project.id)
-    if not is_blank(said.text) and said.text != _names(said):
-        if question is not None:
-            _answer(tx, call, question, said.text)
-        elif paths:
-            interviews.note(tx, project.id, said.text, by=call.person)
+    wordless = is_blank(said.text) or said.text == _names(said)
     if not paths:
+        if not wordless:
+            return None
         return Reply(
             title="No interview asks here now: the file is kept and has no effect",
             project=project,
             private=True,
         )
+    question = _newest_question(tx, project.id)
+    if not wordless and question is not None:
+        _answer(tx, call, question, said.text)
+    elif not wordless:
+        interviews.note(tx, project.id, said.text, by=call.person)
     return Reply(
         title=f"Taken as material: {_names(said)}",
         body="The interviewer reads it before its next question.",

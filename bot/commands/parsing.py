@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.commands.spec import Argument, CommandSpec, Kind
+from core.domain.light import COMMAND
 from core.domain.names import NAME_LIMIT, unquote
 from core.domain.people import Role
 from core.errors import InputError
 
-COMMAND = "/autocoder"
 _SHOWN = 60  # characters of a mistyped word that are repeated
 _COMPARED = 48
 _NAMED = NAME_LIMIT + 16  # characters at the end of a line that may name a project, with quotes

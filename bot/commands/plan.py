@@ -15,6 +15,7 @@ from bot.commands.spec import Call, Operation, Reply
 from core.domain import light
 from core.domain.cards import BODY_LIMIT, Button, Field, Label, Style, Subject, TextFile, Tone
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewKind
+from core.domain.light import COMMAND
 from core.domain.plan import Plan, PlannedFeature, PlannedTask, estimate
 from core.domain.proof import CheckResult
 from core.domain.redaction import clean
@@ -34,9 +35,7 @@ _PATCH = 400_000  # characters of a diff that are kept
 def plan(tx: Session, call: Call) -> Reply:
     found = plans.latest(tx, call.here.id)
     if found is None:
-        raise StateError(
-            f"{call.here.name} has no plan yet.", hint=f"`{parsing.COMMAND} status` says why."
-        )
+        raise StateError(f"{call.here.name} has no plan yet.", hint=f"`{COMMAND} status` says why.")
     return _plan(tx, call, call.here, found)
 
 
@@ -161,7 +160,7 @@ def gate_details(tx: Session, approval_id: int) -> Reply:
             *(f"- {said(f.name, 90)} {code((f.landed_commit or '')[:7])}" for f in gate.features),
             bold("Checks on main"),
             *(check_line(check) for check in gate.approval.checks),
-            f"`{parsing.COMMAND} diff {phase.position}` shows every change.",
+            f"`{COMMAND} diff {phase.position}` shows every change.",
         ),
         project=gate.project.ref,
         private=True,
@@ -245,7 +244,7 @@ def _span(tx: Session, project: ProjectRef, what: str) -> tuple[str, str, str]:
     feature = next((f for f in every if wanted in (f.name.casefold(), f.slug)), None)
     if feature is None:
         near = parsing.nearest(what, [f.name for f in every]) if every else ""
-        hint = f"Did you mean `{parsing.COMMAND} diff {near}`?" if near else ""
+        hint = f"Did you mean `{COMMAND} diff {near}`?" if near else ""
         raise NotFound(f"There is no feature {parsing.shown(what)}.", hint=hint)
     head = feature.landed_commit or feature.good_commit
     if head is None:
@@ -321,8 +320,8 @@ def reject(tx: Session, call: Call) -> Reply:
             raise
         raise StateError(
             f"{problem} Parked is: {wording.one_line(parked[-1].request, 80)}",
-            hint=f"`{parsing.COMMAND} withdraw {parked[-1].number}` gives it up,"
-            f" `{parsing.COMMAND} resume` lets it go on.",
+            hint=f"`{COMMAND} withdraw {parked[-1].number}` gives it up,"
+            f" `{COMMAND} resume` lets it go on.",
         ) from None
     return reject_it(tx, call, decision.id, call.values["reason"], typed=True)
 

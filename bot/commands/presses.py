@@ -105,6 +105,10 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
 
     None: it counts as it is, or is refused.
     """
+    try:
+        _meaning(press, {})
+    except NotFound:
+        return None
     if press.more == forms.CHOSEN or not members.role_of(tx, person).covers(press.label.role):
         return None
     match press.label, press.subject:

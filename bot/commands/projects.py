@@ -14,6 +14,7 @@ from bot.commands.spec import Call, Reply
 from core.domain import card_keys
 from core.domain.cards import CardKind, Label, Picture, TableBlock, Tone
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
+from core.domain.light import COMMAND
 from core.domain.names import is_name, mend, parse_name, unquote
 from core.errors import BadName, NotFound, StalePress, StateError
 from core.operations import interviews, moves, outbox, places, projects
@@ -43,7 +44,7 @@ def new(tx: Session, call: Call, request: str = "") -> Reply:
         raise BadName(
             f"{parsing.shown(name)} cannot be a project's name.",
             hint="Names have 1-64 of A-Z a-z 0-9 space . _ - and begin with a letter or digit."
-            f" Did you mean `{parsing.COMMAND} new {mend(name)}`?",
+            f" Did you mean `{COMMAND} new {mend(name)}`?",
         )
     begun = interviews.begin(
         tx,
@@ -74,7 +75,7 @@ def list_all(tx: Session, call: Call) -> Reply:
     if not found:
         return Reply(
             title="No projects yet" if not archived else "No projects but archived ones",
-            body=lines(put_away, f"Begin one: `{parsing.COMMAND} new todo-api`"),
+            body=lines(put_away, f"Begin one: `{COMMAND} new todo-api`"),
         )
     number = sum(counts.values())
     return Reply(
@@ -92,7 +93,7 @@ def _archived(tx: Session, number: int) -> str:
     found = view.newest(tx, limit=_NAMED, without=others)
     names = ", ".join(said(project.name, 64) for project in found)
     more = f" and {number - _NAMED} more" if number > _NAMED else ""
-    look = f"`{parsing.COMMAND} status NAME` shows one"
+    look = f"`{COMMAND} status NAME` shows one"
     return f"{number} archived: {names}{more}; {look}"
 
 
@@ -169,7 +170,7 @@ def board(tx: Session, call: Call) -> Reply:
         column = tasks.lines(tx, project.id, status=status_, limit=_COLUMN)
         body += [f"- {task.id} {said(task.name, 90)}" for task in column]
         if count > _COLUMN:
-            body.append(f"- and {count - _COLUMN} more: `{parsing.COMMAND} tasks {status_.value}`")
+            body.append(f"- and {count - _COLUMN} more: `{COMMAND} tasks {status_.value}`")
     return Reply(title=f"Board of {project.name}", body=lines(*body), project=project)
 
 
@@ -228,7 +229,7 @@ def stop_after(tx: Session, call: Call) -> Reply:
         title=f"{call.here.name} stops after {wording.count(len(names), 'feature')}",
         body=lines(
             *(f"- {words.PROGRESS} {said(name, 90)}" for name in names),
-            f"`{parsing.COMMAND} resume` takes that back, `{parsing.COMMAND} stop` stops it now.",
+            f"`{COMMAND} resume` takes that back, `{COMMAND} stop` stops it now.",
         ),
         project=call.here,
         begun=call.here.id,
@@ -263,11 +264,11 @@ def move_it(tx: Session, call: Call, project: ProjectRef, label: Label) -> Reply
 _NEXT_STEP = {
     ProjectStatus.INTERVIEWING: "Its interview waits in its thread.",
     ProjectStatus.PLANNING: "The planner is at work.",
-    ProjectStatus.AWAITING_APPROVAL: f"Its plan waits: `{parsing.COMMAND} approve` or"
-    f" `{parsing.COMMAND} reject REASON`.",
-    ProjectStatus.COMPLETED: f"`{parsing.COMMAND} feature add TEXT` adds to it.",
-    ProjectStatus.STOPPED: f"`{parsing.COMMAND} start` takes it up again.",
-    ProjectStatus.PAUSED: f"`{parsing.COMMAND} resume` lets it go on.",
+    ProjectStatus.AWAITING_APPROVAL: f"Its plan waits: `{COMMAND} approve` or"
+    f" `{COMMAND} reject REASON`.",
+    ProjectStatus.COMPLETED: f"`{COMMAND} feature add TEXT` adds to it.",
+    ProjectStatus.STOPPED: f"`{COMMAND} start` takes it up again.",
+    ProjectStatus.PAUSED: f"`{COMMAND} resume` lets it go on.",
 }
 
 
@@ -277,7 +278,7 @@ def archive(tx: Session, call: Call) -> Reply:
         title=f"{call.here.name} is archived",
         body=lines(
             "Its repository, journal and costs stay, and its name stays taken.",
-            f"`{parsing.COMMAND} status {call.here.name}` shows it.",
+            f"`{COMMAND} status {call.here.name}` shows it.",
         ),
         project=call.here,
     )

@@ -1,4 +1,4 @@
-"""Replies as cards: one look for every answer, error and help (WORDS.md)."""
+"""Replies as cards: one look for every answer, error and help."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ from core.domain.cards import (
 from core.domain.redaction import clean
 from core.errors import AutocoderError
 
-_FALLBACK_LIMIT = 8_000
+_FALLBACK_LIMIT = 4_000
 
 
 def card_of(reply: Reply, item_id: int) -> Card:

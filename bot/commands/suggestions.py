@@ -29,8 +29,8 @@ def suggest(
     role = members.role_of(tx, person)
     spec = commands.get(command)
     if option in LINE:
-        usages = (each.usage for each in commands.values() if role.covers(each.role))
-        return _fitting(typed, ((usage, usage.partition(" ")[0]) for usage in usages))
+        mine = (each for each in commands.values() if role.covers(each.role))
+        return _fitting(typed, ((each.usage, each.name) for each in mine))
     if spec is None or not role.covers(spec.role) or not role.covers(Role.VIEWER):
         return ()
     argument = next((each for each in spec.arguments if each.name == option), None)

@@ -63,3 +63,13 @@ def slugify(text: str, taken: Collection[str] = (), *, fallback: str = "item") -
 def display_name(given: str) -> str:
     """How a platform calls a person, on one line, without what steers a screen or marks it up."""
     return " ".join(clean(given).translate(_TRICKS).split())[:PERSON_LIMIT].rstrip()
+
+
+def file_name(given: str) -> str:
+    """The last part of a name, without what a file system or a terminal takes amiss."""
+    last = given.replace("\\", "/").rpartition("/")[2]
+    plain = "".join(char for char in last if char.isprintable()).strip().lstrip(".")
+    stem, dot, ending = plain.rpartition(".")
+    if len(plain) > 120 and dot:
+        plain = f"{stem[:100]}.{ending[:19]}"
+    return plain[:120] or "file"

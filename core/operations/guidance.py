@@ -14,6 +14,7 @@ from core.operations import journal, outbox, runs, tasks
 from core.ports.chat import Place
 from core.store.chat_tables import Guidance, InboxItem
 from core.store.tables import Project, Run, Task
+from core.views.members import name_of
 
 WAITING = "Noted: the agents get it at their next step"
 QUOTED = 120  # characters of it that its line repeats
@@ -24,7 +25,7 @@ class Hint:
     """What an agent is told."""
 
     id: int
-    person: str
+    person: str  # as they are called
     text: str
 
 
@@ -103,8 +104,9 @@ def take(tx: Session, run_id: int, *, now: datetime) -> tuple[Hint, ...]:
     for row in tx.scalars(_waiting(task).order_by(Guidance.id)).all():
         row.taken_by = run_id
         row.taken_at = now
+        who = name_of(tx, row.person)
         if row.task_id is None:  # a hint for a task is with it already
-            notes = f"{row.person} says: {row.text}"
+            notes = f"{who} says: {row.text}"
             task.recovery_notes = (
                 f"{task.recovery_notes}\n{notes}" if task.recovery_notes else notes
             )
@@ -114,7 +116,7 @@ def take(tx: Session, run_id: int, *, now: datetime) -> tuple[Hint, ...]:
         )  # fmt: skip
         if row.inbox_id is not None:
             _acknowledge(tx, row, row.inbox_id, run, task, now=now)
-        taken.append(Hint(row.id, row.person, row.text))
+        taken.append(Hint(row.id, who, row.text))
     return tuple(taken)
 
 

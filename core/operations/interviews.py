@@ -32,7 +32,7 @@ from core.operations import journal, outbox
 from core.ports.chat import Attachment, Place
 from core.store.chat_tables import Channel, Interview, ProjectPlace
 from core.store.tables import Project, Question, Run, UsageEntry
-from core.views import projects
+from core.views import members, projects
 from core.views.projects import ProjectRef
 
 REQUEST_LIMIT = 100_000
@@ -205,7 +205,7 @@ def note(tx: Session, project_id: int, text: str, *, by: str) -> None:
     """What somebody says to the files they drop: an interviewer hears it in its next message."""
     interview = current(tx, project_id)
     if interview is not None and interview.status is InterviewStatus.ASKING:
-        tell(tx, interview.id, f"{by} says: {text}")
+        tell(tx, interview.id, f"{members.name_of(tx, by)} says: {text}")
 
 
 def add_material(tx: Session, project_id: int, files: Sequence[Attachment]) -> tuple[str, ...]:

@@ -130,7 +130,8 @@ def run_over(tx: Session, run_id: int, held: Sequence[Task], *, now: datetime) -
     for question in tx.scalars(late.order_by(Question.id)).all():
         question.delivered = True
         for task in held:
-            words = f"{question.answered_by} answers “{question.text[:500]}”: {question.answer}"
+            who = members.name_of(tx, question.answered_by or "")
+            words = f"{who} answers “{question.text[:500]}”: {question.answer}"
             task.recovery_notes = (
                 f"{task.recovery_notes}\n{words}" if task.recovery_notes else words
             )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.mention import task_numbers
 from core.errors import NotFound
-from core.views import dossiers, inquiries
+from core.views import dossiers, inquiries, members
 from core.views.json import plain
 from core.views.projects import Service
 
@@ -41,7 +41,8 @@ def load(tx: Session, inquiry_id: int, service: Service) -> Question:
             files.append(f"There is no task {number}.")
         else:
             files.append(f"About task {number}:\n{_json(dossiers.TaskDossier, task)}")
-    return Question(asked.text, asked.by, found.project.name, files)
+    by = members.name_of(tx, asked.by)
+    return Question(asked.text, by, found.project.name, files)
 
 
 def briefing(question: Question, *, resumed: bool) -> str:

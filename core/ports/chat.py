@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from core.domain.cards import Card, Form, Picture, Press
+from core.domain.light import COMMAND
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,7 +85,6 @@ class Pressed:
 
 Content = Asked | Said | Pressed
 
-COMMAND = "/autocoder"
 MENTION = "@autocoder"
 
 

@@ -14,7 +14,7 @@ from core.domain.lifecycle import FeatureStatus, PhaseStatus, TaskStatus
 from core.domain.money import Dimension
 from core.domain.proof import CheckResult
 from core.store.tables import Run, RunTask, Task
-from core.views import budgets, features, journal, phases, projects, tasks, waiting
+from core.views import budgets, features, journal, members, phases, projects, tasks, waiting
 from core.views.json import Usd, Utc
 from core.views.projects import ProjectView, Service
 from core.views.runs import agent_name
@@ -89,7 +89,7 @@ def of_task(tx: Session, project_id: int, number: int) -> TaskDossier:
         feature=feature.name,
         cost_usd=budgets.cost_of(tx, project_id, Dimension.TASK, task.row_id),
         runs=_runs(tx, task.row_id),
-        journal=_journal(journal.newest(tx, task_row_id=task.row_id, limit=_ENTRIES)),
+        journal=_journal(tx, journal.newest(tx, task_row_id=task.row_id, limit=_ENTRIES)),
     )
 
 
@@ -132,7 +132,7 @@ def of_project(tx: Session, project_id: int, service: Service) -> ProjectDossier
             )
             for phase in phases.every(tx, project_id)
         ],
-        journal=_journal(journal.newest(tx, project_id=project_id, limit=_ENTRIES)),
+        journal=_journal(tx, journal.newest(tx, project_id=project_id, limit=_ENTRIES)),
     )
 
 
@@ -167,9 +167,10 @@ def _check(check: CheckResult) -> CheckResult:
     return replace(check, output="" if check.green else _end(check.output))
 
 
-def _journal(found: Sequence[journal.JournalLine]) -> Sequence[str]:
+def _journal(tx: Session, found: Sequence[journal.JournalLine]) -> Sequence[str]:
+    names = members.names_of(tx, [line.actor for line in found])
     return [
-        f"{line.at:%Y-%m-%d %H:%M:%S} UTC {line.event} by {line.actor}:"
+        f"{line.at:%Y-%m-%d %H:%M:%S} UTC {line.event} by {names[line.actor]}:"
         f" {' '.join(line.text.split())[:300]}"
         for line in found
     ]

@@ -67,6 +67,14 @@ class WholeView:
     url: str
 
 
+@dataclass(frozen=True)
+class ProgressView:
+    done: int
+    total: int
+    active: Hidden[int] = 0
+    stuck: Hidden[int] = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class CardView:
     key: str
@@ -75,7 +83,7 @@ class CardView:
     title: str
     body: str
     fields: Sequence[Field]
-    progress: Progress | None
+    progress: ProgressView | None
     pictures: Sequence[Picture]
     tone: Tone
     links: Sequence[Link]
@@ -345,6 +353,10 @@ def _view(row: WebMessage, names: Mapping[str, str]) -> MessageView:
     )
 
 
+def _progress(bar: Progress) -> ProgressView:
+    return ProgressView(bar.done, bar.total, bar.active, bar.stuck)
+
+
 def card_view(card: Card, whole_url: str = "") -> CardView:
     """A card as the web shows it; `whole_url`: where all of its text is, if it has one."""
     return CardView(
@@ -354,7 +366,7 @@ def card_view(card: Card, whole_url: str = "") -> CardView:
         title=card.title,
         body=card.body,
         fields=card.fields,
-        progress=card.progress,
+        progress=_progress(card.progress) if card.progress else None,
         pictures=card.pictures,
         tone=card.tone,
         links=card.links,

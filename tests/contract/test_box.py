@@ -581,7 +581,8 @@ def test_nothing_of_the_programs_environment_is_passed_on(
 PARENT = """
 import subprocess, sys
 from pathlib import Path
-from adapters.box import Detection, Sandbox
+from adapters.box.levels import Detection
+from adapters.box.sandbox import Sandbox
 from core.ports.host import BoxLevel, BoxProfile
 profile = BoxProfile(Path(sys.argv[1]), sys.argv[2])
 box = Sandbox(Detection(BoxLevel(sys.argv[3]), disable_userns=sys.argv[4] == "True"))
@@ -684,7 +685,8 @@ STOPPED = """
 import asyncio, sys
 from datetime import timedelta
 from pathlib import Path
-from adapters.box import detect, open_box
+from adapters.box.levels import detect
+from adapters.box.sandbox import open_box
 from core.ports.host import BoxProfile
 
 async def main():

@@ -68,12 +68,12 @@ async def two(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def card(key: str, kind: CardKind = CardKind.LANDED, **more: object) -> Card:
-    made = Card(key=key, kind=kind, title=f"The title of {key}", body="It is so.", fallback=key)
+    made = Card(key=key, kind=kind, title=f"About {key}", body=f"It is {key}.", fallback=key)
     return replace(made, **more)  # type: ignore[arg-type]  # each test names what differs
 
 
 async def count(house: House, *where: object, table: type = JournalEntry) -> int:
-    query = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]  # columns
+    query = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]  # they are columns
     found: int | None = await house.at.store.read(lambda tx: tx.scalar(query))
     return found or 0
 
@@ -105,7 +105,7 @@ async def test_the_same_key_is_said_once(house: House) -> None:
     await house.all_out()
     await say_cards(house, card("landed:x:y"))
     await house.all_out()
-    await house.sees("The title of landed:x:y")
+    await house.sees("It is landed:x:y")
     assert house.faults.calls == [("post", "landed:x:y")]
 
 
@@ -122,7 +122,7 @@ async def test_a_lost_answer_doubles_nothing(many: House) -> None:
         many.clock.now += timedelta(minutes=10)
         await many.all_out()
     assert many.faults.calls == [("post", "landed:x:y")] * 2
-    assert sum("The title of landed:x:y" in words for words in await many.shown()) == 1
+    assert sum("It is landed:x:y" in words for words in await many.shown()) == 1
 
 
 async def test_a_kill_between_post_and_record_doubles_nothing(many: House) -> None:
@@ -130,7 +130,7 @@ async def test_a_kill_between_post_and_record_doubles_nothing(many: House) -> No
     await many.seat.platform.post(many.seat.place, card("landed:x:y"))  # and the service dies
     many.deliver_anew()
     await many.all_out()
-    assert sum("The title of landed:x:y" in words for words in await many.shown()) == 1
+    assert sum("It is landed:x:y" in words for words in await many.shown()) == 1
 
 
 async def test_a_decided_card_is_edited_in_its_thread(house: House) -> None:
@@ -175,7 +175,7 @@ async def test_the_platform_says_when_to_try_again(house: House) -> None:
     house.clock.now += timedelta(seconds=2)
     await house.deliveries[0].deliver_due()
     assert len(house.faults.calls) == 2
-    await house.sees("The title of landed:x:y")
+    await house.sees("It is landed:x:y")
 
 
 async def test_an_outage_of_three_days_loses_nothing(house: House) -> None:
@@ -192,7 +192,7 @@ async def test_an_outage_of_three_days_loses_nothing(house: House) -> None:
         house.clock.now += timedelta(minutes=10)
         await house.all_out()
     for hour in (0, 35, 71):
-        await house.sees(f"The title of landed:x:{hour}")
+        await house.sees(f"It is landed:x:{hour}")
     assert await count(house, OutboxItem.built != OutboxItem.wanted, table=OutboxItem) == 0
 
 
@@ -231,7 +231,7 @@ async def test_a_place_that_refuses_is_said_once_and_drained_when_mended(house: 
     for _ in range(4):
         house.clock.now += timedelta(minutes=10)
         await house.all_out()
-    await house.sees("The title of landed:x:2")
+    await house.sees("It is landed:x:2")
 
 
 async def test_a_private_card_is_one_person_s(many: House) -> None:
@@ -239,7 +239,7 @@ async def test_a_private_card_is_one_person_s(many: House) -> None:
     await say_cards(many, card("answer:7", CardKind.ANSWER), private_to="web:ada")
     await many.all_out()
     if isinstance(many.seat, WebSeat):
-        assert await many.count("The title of answer:7") == 0
+        assert await many.count("It is answer:7") == 0
     else:
         assert isinstance(many.seat, MemorySeat)
         assert many.seat.posted("answer:7").private_to == "web:ada"
@@ -285,23 +285,25 @@ async def test_a_card_with_everything_on_it_is_shown(house: House) -> None:
     await say_cards(house, everything())
     await house.all_out()
     await house.sees("All of it")
-    for words in ("Field 3", "Opus", "$2.00", "Review the gate", "Reject"):
-        if words == "Reject" and not house.seat.finds:
-            words = "reject"
+    # A screen names what may be typed; to lead elsewhere it has no way.
+    buttons = ("Review the gate", "Reject") if house.seat.finds else ("reject REASON",)
+    for words in ("Field 3", "Opus", "$2.00", *buttons):
         await house.sees(words)
+    assert house.faults.calls == [("post", "plan:x:1")]
 
 
 async def test_the_whole_of_a_long_text_can_be_reached(house: House) -> None:
-    await say_cards(house, everything())
+    long = replace(everything(), key="answer:7", kind=CardKind.ANSWER, buttons=(), inputs=())
+    await say_cards(house, long)
     await house.all_out()
     seat = house.seat
     if isinstance(seat, WebSeat):
-        whole = (await asyncio.to_thread(seat.message, "plan:x:1"))["card"]["whole"]
+        whole = (await asyncio.to_thread(seat.message, "answer:7"))["card"]["whole"]
         answer = await asyncio.to_thread(seat.me.get, whole["url"])
         assert (answer.status, whole["name"]) == (200, "plan.md")
         assert answer.body.decode().splitlines()[-1] == "line 299"
     elif isinstance(seat, MemorySeat):
-        assert seat.posted("plan:x:1").card.whole is not None
+        assert seat.posted("answer:7").card.whole is not None
     else:
         await house.sees("line 299")
 
@@ -341,7 +343,7 @@ async def test_no_secret_leaves_in_any_part_of_a_card(house: House) -> None:
     )
     await say_cards(house, secret, card("landed:x:after"))
     await house.all_out()
-    await house.sees("The title of landed:x:after")
+    await house.sees("It is landed:x:after")
     assert await house.count(SECRET) == 0
     if isinstance(house.seat, WebSeat):
         assert SECRET not in str(await asyncio.to_thread(house.seat.messages))
@@ -364,6 +366,7 @@ async def test_an_outcome_holds_no_secret(house: House) -> None:
 async def test_a_command_is_answered_where_it_was_said(house: House) -> None:
     await house.say("/autocoder list")
     await house.sees("No projects yet")
+    assert await count(house, table=InboxItem) == 1
 
 
 async def test_a_delivery_that_comes_twice_has_one_effect(many: House) -> None:
@@ -536,6 +539,7 @@ async def test_words_that_begin_nothing_become_an_offer(house: House) -> None:
 async def test_a_command_without_its_word_is_asked_back(house: House) -> None:
     await house.say("/status")
     await house.sees("/autocoder status")
+    assert await count(house, table=InboxItem) == 1
 
 
 async def test_an_unknown_command_proposes_only_what_reads(house: House) -> None:

@@ -505,7 +505,7 @@ async def test_a_broken_index_is_mended(spaces: Worktrees, tree: Worktree, first
 FULL = """
 import asyncio, os, sys
 from pathlib import Path
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 from adapters.worktrees.contents import Findings
 from core.errors import StorageFailed
 
@@ -576,7 +576,7 @@ async def test_a_lock_of_a_killed_call_is_removed(
 KILLED = """
 import asyncio, sys
 from pathlib import Path
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 
 async def main() -> None:
     spaces = Worktrees(Path(sys.argv[1]), sys.argv[2])
@@ -600,7 +600,7 @@ asyncio.run(main())
 SLOW = """
 import asyncio, os, sys
 from pathlib import Path
-from adapters.worktrees import Worktrees
+from adapters.worktrees.workspaces import Worktrees
 
 async def main() -> None:
     spaces = Worktrees(Path(sys.argv[1]), sys.argv[2])

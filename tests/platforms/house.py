@@ -21,7 +21,7 @@ from tests.unit.bot.cards import stage as builder
 from tests.unit.bot.commands.stage import Stage, stage
 
 INTERVAL = timedelta(seconds=1)
-SECRET = "sk-ant-api03-a-secret-that-nobody-may-see"
+SECRET = "a-web-token-that-nobody-may-see"
 NOW = builder.NOW + timedelta(hours=2)
 
 
@@ -37,12 +37,16 @@ class Seat(Protocol):
         """What stands there: the words of each message, or of the whole screen."""
         ...
 
+    def standing(self) -> set[str]:
+        """Of the cards that stand there; of a screen none can be told."""
+        ...
+
     async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
         """Said once, and delivered so many times; in the thread of the card `root`, if given."""
         ...
 
     async def press(self, key: str, label: str, words: str = "") -> str:
-        """Press a button of the card `key`; what is told at once."""
+        """Press a button of the card `key`; what is told at once. KeyError: it is not there."""
         ...
 
 
@@ -166,7 +170,7 @@ Sit = Callable[[Stage, asyncio.TaskGroup], AsyncIterator[Seat]]
 async def opened(home: Path, seats: Sequence[Any]) -> AsyncIterator[House]:
     """A house with these seats taken, each a context manager of the stage and a task group."""
     clock = Clock()
-    async with stage(home, clock=clock) as at:
+    async with stage(home, clock=clock, secrets=[SECRET]) as at:
         house = House(at, clock)
         async with _sat(house, list(seats)):
             yield house

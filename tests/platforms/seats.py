@@ -2,11 +2,19 @@
 
 import asyncio
 import contextlib
+import os
+import pty
+import re
+import threading
+import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
+from adapters.terminal.platform import TerminalPlatform
+from adapters.terminal.reader import LineReader
+from adapters.terminal.screen import PlainScreen
 from bot.app import App, open_web
 from bot.listening import listen
 from bot.metrics import Metrics
@@ -43,8 +51,11 @@ class WebSeat:
     def shown(self) -> list[str]:
         return [_words(message) for message in self.messages()]
 
+    def standing(self) -> set[str]:
+        return {each["card"]["key"] for each in self.messages() if each["card"]}
+
     def message(self, key: str) -> dict[str, Any]:
-        return next(m for m in self.messages() if m["card"] and m["card"]["key"] == key)
+        return {m["card"]["key"]: m for m in self.messages() if m["card"]}[key]
 
     async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
         self._said += 1
@@ -57,7 +68,8 @@ class WebSeat:
 
     async def press(self, key: str, label: str, words: str = "") -> str:
         message = await asyncio.to_thread(self.message, key)
-        button = next(b for b in message["card"]["buttons"] if b["label"] == label)
+        buttons = {each["label"]: each for each in message["card"]["buttons"]}
+        button = buttons[label]
         inputs = (button["form"] or {"inputs": []})["inputs"]
         body: dict[str, Any] = {"message_id": message["id"], "action_id": button["action_id"]}
         if words:
@@ -102,6 +114,57 @@ async def web(at: Stage) -> AsyncIterator[WebSeat]:
         yield WebSeat(platform, f"http://127.0.0.1:{listening.getsockname()[1]}")
 
 
+class TerminalSeat:
+    """Somebody who reads a screen and types."""
+
+    finds = False
+    roles = False
+
+    def __init__(self, platform: ChatPlatform, master: int) -> None:
+        self.place = Place("terminal", "main")
+        self.platform = platform
+        self._master = master
+        self._screen = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # the terminal hung up
+            while piece := os.read(self._master, 65_536):
+                self._screen += piece
+
+    def standing(self) -> set[str]:
+        return set()
+
+    def shown(self) -> list[str]:
+        plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", self._screen.decode("utf-8", "replace"))
+        return [" ".join(plain.replace("\r", "").split())]
+
+    async def say(self, words: str, *, root: str = "", times: int = 1) -> None:
+        assert times == 1, "a line is typed once"
+        await self._type(words)
+
+    async def press(self, key: str, label: str, words: str = "") -> str:
+        before = self.shown()[0]
+        await self._type(f"{label.lower().replace(' with ', ' ')} {words}".strip())
+        return self.shown()[0].removeprefix(before)
+
+    async def _type(self, line: str) -> None:
+        os.write(self._master, f"{line}\n".encode())
+        await asyncio.sleep(0.3)  # it is read, and what comes of it is said
+
+
+@asynccontextmanager
+async def terminal(at: Stage) -> AsyncIterator[TerminalSeat]:
+    master, slave = pty.openpty()
+    tty.setraw(slave)  # nothing is echoed: what stands there was shown
+    with open(slave, "w", encoding="utf-8") as out:
+        screen = PlainScreen(out, LineReader(slave))
+        place = Place("terminal", "main")
+        yield TerminalSeat(TerminalPlatform(screen, place, LOCAL, chats=True), master)
+    os.close(master)
+
+
 class MemorySeat:
     """Somebody in a chat that is kept in memory."""
 
@@ -118,6 +181,9 @@ class MemorySeat:
     def shown(self) -> list[str]:
         return [words_of(posted.card) for posted in self._chat.messages.values()]
 
+    def standing(self) -> set[str]:
+        return {posted.card.key for posted in self._chat.messages.values()}
+
     def posted(self, key: str) -> Posted:
         return self._chat.standing(key)
 
@@ -131,7 +197,7 @@ class MemorySeat:
 
     async def press(self, key: str, label: str, words: str = "") -> str:
         card: Card = self._chat.standing(key).card
-        button = next(each for each in card.buttons if each.label == label)
+        button = {each.label: each for each in card.buttons}[label]
         inputs = button.form.inputs if button.form else card.inputs
         values = {inputs[0].name: (words,)} if words else {}
         self._said += 1
@@ -144,4 +210,4 @@ async def memory(at: Stage) -> AsyncIterator[MemorySeat]:
     yield MemorySeat(MemoryChat(), at)
 
 
-SEATS: dict[str, Sitting] = {"web": web, "memory": memory}
+SEATS: dict[str, Sitting] = {"web": web, "terminal": terminal, "memory": memory}

@@ -153,7 +153,7 @@ def _the_other_half(guest: Guest, journey: Journey) -> None:
     assert operator.press(third, "Answer", {name: ["blue", "red"]}).json["ok"] is True
     stale = guest.act(third, name.removesuffix(":chosen"), {name: ["red"]})
     assert (stale.status, stale.json["reason"]) == (409, "stale")
-    assert "web:operator" in stale.json["text"]
+    assert "answered by operator at " in stale.json["text"]
     fourth = guest.open_question(NAME, after=third["id"])
     [choice] = fourth["card"]["inputs"]
     assert (choice["kind"], len(choice["options"])) == ("select", 12)
@@ -257,7 +257,7 @@ def _work(guest: Guest, journey: Journey) -> None:
     assert guest.act(second, action).status == 200
     assert guest.act(second, action).status == 409
     guest.wait(lambda: guest.cards("gate"))
-    hint = "web:local says: The port is 8080"
+    hint = "local says: The port is 8080"
     assert coder.answers["quick"] == "up, left"
     # Guidance that came after the agent had its task stands below the answer it waits for.
     assert coder.answers["slow"] == ("dog" if hint in coder.guidance else f"dog\n\n{hint}")

@@ -149,7 +149,7 @@ def _by_press(guest: Guest, cards: dict[int, Json]) -> None:
     _closed(guest, cards[2])
     late = guest.press(cards[2], "Skip")
     assert (late.status, late.json["reason"]) == (409, "stale")
-    assert "web:local" in late.json["text"]
+    assert " by local at " in late.json["text"]
 
 
 def _helped(guest: Guest, thread: int, cards: dict[int, Json], coder: Coder) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from bot.door import FILES, ServiceDoor
@@ -41,9 +42,14 @@ def _decisions(tx: Session) -> None:
         ("answer:question:1", ["answer:question:1:chosen", "answer"]),
         ("answer:question:2", ["answer"]),
         ("answer:question:1:0", None),
+        ("pass:task:1:1", ["reason"]),
+        ("archive:project:1", []),
         ("approve:plan:1", None),
         ("pause:project:1", None),
         ("reject:plan:9", None),
+        ("stop:plan:1", None),
+        ("stop:project:1:never", None),
+        ("raise_budget:project:1", None),
     ],
 )
 async def test_a_form_is_asked_for_without_an_effect(
@@ -54,6 +60,10 @@ async def test_a_form_is_asked_for_without_an_effect(
         before = len(await it.rows(JournalEntry))
         form = await it.door.form(parse_press(action), LOCAL)
         assert (None if form is None else [each.name for each in form.inputs]) == inputs
+        if inputs:  # whoever presses without values is given the same form
+            pressed = await it.press(action)
+            assert (pressed.reason, pressed.form) == ("missing_values", form)
+            await it.change(lambda tx: tx.execute(delete(InboxItem)))
         viewer = await it.member("web:vi", Role.VIEWER)
         assert await it.door.form(parse_press(action), viewer) is None  # it would be refused
         happened = await it.rows(JournalEntry, JournalEntry.event != Event.MEMBER_CHANGED)
@@ -109,7 +119,9 @@ async def _bytes(*pieces: bytes) -> AsyncIterator[bytes]:
 async def test_a_file_is_kept_once(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
         kept = [
-            await it.door.keep(_bytes(b"ab", b"cd"), "note.md", by=LOCAL, place=MAIN, key=key)
+            await it.door.keep(
+                _bytes(b"ab", b"cd"), "../no\u202ete.md", by=LOCAL, place=MAIN, key=key
+            )
             for key in ("k", "k", "other", "")
         ]
         assert kept[0] == kept[1]
@@ -144,7 +156,7 @@ async def test_what_fits_where_somebody_types(tmp_path: Path) -> None:
         assert await values("use", "name", "x") == []
         assert await values("retry", "nonsense", "") == []
         assert await values("nonsense", "n", "") == []
-        assert "stop" in await values("more", "command", "st")
+        assert {"stop", "stop after feature"} < set(await values("more", "command", "st"))
         viewer = await it.member("web:vi", Role.VIEWER)
         assert await values("retry", "n", "", viewer) == []
         assert "stop" not in await values("more", "command", "st", viewer)

@@ -489,3 +489,11 @@ async def test_a_project_that_was_chosen_apart_is_meant(tmp_path: Path) -> None:
         refused = await it.deliver(Asked("pause", {}, "nobody"))
         assert refused.reason == "unknown"
         assert "There is no project 'nobody'" in refused.text
+
+
+async def test_typed_words_have_a_limit_too(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        refused = await it.deliver(Asked("reject", {"reason": "a" * 100_001}))
+        assert refused.reason == "wrong_value"
+        assert (await it.row(Approval, 1)).decided_at is None

@@ -144,6 +144,16 @@ def test_a_card_says_all_it_has() -> None:
     assert "$1.00" in table
 
 
+def test_all_of_a_text_is_shown_that_a_card_shortens() -> None:
+    text = "\n".join(f"line {n}" for n in range(2_000))
+    card = replace(CARDS["spec"], whole=TextFile("a.md", text), table=TABLE)
+    shown = texts(render.whole(card, 80))
+    assert "\n  line 999\n  and 1,000 more lines" in shown
+    assert "Model" not in shown
+    decides = texts(render.whole(replace(CARDS["plan"], whole=TextFile("a.md", text)), 80))
+    assert "line 1" not in decides
+
+
 def test_what_was_said_for_good_is_not_said_again() -> None:
     known = {"Practice model: scripted, offline, costs nothing"}
     assert known <= set(texts(render.whole(CARDS["stuck"], None)).replace("\n  ", "\n").split("\n"))

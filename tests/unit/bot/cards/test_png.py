@@ -7,7 +7,6 @@ import pytest
 
 from bot.cards.drawing import GROUNDS, MARGIN, svg, text
 from bot.cards.pictures import png
-from core.errors import HostUnfit
 from core.ports.chat import Theme
 
 
@@ -58,8 +57,3 @@ def test_its_words_are_drawn_whatever_their_script() -> None:
         assert drawn(words) != nothing
     assert drawn("\u4e01") == box, "a box, as for any letter that is missing"
     assert drawn("Storage") != drawn("Storage", "phase"), "its weights"
-
-
-def test_what_cannot_be_drawn_is_said() -> None:
-    with pytest.raises(HostUnfit, match="could not be drawn"):
-        png("no picture", Theme.LIGHT)

@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from core.domain.lifecycle import (
     TaskStatus,
 )
 from core.domain.people import LOCAL, Role
+from core.domain.redaction import Redaction
 from core.operations import members, outbox
 from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.wake import Wake
@@ -194,9 +195,13 @@ def _template() -> Path:
 
 @asynccontextmanager
 async def stage(
-    home: Path, *, run: bool = True, clock: Callable[[], datetime] = lambda: NOW
+    home: Path,
+    *,
+    run: bool = True,
+    clock: Callable[[], datetime] = lambda: NOW,
+    secrets: Sequence[str] = (),
 ) -> AsyncIterator[Stage]:
-    """A stage whose router runs."""
+    """A stage whose router runs; `secrets` never leave it."""
     home.mkdir(exist_ok=True)
     begun: list[int] = []
     settings = load({"AUTOCODER_MODEL": "practice"}, home)
@@ -227,6 +232,7 @@ async def stage(
             Finding("disk", Level.ERROR, "full", "Free some."),
         ],
         take_up=begun.append,
+        redact=Redaction(secrets),
     )
     router = Router(desk)
     made = Stage(home, store, router, ServiceDoor(desk, router), worktrees, desk, begun)

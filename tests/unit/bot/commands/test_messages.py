@@ -6,9 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.domain.agents import AgentKind
+from core.domain.lifecycle import TaskStatus
 from core.operations import questions
 from core.ports.chat import Attachment, Place, Said
-from core.store.chat_tables import Interview
+from core.store.chat_tables import Guidance, Interview
 from core.store.tables import Project, Question
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, stage
@@ -53,3 +54,25 @@ async def test_a_file_that_is_dropped_without_words_answers_nothing(tmp_path: Pa
         assert (await it.row(Question, number)).answer == "as here"
         [interview] = await it.rows(Interview)
         assert [row["name"] for row in interview.material] == ["1-shot.png", "2-note.md"]
+
+
+async def test_words_with_files_are_heard_where_no_interview_asks(tmp_path: Path) -> None:
+    file = Attachment("f1", "shot.png", 9)
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.tasks(tx, world.project(tx), TaskStatus.PENDING))
+        for mention in (False, True):
+            said = Said(f"as here, {mention}", (file,), mention=mention)
+            assert (await it.deliver(said, place=world.thread())).ok
+        assert [row.text for row in await it.rows(Guidance)] == ["as here, False", "as here, True"]
+        assert "no effect" in (await it.deliver(Said("", (file,)), place=world.thread())).text
+
+
+async def test_files_with_a_mention_are_material_too(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.command("new todo-api")
+        await it.change(lambda tx: world.posted(tx, "interview:todo-api", "7"))
+        said = Said("look at this", (Attachment("f1", "shot.png", 9),), mention=True)
+        assert (await it.deliver(said, place=Place("web", "main", "7"))).ok
+        [interview] = await it.rows(Interview)
+        assert [row["file"] for row in interview.material] == ["f1"]
+        assert [note["text"] for note in interview.notes][-1] == "local says: look at this"

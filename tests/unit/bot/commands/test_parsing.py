@@ -171,6 +171,17 @@ def test_typed_words_are_taken_as_they_are(words: str) -> None:
     assert typed(COMMANDS["reject"], {"reason": words}, NAMES).values == {"reason": words}
 
 
+@given(
+    st.sampled_from(sorted(COMMANDS)),
+    st.dictionaries(st.sampled_from(["n", "text", "name", "model", "x"]), st.text(max_size=40)),
+)
+def test_no_typed_value_breaks_the_reader(name: str, values: dict[str, str]) -> None:
+    try:
+        typed(*find_typed(name, values, COMMANDS, PLANNED), NAMES)
+    except InputError as refused:
+        assert str(refused)
+
+
 def test_stop_after_a_feature_is_an_option_of_stop() -> None:
     spec, values = find_typed("stop", {"after": "feature"}, COMMANDS)
     assert (spec.name, values) == ("stop after feature", {})
