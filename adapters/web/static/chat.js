@@ -84,6 +84,11 @@
       if (input.type === "checkbox") twin.checked = input.checked;
       else twin.value = input.value;
     }
+    const [told, tells] = [$(".outcome", old), $(".outcome", fresh)];
+    if (told && tells && old.dataset.revision === fresh.dataset.revision) {
+      tells.textContent = told.textContent;
+      tells.className = told.className;
+    }
     all("details[open]", old).forEach((each, index) => { all("details", fresh)[index]?.setAttribute("open", ""); });
     const at = document.activeElement;
     if (!old.contains(at)) return () => {};
