@@ -17,7 +17,8 @@ from bot.finding import Finding, Level
 from bot.setting_values import shown
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON, SECTIONS
-from core.domain.cards import CardKind, TableBlock, Tone
+from core.domain.cards import TableBlock, Tone
+from core.domain.events import CardKind
 from core.domain.light import COMMAND
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
