@@ -181,7 +181,7 @@ class _Build:
 
     def _header(self, *, known: bool) -> Card:
         app = self._app
-        home, parallel = app.settings.home, self._parts.rules.limits.max_parallel
+        home, parallel = app.settings.home, self._parts.rules.agents.max_parallel
         facts = (
             f"home {light.escape(str(home))}",
             "SQLite",
@@ -302,7 +302,7 @@ def _created(tx: Session, app: App, errand: Errand, spec_digest: str, *, now: da
         name=errand.name,
         spec_digest=spec_digest,
         practice=app.practice,
-        budget=errand.budget or app.settings.budget.project_usd,
+        budget=errand.budget or app.settings.rules.budget.project_usd,
         actor=LOCAL,
         now=now,
     )

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from dataclasses import Field, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import get_args
@@ -12,7 +13,6 @@ from typing import get_args
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
@@ -24,13 +24,14 @@ from bot.cards import CARDS
 from bot.cli import app
 from bot.commands import COMMANDS, FAMILIES
 from bot.metrics import Metrics
-from bot.settings import FILE_NAME, SECTIONS, VARIABLES
+from bot.settings import FILE_NAME, VARIABLES
 from core.domain.cards import Label
 from core.domain.events import MEANINGS, Event
 from core.domain.lifecycle import TaskStatus
 from core.domain.light import COMMAND
 from core.domain.money import Tokens
 from core.domain.people import LOCAL, Role
+from core.domain.rules import SECTIONS
 from core.errors import AutocoderError
 from core.views.figures import Figures
 from core.views.usage import NOTHING, Usage
@@ -144,18 +145,16 @@ def settings() -> str:
         lines += ["", f"## {name}", "", inspect.cleandoc(section.__doc__ or ""), ""]
         lines += ["| key | default | meaning |", "| --- | --- | --- |"]
         lines += [
-            f"| `{name}.{key}` | {_value(field.default)} | {_meaning(field)} |"
-            for key, field in section.model_fields.items()
+            f"| `{name}.{field.name}` | {_value(field.default)} | {_meaning(field)} |"
+            for field in fields(section)
         ]
     lines += ["", "## Variables", "", "| variable | meaning (default) |", "| --- | --- |"]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
     return "\n".join(lines) + "\n"
 
 
-def _meaning(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    later = LATER if isinstance(extra, dict) and extra.get("later") else ""
-    return f"{field.description or '–'}{later}"
+def _meaning(field: Field[object]) -> str:
+    return f"{field.metadata['about']}{LATER if field.metadata['later'] else ''}"
 
 
 def _value(value: object) -> str:

@@ -1,6 +1,7 @@
 """The plan: what will be built, in which order, at what cost; what approving it allows."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import assert_never
 
 from sqlalchemy.orm import Session
@@ -125,9 +126,8 @@ def decider(tx: Session, decision: ApprovalView) -> str | None:
 
 def reminder_words(decision: ApprovalView, scene: Scene) -> str:
     """` Reminder Thu 09:00.`"""
-    if scene.remind_after is None:
-        return ""
-    at = (decision.reminded_at or decision.opened_at) + scene.remind_after
+    after = timedelta(seconds=scene.rules.gates.remind_after_s)
+    at = (decision.reminded_at or decision.opened_at) + after
     return f" Reminder {scene.when(at)}." if at > scene.now else ""
 
 

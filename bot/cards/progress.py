@@ -70,10 +70,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
 
 def seen(tx: Session, project_id: int, scene: Scene) -> Board:
     """A project as it stands in this scene."""
-    return boards.board(
-        tx, project_id, upstream=scene.upstream, parallel=scene.parallel, caps=scene.caps,
-        now=scene.now,
-    )  # fmt: skip
+    return boards.board(tx, project_id, upstream=scene.upstream, rules=scene.rules, now=scene.now)
 
 
 def _again_at(board: Board, scene: Scene) -> datetime | None:

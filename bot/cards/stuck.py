@@ -57,7 +57,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     else:
         state = f"{words.WAITS} Waits for somebody since {scene.when(spell.since)}"
         lines = [f"{tried}. {_others(stuck.holds_up)}", *_error(task), *_tried(stuck)]
-        tone, buttons = Tone.DANGER, decisions(stuck, scene.chain)
+        tone, buttons = Tone.DANGER, decisions(stuck, scene.rules.models.chain)
         fields = _fields(tx, stuck, scene)
     card = Card(
         key=ref.key,
@@ -131,7 +131,7 @@ def _tried(stuck: StuckTask) -> Iterator[str]:
 
 def _fields(tx: Session, stuck: StuckTask, scene: Scene) -> tuple[Field, ...]:
     found = [Field("Cost so far", wording.usd(stuck.cost_usd))]
-    if opus_is_stronger(stuck, scene.chain):
+    if opus_is_stronger(stuck, scene.rules.models.chain):
         opus = stuck_tasks.usual_cost(tx, stuck.project.id, "opus")
         if opus is not None:
             found.append(Field("With Opus", f"about {wording.usd(opus)}"))

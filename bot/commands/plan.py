@@ -274,7 +274,7 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
             approval_id,
             by=call.person,
             main=main,
-            max_attempts=call.desk.rules(tx, project.id).max_attempts,
+            max_attempts=call.desk.rules(tx, project.id).agents.max_attempts,
             now=call.now,
         )
         return _decided(tx, approval_id, ApprovalStatus.APPROVED, typed)

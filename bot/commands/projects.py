@@ -53,7 +53,7 @@ def new(tx: Session, call: Call, request: str = "") -> Reply:
         call.place,
         by=call.person,
         practice=call.desk.practice,
-        budget=call.desk.settings.budget.project_usd,
+        budget=call.desk.settings.rules.budget.project_usd,
         request=request,
         now=call.now,
     )

@@ -26,9 +26,9 @@ from core.domain.cards import (
 from core.domain.events import CardKind
 from core.domain.people import Role
 from core.domain.redaction import Redaction
+from core.domain.rules import Rules
 from core.errors import InputError
-from core.orchestrator.own_rules import own_rules
-from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.parts import Parts
 from core.ports.chat import Attachment, Place
 from core.views import projects
 from core.views.projects import ProjectRef
@@ -73,19 +73,16 @@ class Desk:
 
     def rules(self, tx: Session, project_id: int) -> Rules:
         """The service's rules, less what the project has of its own."""
-        return own_rules(self.parts.rules, projects.summary(tx, project_id).settings)
+        return self.parts.rules.of_project(projects.summary(tx, project_id).settings)
 
     def scene(self, now: datetime) -> Scene:
         """What cards depend on beside the database."""
-        rules = self.parts.rules
         return Scene(
             now=now,
             upstream=self.parts.upstream,
-            parallel=rules.limits.max_parallel,
+            rules=self.parts.rules,
             box=self.parts.box.level,
             activity=self.activity(),
-            chain=rules.policy.chain,
-            caps=rules.caps,
         )
 
 

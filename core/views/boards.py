@@ -17,8 +17,9 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
-from core.domain.money import Caps, Dimension, Exhausted, to_usd
+from core.domain.money import Dimension, Exhausted, to_usd
 from core.domain.plan import Estimate, estimate
+from core.domain.rules import Rules
 from core.store.tables import (
     Approval,
     Evidence,
@@ -94,17 +95,11 @@ class Board:
         return next((p for p in self.phases if p.status is not PhaseStatus.COMPLETED), None)
 
 
-def board(
-    tx: Session, project_id: int, *, upstream: str, parallel: int, caps: Caps, now: datetime
-) -> Board:
-    """Read what the card shows; its queries count rather than list tasks.
-
-    `parallel` is how many agents may work at once, unless the project has its own setting;
-    `caps` are the service's.
-    """
+def board(tx: Session, project_id: int, *, upstream: str, rules: Rules, now: datetime) -> Board:
+    """Read what the card shows; its queries count rather than list tasks. `rules`: the service's."""
     project = tx.get_one(Project, project_id)
-    own = project.settings.get("max_parallel")
-    parallel = own if isinstance(own, int) else parallel
+    rules = rules.of_project(project.settings)
+    parallel = rules.agents.max_parallel
     by_phase, complexities = _counts(tx, project_id)
     return Board(
         id=project.id,
@@ -115,7 +110,7 @@ def board(
         blocked_reason=project.blocked_reason,
         budget_usd=to_usd(project.budget_micro_usd),
         cost_usd=budgets.cost_of_project(tx, project_id),
-        exhausted=budgets.exhausted(tx, project, caps.less(project.settings), now=now),
+        exhausted=budgets.exhausted(tx, project, rules, now=now),
         counts=_sum(by_phase),
         phases=_phases(tx, project_id, by_phase),
         agents=_agents(tx, project_id),

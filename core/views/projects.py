@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from core.domain import reasons
 from core.domain.lifecycle import ProjectStatus, WaitingFor
-from core.domain.money import Caps, to_usd
+from core.domain.money import to_usd
 from core.domain.orders import ACTIVE
 from core.domain.plan import Estimate
+from core.domain.rules import Rules
 from core.errors import NotFound
 from core.ports.chat import Place
 from core.store.chat_tables import ProjectPlace
@@ -108,8 +109,7 @@ class Service:
 
     folder: Path  # where work trees lie
     upstream: str  # names the account's window
-    parallel: int
-    caps: Caps
+    rules: Rules
     now: datetime
 
 
@@ -207,7 +207,7 @@ def _view(tx: Session, row: Project, service: Service) -> ProjectView:
         .limit(1)
     ).first()
     working = select(func.count()).where(Run.project_id == row.id, Run.status.in_(ACTIVE))
-    planned = plans.estimate_of(tx, row.id, parallel=service.parallel)
+    planned = plans.estimate_of(tx, row.id, parallel=service.rules.agents.max_parallel)
     return ProjectView(
         id=row.id,
         name=row.name,
@@ -240,7 +240,9 @@ def _waiting(tx: Session, row: Project, service: Service) -> WaitView | None:
         row.status,
         row.blocked_reason,
         blocked_on=row.blocked_on,
-        exhausted=budgets.exhausted(tx, row, service.caps.less(row.settings), now=service.now),
+        exhausted=budgets.exhausted(
+            tx, row, service.rules.of_project(row.settings), now=service.now
+        ),
         window_until=budgets.limit_ahead(tx, service.upstream, service.now),
     )
     return WaitView(found.reason, found.until, found.text) if found else None

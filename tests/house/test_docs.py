@@ -4,6 +4,7 @@ import importlib
 import re
 import shlex
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ import docs.generate
 from bot.cards import CARDS
 from bot.cli import app
 from bot.commands import COMMANDS, parsing
-from bot.settings import CREDENTIAL_VARIABLES, SECTIONS, VARIABLES
+from bot.settings import CREDENTIAL_VARIABLES, VARIABLES
 from core.domain.agents import PROFILES, AgentKind
 from core.domain.cards import Label
 from core.domain.events import MEANINGS, CardKind, Event
+from core.domain.rules import SECTIONS, Models
 from core.errors import AutocoderError
 from tests.house.sources import ROOT, documents, make_targets, name
 
@@ -108,25 +110,25 @@ def test_every_command_says_what_it_does() -> None:
 
 def test_settings_keep_the_contract() -> None:
     defaults = {
-        f"{section}.{key}": str(field.default)
+        f"{section}.{field.name}": str(field.default)
         for section, kind in SECTIONS.items()
-        for key, field in kind.model_fields.items()
+        for field in fields(kind)
     }
     assert {key: defaults.get(key) for key in CONTRACT} == CONTRACT
 
 
 def test_every_setting_is_described() -> None:
     bare = [
-        f"{section}.{key}"
+        f"{section}.{field.name}"
         for section, kind in SECTIONS.items()
-        for key, field in kind.model_fields.items()
-        if not field.description
+        for field in fields(kind)
+        if not field.metadata["about"]
     ]
     assert bare == []
 
 
 def test_every_kind_of_agent_has_a_model_and_a_profile() -> None:
-    assert set(AgentKind) <= set(SECTIONS["models"].model_fields)
+    assert set(AgentKind) <= {field.name for field in fields(Models)}
     assert set(PROFILES) == set(AgentKind)
 
 

@@ -243,7 +243,7 @@ def _gates(tx: Session, words: Words, project: Project) -> Iterator[None]:
 SCENES = (
     scene(now=NOW),
     scene(now=NOW + HOUR, box=BoxLevel.NONE, activity={1: "x" * 500}),
-    scene(now=NOW + timedelta(days=9), box=BoxLevel.REDUCED, remind_after=None),
+    scene(now=NOW + timedelta(days=9), box=BoxLevel.REDUCED),
 )
 
 
