@@ -17,14 +17,15 @@ from sqlalchemy.orm import Session
 
 from bot import report, wording
 from bot.app import App, Terminal, open_app
-from bot.cards import words
+from bot.cards import CARDS, words
 from bot.cards.frame import footnote
 from bot.exits import Exit
 from bot.logs import logged
 from bot.settings import Settings
 from bot.talk import Check, Talk
 from core.domain import light
-from core.domain.cards import TITLE_LIMIT, Automatic, Card, CardKind, Field, Label, Tone
+from core.domain.cards import TITLE_LIMIT, Automatic, Card, Field, Label, Tone
+from core.domain.events import CardKind
 from core.domain.lifecycle import ProjectStatus, WaitingFor
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
@@ -313,7 +314,7 @@ def _created(tx: Session, app: App, errand: Errand, spec_digest: str, *, now: da
 
 def _taken_up(tx: Session, project_id: int, *, now: datetime) -> None:
     notices.begin(tx)
-    places.show(tx, project_id, PLACE, now=now)
+    places.show(tx, project_id, PLACE, CARDS, now=now)
     projects.resume(tx, project_id, actor=LOCAL, now=now)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import drawing, forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     approved,
@@ -28,7 +29,6 @@ from core.domain import card_keys
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Label,
     Link,
@@ -37,6 +37,7 @@ from core.domain.cards import (
     Subject,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewStatus
 from core.domain.money import to_usd
 from core.domain.plan import Plan, PlannedPhase, estimate, lifted_dependencies
@@ -52,8 +53,8 @@ MOST_SETUP = 6
 MOST_TOLD = 8  # features, to who does not see the picture
 
 
-def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
-    row = plans.plan(tx, plan_id)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    row = plans.plan(tx, ref.subject_id)
     if row is None:
         raise NotFound("There is no such plan.")
     project = projects.summary(tx, row.project_id)
@@ -61,7 +62,7 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
     heading = title(f"{number} for {project.name}{': what is new' if adds else ''}")
-    reminder = card_keys.reminded(key)
+    reminder = card_keys.reminded(ref.key)
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
     state = _state(tx, row, decision, scene)
@@ -75,7 +76,7 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     lines = [] if reminder else [*_about(plan, size), *_changes(row), *tree(plan, first, name)]
     allows = [] if reminder else _setup(plan)
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.PLAN,
         title=heading,
         body=body(lines, [*allows, state, footnote(project.practice, scene.box)]),

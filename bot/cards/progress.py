@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     body,
@@ -25,13 +26,13 @@ from bot.cards.frame import (
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Label,
     Progress,
     Subject,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus
 from core.domain.people import Role
 from core.views import boards
@@ -43,13 +44,13 @@ MOST_WAITS = 4
 LEAST_PASSED = 3  # before anything is foretold
 
 
-def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
-    board = seen(tx, project_id, scene)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    board = seen(tx, ref.project_id, scene)
     waits = list(waits_of(board, scene))
     left = time_left(board, scene.now)
     state = _state(board)
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.PROGRESS,
         title=title(f"{board.name}: {state}"),
         body=body(

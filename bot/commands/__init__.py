@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from bot.commands import agents, asked_back, house, money, plan, projects, tasks
 from bot.commands.parsing import nearest, not_built, shown
 from bot.commands.spec import Argument, Call, CommandSpec, Kind, Reply
-from core.domain.cards import CardKind
+from core.domain.events import CardKind
 from core.domain.lifecycle import TaskStatus
 from core.domain.light import COMMAND
 from core.domain.people import Role

@@ -17,7 +17,8 @@ from bot.finding import Finding, Level
 from bot.setting_values import as_json, shown, validated
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON
-from core.domain.cards import CardKind, TableBlock, Tone
+from core.domain.cards import TableBlock, Tone
+from core.domain.events import CardKind
 from core.domain.light import COMMAND
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role

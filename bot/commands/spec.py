@@ -14,7 +14,6 @@ from bot.settings import Settings
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Form,
     Link,
@@ -24,6 +23,7 @@ from core.domain.cards import (
     TextFile,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.people import Role
 from core.domain.redaction import Redaction
 from core.domain.rules import Rules

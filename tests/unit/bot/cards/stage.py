@@ -14,7 +14,8 @@ from bot import cards
 from bot.cards.frame import Scene
 from core.domain import card_keys, failure
 from core.domain.agents import AgentKind
-from core.domain.cards import Card, CardKind
+from core.domain.cards import Card
+from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
@@ -285,7 +286,7 @@ def limit(tx: Session, project_id: int, *, seconds: int) -> datetime:
 def tell(tx: Session) -> None:
     """What happened becomes cards that are wanted."""
     tx.flush()
-    while notices.tell(tx, now=NOW):
+    while notices.tell(tx, cards.CARDS, now=NOW):
         continue
 
 

@@ -12,12 +12,12 @@ from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
     Card,
-    CardKind,
     Link,
     Progress,
     TextFile,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import BODY_LIMIT, CardKind, Tone
-from core.domain.events import Event
+from core.domain.cards import BODY_LIMIT, Tone
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
