@@ -41,7 +41,7 @@ def set_one(tx: Session, project_id: int, key: str, value: Any, *, by: str, now:
 def _living(tx: Session, project_id: int) -> Project:
     project = tx.get_one(Project, project_id)
     if project.status is ProjectStatus.ARCHIVED:
-        raise StalePress(f"{project.name} is archived; nothing was changed.")
+        raise StalePress(f"{project.name} is archived")
     return project
 
 
