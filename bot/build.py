@@ -17,21 +17,23 @@ from sqlalchemy.orm import Session
 
 from bot import report, wording
 from bot.app import App, Terminal, open_app
-from bot.cards import words
+from bot.cards import CARDS, words
 from bot.cards.frame import footnote
 from bot.exits import Exit
 from bot.logs import logged
 from bot.settings import Settings
 from bot.talk import Check, Talk
 from core.domain import light
-from core.domain.cards import TITLE_LIMIT, Automatic, Card, CardKind, Field, Label, Tone
-from core.domain.lifecycle import ProjectStatus, WaitingFor
+from core.domain.cards import TITLE_LIMIT, Automatic, Card, Field, Label, Tone
+from core.domain.events import CardKind
+from core.domain.lifecycle import InterviewStatus, ProjectStatus, WaitingFor
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
 from core.domain.spec import digest
 from core.errors import InputError, StateError
 from core.operations import notices, outbox, places, projects
 from core.ports.chat import Asked, Inbound, Place
+from core.views import interviews
 from core.views import projects as project_views
 from core.views.projects import ProjectRef, ProjectView
 from core.views.reports import report as report_of
@@ -206,7 +208,7 @@ class _Build:
         while True:
             seen, looks = parts.wake.count, orchestrator.looked.count
             status = (await parts.store.read(project_views.summary, project.id)).status
-            if status is ProjectStatus.COMPLETED:
+            if status is ProjectStatus.COMPLETED and not await self._grows(project):
                 return Exit.COMPLETED, ""
             if self._stop.is_set():
                 return Exit.INTERRUPTED, "Stopped."
@@ -223,6 +225,11 @@ class _Build:
                 self._stop.wait(),
                 self._terminal.ended.wait(),
             )
+
+    async def _grows(self, project: ProjectRef) -> bool:
+        """Whether something is being added to it."""
+        added = await self._parts.store.read(interviews.under_way, project.id)
+        return any(each.status is not InterviewStatus.BLOCKED for each in added)
 
     async def _asks(self, project: ProjectRef, status: ProjectStatus) -> bool:
         """Whether somebody at the terminal can let it go on."""
@@ -313,7 +320,7 @@ def _created(tx: Session, app: App, errand: Errand, spec_digest: str, *, now: da
 
 def _taken_up(tx: Session, project_id: int, *, now: datetime) -> None:
     notices.begin(tx)
-    places.show(tx, project_id, PLACE, now=now)
+    places.show(tx, project_id, PLACE, CARDS, now=now)
     projects.resume(tx, project_id, actor=LOCAL, now=now)
 
 

@@ -22,6 +22,7 @@ from core.domain.cards import (
 )
 from core.domain.redaction import clean
 from core.domain.rules import Rules
+from core.ports.chat import Place
 from core.ports.host import BoxLevel
 
 FALLBACK_LIMIT = 600
@@ -47,6 +48,16 @@ class Scene:
     def when(self, moment: datetime) -> str:
         """The same in a body: each platform writes it in its own way."""
         return light.time(self.clock(moment), moment)
+
+
+@dataclass(frozen=True)
+class CardRef:
+    """Which card is drawn, and for which place."""
+
+    key: str
+    place: Place
+    project_id: int
+    subject_id: int = 0  # what it is about; 0: nothing but its project
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from bot.finding import Finding, Level
 from bot.setting_values import as_json, shown, validated
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON
-from core.domain.cards import CardKind, TableBlock, Tone
+from core.domain.cards import TableBlock, Tone
+from core.domain.events import CardKind
 from core.domain.light import COMMAND
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
@@ -149,9 +150,12 @@ def settings(tx: Session, call: Call) -> Reply:
     if name not in OWN:
         near = parsing.nearest(name, list(OWN))
         value = call.values.get("value", "")
+        line = f"{COMMAND} settings {near} {value}"
+        if value and not parsing.is_slip(name, near):
+            line = f"{COMMAND} settings"
         raise BadSetting(
             f"A project has no setting {parsing.shown(key)}.",
-            hint=f"Did you mean `{' '.join(f'{COMMAND} settings {near} {value}'.split())}`?",
+            hint=f"Did you mean `{' '.join(line.split())}`?",
         )
     if "value" not in call.values:
         own = "its own" if name in project.settings else "the service's"

@@ -17,8 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
-from core.domain.cards import CardKind
-from core.domain.events import Event, Level
+from core.domain.events import CardKind, Event, Level
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,

@@ -20,12 +20,11 @@ from core.domain.cards import (
     OPTION_BUTTONS,
     TITLE_LIMIT,
     Card,
-    CardKind,
     Form,
     Label,
     parse_press,
 )
-from core.domain.events import Event
+from core.domain.events import CardKind, Event
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import (
     Cause,

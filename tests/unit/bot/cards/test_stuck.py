@@ -3,7 +3,8 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from core.domain.cards import Card, CardKind, Style
+from core.domain.cards import Card, Style
+from core.domain.events import CardKind
 from core.domain.lifecycle import RunStatus
 from core.domain.rules import Models, Rules
 from core.store.tables import Project

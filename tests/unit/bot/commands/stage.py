@@ -25,8 +25,8 @@ from bot.router import Router
 from bot.settings import load
 from core.domain import card_keys
 from core.domain.agents import AgentKind
-from core.domain.cards import Card, CardKind, parse_press
-from core.domain.events import Event
+from core.domain.cards import Card, parse_press
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,

@@ -13,7 +13,8 @@ from bot.cards import answers
 from bot.cards.frame import Scene
 from core.domain import light
 from core.domain.agents import AgentKind, RunOutcome
-from core.domain.cards import BODY_LIMIT, Card, CardKind
+from core.domain.cards import BODY_LIMIT, Card
+from core.domain.events import CardKind
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, InquiryStatus, ProjectStatus, RunStatus, TaskStatus, move
 from core.domain.order import StartRun
