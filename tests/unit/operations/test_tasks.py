@@ -259,7 +259,7 @@ def test_work_that_passed_or_is_at_work_is_not_skipped(site: Site) -> None:
     site.build({"a": (task("1"), task("2"))})
     site.done(1)
     site.begin(number=2)
-    with pytest.raises(StalePress, match="Task 1 is passing, by coder-[0-9]+ at "):
+    with pytest.raises(StalePress, match=r"Task 1 is passing, by coder-[0-9]+ at "):
         skip(site, 1)
     with pytest.raises(StateError, match="An agent works on task 2"):
         skip(site, 2)
