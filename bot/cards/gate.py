@@ -206,13 +206,13 @@ def _pictures(gate: GateView) -> tuple[Picture, ...]:
         f"{looks.count(look):,} {name}" for look, name in charts.LOOKS.items() if look in looks
     ]
     alt = f"{_heading(gate)}, {wording.count(len(looks), 'task')}: {', '.join(counted)}"
+    told = (charts.told(lane) for lane in _lanes(gate)[:MOST_FEATURES])
+    more = len(gate.features) - MOST_FEATURES
+    alt += f"; {', '.join(told)}{f' and {more} more' if more > 0 else ''}"
     whole = sum((feature.cost_usd for feature in gate.features), Decimal(0))
     if whole:
         most = max(gate.features, key=lambda feature: feature.cost_usd)
-        alt += (
-            f"; the highest cost {wording.one_line(most.name, 60)} {wording.usd(most.cost_usd)},"
-            f" {wording.usd(whole)} in all"
-        )
+        alt += f"; the highest cost {wording.one_line(most.name, 60)}, {wording.usd(whole)} in all"
     return (Picture(f"/api/pictures/gate/{gate.approval.id}.svg", alt),)
 
 
@@ -225,7 +225,11 @@ def picture(tx: Session, approval_id: int) -> str | None:
     gate = gates.gate(tx, approval_id)
     if gate is None:
         return None
-    lanes = [
+    return charts.board_svg(_heading(gate), _lanes(gate))
+
+
+def _lanes(gate: GateView) -> list[charts.Lane]:
+    return [
         charts.Lane(
             feature.name,
             [_look(task) for task in gate.tasks if task.feature_id == feature.id],
@@ -233,7 +237,6 @@ def picture(tx: Session, approval_id: int) -> str | None:
         )
         for feature in gate.features
     ]
-    return charts.board_svg(_heading(gate), lanes)
 
 
 def _look(task: TaskAtGate) -> str:

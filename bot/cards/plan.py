@@ -242,15 +242,20 @@ def dependencies(plan: Plan, address: str) -> tuple[Picture, ...]:
     features, waits = plan.features(), lifted_dependencies(plan)
     if len(features) > drawing.MOST_FEATURES or not any(waits.values()):
         return ()
-    drawn = [
-        f"{wording.one_line(feature.name, 60)} {wording.count(len(feature.tasks), 'task')}"
-        + (f" after {wording.one_line(', '.join(sorted(after)), 90)}" if after else "")
-        for feature in features[:MOST_TOLD]
-        for after in (waits[feature.name],)
-    ]
+    drawn, left = [], MOST_TOLD
+    for position, phase in enumerate(plan.phases, start=1):
+        told = [
+            f"{wording.one_line(feature.name, 60)} {wording.count(len(feature.tasks), 'task')}"
+            + (f" after {wording.one_line(', '.join(sorted(after)), 90)}" if after else "")
+            for feature in phase.features[:left]
+            for after in (waits[feature.name],)
+        ]
+        if told:
+            drawn.append(f"{position} {wording.one_line(phase.name, 60)}: {', '.join(told)}")
+        left -= len(told)
     more = len(features) - MOST_TOLD
-    left = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
-    return (Picture(address, f"Dependencies of {plan.size}: {'; '.join(drawn)}{left}"),)
+    rest = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
+    return (Picture(address, f"Dependencies of {plan.size}. {'; '.join(drawn)}{rest}"),)
 
 
 def picture(tx: Session, plan_id: int) -> str | None:

@@ -294,7 +294,7 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
 def _project_of(tx: Session, approval_id: int) -> ProjectRef:
     found = decisions.by_id(tx, approval_id)
     if found is None:
-        raise StalePress("There is no such decision.")
+        raise StalePress("There is no such decision")
     return projects.summary(tx, found.project_id).ref
 
 

@@ -178,18 +178,17 @@ def undecided(tx: Session, approval_id: int) -> Approval:
     """The decision, if it is still open; StalePress says who made it and when."""
     approval = tx.get(Approval, approval_id)
     if approval is None:
-        raise StalePress("There is no such decision.")
+        raise StalePress("There is no such decision")
     if approval.status is not ApprovalStatus.OPEN:
-        raise StalePress(_how(tx, approval))
+        raise StalePress(_how(tx, approval), at=approval.decided_at)
     return approval
 
 
 def _how(tx: Session, approval: Approval | ApprovalView) -> str:
-    """How it was decided, by whom and when."""
-    when = f" at {approval.decided_at:%H:%M UTC on %Y-%m-%d}" if approval.decided_at else ""
+    """How it was decided, and by whom."""
     by = approval.decided_by
     who = f" by {members.name_of(tx, by)}" if by else ""
-    return f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."
+    return f"This {approval.kind!s} was {approval.status!s}{who}"
 
 
 def shown(
@@ -214,18 +213,20 @@ def shown(
     if last.status is ApprovalStatus.OPEN:
         return last
     if waits is None:
-        raise StalePress(_how(tx, last))
+        raise StalePress(_how(tx, last), at=last.decided_at)
     other = next((each for each in before if each and each.status is ApprovalStatus.OPEN), None)
     if other is None:
         raise StalePress(
-            f"A newer {waits.kind!s} of {name} waits than the one shown here.",
+            f"A newer {waits.kind!s} of {name} waits than the one shown here",
             hint="Its card comes in a moment; look at it first.",
         )
     knows = last.decided_by in (None, person) or now - (last.decided_at or now) >= _SEEN
     if not knows:
         raise StalePress(
-            f"{_how(tx, last)} A {other.kind!s} of {name} waits too.",
-            hint="Press its button, or say it again in a moment.",
+            _how(tx, last),
+            at=last.decided_at,
+            hint=f"A {other.kind!s} of {name} waits too: press its button, or say it again in a"
+            " moment.",
         )
     return other
 

@@ -3,12 +3,13 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from xml.etree import ElementTree
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.cards import CARDS
+from bot.cards import CARDS, pictures
 from core.domain import card_keys
 from core.domain.agents import AgentKind
 from core.domain.cards import Link
@@ -285,10 +286,22 @@ def test_pictures_are_told_with_their_figures(tx: Session) -> None:
     gate = stage.to_gate(tx, project)
     tell(tx)
     [dependencies] = stage.card(tx, CardKind.PLAN).pictures
-    assert "Endpoints 2 tasks after Storage" in dependencies.alt
+    assert dependencies.alt == (
+        "Dependencies of 2 phases, 3 features, 5 tasks. 1 Foundation: Storage 2 tasks,"
+        " Endpoints 2 tasks after Storage; 2 Release: Docs 1 task"
+    )
     [board] = stage.card(tx, CardKind.GATE).pictures
-    assert "4 tasks: 4 passing" in board.alt
-    assert "the highest cost Storage $2.12, $2.12 in all" in board.alt
+    assert board.alt == (
+        "Board of phase 1 Foundation, 4 tasks: 4 passing; Storage 2/2 $2.12, Endpoints 2/2 $0.00;"
+        " the highest cost Storage, $2.12 in all"
+    )
+    for picture in (dependencies, board):
+        sort, number = picture.url.removesuffix(".svg").split("/")[-2:]
+        drawn = ElementTree.fromstring(pictures.draw(tx, sort, int(number)) or "")
+        written = [each.text or "" for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+        untold = {part for text in written for part in text.split(" · ") if part not in picture.alt}
+        assert written
+        assert not untold
     stage.approve(tx, gate)
     stage.prove(tx, project, 5)
     docs = stage.land(tx, project, "Docs")
