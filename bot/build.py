@@ -246,9 +246,10 @@ class _Build:
         if view.waiting is not None and view.waiting.reason is WaitingFor.BUDGET:
             return f"{view.waiting.text} Go on with a larger one: --budget USD."
         waits = await self._parts.store.read(waiting, project_id=project.id)
-        stuck = [str(wait.number) for wait in waits if wait.kind is WaitKind.STUCK]
+        stuck = [wait.number for wait in waits if wait.kind is WaitKind.STUCK]
         if stuck:
-            return f"Task {', '.join(stuck)} is stuck and nothing else can run."
+            are = "is" if len(stuck) == 1 else "are"
+            return f"{wording.numbered('Task', stuck)} {are} stuck and nothing else can run."
         return f"{project.name} is {view.status.words} and nothing can run."
 
     async def _view(self, project: ProjectRef) -> ProjectView:
