@@ -56,7 +56,7 @@ from core.ports.chat import ChatPlatform, Hearing, Place
 from core.ports.host import BoxLevel
 from core.store.session import Store
 from core.views import projects
-from core.views.budgets import Budgets
+from core.views.budgets import Budgets, UsageSettings
 from mcp_server.tools import Toolbox
 
 ANTHROPIC = "https://api.anthropic.com"
@@ -103,7 +103,9 @@ def open_web(
         box=app.box,
         host=settings.host,
         token=token,
-        budgets=Budgets(**asdict(settings.rules.budget)),
+        usage_settings=UsageSettings(
+            settings.rules.usage, Budgets(**asdict(settings.rules.budget))
+        ),
         about=app.about,
         commands=[CommandLine(s.name, s.usage, s.about, s.role) for s in COMMANDS.values()],
         files=settings.home / FILES,
