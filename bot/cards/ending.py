@@ -23,8 +23,9 @@ from bot.cards.frame import (
     spoken,
     title,
 )
+from bot.cards.progress import bar
 from bot.cards.progress import buttons as project_buttons
-from core.domain.cards import Card, Field, Label, Picture, Progress, Subject, Tone
+from core.domain.cards import Card, Field, Label, Picture, Subject, Tone
 from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus
 from core.domain.money import to_usd
@@ -76,7 +77,7 @@ def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         fallback=fallback(heading, proved, f"{wording.usd(done.cost_usd)} of {budget}"),
         project=project.name,
         fields=_fields(done, scene),
-        progress=Progress(counts.passing + counts.skipped, counts.total) if counts.total else None,
+        progress=bar(counts),
         pictures=_pictures(tx, project.id),
         tone=Tone.SUCCESS,
         buttons=(button("Details", Label.DETAILS, Subject.PROJECT, project.id),),

@@ -83,7 +83,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         fallback=fallback(heading, size, state),
         project=project.name,
         fields=() if reminder else _fields(plan, project, scene),
-        pictures=() if reminder else _pictures(row),
+        pictures=() if reminder else dependencies(plan, f"/api/pictures/plan/{row.id}.svg"),
         tone=_tone(decision),
         buttons=_buttons(decision),
         links=(Link("Review the plan", reminder),) if reminder else (),
@@ -229,9 +229,9 @@ def _fields(plan: Plan, project: ProjectSummary, scene: Scene) -> tuple[Field, .
     return tuple(found)
 
 
-def _pictures(row: PlanView) -> tuple[Picture, ...]:
+def dependencies(plan: Plan, address: str) -> tuple[Picture, ...]:
     """Worth a picture when something waits for something; the service draws it when asked."""
-    features, waits = row.plan.features(), lifted_dependencies(row.plan)
+    features, waits = plan.features(), lifted_dependencies(plan)
     if len(features) > drawing.MOST_FEATURES or not any(waits.values()):
         return ()
     drawn = [
@@ -242,11 +242,16 @@ def _pictures(row: PlanView) -> tuple[Picture, ...]:
     ]
     more = len(features) - MOST_TOLD
     left = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
-    alt = f"Dependencies of {row.plan.size}: {'; '.join(drawn)}{left}"
-    return (Picture(f"/api/pictures/plan/{row.id}.svg", alt),)
+    return (Picture(address, f"Dependencies of {plan.size}: {'; '.join(drawn)}{left}"),)
 
 
 def picture(tx: Session, plan_id: int) -> str | None:
     """The drawing behind a card's picture; None when there is no such plan."""
     row = plans.plan(tx, plan_id)
     return drawing.plan_svg(row.plan) if row else None
+
+
+def graph(tx: Session, project_id: int) -> str | None:
+    """The same of a project as it is built; None before a plan was approved."""
+    built = plans.built(tx, project_id) if projects.by_id(tx, project_id) else None
+    return drawing.plan_svg(built.plan) if built else None

@@ -37,6 +37,7 @@ from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus
 from core.domain.people import Role
 from core.views import boards
 from core.views.boards import AgentOnBoard, Board
+from core.views.tasks import Counts
 
 NEAR = 4  # phases that are named
 MOST_AGENTS = 8
@@ -60,7 +61,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         fallback=fallback(f"{board.name}: {state}", *_short(board), *waits[:2]),
         project=board.name,
         fields=_fields(board, left, scene),
-        progress=_bar(board),
+        progress=bar(board.counts),
         tone=_tone(board),
         buttons=buttons(board.id, board.status, board.name),
         links=tuple(words.way_to(wait) for wait in board.waits[:MOST_WAITS]),
@@ -143,20 +144,18 @@ def _tone(board: Board) -> Tone:
             assert_never(board.status)
 
 
-def _bar(board: Board) -> Progress | None:
-    counts = board.counts
+def bar(counts: Counts) -> Progress | None:
+    """What was skipped is not done: nothing proves it."""
     if not counts.total:
         return None
-    done = counts.passing + counts.skipped
-    return Progress(done, counts.total, active=counts.in_progress, stuck=counts.stuck)
+    return Progress(counts.passing, counts.total, counts.in_progress, counts.stuck)
 
 
 def _sums(board: Board) -> Iterator[str]:
     counts = board.counts
     if not counts.total:
         return
-    done = counts.passing + counts.skipped
-    share = wording.percent(done, counts.total)
+    share = wording.percent(counts.passing, counts.total)
     tasks = "task" if counts.total == 1 else "tasks"
     yield f"**{counts.passing} of {counts.total}** {tasks} passing, {share}"
     rest = (

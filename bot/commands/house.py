@@ -150,9 +150,12 @@ def settings(tx: Session, call: Call) -> Reply:
     if name not in OWN:
         near = parsing.nearest(name, list(OWN))
         value = call.values.get("value", "")
+        line = f"{COMMAND} settings {near} {value}"
+        if value and not parsing.is_slip(name, near):
+            line = f"{COMMAND} settings"
         raise BadSetting(
             f"A project has no setting {parsing.shown(key)}.",
-            hint=f"Did you mean `{' '.join(f'{COMMAND} settings {near} {value}'.split())}`?",
+            hint=f"Did you mean `{' '.join(line.split())}`?",
         )
     if "value" not in call.values:
         own = "its own" if name in project.settings else "the service's"

@@ -6,13 +6,13 @@ from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import CARDS, progress, words
-from bot.cards.drawing import MOST_FEATURES
 from bot.cards.frame import CardRef, bold, code, said
+from bot.cards.plan import dependencies
 from bot.commands import parsing, waiting
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from core.domain import card_keys
-from core.domain.cards import Label, Picture, TableBlock, Tone
+from core.domain.cards import Label, TableBlock, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
 from core.domain.light import COMMAND
@@ -192,13 +192,11 @@ def graph(tx: Session, call: Call) -> Reply:
             after = [said(named[other], 60) for other in feature.depends_on]
             behind = f" ← {', '.join(after)}" if after else ""
             body.append(f"- {FEATURE_MARKS[feature.status]} {said(feature.name, 80)}{behind}")
-    plan = plans.latest(tx, project.id)
-    drawn = plan is not None and len(found) <= MOST_FEATURES
-    alt = f"Features of {project.name}, with arrows from what each builds on"
+    built = plans.built(tx, project.id)
     return Reply(
         title=f"Graph of {project.name}",
         body=lines(*body),
-        pictures=(Picture(f"/api/pictures/plan/{plan.id}.svg", alt),) if plan and drawn else (),
+        pictures=dependencies(built.plan, f"/api/pictures/graph/{project.id}.svg") if built else (),
         project=project,
     )
 

@@ -166,6 +166,13 @@ class CommandSpec:
     project: bool = True  # whether it is about a project, whose name may be left out
     private: bool = False  # its answer is for whoever asked
     longer: tuple[str, ...] = ()  # commands that begin with this one's name
+    sets: bool = False  # with arguments it changes something, whatever its role
+    planned: str = ""  # the usage of a form of it that is not built yet
+
+    @property
+    def reads(self) -> bool:
+        """Whether it only tells, whatever its arguments."""
+        return Role.VIEWER.covers(self.role) and not self.sets
 
     @property
     def changes(self) -> bool:

@@ -394,6 +394,23 @@ def test_a_feature_goes_to_the_phase_at_work_once_approved(built: Talk) -> None:
     assert project.setup == ["npm ci"]
 
 
+def test_the_text_a_project_began_with_still_finds_it_after_an_addition(built: Talk) -> None:
+    project = built.tx.get_one(Project, built.row.project_id)
+    feature = add(built, InterviewKind.FEATURE)
+    feature.end(feature.begin())
+    specs.spec_written(built.tx, feature.id, "c2", "other", excerpt="", now=NOW)
+
+    def again(digest: str) -> int:
+        return projects.create(
+            built.tx, name=project.name, spec_digest=digest, practice=project.practice,
+            budget=Decimal(1), actor="web:local", now=NOW,
+        ).id  # fmt: skip
+
+    assert again("digest") == project.id
+    with pytest.raises(InputError, match="with another spec"):
+        again("other")
+
+
 def test_a_gate_that_is_open_is_not_added_to(built: Talk) -> None:
     for feature in built.tx.scalars(select(Feature)):
         move(feature, FeatureStatus.COMPLETED, by=Cause.SERVICE)
