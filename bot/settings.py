@@ -190,6 +190,15 @@ class Gates(Section):
     )
 
 
+class Practice(Section):
+    """The practice model."""
+
+    latency_s: Annotated[float, BeforeValidator(no_bool), Field(ge=0, le=60)] = Field(
+        1.5,
+        description="Seconds it takes for each step of a coder, so that one can watch; `demo` has 0.",
+    )
+
+
 class Slack(Section):
     """Slack."""
 
@@ -228,6 +237,7 @@ class Settings(BaseModel):
     proof: Proof
     sandbox: Sandbox
     gates: Gates
+    practice: Practice
     slack: Slack
     warnings: tuple[str, ...] = ()  # what was set in vain
 
