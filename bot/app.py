@@ -7,8 +7,8 @@ import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -39,20 +39,18 @@ from bot.commands import COMMANDS
 from bot.door import FILES
 from bot.home import database_held, held, home_hash, runtime_folder
 from bot.metrics import MEDIA_TYPE, Metrics
-from bot.settings import GIB, ModelSource, OnStuck, Settings, derived_host_parallel
+from bot.settings import GIB, ModelSource, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
 from core.domain.cards import Automatic, Card
-from core.domain.money import Caps, MessageUsage, Price
+from core.domain.money import MessageUsage, Price
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
-from core.domain.snapshot import Limits
 from core.errors import HostUnfit, MissingProgram
-from core.operations.runs import Policy
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
 from core.orchestrator.ledger import StoreLedger, StoreRegistry
+from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover
-from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.tick import Orchestrator
 from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
@@ -84,13 +82,8 @@ class App:
 
     def about(self) -> projects.Service:
         """What a project's view depends on beside its rows."""
-        rules = self.parts.rules
         return projects.Service(
-            folder=self.settings.projects,
-            upstream=self.parts.upstream,
-            parallel=rules.limits.max_parallel,
-            caps=rules.caps,
-            now=self.parts.clock(),
+            self.settings.projects, self.parts.upstream, self.parts.rules, self.parts.clock()
         )
 
 
@@ -113,12 +106,7 @@ def open_web(
         box=app.box,
         host=settings.host,
         token=token,
-        budgets=Budgets(
-            project_usd=settings.budget.project_usd,
-            run_usd=settings.budget.run_usd,
-            day_usd=settings.budget.day_usd,
-            month_usd=settings.budget.month_usd,
-        ),
+        budgets=Budgets(**asdict(settings.rules.budget)),
         about=app.about,
         commands=[CommandLine(s.name, s.usage, s.about, s.role) for s in COMMANDS.values()],
         files=settings.home / FILES,
@@ -187,38 +175,10 @@ def _login_name() -> str | None:
         return None
 
 
-def rules_from(settings: Settings, *, nobody_here: bool, memory: int, cores: int) -> Rules:
-    """What carrying out follows, from what a person set."""
-    agents, models = settings.agents, settings.models
-    return Rules(
-        limits=Limits(
-            max_parallel=agents.max_parallel,
-            host_parallel=agents.host_parallel or derived_host_parallel(cores, memory),
-            batch=agents.batch,
-            coder_model=models.coder,
-            planner_model=models.planner,
-            interviewer_model=models.interviewer,
-            assistant_model=models.assistant,
-            skip_stuck=agents.on_stuck is OnStuck.SKIP,
-        ),
-        caps=Caps(settings.budget.run_usd, settings.budget.day_usd, settings.budget.month_usd),
-        policy=Policy(models.chain, timedelta(seconds=float(agents.backoff_max_s))),
-        max_attempts=agents.max_attempts,
-        strict=settings.proof.strict,
-        check_timeout=timedelta(seconds=float(agents.check_timeout_s)),
-        setup_timeout=timedelta(seconds=float(agents.check_timeout_s)),
-        max_turns=agents.max_turns,
-        max_time=timedelta(minutes=float(agents.max_minutes)),
-        silence=timedelta(seconds=float(agents.silence_s)),
-        ask_wait=timedelta(seconds=float(agents.ask_wait_s)),
-        nobody_here=nobody_here,
-    )
-
-
 @asynccontextmanager
 async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIterator[App]:
     """Everything wired and running but the orchestrator's loop; all of it ends with the block."""
-    practice = settings.model is ModelSource.PRACTICE
+    practice, rules = settings.model is ModelSource.PRACTICE, settings.rules
     sys.setswitchinterval(_SWITCH_S)
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.home))
@@ -230,9 +190,12 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         _need_git()
         _need_credential(settings)
         box = open_box(
-            required=settings.sandbox.required and not practice,
-            readable=settings.sandbox.read,
+            required=rules.sandbox.required and not practice,
+            readable=rules.sandbox.read,
             hidden=(settings.home,),
+        )
+        on_host = rules.agents.host_parallel or derived_host_parallel(
+            os.cpu_count() or 1, processes.free_memory() or GIB
         )
         await _made(settings.database)
         wake = Wake()
@@ -244,18 +207,14 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
             workspaces=Worktrees(settings.home, f"{marker}-0"),
             desks=InterviewDesks(settings.home),
             box=box,
-            rules=rules_from(
-                settings,
-                nobody_here=nobody_here,
-                memory=processes.free_memory() or GIB,
-                cores=os.cpu_count() or 1,
-            ),
+            rules=replace(rules, agents=replace(rules.agents, host_parallel=on_host)),
             clock=lambda: datetime.now(UTC),
             price=_price,
             render_report=partial(report.render, box=box.level),
             prompts=_prompts(),
             upstream="practice" if practice else settings.base_url or ANTHROPIC,
             practice=practice,
+            nobody_here=nobody_here,
             home_hash=marker,
             life=uuid4().hex,
             host=socket.gethostname(),
@@ -268,7 +227,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         )
         stack.push_async_callback(gateway.close)
         if practice:
-            latency = settings.practice.latency_s
+            latency = settings.rules.practice.latency_s
             await stack.enter_async_context(_practice(gateway, f"{marker}-0", latency))
         yield _wire(settings, parts, gateway, processes, practice=practice)
 

@@ -17,14 +17,15 @@ from sqlalchemy.orm import Session
 
 from bot import report, wording
 from bot.app import App, Terminal, open_app
-from bot.cards import words
+from bot.cards import CARDS, words
 from bot.cards.frame import footnote
 from bot.exits import Exit
 from bot.logs import logged
 from bot.settings import Settings
 from bot.talk import Check, Talk
 from core.domain import light
-from core.domain.cards import TITLE_LIMIT, Automatic, Card, CardKind, Field, Label, Tone
+from core.domain.cards import TITLE_LIMIT, Automatic, Card, Field, Label, Tone
+from core.domain.events import CardKind
 from core.domain.lifecycle import ProjectStatus, WaitingFor
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
@@ -180,7 +181,7 @@ class _Build:
 
     def _header(self, *, known: bool) -> Card:
         app = self._app
-        home, parallel = app.settings.home, self._parts.rules.limits.max_parallel
+        home, parallel = app.settings.home, self._parts.rules.agents.max_parallel
         facts = (
             f"home {light.escape(str(home))}",
             "SQLite",
@@ -301,7 +302,7 @@ def _created(tx: Session, app: App, errand: Errand, spec_digest: str, *, now: da
         name=errand.name,
         spec_digest=spec_digest,
         practice=app.practice,
-        budget=errand.budget or app.settings.budget.project_usd,
+        budget=errand.budget or app.settings.rules.budget.project_usd,
         actor=LOCAL,
         now=now,
     )
@@ -313,7 +314,7 @@ def _created(tx: Session, app: App, errand: Errand, spec_digest: str, *, now: da
 
 def _taken_up(tx: Session, project_id: int, *, now: datetime) -> None:
     notices.begin(tx)
-    places.show(tx, project_id, PLACE, now=now)
+    places.show(tx, project_id, PLACE, CARDS, now=now)
     projects.resume(tx, project_id, actor=LOCAL, now=now)
 
 

@@ -8,7 +8,8 @@ from typing import Any, assert_never
 
 from bot.app import Terminal
 from bot.client import Client
-from core.domain.cards import Card, CardKind, Field
+from core.domain.cards import Card, Field
+from core.domain.events import CardKind
 from core.domain.light import COMMAND
 from core.domain.people import LOCAL
 from core.domain.redaction import clean

@@ -193,7 +193,7 @@ def _cli(path: Path | None) -> Finding:
 def _sandbox(settings: Settings, fact: SandboxFact) -> Finding:
     practice = settings.model is ModelSource.PRACTICE
     if fact.level is BoxLevel.FULL:
-        if settings.sandbox.required:
+        if settings.rules.sandbox.required:
             return Finding("sandbox", Level.OK, "full: own files, processes and network")
         return Finding(
             "sandbox",
@@ -202,20 +202,20 @@ def _sandbox(settings: Settings, fact: SandboxFact) -> Finding:
             "Take `sandbox.required` out of the settings.",
         )
     words = f"{fact.level}: {fact.reason.rstrip('.')}."
-    if not settings.sandbox.required:
+    if not settings.rules.sandbox.required:
         words += " Agents run all the same, because `sandbox.required` is false."
     elif practice:
         words += " The practice model runs all the same; the claude model would refuse to start."
     else:
         words += " The claude model refuses to start without the full sandbox."
-    level = Level.ERROR if settings.sandbox.required and not practice else Level.WARNING
+    level = Level.ERROR if settings.rules.sandbox.required and not practice else Level.WARNING
     return Finding("sandbox", level, words, fact.hint)
 
 
 def _toolchains(
     settings: Settings, environ: Mapping[str, str], probes: Probes
 ) -> Iterator[Finding]:
-    for path in settings.sandbox.read:
+    for path in settings.rules.sandbox.read:
         if not path.exists():
             yield Finding(
                 "toolchain",
@@ -223,7 +223,7 @@ def _toolchains(
                 f"{path} of `sandbox.read` does not exist.",
                 "Take it out of the settings, or mend its path.",
             )
-    read = settings.sandbox.read
+    read = settings.rules.sandbox.read
     if unseen := probes.unseen_toolchains(environ.get("PATH", ""), read):
         listed = json.dumps([str(path) for path in (*read, *unseen)])
         yield Finding(
@@ -277,9 +277,9 @@ def _near_credential(environ: Mapping[str, str]) -> str:
 
 def _agents(settings: Settings) -> Finding:
     cores, memory = os.cpu_count() or 1, psutil.virtual_memory().total
-    on_host = settings.agents.host_parallel or derived_host_parallel(cores, memory)
+    on_host = settings.rules.agents.host_parallel or derived_host_parallel(cores, memory)
     words = (
-        f"{settings.agents.max_parallel} at once in a project, {on_host} on this host "
+        f"{settings.rules.agents.max_parallel} at once in a project, {on_host} on this host "
         f"({cores} cores, {memory / GIB:.0f} GB)"
     )
     return Finding("agents", Level.OK, words)

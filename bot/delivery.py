@@ -16,7 +16,8 @@ from bot import cards
 from bot.cards import frame
 from bot.cards.frame import Scene
 from core.domain import card_keys, light
-from core.domain.cards import Card, CardKind, Tone
+from core.domain.cards import Card, Tone
+from core.domain.events import CardKind
 from core.domain.redaction import Redaction, redacted
 from core.errors import (
     AutocoderError,
@@ -61,7 +62,7 @@ class Teller:
             seen = self._wake.count
             untold, at = await self._store.read(_untold, self._remind_after)
             if untold:
-                while await self._store.run(notices.tell, now=self._clock()):
+                while await self._store.run(notices.tell, cards.CARDS, now=self._clock()):
                     continue
                 at = await self._store.read(notices.next_reminder, self._remind_after)
             now = self._clock()

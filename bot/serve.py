@@ -25,8 +25,8 @@ from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.talk import Check, Talk
 from bot.whereabouts import Whereabouts, announced, web_token
 from core.domain import card_keys, light
-from core.domain.cards import BODY_LIMIT, Card, CardKind
-from core.domain.events import Event
+from core.domain.cards import BODY_LIMIT, Card
+from core.domain.events import CardKind, Event
 from core.domain.people import Role
 from core.domain.redaction import Redaction
 from core.operations import journal, members, outbox

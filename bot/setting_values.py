@@ -2,24 +2,77 @@
 
 import difflib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from decimal import Decimal
-from pathlib import Path
-from typing import Annotated, Any
+from enum import Enum
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, TypeAdapter, create_model
 from pydantic_core import ErrorDetails
 
+S = TypeVar("S")
 
-def no_bool(value: object) -> object:
+
+def validated(section: type[S], given: Mapping[str, object]) -> S:
+    """A section of the rules with these values by key; they may be texts.
+
+    Raises pydantic's ValidationError, which `words` tells.
+    """
+    kind: type = section
+    made: S = kind(**dict(_model(kind).model_validate(given)))
+    return made
+
+
+def as_json(section: object) -> dict[str, Any]:
+    """A section's values as JSON, by key."""
+    made: dict[str, Any] = TypeAdapter(type(section)).dump_python(section, mode="json")
+    return made
+
+
+@cache
+def _model(section: type) -> type[BaseModel]:
+    hints = get_type_hints(section, include_extras=True)
+    known: dict[str, Any] = {
+        key.name: (_checked(hints[key.name], key.metadata["fits"]), key.default)
+        for key in fields(section)
+    }
+    return create_model(section.__name__, **known)
+
+
+def _checked(hint: Any, fits: Callable[[Any], None] | None) -> Any:
+    """A field's type, and how the values that people write are read."""
+
+    def kept(value: Any) -> Any:
+        if fits is not None:
+            fits(value)
+        return value
+
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(bare) is tuple:
+        reads = _listed
+    elif NoneType in get_args(bare):
+        reads = _none_word
+    else:
+        reads = _same if bare in (bool, str) or issubclass(bare, Enum) else _no_bool
+    return Annotated[hint, BeforeValidator(reads), AfterValidator(kept)]
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def _no_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("a number is wanted")
     return value
 
 
-def none_word(value: object) -> object:
+def _none_word(value: object) -> object:
     # TOML has no null, and an environment variable is always a text.
-    return None if value in ("", "none") else value
+    return None if value in ("", "none") else _no_bool(value)
 
 
 def _listed(value: object) -> object:
@@ -32,29 +85,6 @@ def _listed(value: object) -> object:
         except ValueError:
             raise ValueError("this is neither JSON nor a comma list") from None
     return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _model_name(value: str) -> str:
-    if not value or len(value) > 200 or any(char.isspace() for char in value):
-        raise ValueError("a model is an alias such as sonnet, or a full name without spaces")
-    return value
-
-
-def _no_repeats(value: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(value)) < len(value):
-        raise ValueError("each model may stand in the chain once")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(no_bool), Field(ge=1, le=10_000)]
-Seconds = Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=7 * 86_400)]
-Dollars = Annotated[Decimal, BeforeValidator(no_bool), Field(gt=0, le=1_000_000, decimal_places=6)]
-Limit = Annotated[Dollars | None, BeforeValidator(none_word)]  # none: without one
-Model = Annotated[str, AfterValidator(_model_name)]
-Models = Annotated[
-    tuple[Model, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_no_repeats)
-]
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_listed)]
 
 
 def nearest(section: str, key: str, sections: Mapping[str, Collection[str]]) -> str:
@@ -91,8 +121,8 @@ def words(detail: ErrorDetails) -> str:
             return "a whole number is wanted"
         case "float_parsing" | "float_type" | "decimal_parsing" | "decimal_type" | "finite_number":
             return "a number is wanted"
-        case "decimal_max_places":
-            return f"at most {context['decimal_places']} decimal places are counted"
+        case "multiple_of":
+            return "at most 6 decimal places are counted"
         case "bool_parsing" | "bool_type":
             return "true or false is wanted"
         case "enum":
@@ -107,9 +137,3 @@ def words(detail: ErrorDetails) -> str:
             return str(context["error"])
         case _:
             return detail["msg"]
-
-
-def agent_model(model: str, kind: str, *, later: bool = False) -> Any:
-    """The field of the model that a kind of agent has."""
-    about = f"The model of the {kind}."
-    return Field(model, description=about, json_schema_extra={"later": later})

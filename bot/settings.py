@@ -8,39 +8,19 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from bot.home import chosen_home
-from bot.setting_values import (
-    Count,
-    Dollars,
-    Limit,
-    Model,
-    Models,
-    Paths,
-    Seconds,
-    agent_model,
-    nearest,
-    no_bool,
-    none_word,
-    shown,
-    words,
-)
+from bot.setting_values import nearest, shown, validated, words
 from core.domain.people import LOCAL
+from core.domain.rules import SECTIONS, Rules
 from core.errors import BadSetting
 
 PREFIX: Final = "AUTOCODER_"
@@ -78,133 +58,9 @@ VARIABLES: Final[dict[str, str]] = {
 }
 
 
-class OnStuck(StrEnum):
-    ASK = "ask"  # wait for a person
-    SKIP = "skip"  # leave it out; what depends on it stays undone
-
-
 class ModelSource(StrEnum):
     CLAUDE = "claude"
     PRACTICE = "practice"
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
-
-
-class Agents(Section):
-    """How many agents work, how long, how often."""
-
-    max_parallel: Count = Field(3, description="Agents at work at once in one project.")
-    host_parallel: Annotated[Count | None, BeforeValidator(none_word)] = Field(
-        None, description="Agents at once on this host, over all projects; none: from its size."
-    )
-    silence_s: Seconds = Field(
-        3600, description="Seconds without a signal after which a run is stopped and requeued."
-    )
-    check_timeout_s: Seconds = Field(600, description="Seconds that one check or setup may take.")
-    max_attempts: Count = Field(5, description="Attempts at a task before it is stuck.")
-    max_turns: Count = Field(80, description="Turns of one run.")
-    max_minutes: Annotated[float, BeforeValidator(no_bool), Field(gt=0, le=7 * 1440)] = Field(
-        60, description="Minutes of one run."
-    )
-    backoff_max_s: Seconds = Field(
-        300, description="Longest wait in seconds after a transient error of the model's server."
-    )
-    batch: Count = Field(3, description="Small tasks of one feature that one run may take.")
-    on_stuck: OnStuck = Field(
-        OnStuck.ASK, description="`ask` waits for a person, `skip` leaves a stuck task out."
-    )
-    ask_wait_s: Annotated[float, BeforeValidator(no_bool), Field(ge=0, le=60)] = Field(
-        50, description="Seconds an agent's question waits for its answer before its run parks."
-    )
-    regression_ratio: Annotated[int, BeforeValidator(no_bool), Field(ge=0, le=10)] = Field(
-        1,
-        description="Regression runs per coder run.",
-        json_schema_extra={"later": True},
-    )
-
-
-class AgentModels(Section):
-    """Which model does what: an alias (haiku, sonnet, opus) or a full name."""
-
-    chain: Models = Field(
-        ("haiku", "sonnet", "opus"),
-        description="From small to large: after the same error three times the next one tries.",
-    )
-    interviewer: Model = agent_model("sonnet", "interviewer")
-    planner: Model = agent_model("opus", "planner")
-    coder: Model = agent_model("sonnet", "coder")
-    tester: Model = agent_model("sonnet", "tester", later=True)
-    reviewer: Model = agent_model("opus", "reviewer", later=True)
-    merger: Model = agent_model("sonnet", "merger", later=True)
-    assistant: Model = agent_model("sonnet", "assistant")
-
-
-class Budget(Section):
-    """Where spending ends, at list prices in USD."""
-
-    project_usd: Dollars = Field(Decimal(20), description="One project, in all.")
-    run_usd: Dollars = Field(Decimal(5), description="One run of one agent.")
-    day_usd: Limit = Field(None, description="All projects in one day (UTC); none: no limit.")
-    month_usd: Limit = Field(None, description="All projects in one month (UTC); none: no limit.")
-
-
-class Chat(Section):
-    """Chat platforms."""
-
-    edit_interval_s: Seconds = Field(
-        1,
-        description="Least seconds between two edits of one card.",
-    )
-
-
-class Proof(Section):
-    """What counts as proved."""
-
-    strict: bool = Field(
-        False, description="Refuse work whose checks were all green before it began."
-    )
-
-
-class Sandbox(Section):
-    """The box around agents and checks."""
-
-    required: bool = Field(
-        True, description="The claude model refuses to start without the full sandbox."
-    )
-    read: Paths = Field(
-        (),
-        description="Absolute paths shown read-only in the box: a toolchain in somebody's home.",
-    )
-
-
-class Gates(Section):
-    """Phase gates."""
-
-    remind_after_s: Seconds = Field(
-        86_400,
-        description="Seconds after which an open plan or gate is called to mind.",
-    )
-
-
-class Practice(Section):
-    """The practice model."""
-
-    latency_s: Annotated[float, BeforeValidator(no_bool), Field(ge=0, le=60)] = Field(
-        1.5,
-        description="Seconds it takes for each step of a coder, so that one can watch; `demo` has 0.",
-    )
-
-
-class Slack(Section):
-    """Slack."""
-
-    command: Annotated[str, Field(pattern=r"^/[a-z0-9_-]{1,31}$")] = Field(
-        "/autocoder", description="The slash command.", json_schema_extra={"later": True}
-    )
 
 
 class Credential(BaseModel):
@@ -230,15 +86,7 @@ class Settings(BaseModel):
     model: ModelSource
     credential: Credential | None
     base_url: str | None
-    agents: Agents
-    models: AgentModels
-    budget: Budget
-    chat: Chat
-    proof: Proof
-    sandbox: Sandbox
-    gates: Gates
-    practice: Practice
-    slack: Slack
+    rules: Rules
     warnings: tuple[str, ...] = ()  # what was set in vain
 
     @property
@@ -251,13 +99,6 @@ class Settings(BaseModel):
         if self.credential is not None:
             known.append(self.credential.secret.get_secret_value())
         return [*known, web_token] if web_token else known
-
-
-SECTIONS: Final[dict[str, type[Section]]] = {
-    name: field.annotation
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-}
 
 
 def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
@@ -275,7 +116,7 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
     problems: list[str] = []
     given = _from_file(place / FILE_NAME, problems)
     given |= _from_environment(environ, problems)
-    sections = _sections(given, place, Path(person), problems)
+    rules = _rules(given, place, Path(person), problems)
     base_url = _base_url(environ, problems)
     port = _port(environ, problems)
     database = _database(environ, place, problems)
@@ -300,7 +141,7 @@ def load(environ: Mapping[str, str], home: Path | None = None) -> Settings:
         model=source,
         credential=credential,
         base_url=base_url,
-        **sections,
+        rules=rules,
     )
 
 
@@ -360,29 +201,27 @@ def _from_environment(
     return given
 
 
-def _sections(
+def _rules(
     given: Mapping[tuple[str, str], _Given], home: Path, person: Path, problems: list[str]
-) -> dict[str, Section]:
-    known = {name: kind.model_fields for name, kind in SECTIONS.items()}
+) -> Rules:
+    known = {name: [key.name for key in fields(kind)] for name, kind in SECTIONS.items()}
     raw: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
     for (section, key), entry in given.items():
-        if section in SECTIONS and key in SECTIONS[section].model_fields:
+        if key in known.get(section, ()):
             raw[section][key] = entry.value
         else:
             problems.append(f"{entry.origin} is unknown.{nearest(section, key, known)}")
-    sections: dict[str, Section] = {}
+    sections: dict[str, Any] = {}
     for section, kind in SECTIONS.items():
         try:
-            sections[section] = kind.model_validate(raw[section])
+            sections[section] = validated(kind, raw[section])
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=True):
                 entry = given[section, str(detail["loc"][0])]
                 problems.append(f"{entry.origin} is {shown(entry.value)}: {words(detail)}.")
-    sandbox = sections.get("sandbox")
-    if isinstance(sandbox, Sandbox):
-        read = tuple(_toolchain(path, home, person, problems) for path in sandbox.read)
-        sections["sandbox"] = sandbox.model_copy(update={"read": read})
-    return sections
+    rules = Rules(**sections)
+    read = tuple(_toolchain(path, home, person, problems) for path in rules.sandbox.read)
+    return replace(rules, sandbox=replace(rules.sandbox, read=read))
 
 
 def _toolchain(path: Path, home: Path, person: Path, problems: list[str]) -> Path:

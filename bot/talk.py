@@ -1,7 +1,6 @@
 """What every way of running shares: a door for platforms, and the loops that act and tell."""
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -36,7 +35,6 @@ class Talk:
         )
         self.router = Router(self.desk)
         self.door = ServiceDoor(self.desk, self.router)
-        self._remind_after = timedelta(seconds=float(app.settings.gates.remind_after_s))
 
     def loops(
         self,
@@ -44,15 +42,15 @@ class Talk:
         observed: Callable[[float], None] = lambda _seconds: None,
     ) -> Iterator[Loop]:
         """Each runs until it is cancelled."""
-        parts = self._app.parts
-        interval = timedelta(seconds=float(self._app.settings.chat.edit_interval_s))
+        parts, rules = self._app.parts, self._app.settings.rules
+        interval = timedelta(seconds=rules.chat.edit_interval_s)
+        remind_after = timedelta(seconds=rules.gates.remind_after_s)
         yield self.router.run
-        yield Teller(parts.store, parts.wake, parts.clock, self._remind_after).run
+        yield Teller(parts.store, parts.wake, parts.clock, remind_after).run
         for platform in platforms:
             terms = Terms(interval, self._redact, observed)
             delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)
             yield delivery.run
 
     def _scene(self) -> Scene:
-        scene = self.desk.scene(self._app.parts.clock())
-        return replace(scene, remind_after=self._remind_after)
+        return self.desk.scene(self._app.parts.clock())

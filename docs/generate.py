@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from dataclasses import Field, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import get_args
@@ -12,7 +13,6 @@ from typing import get_args
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
@@ -20,17 +20,18 @@ import adapters.web
 import core.errors
 from adapters.web.asking import Local
 from adapters.web.security import OPEN
+from bot.cards import CARDS
 from bot.cli import app
 from bot.commands import COMMANDS, FAMILIES
 from bot.metrics import Metrics
-from bot.settings import FILE_NAME, SECTIONS, VARIABLES
-from core.domain.cards import CardKind, Label
+from bot.settings import FILE_NAME, VARIABLES
+from core.domain.cards import Label
 from core.domain.events import MEANINGS, Event
 from core.domain.lifecycle import TaskStatus
 from core.domain.light import COMMAND
 from core.domain.money import Tokens
-from core.domain.notices import wishes
 from core.domain.people import LOCAL, Role
+from core.domain.rules import SECTIONS
 from core.errors import AutocoderError
 from core.views.figures import Figures
 from core.views.usage import NOTHING, Usage
@@ -64,25 +65,6 @@ feature; else you are told that it changed nothing.
 Outside threads a plain message that is no command begins nothing by itself: to whoever wrote it comes the question
 `Start a project from this?`, and its button begins one. The interviewer is told the words first. It may be pressed
 by any operator, for 30 days."""
-
-CARDS: dict[CardKind, str] = {
-    CardKind.INTERVIEW: "The head of a project's thread: what is talked about, and how far it is.",
-    CardKind.QUESTION: "An agent asks. Options are buttons, own words are always taken.",
-    CardKind.SPEC: "The spec as it stands on `main`.",
-    CardKind.PLAN: "Phases, features, tasks, cost and time; nothing is built before its approval.",
-    CardKind.PROGRESS: "The one live card of a project: tasks, agents at work, cost, forecast.",
-    CardKind.LANDED: "A feature is on `main`, with its evidence and cost.",
-    CardKind.STUCK: "A task that used up its attempts: what was tried, what went wrong.",
-    CardKind.GATE: "A phase is built and proved; the next one starts only after its approval.",
-    CardKind.BUDGET: "Spending passed a mark, or reached the limit.",
-    CardKind.LIMIT: "The model's server refuses for load or allowance: all wait, and until when.",
-    CardKind.DIGEST: "The day in a channel. *Comes with a later version.*",
-    CardKind.REPORT: "The project is complete: what was built, proved and spent.",
-    CardKind.NOTICE: "What an admin or a channel is told once.",
-    CardKind.ANSWER: "The answer to a command.",
-    CardKind.ERROR: "What went wrong, what it means, what to do.",
-    CardKind.HELP: "What can be said; and what is new after an update.",
-}
 
 BUTTONS: dict[Label, str] = {
     Label.APPROVE: "Approve the plan or gate that is shown.",
@@ -163,18 +145,16 @@ def settings() -> str:
         lines += ["", f"## {name}", "", inspect.cleandoc(section.__doc__ or ""), ""]
         lines += ["| key | default | meaning |", "| --- | --- | --- |"]
         lines += [
-            f"| `{name}.{key}` | {_value(field.default)} | {_meaning(field)} |"
-            for key, field in section.model_fields.items()
+            f"| `{name}.{field.name}` | {_value(field.default)} | {_meaning(field)} |"
+            for field in fields(section)
         ]
     lines += ["", "## Variables", "", "| variable | meaning (default) |", "| --- | --- |"]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
     return "\n".join(lines) + "\n"
 
 
-def _meaning(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    later = LATER if isinstance(extra, dict) and extra.get("later") else ""
-    return f"{field.description or '–'}{later}"
+def _meaning(field: Field[object]) -> str:
+    return f"{field.metadata['about']}{LATER if field.metadata['later'] else ''}"
 
 
 def _value(value: object) -> str:
@@ -278,13 +258,9 @@ def _cell(text: str) -> str:
 def cards() -> str:
     lines = ["# Cards and buttons", NOTICE, "## Cards", ""]
     lines += ["| card | shows | posted at |", "| --- | --- | --- |"]
-    for kind in CardKind:
-        at = [
-            f"`{event}`"
-            for event in Event
-            if any(wish.kind is kind and wish.post for wish in wishes(event))
-        ]
-        lines.append(f"| `{kind}` | {CARDS.get(kind, '–')} | {', '.join(at) or '–'} |")
+    for kind, row in CARDS.items():
+        at = ", ".join(f"`{event}`" for event in Event if event in row.posted_at)
+        lines.append(f"| `{kind}` | {row.about} | {at or '–'} |")
     lines += ["", "## Buttons", ""]
     lines += ["| button | who | does |", "| --- | --- | --- |"]
     for label in Label:

@@ -20,9 +20,8 @@ from core.domain.plan import Plan
 from core.domain.proof import Verdict
 from core.errors import AutocoderError, InputError, StateError
 from core.operations import additions, guidance, planners, questions, runs
-from core.orchestrator.own_rules import rules_of
+from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover, load_work
-from core.orchestrator.rules import Parts
 from core.ports.agents import Tool, ToolCall, ToolReply
 from core.views import dossiers, projects
 from core.views import runs as running
@@ -263,14 +262,14 @@ class Toolbox:
             expected=arguments.expected,
             now=parts.clock(),
         )
-        if parts.rules.nobody_here:
+        if parts.nobody_here:
             await parts.store.run(
                 questions.answer, question, NOBODY_HERE, by="service", now=parts.clock()
             )
         if (await parts.store.read(running.run, run_id)).kind is AgentKind.INTERVIEWER:
             waits = timedelta(0)  # its answer is the next message, also if it comes at once
         else:
-            waits = (await rules_of(parts, run_id)).ask_wait
+            waits = timedelta(seconds=(await parts.rules_of(run_id)).agents.ask_wait_s)
         answer = await self._answer(question, waits)
         if answer is None:
             return _json({"asked": True, "note": ASKED})
@@ -310,7 +309,7 @@ class Toolbox:
             plan,
             refused,
             main=await parts.workspaces.head(project.slug),
-            max_attempts=(await rules_of(parts, run_id)).max_attempts,
+            max_attempts=(await parts.rules_of(run_id)).agents.max_attempts,
             now=parts.clock(),
         )
         if submitted.problems:

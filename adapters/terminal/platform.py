@@ -10,7 +10,8 @@ from rich.text import Text
 from adapters.terminal import render
 from adapters.terminal.screen import Screen
 from adapters.terminal.typed import meant, waits
-from core.domain.cards import Automatic, Card, CardKind, Label, Tone
+from core.domain.cards import Automatic, Card, Label, Tone
+from core.domain.events import CardKind
 from core.errors import AutocoderError, StorageFailed
 from core.ports.chat import (
     Asked,

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from adapters.terminal.typed import options
 from core.domain import light
-from core.domain.cards import Card, CardKind, Progress, TableBlock, TextFile, Tone
+from core.domain.cards import Card, Progress, TableBlock, TextFile, Tone
+from core.domain.events import CardKind
 from core.domain.light import Look
 from core.domain.redaction import clean
 

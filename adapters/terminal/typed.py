@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from core.domain.cards import Button, Card, CardKind, Form, Input, InputKind, Label
+from core.domain.cards import Button, Card, Form, Input, InputKind, Label
+from core.domain.events import CardKind
 from core.errors import InputError
 from core.ports.chat import Pressed
 

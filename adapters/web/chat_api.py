@@ -250,7 +250,7 @@ async def picture(
     wide: bool = False,
     theme: Annotated[str | None, Cookie(max_length=20)] = None,
 ) -> Response:
-    """What a card draws: a plan's features, a gate's board, a project's cost, its days.
+    """What a card draws: the features of a plan or of a project, a gate's board, what was spent.
 
     `week` and `month` are what a project, or with 0 all, spent by day and model `until` a day.
     Light or dark is the browser's to choose, unless a person chose for these pages.

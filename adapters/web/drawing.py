@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 from zlib import crc32
 
 from core.domain import light
-from core.domain.cards import CardKind, Form, Input, Label, Link, TableBlock, Tone
+from core.domain.cards import Form, Input, Label, Link, TableBlock, Tone
+from core.domain.events import CardKind
 from core.domain.light import Span
 from core.views.json import encode
 from core.views.messages import MAIN, ButtonView, CardView, MessageView, ProgressView, Replies

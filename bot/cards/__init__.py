@@ -1,6 +1,11 @@
-"""Cards: words and figures of the database, written once for every platform."""
+"""Cards: words and figures of the database, written once for every platform.
 
-from typing import assert_never
+CARDS is the page of them all: which events post a card or bring it up to date, what it is about,
+and how it is drawn.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -16,10 +21,174 @@ from bot.cards import (
     questions,
     stuck,
 )
-from bot.cards.frame import Drawn, Scene
-from core.domain.cards import CardKind
+from bot.cards.frame import CardRef, Drawn, Scene
+from core.domain.events import CardKind, Event
 from core.errors import StateError
+from core.operations import card_subjects
+from core.operations.notices import CardSpec
 from core.operations.outbox import Due
+from core.views.waiting import WaitKind
+
+
+@dataclass(frozen=True)
+class CardRow(CardSpec):
+    """All that is said of a kind of card in one place."""
+
+    about: str  # what it shows, for docs/reference/cards.md
+    draw: Callable[[Session, CardRef, Scene], Drawn] | None = None  # None: its words are fixed
+
+
+_PROJECT_WENT_ON = (Event.PROJECT_RESUMED, Event.PROJECT_STOPPED, Event.PROJECT_ARCHIVED)
+_PROJECT = (
+    Event.PROJECT_PAUSED,
+    Event.PROJECT_WINDING_DOWN,
+    Event.PROJECT_BLOCKED,
+    Event.PROJECT_COMPLETED,
+    *_PROJECT_WENT_ON,
+)
+_QUESTION = (Event.QUESTION_ASKED, Event.QUESTION_ANSWERED, Event.QUESTION_WITHDRAWN)
+_PLAN = (Event.PLAN_SUBMITTED, Event.PLAN_APPROVED, Event.PLAN_REJECTED)
+_GATE = (Event.PHASE_READY, Event.PHASE_APPROVED, Event.PHASE_REJECTED)
+_INTERVIEW_HALTED = (
+    Event.INTERVIEW_SENT_BACK,
+    Event.INTERVIEW_BLOCKED,
+    Event.INTERVIEW_WITHDRAWN,
+)
+_UNSTUCK = (Event.TASK_RETRIED, Event.TASK_SKIPPED, Event.TASK_GUIDED, Event.TASK_PASSED)
+_SPENT = (Event.BUDGET_WARNING, Event.BUDGET_REACHED)
+_AT_WORK = (
+    Event.RUN_STARTED,
+    Event.RUN_PARKED,
+    Event.RUN_RESUMED,
+    Event.RUN_ENDED,
+    Event.TASK_STARTED,
+    Event.TASK_REQUEUED,
+    Event.TASK_STUCK,
+    *_UNSTUCK,
+    Event.CHECK_FAILED,
+    Event.FEATURE_LANDED,
+    Event.LANDING_CONFLICT,
+    Event.GATE_FAILED,
+)
+
+CARDS: Mapping[CardKind, CardRow] = {
+    CardKind.INTERVIEW: CardRow(
+        "The head of a project's thread: what is talked about, and how far it is.",
+        interview.draw,
+        posted_at=(Event.PROJECT_CREATED, Event.INTERVIEW_BEGUN),
+        updated_at=(
+            *_INTERVIEW_HALTED,
+            Event.SPEC_WRITTEN,
+            *_QUESTION,
+            *_PLAN,
+            Event.PHASE_STARTED,
+            *_GATE,
+            *_PROJECT,
+        ),
+        subjects=card_subjects.interview,
+        all_at_once=True,
+        standing=card_subjects.open_interviews,
+    ),
+    CardKind.QUESTION: CardRow(
+        "An agent asks. Options are buttons, own words are always taken.",
+        questions.draw,
+        posted_at=(Event.QUESTION_ASKED, Event.QUESTION_ANSWERED),
+        updated_at=(Event.QUESTION_WITHDRAWN,),
+        subjects=card_subjects.question,
+        waits=WaitKind.QUESTION,
+    ),
+    CardKind.SPEC: CardRow(
+        "The spec as it stands on `main`.",
+        interview.draw_spec,
+        posted_at=(Event.SPEC_WRITTEN,),
+        subjects=card_subjects.spec,
+    ),
+    CardKind.PLAN: CardRow(
+        "Phases, features, tasks, cost and time; nothing is built before its approval.",
+        plan.draw,
+        posted_at=_PLAN,
+        updated_at=(*_INTERVIEW_HALTED, Event.SPEC_WRITTEN),
+        subjects=card_subjects.plans,
+        waits=WaitKind.PLAN,
+    ),
+    CardKind.PROGRESS: CardRow(
+        "The one live card of a project: tasks, agents at work, cost, forecast.",
+        progress.draw,
+        posted_at=(Event.PLAN_APPROVED, Event.PHASE_STARTED),
+        updated_at=(
+            *_QUESTION,
+            *_PLAN,
+            Event.PLAN_REFUSED,
+            Event.PLAN_EXTENDED,
+            *_AT_WORK,
+            *_GATE,
+            *_SPENT,
+            Event.BUDGET_CHANGED,
+            Event.RATE_LIMITED,
+            Event.SETTINGS_CHANGED,
+            *_PROJECT,
+        ),
+        subjects=card_subjects.progress,
+        all_at_once=True,
+        standing=card_subjects.progress_of_plan,
+    ),
+    CardKind.LANDED: CardRow(
+        "A feature is on `main`, with its evidence and cost.",
+        landed.draw,
+        posted_at=(Event.FEATURE_LANDED,),
+        subjects=card_subjects.feature,
+    ),
+    CardKind.STUCK: CardRow(
+        "A task that used up its attempts: what was tried, what went wrong.",
+        stuck.draw,
+        posted_at=(Event.TASK_STUCK,),
+        updated_at=_UNSTUCK,
+        subjects=card_subjects.task,
+        waits=WaitKind.STUCK,
+    ),
+    CardKind.GATE: CardRow(
+        "A phase is built and proved; the next one starts only after its approval.",
+        gate.draw,
+        posted_at=_GATE,
+        subjects=card_subjects.gates,
+        waits=WaitKind.GATE,
+    ),
+    CardKind.BUDGET: CardRow(
+        "Spending passed a mark, or reached the limit.",
+        money.draw_budget,
+        posted_at=_SPENT,
+        updated_at=(Event.BUDGET_CHANGED, *_PROJECT_WENT_ON),
+        subjects=card_subjects.each_time(CardKind.BUDGET),
+        all_at_once=True,  # an earlier one is not the one to act upon
+    ),
+    CardKind.LIMIT: CardRow(
+        "The model's server refuses for load or allowance: all wait, and until when.",
+        money.draw_limit,
+        posted_at=(Event.RATE_LIMITED,),
+        subjects=card_subjects.each_time(CardKind.LIMIT),
+        all_at_once=True,
+    ),
+    CardKind.DIGEST: CardRow("The day in a channel. *Comes with a later version.*"),
+    CardKind.REPORT: CardRow(
+        "The project is complete: what was built, proved and spent.",
+        ending.draw_report,
+        posted_at=(Event.PROJECT_COMPLETED,),
+        subjects=card_subjects.each_time(CardKind.REPORT),  # an earlier one tells of its own day
+        standing=card_subjects.last_report,
+    ),
+    CardKind.NOTICE: CardRow("What an admin or a channel is told once."),
+    CardKind.ANSWER: CardRow("The answer to a command.", answers.draw),
+    CardKind.ERROR: CardRow(
+        "What went wrong, what it means, what to do.",
+        ending.draw_blocked,
+        posted_at=(Event.PROJECT_BLOCKED,),
+        updated_at=_PROJECT_WENT_ON,
+        subjects=card_subjects.each_time(CardKind.ERROR),
+        all_at_once=True,
+        waits=WaitKind.BLOCKED,
+    ),
+    CardKind.HELP: CardRow("What can be said; and what is new after an update."),
+}
 
 
 def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
@@ -28,37 +197,7 @@ def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
         return Drawn(due.fixed)
     if due.project_id is None:
         raise StateError(f"The card {due.key} belongs to no project.")
-    subject = due.subject_id or 0
-    match due.kind:
-        case CardKind.INTERVIEW:
-            return interview.draw(tx, due.key, due.project_id, scene)
-        case CardKind.QUESTION:
-            return questions.draw(tx, due.key, subject, scene)
-        case CardKind.SPEC:
-            return interview.draw_spec(tx, due.key, due.project_id, subject, scene)
-        case CardKind.PLAN:
-            return plan.draw(tx, due.key, subject, scene)
-        case CardKind.PROGRESS:
-            return progress.draw(tx, due.key, due.project_id, scene)
-        case CardKind.LANDED:
-            return landed.draw(tx, due.key, subject, scene)
-        case CardKind.STUCK:
-            return stuck.draw(tx, due.key, subject, scene)
-        case CardKind.GATE:
-            return gate.draw(tx, due.key, subject, scene)
-        case CardKind.BUDGET:
-            return money.draw_budget(tx, due.key, due.project_id, subject, scene)
-        case CardKind.LIMIT:
-            return money.draw_limit(tx, due.key, due.project_id, subject, scene)
-        case CardKind.REPORT:
-            return ending.draw_report(tx, due.key, subject, scene)
-        case CardKind.ERROR:
-            return ending.draw_blocked(tx, due.key, subject, scene)
-        case CardKind.ANSWER:
-            if due.subject_id is None:
-                return answers.draw_known(tx, due, due.project_id)
-            return answers.draw(tx, due.key, subject, scene)
-        case CardKind.DIGEST | CardKind.NOTICE | CardKind.HELP:
-            raise StateError(f"The words of {due.key} are fixed when they are said.")
-        case _:
-            assert_never(due.kind)
+    how = CARDS[due.kind].draw
+    if how is None:
+        raise StateError(f"The words of {due.key} are fixed when they are said.")
+    return how(tx, CardRef(due.key, due.place, due.project_id, due.subject_id or 0), scene)

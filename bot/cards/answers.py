@@ -8,16 +8,15 @@ from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import progress, words
-from bot.cards.frame import Drawn, Scene, body, bold, code, footnote, said, spoken, title
+from bot.cards.frame import CardRef, Drawn, Scene, body, bold, code, footnote, said, spoken, title
 from core.domain import light
-from core.domain.cards import BODY_LIMIT, Card, CardKind, Field, Link, TextFile, Tone
-from core.domain.events import Event, Level
+from core.domain.cards import BODY_LIMIT, Card, Field, Link, TextFile, Tone
+from core.domain.events import CardKind, Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.mention import task_numbers
 from core.domain.redaction import clean
 from core.errors import NotFound
 from core.operations import outbox
-from core.operations.outbox import Due
 from core.views import budgets, inquiries, journal, members, projects, runs, tasks
 from core.views.inquiries import InquiryView
 from core.views.journal import JournalLine
@@ -36,32 +35,11 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.*)")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 
 
-def draw_known(tx: Session, due: Due, project_id: int) -> Drawn:
-    """A second `new` of the same name: the project there is, and where its thread is."""
-    project = projects.summary(tx, project_id)
-    here = (due.place.platform, due.place.channel)
-    places = projects.places_of(tx, project.id)
-    root = next(key for place, key in places if (place.platform, place.channel) == here)
-    thread = outbox.message_of(tx, due.place, root)
-    heading = title(f"{project.name} exists already")
-    state = f"{words.PROJECT_MARKS[project.status]} {project.status.words}"
-    where = f"Its thread is message {thread} of this channel." if thread else ""
-    return Drawn(
-        Card(
-            key=due.key,
-            kind=CardKind.ANSWER,
-            title=heading,
-            body=body([state, where]),
-            fallback=f"{heading}. {where}".strip(),
-            project=project.name,
-            links=(Link("Open its thread", root),),
-        )
-    )
-
-
-def draw(tx: Session, key: str, inquiry_id: int, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     """A question, while an assistant works on it and once it is answered."""
-    inquiry = inquiries.inquiry(tx, inquiry_id)
+    if not ref.subject_id:
+        return _known(tx, ref)
+    inquiry = inquiries.inquiry(tx, ref.subject_id)
     project = projects.summary(tx, inquiry.project_id)
     again: datetime | None = None
     tone, answer = Tone.INFO, inquiry.answer or ""
@@ -81,7 +59,7 @@ def draw(tx: Session, key: str, inquiry_id: int, scene: Scene) -> Drawn:
         lines = [state]
     return Drawn(
         Card(
-            key=key,
+            key=ref.key,
             kind=CardKind.ANSWER,
             title=title(asked),
             body=body(lines, [footnote(project.practice, scene.box)], rest=f"see {_FILE}"),
@@ -92,6 +70,29 @@ def draw(tx: Session, key: str, inquiry_id: int, scene: Scene) -> Drawn:
             whole=TextFile(_FILE, clean(answer)) if len(answer) > _ANSWER else None,
         ),
         again,
+    )
+
+
+def _known(tx: Session, ref: CardRef) -> Drawn:
+    """A second `new` of the same name: the project there is, and where its thread is."""
+    project = projects.summary(tx, ref.project_id)
+    here = (ref.place.platform, ref.place.channel)
+    places = projects.places_of(tx, project.id)
+    root = next(key for place, key in places if (place.platform, place.channel) == here)
+    thread = outbox.message_of(tx, ref.place, root)
+    heading = title(f"{project.name} exists already")
+    state = f"{words.PROJECT_MARKS[project.status]} {project.status.words}"
+    where = f"Its thread is message {thread} of this channel." if thread else ""
+    return Drawn(
+        Card(
+            key=ref.key,
+            kind=CardKind.ANSWER,
+            title=heading,
+            body=body([state, where]),
+            fallback=f"{heading}. {where}".strip(),
+            project=project.name,
+            links=(Link("Open its thread", root),),
+        )
     )
 
 

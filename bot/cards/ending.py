@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import charts, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     approved,
@@ -22,9 +23,10 @@ from bot.cards.frame import (
     spoken,
     title,
 )
+from bot.cards.progress import bar
 from bot.cards.progress import buttons as project_buttons
-from core.domain.cards import Card, CardKind, Field, Label, Picture, Progress, Subject, Tone
-from core.domain.events import Event
+from core.domain.cards import Card, Field, Label, Picture, Subject, Tone
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus
 from core.domain.money import to_usd
 from core.domain.plan import estimate
@@ -38,9 +40,9 @@ REPORT_FILE = ".autocoder/report.md"
 REASON = 1_500
 
 
-def draw_report(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
+def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     """The project as it was completed."""
-    entry = journal.entry(tx, entry_id)
+    entry = journal.entry(tx, ref.subject_id)
     done = completions.completion(tx, entry.project_id or 0)
     project, counts = done.project, done.counts
     heading = title(f"{project.name} is complete")
@@ -68,14 +70,14 @@ def draw_report(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
     state = f"{words.DONE} Completed, {scene.when(entry.at)}"
     budget = wording.usd(to_usd(project.budget_micro_usd))
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.REPORT,
         title=heading,
         body=body(lines, [state, footnote(project.practice, scene.box)]),
         fallback=fallback(heading, proved, f"{wording.usd(done.cost_usd)} of {budget}"),
         project=project.name,
         fields=_fields(done, scene),
-        progress=Progress(counts.passing + counts.skipped, counts.total) if counts.total else None,
+        progress=bar(counts),
         pictures=_pictures(tx, project.id),
         tone=Tone.SUCCESS,
         buttons=(button("Details", Label.DETAILS, Subject.PROJECT, project.id),),
@@ -191,9 +193,9 @@ def _by_model(done: Completion) -> Iterator[str]:
         yield f"**By model** {spent}"
 
 
-def draw_blocked(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
+def draw_blocked(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     """The service cannot go on by itself: why, and what a person can do."""
-    entry = journal.entry(tx, entry_id)
+    entry = journal.entry(tx, ref.subject_id)
     project = projects.summary(tx, entry.project_id or 0)
     over = journal.next_one(tx, tuple(_WENT_ON), after=entry.id, project_id=project.id)
     heading = title(f"{project.name} is blocked")
@@ -207,7 +209,7 @@ def draw_blocked(tx: Session, key: str, entry_id: int, scene: Scene) -> Drawn:
         state = f"{words.DONE} It goes on"
     after = "Nothing done is lost. Mend the cause, then resume." if blocked else ""
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.ERROR,
         title=heading,
         body=body(

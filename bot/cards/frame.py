@@ -1,9 +1,8 @@
 """What all cards have in common: how lines become a body, who decided, buttons with their forms."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
-from decimal import Decimal
+from datetime import datetime, tzinfo
 from hashlib import sha256
 from typing import Any
 
@@ -21,8 +20,9 @@ from core.domain.cards import (
     Style,
     Subject,
 )
-from core.domain.money import Caps
 from core.domain.redaction import clean
+from core.domain.rules import Rules
+from core.ports.chat import Place
 from core.ports.host import BoxLevel
 
 FALLBACK_LIMIT = 600
@@ -36,13 +36,10 @@ class Scene:
 
     now: datetime
     upstream: str  # whose account window counts
-    parallel: int  # agents at once in a project
+    rules: Rules  # the service's
     box: BoxLevel
     activity: Mapping[int, str] = field(default_factory=dict)  # run → what its agent does
     zone: tzinfo | None = None  # None: the host's
-    remind_after: timedelta | None = None
-    chain: Sequence[str] = ("haiku", "sonnet", "opus")
-    caps: Caps = field(default_factory=lambda: Caps(Decimal(5), None))  # the service's
 
     def clock(self, moment: datetime) -> str:
         """Where there is no markup: titles, fields."""
@@ -51,6 +48,16 @@ class Scene:
     def when(self, moment: datetime) -> str:
         """The same in a body: each platform writes it in its own way."""
         return light.time(self.clock(moment), moment)
+
+
+@dataclass(frozen=True)
+class CardRef:
+    """Which card is drawn, and for which place."""
+
+    key: str
+    place: Place
+    project_id: int
+    subject_id: int = 0  # what it is about; 0: nothing but its project
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,7 @@ def fallback(heading: str, *parts: str) -> str:
 
 def parallel_of(settings: Mapping[str, Any], scene: Scene) -> int:
     """How many agents may work on a project at once: its own setting wins."""
-    own = settings.get("max_parallel")
-    return own if isinstance(own, int) else scene.parallel
+    return scene.rules.of_project(settings).agents.max_parallel
 
 
 def footnote(practice: bool, box: BoxLevel) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import charts, forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     approved,
@@ -25,7 +26,8 @@ from bot.cards.frame import (
 )
 from bot.cards.plan import decide, decider, reminder_words
 from core.domain import card_keys
-from core.domain.cards import Card, CardKind, Field, Form, Link, Picture, Progress, Subject, Tone
+from core.domain.cards import Card, Field, Form, Link, Picture, Progress, Subject, Tone
+from core.domain.events import CardKind
 from core.domain.lifecycle import ApprovalStatus, TaskStatus
 from core.domain.plan import estimate
 from core.domain.proof import Verdict
@@ -37,15 +39,15 @@ MOST_FEATURES = 12
 MOST_TASKS = 6  # of each sort that is named
 
 
-def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
-    gate = gates.gate(tx, approval_id)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    gate = gates.gate(tx, ref.subject_id)
     if gate is None:
         raise NotFound("There is no such gate.")
     phase, project = gate.phase, gate.project
     open_now = gate.approval.status is ApprovalStatus.OPEN
     heading = f"Gate: phase {phase.position} {phase.name}"
     heading = title(f"{heading} is ready for your decision" if open_now else heading)
-    reminder = card_keys.reminded(key)
+    reminder = card_keys.reminded(ref.key)
     if reminder:
         since = scene.clock(gate.approval.opened_at)
         heading = title(f"Reminder: the gate of phase {phase.position} waits since {since}")
@@ -61,7 +63,7 @@ def draw(tx: Session, key: str, approval_id: int, scene: Scene) -> Drawn:
     if not reminder:
         lines += [*_built(gate), *_notes(gate), *_evidence(gate)]
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.GATE,
         title=heading,
         body=body(lines, [state, _note(gate, scene)]),

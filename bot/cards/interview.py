@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     body,
@@ -22,7 +23,8 @@ from bot.cards.frame import (
     title,
 )
 from core.domain import card_keys, light
-from core.domain.cards import Button, Card, CardKind, Label, Link, Subject, TextFile, Tone
+from core.domain.cards import Button, Card, Label, Link, Subject, TextFile, Tone
+from core.domain.events import CardKind
 from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
 from core.domain.redaction import clean
 from core.views import interviews, journal, members, phases, plans, projects, questions
@@ -36,18 +38,18 @@ _MARKED = re.compile(r"(`[^`]+`|\*\*[^*]+\*\*)")
 SPEC_FILES = (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer_prompt.md")
 
 
-def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
-    project = projects.summary(tx, project_id)
-    number = card_keys.interview_number(key)
-    interview = interviews.by_number(tx, project_id, number)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    project = projects.summary(tx, ref.project_id)
+    number = card_keys.interview_number(ref.key)
+    interview = interviews.by_number(tx, ref.project_id, number)
     if number and interview is not None:
-        return _addition(tx, key, project, interview, scene)
+        return _addition(tx, ref.key, project, interview, scene)
     mark, state = _state(tx, project, interview)
     request = interview.request if interview else ""
     since = scene.when(project.created_at)
     begun = f"Asked for by {_by(tx, interview)}, {since}" if interview else f"Since {since}"
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.INTERVIEW,
         title=title(project.name),
         body=body(
@@ -241,10 +243,10 @@ def _addition_state(tx: Session, interview: InterviewView) -> tuple[str, str, To
             assert_never(interview.status)
 
 
-def draw_spec(tx: Session, key: str, project_id: int, entry_id: int, scene: Scene) -> Drawn:
+def draw_spec(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     """The spec as far as a card takes it, and where it is whole."""
-    entry = journal.entry(tx, entry_id)
-    project = projects.summary(tx, project_id)
+    entry = journal.entry(tx, ref.subject_id)
+    project = projects.summary(tx, ref.project_id)
     heading = title(f"Spec of {project.name}")
     first, second = (code(name) for name in SPEC_FILES)
     commit = str(entry.data.get("commit") or project.first_commit or "")
@@ -255,7 +257,7 @@ def draw_spec(tx: Session, key: str, project_id: int, entry_id: int, scene: Scen
     is_all = entry.data.get("characters") == len(text)  # that is kept; more of it is in the file
     asking = f"The whole text: {code(f'/autocoder spec {project.name}')}."
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.SPEC,
         title=heading,
         body=body(

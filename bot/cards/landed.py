@@ -4,15 +4,16 @@ from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import words
-from bot.cards.frame import Drawn, Scene, bold, code, fallback, said, title
-from core.domain.cards import Card, CardKind, Tone
+from bot.cards.frame import CardRef, Drawn, Scene, bold, code, fallback, said, title
+from core.domain.cards import Card, Tone
+from core.domain.events import CardKind
 from core.ports.host import BoxLevel
 from core.views import landings
 
 
-def draw(tx: Session, key: str, feature_id: int, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     """`✓ todo-api To-do endpoints landed · 4 of 4 tasks, 6 checks green, 4f2c9e1 · $2.12`."""
-    landed = landings.landing(tx, feature_id)
+    landed = landings.landing(tx, ref.subject_id)
     project, counts = landed.project, landed.counts
     cost, commit = wording.usd(landed.cost_usd), wording.commit(landed.commit)
     proof = (
@@ -29,7 +30,7 @@ def draw(tx: Session, key: str, feature_id: int, scene: Scene) -> Drawn:
     name, what = bold(project.name), said(landed.feature, 100)
     heading = title(f"{landed.feature} landed")
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.LANDED,
         title=heading,
         body=f"{words.DONE} {name} {what} landed · {' · '.join(facts)}",

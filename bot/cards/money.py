@@ -6,11 +6,21 @@ from sqlalchemy.orm import Session
 
 from bot import wording
 from bot.cards import forms, words
-from bot.cards.frame import Drawn, Scene, body, button, code, fallback, footnote, said, title
+from bot.cards.frame import (
+    CardRef,
+    Drawn,
+    Scene,
+    body,
+    button,
+    code,
+    fallback,
+    footnote,
+    said,
+    title,
+)
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Label,
     Link,
@@ -18,7 +28,7 @@ from core.domain.cards import (
     Subject,
     Tone,
 )
-from core.domain.events import Event
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus
 from core.domain.money import Dimension, to_usd
 from core.views import budgets, cards, journal, members, projects
@@ -29,12 +39,12 @@ _OVER = (ProjectStatus.COMPLETED, ProjectStatus.STOPPED, ProjectStatus.ARCHIVED)
 _NEWER = (Event.BUDGET_CHANGED, Event.BUDGET_WARNING, Event.BUDGET_REACHED)
 
 
-def draw_budget(tx: Session, key: str, project_id: int, entry_id: int, scene: Scene) -> Drawn:
+def draw_budget(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     """A warning, or the end of the budget; it can be acted upon until something newer is said."""
-    entry = journal.entry(tx, entry_id)
-    project = projects.summary(tx, project_id)
+    entry = journal.entry(tx, ref.subject_id)
+    project = projects.summary(tx, ref.project_id)
     if "scope" in entry.data:
-        return _draw_span(key, project, entry, scene)
+        return _draw_span(ref.key, project, entry, scene)
     budget = project.budget_micro_usd
     spent = budgets.total(tx, project.id, Dimension.PROJECT, str(project.id))
     cost = budgets.cost_of_project(tx, project.id)
@@ -59,7 +69,7 @@ def draw_budget(tx: Session, key: str, project_id: int, entry_id: int, scene: Sc
             state = f"{words.WAITS} Waits for an admin since {scene.when(entry.at)}"
         buttons = _buttons(project, reached=reached)
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.BUDGET,
         title=heading,
         body=body(lines, [state, footnote(project.practice, scene.box)]),
@@ -128,10 +138,10 @@ def _buttons(project: ProjectSummary, *, reached: bool) -> tuple[Button, ...]:
     return (raising, stop)
 
 
-def draw_limit(tx: Session, key: str, project_id: int, entry_id: int, scene: Scene) -> Drawn:
+def draw_limit(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     """The account is limited: until when, and that nobody has to do anything."""
-    entry = journal.entry(tx, entry_id)
-    project = projects.summary(tx, project_id)  # the entry may be another one's
+    entry = journal.entry(tx, ref.subject_id)
+    project = projects.summary(tx, ref.project_id)  # the entry may be another one's
     newer = journal.next_one(tx, (Event.RATE_LIMITED,), after=entry.id)
     until = None if newer else budgets.limit_ahead(tx, scene.upstream, scene.now)
     note = footnote(project.practice, scene.box)
@@ -144,7 +154,7 @@ def draw_limit(tx: Session, key: str, project_id: int, entry_id: int, scene: Sce
         if reason := said(budgets.limit_reason(tx, scene.upstream)):
             lines.append(f"The model's server says: {reason}")
         card = Card(
-            key=key,
+            key=ref.key,
             kind=CardKind.LIMIT,
             title=heading,
             body=body(lines, [f"{words.WAITS} Waits by itself; nobody has to do anything", note]),
@@ -156,7 +166,7 @@ def draw_limit(tx: Session, key: str, project_id: int, entry_id: int, scene: Sce
     heading = title(f"{project.name} waited for the account's limit")
     over = f"{words.DONE} Over: agents were let go on by themselves"
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.LIMIT,
         title=heading,
         body=body([said(entry.text)], [over, note]),

@@ -12,7 +12,12 @@ from core.ports.chat import Theme
 
 _FONTS = [str(path) for path in (Path(__file__).parents[1] / "fonts").glob("*.otf")]
 _SCALE = 2  # screens have two pixels where a picture has one
-_SORTS = {"plan": plan.picture, "gate": gate.picture, "cost": ending.picture}
+_SORTS = {
+    "plan": plan.picture,
+    "graph": plan.graph,
+    "gate": gate.picture,
+    "cost": ending.picture,
+}
 
 
 def draw(

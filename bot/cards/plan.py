@@ -1,6 +1,7 @@
 """The plan: what will be built, in which order, at what cost; what approving it allows."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import assert_never
 
 from sqlalchemy.orm import Session
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import drawing, forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     approved,
@@ -27,7 +29,6 @@ from core.domain import card_keys
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Form,
     Label,
@@ -37,6 +38,7 @@ from core.domain.cards import (
     Subject,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewStatus
 from core.domain.money import to_usd
 from core.domain.plan import Plan, PlannedPhase, estimate, lifted_dependencies
@@ -52,8 +54,8 @@ MOST_SETUP = 6
 MOST_TOLD = 8  # features, to who does not see the picture
 
 
-def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
-    row = plans.plan(tx, plan_id)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    row = plans.plan(tx, ref.subject_id)
     if row is None:
         raise NotFound("There is no such plan.")
     project = projects.summary(tx, row.project_id)
@@ -61,7 +63,7 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     adds = row.interview_id is not None
     number = f"Plan {row.version}" if row.version > 1 and not adds else "Plan"
     heading = title(f"{number} for {project.name}{': what is new' if adds else ''}")
-    reminder = card_keys.reminded(key)
+    reminder = card_keys.reminded(ref.key)
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
     state = _state(tx, row, decision, scene)
@@ -75,14 +77,14 @@ def draw(tx: Session, key: str, plan_id: int, scene: Scene) -> Drawn:
     lines = [] if reminder else [*_about(plan, size), *_changes(row), *tree(plan, first, name)]
     allows = [] if reminder else _setup(plan)
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.PLAN,
         title=heading,
         body=body(lines, [*allows, state, footnote(project.practice, scene.box)]),
         fallback=fallback(heading, size, state),
         project=project.name,
         fields=() if reminder else _fields(plan, project, scene),
-        pictures=() if reminder else _pictures(row),
+        pictures=() if reminder else dependencies(plan, f"/api/pictures/plan/{row.id}.svg"),
         tone=_tone(decision),
         buttons=_buttons(decision),
         links=(Link("Review the plan", reminder),) if reminder else (),
@@ -125,9 +127,8 @@ def decider(tx: Session, decision: ApprovalView) -> str | None:
 
 def reminder_words(decision: ApprovalView, scene: Scene) -> str:
     """` Reminder Thu 09:00.`"""
-    if scene.remind_after is None:
-        return ""
-    at = (decision.reminded_at or decision.opened_at) + scene.remind_after
+    after = timedelta(seconds=scene.rules.gates.remind_after_s)
+    at = (decision.reminded_at or decision.opened_at) + after
     return f" Reminder {scene.when(at)}." if at > scene.now else ""
 
 
@@ -231,9 +232,9 @@ def _fields(plan: Plan, project: ProjectSummary, scene: Scene) -> tuple[Field, .
     return tuple(found)
 
 
-def _pictures(row: PlanView) -> tuple[Picture, ...]:
+def dependencies(plan: Plan, address: str) -> tuple[Picture, ...]:
     """Worth a picture when something waits for something; the service draws it when asked."""
-    features, waits = row.plan.features(), lifted_dependencies(row.plan)
+    features, waits = plan.features(), lifted_dependencies(plan)
     if len(features) > drawing.MOST_FEATURES or not any(waits.values()):
         return ()
     drawn = [
@@ -244,11 +245,16 @@ def _pictures(row: PlanView) -> tuple[Picture, ...]:
     ]
     more = len(features) - MOST_TOLD
     left = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
-    alt = f"Dependencies of {row.plan.size}: {'; '.join(drawn)}{left}"
-    return (Picture(f"/api/pictures/plan/{row.id}.svg", alt),)
+    return (Picture(address, f"Dependencies of {plan.size}: {'; '.join(drawn)}{left}"),)
 
 
 def picture(tx: Session, plan_id: int) -> str | None:
     """The drawing behind a card's picture; None when there is no such plan."""
     row = plans.plan(tx, plan_id)
     return drawing.plan_svg(row.plan) if row else None
+
+
+def graph(tx: Session, project_id: int) -> str | None:
+    """The same of a project as it is built; None before a plan was approved."""
+    built = plans.built(tx, project_id) if projects.by_id(tx, project_id) else None
+    return drawing.plan_svg(built.plan) if built else None

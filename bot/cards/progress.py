@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     body,
@@ -25,17 +26,18 @@ from bot.cards.frame import (
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Label,
     Progress,
     Subject,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus
 from core.domain.people import Role
 from core.views import boards
 from core.views.boards import AgentOnBoard, Board
+from core.views.tasks import Counts
 
 NEAR = 4  # phases that are named
 MOST_AGENTS = 8
@@ -43,13 +45,13 @@ MOST_WAITS = 4
 LEAST_PASSED = 3  # before anything is foretold
 
 
-def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
-    board = seen(tx, project_id, scene)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    board = seen(tx, ref.project_id, scene)
     waits = list(waits_of(board, scene))
     left = time_left(board, scene.now)
     state = _state(board)
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.PROGRESS,
         title=title(f"{board.name}: {state}"),
         body=body(
@@ -59,7 +61,7 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
         fallback=fallback(f"{board.name}: {state}", *_short(board), *waits[:2]),
         project=board.name,
         fields=_fields(board, left, scene),
-        progress=_bar(board),
+        progress=bar(board.counts),
         tone=_tone(board),
         buttons=buttons(board.id, board.status, board.name),
         links=tuple(words.way_to(wait) for wait in board.waits[:MOST_WAITS]),
@@ -69,10 +71,7 @@ def draw(tx: Session, key: str, project_id: int, scene: Scene) -> Drawn:
 
 def seen(tx: Session, project_id: int, scene: Scene) -> Board:
     """A project as it stands in this scene."""
-    return boards.board(
-        tx, project_id, upstream=scene.upstream, parallel=scene.parallel, caps=scene.caps,
-        now=scene.now,
-    )  # fmt: skip
+    return boards.board(tx, project_id, upstream=scene.upstream, rules=scene.rules, now=scene.now)
 
 
 def _again_at(board: Board, scene: Scene) -> datetime | None:
@@ -145,20 +144,18 @@ def _tone(board: Board) -> Tone:
             assert_never(board.status)
 
 
-def _bar(board: Board) -> Progress | None:
-    counts = board.counts
+def bar(counts: Counts) -> Progress | None:
+    """What was skipped is not done: nothing proves it."""
     if not counts.total:
         return None
-    done = counts.passing + counts.skipped
-    return Progress(done, counts.total, active=counts.in_progress, stuck=counts.stuck)
+    return Progress(counts.passing, counts.total, counts.in_progress, counts.stuck)
 
 
 def _sums(board: Board) -> Iterator[str]:
     counts = board.counts
     if not counts.total:
         return
-    done = counts.passing + counts.skipped
-    share = wording.percent(done, counts.total)
+    share = wording.percent(counts.passing, counts.total)
     tasks = "task" if counts.total == 1 else "tasks"
     yield f"**{counts.passing} of {counts.total}** {tasks} passing, {share}"
     rest = (

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     body,
@@ -25,7 +26,6 @@ from core.domain.cards import (
     OPTION_BUTTONS,
     Button,
     Card,
-    CardKind,
     Input,
     Label,
     Style,
@@ -33,6 +33,7 @@ from core.domain.cards import (
     TextFile,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.redaction import clean
 from core.views import interviews, members, projects, tasks
 from core.views import questions as asked
@@ -44,8 +45,8 @@ _SURE = 2_400  # characters that stand in a body whatever they are
 _FILE = "question.md"
 
 
-def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
-    question = asked.question(tx, question_id)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    question = asked.question(tx, ref.subject_id)
     project = projects.summary(tx, question.project_id)
     heading = _heading(tx, question)
     note = footnote(project.practice, scene.box)
@@ -54,7 +55,7 @@ def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
         state, plain, tone = _over(tx, question, question.answer, scene)
         return Drawn(
             Card(
-                key=key,
+                key=ref.key,
                 kind=CardKind.QUESTION,
                 title=heading,
                 body=body([text, "", *state], [note], rest=f"see {_FILE}"),
@@ -71,7 +72,7 @@ def draw(tx: Session, key: str, question_id: int, scene: Scene) -> Drawn:
     waits = f"{words.WAITS} {question.agent} waits for an answer since"
     return Drawn(
         Card(
-            key=key,
+            key=ref.key,
             kind=CardKind.QUESTION,
             title=heading,
             body=body(

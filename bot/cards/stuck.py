@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from bot import wording
 from bot.cards import forms, words
 from bot.cards.frame import (
+    CardRef,
     Drawn,
     Scene,
     body,
@@ -21,8 +22,8 @@ from bot.cards.frame import (
     title,
 )
 from core.domain import card_keys, failure
-from core.domain.cards import Button, Card, CardKind, Field, Label, Style, Subject, Tone
-from core.domain.events import Event
+from core.domain.cards import Button, Card, Field, Label, Style, Subject, Tone
+from core.domain.events import CardKind, Event
 from core.views import members, stuck_tasks
 from core.views.journal import JournalLine
 from core.views.stuck_tasks import StuckTask
@@ -41,10 +42,10 @@ class _Spell:
     over: JournalLine | None
 
 
-def draw(tx: Session, key: str, task_id: int, scene: Scene) -> Drawn:
-    stuck = stuck_tasks.stuck_task(tx, task_id)
+def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+    stuck = stuck_tasks.stuck_task(tx, ref.subject_id)
     task, project = stuck.task, stuck.project
-    spell = _spell(stuck.turns, card_keys.times_stuck(key))
+    spell = _spell(stuck.turns, card_keys.times_stuck(ref.key))
     fields: tuple[Field, ...] = ()
     buttons: tuple[Button, ...] = ()
     heading = title(f"Task {task.id} is stuck: {task.name}")
@@ -56,10 +57,10 @@ def draw(tx: Session, key: str, task_id: int, scene: Scene) -> Drawn:
     else:
         state = f"{words.WAITS} Waits for somebody since {scene.when(spell.since)}"
         lines = [f"{tried}. {_others(stuck.holds_up)}", *_error(task), *_tried(stuck)]
-        tone, buttons = Tone.DANGER, decisions(stuck, scene.chain)
+        tone, buttons = Tone.DANGER, decisions(stuck, scene.rules.models.chain)
         fields = _fields(tx, stuck, scene)
     card = Card(
-        key=key,
+        key=ref.key,
         kind=CardKind.STUCK,
         title=heading,
         body=body(lines, [state, footnote(project.practice, scene.box)]),
@@ -130,7 +131,7 @@ def _tried(stuck: StuckTask) -> Iterator[str]:
 
 def _fields(tx: Session, stuck: StuckTask, scene: Scene) -> tuple[Field, ...]:
     found = [Field("Cost so far", wording.usd(stuck.cost_usd))]
-    if opus_is_stronger(stuck, scene.chain):
+    if opus_is_stronger(stuck, scene.rules.models.chain):
         opus = stuck_tasks.usual_cost(tx, stuck.project.id, "opus")
         if opus is not None:
             found.append(Field("With Opus", f"about {wording.usd(opus)}"))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from bot.commands import agents, asked_back, house, money, plan, projects, tasks
 from bot.commands.parsing import nearest, not_built, shown
 from bot.commands.spec import Argument, Call, CommandSpec, Kind, Reply
-from core.domain.cards import CardKind
+from core.domain.events import CardKind
 from core.domain.lifecycle import TaskStatus
 from core.domain.light import COMMAND
 from core.domain.people import Role
@@ -110,7 +110,7 @@ _PROJECTS = (
             Argument("key", "a setting's name", Kind.ONE, required=False),
             Argument("value", "its value", Kind.TEXT, required=False),
         ),
-        ("settings", "settings max_parallel 3"), does=house.settings,
+        ("settings", "settings max_parallel 3"), does=house.settings, sets=True,
     ),
 )  # fmt: skip
 
@@ -200,7 +200,7 @@ _AGENTS = (
     ),
     CommandSpec(
         "why", "why N", Role.VIEWER, "What led to where a task stands.",
-        (_TASK,), ("why 12",), does=agents.why,
+        (_TASK,), ("why 12",), does=agents.why, planned="why FILE",
     ),
     CommandSpec(
         "ask", "ask TEXT", Role.OPERATOR,
@@ -230,7 +230,7 @@ _MONEY = (
                      choices=money.SCOPES),
             Argument("amount", "an amount in USD, or `none`", Kind.ONE, required=False),
         ),
-        ("budget", "budget project 20", "budget day none"), does=money.budget,
+        ("budget", "budget project 20", "budget day none"), does=money.budget, sets=True,
     ),
 )  # fmt: skip
 
@@ -254,10 +254,12 @@ _HOUSE = (
             Argument("role", "a role", Kind.WORD, choices=tuple(role.value for role in Role)),
         ),
         ("role slack:U012AB approver",), does=house.role, project=False, private=True,
+        planned="role USER ROLE in PROJECT",
     ),
     CommandSpec(
         "claim", "claim CODE", Role.NONE, "Become admin with the code that `serve` printed.",
         (Argument("code", "the code", Kind.ONE),), does=house.claim, project=False, private=True,
+        sets=True,
     ),
 )  # fmt: skip
 

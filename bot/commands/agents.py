@@ -76,7 +76,7 @@ def retry_it(tx: Session, call: Call, row: TaskView, model: str | None) -> Reply
         row.row_id,
         model=model,
         by=call.person,
-        max_attempts=call.desk.rules(tx, row.project_id).max_attempts,
+        max_attempts=call.desk.rules(tx, row.project_id).agents.max_attempts,
         now=call.now,
     )
     with_model = f" with {wording.model(model)}" if model else ""
@@ -95,7 +95,7 @@ def guide_it(tx: Session, call: Call, row: TaskView, hint: str) -> Reply:
         row.row_id,
         hint,
         person=call.person,
-        max_attempts=call.desk.rules(tx, row.project_id).max_attempts,
+        max_attempts=call.desk.rules(tx, row.project_id).agents.max_attempts,
         inbox_id=call.item_id,
         now=call.now,
     )

@@ -45,9 +45,11 @@ def prepared(tx: Session, call: Call, spec: CommandSpec, asked: Asked) -> Call:
     wanted = asked.project or parsed.project
     named = projects.by_name(tx, wanted) if wanted is not None else None
     if wanted is not None and named is None:
-        near = f" Did you mean {parsing.nearest(wanted, names)!r}?" if names else ""
+        near = parsing.nearest(wanted, names) if names else ""
+        proposed = spec.reads or parsing.is_slip(wanted, near)
         raise NotFound(
-            f"There is no project {parsing.shown(wanted)}.{near}",
+            f"There is no project {parsing.shown(wanted)}."
+            + (f" Did you mean {near!r}?" if near and proposed else ""),
             hint=f"`{COMMAND} list` shows them all.",
         )
     project = named.ref if named is not None else standing

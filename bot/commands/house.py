@@ -14,42 +14,20 @@ from bot.commands import money, parsing, tries
 from bot.commands.replies import own_words
 from bot.commands.spec import Call, CommandSpec, Kind, Operation, Reply
 from bot.finding import Finding, Level
-from bot.setting_values import shown
+from bot.setting_values import as_json, shown, validated
 from bot.setting_values import words as problem_words
-from bot.settings import PERSON, SECTIONS
-from core.domain.cards import CardKind, TableBlock, Tone
+from bot.settings import PERSON
+from core.domain.cards import TableBlock, Tone
+from core.domain.events import CardKind
 from core.domain.light import COMMAND
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
+from core.domain.rules import OWN, SECTIONS, meaning
 from core.errors import BadSetting, InputError, NotAllowed
 from core.operations import members, own_settings
 from core.views import members as view
 from core.views import projects
 from core.views.projects import ProjectSummary
-
-# What a project may have of its own: key → section of the settings.
-PROJECT_SETTINGS = {
-    "max_parallel": "agents",
-    "batch": "agents",
-    "max_attempts": "agents",
-    "max_turns": "agents",
-    "max_minutes": "agents",
-    "silence_s": "agents",
-    "check_timeout_s": "agents",
-    "backoff_max_s": "agents",
-    "ask_wait_s": "agents",
-    "on_stuck": "agents",
-    "chain": "models",
-    "planner": "models",
-    "coder": "models",
-    "interviewer": "models",
-    "assistant": "models",
-    "project_usd": "budget",
-    "run_usd": "budget",
-    "day_usd": "budget",
-    "month_usd": "budget",
-    "strict": "proof",
-}
 
 
 def overview(commands: Mapping[str, CommandSpec], families: Mapping[str, Sequence[str]]) -> str:
@@ -169,12 +147,15 @@ def settings(tx: Session, call: Call) -> Reply:
     if key is None:
         return _settings(call, project)
     name = key.rpartition(".")[2].lower()
-    if name not in PROJECT_SETTINGS:
-        near = parsing.nearest(name, list(PROJECT_SETTINGS))
+    if name not in OWN:
+        near = parsing.nearest(name, list(OWN))
         value = call.values.get("value", "")
+        line = f"{COMMAND} settings {near} {value}"
+        if value and not parsing.is_slip(name, near):
+            line = f"{COMMAND} settings"
         raise BadSetting(
             f"A project has no setting {parsing.shown(key)}.",
-            hint=f"Did you mean `{' '.join(f'{COMMAND} settings {near} {value}'.split())}`?",
+            hint=f"Did you mean `{' '.join(line.split())}`?",
         )
     if "value" not in call.values:
         own = "its own" if name in project.settings else "the service's"
@@ -183,9 +164,9 @@ def settings(tx: Session, call: Call) -> Reply:
         )
     if not call.role.covers(Role.ADMIN):
         raise NotAllowed(f"Changing settings wants the role admin; yours is {call.role!s}.")
-    before = call.desk.rules(tx, project.id).max_attempts
+    before = call.desk.rules(tx, project.id).agents.max_attempts
     _change(tx, call, name, call.values["value"])
-    more = call.desk.rules(tx, project.id).max_attempts - before
+    more = call.desk.rules(tx, project.id).agents.max_attempts - before
     if more:
         own_settings.change_attempts(tx, project.id, more)
     now = _value(call, projects.summary(tx, project.id), name)
@@ -203,19 +184,19 @@ def _change(tx: Session, call: Call, name: str, given: str) -> None:
     value = None if default else checked(name, given)
     own_settings.set_one(tx, call.here.id, name, value, by=by, now=now)
     if name == "project_usd":
-        budget = call.desk.settings.budget.project_usd if default else money.dollars(given)
+        budget = call.desk.settings.rules.budget.project_usd if default else money.dollars(given)
         own_settings.set_budget(tx, call.here.id, budget, by=by, now=now)
 
 
 def checked(name: str, given: object) -> Any:
     """A setting's value as it is stored; BadSetting says what is wrong with it."""
-    kind = SECTIONS[PROJECT_SETTINGS[name]]
+    kind = SECTIONS[OWN[name]]
     try:
-        made = kind.model_validate({name: given})
+        made: object = validated(kind, {name: given})
     except ValidationError as error:
         detail = error.errors(include_url=False, include_context=True)[0]
         raise BadSetting(f"`{name}` is {shown(given)}: {problem_words(detail)}.") from None
-    return made.model_dump(mode="json")[name]
+    return as_json(made)[name]
 
 
 def _value(call: Call, project: ProjectSummary, name: str) -> Any:
@@ -223,8 +204,7 @@ def _value(call: Call, project: ProjectSummary, name: str) -> Any:
         return f"{to_usd(project.budget_micro_usd).normalize():f}"
     if name in project.settings:
         return project.settings[name]
-    section = getattr(call.desk.settings, PROJECT_SETTINGS[name])
-    return section.model_dump(mode="json")[name]
+    return as_json(getattr(call.desk.settings.rules, OWN[name]))[name]
 
 
 def _shown(value: Any) -> str:
@@ -237,9 +217,9 @@ def _shown(value: Any) -> str:
 
 def _settings(call: Call, project: ProjectSummary) -> Reply:
     body = []
-    for name, section in PROJECT_SETTINGS.items():
+    for name, section in OWN.items():
         own = " (its own)" if name in project.settings else ""
-        about = SECTIONS[section].model_fields[name].description or ""
+        about = meaning(section, name)
         value = code(_shown(_value(call, project, name)))
         body.append(f"- {bold(name)} {value}{own} {own_words(wording.cut(about, 70))}")
     return Reply(

@@ -11,8 +11,9 @@ from bot.cards.frame import bold, said
 from bot.commands.replies import lines
 from bot.commands.spec import Call, MissingValues, Reply
 from core.domain.cards import Field, Picture, TableBlock
-from core.domain.money import Caps, Dimension, to_micro, to_usd
+from core.domain.money import Dimension, to_micro, to_usd
 from core.domain.people import Role
+from core.domain.rules import Rules
 from core.errors import InputError, NotAllowed
 from core.operations import own_settings
 from core.views import budgets, costs, projects
@@ -141,7 +142,7 @@ def budget(tx: Session, call: Call) -> Reply:
 
 
 def _budgets(tx: Session, call: Call) -> Reply:
-    caps = call.desk.rules(tx, call.here.id).caps
+    rules = call.desk.rules(tx, call.here.id)
     spent, whole = _spent(tx, call.here.id)
     return Reply(
         title=f"Budget of {call.here.name}: {wording.usd(spent)} of {wording.usd(whole)} spent",
@@ -150,17 +151,17 @@ def _budgets(tx: Session, call: Call) -> Reply:
             ("Budget", "Spent", "Limit", "Share"),
             (
                 ("Project", wording.usd(spent), wording.usd(whole), wording.percent(spent, whole)),
-                ("One run", wording.UNKNOWN, wording.usd(caps.run_usd), wording.UNKNOWN),
-                *(_span_row(tx, call, caps, name) for name in ("day", "month")),
+                ("One run", wording.UNKNOWN, wording.usd(rules.budget.run_usd), wording.UNKNOWN),
+                *(_span_row(tx, call, rules, name) for name in ("day", "month")),
             ),
         ),
         project=call.here,
     )
 
 
-def _span_row(tx: Session, call: Call, caps: Caps, name: str) -> tuple[str, ...]:
+def _span_row(tx: Session, call: Call, rules: Rules, name: str) -> tuple[str, ...]:
     found = next(
-        (s for s in budgets.spans(tx, call.here.id, caps, now=call.now) if s.name == name), None
+        (s for s in budgets.spans(tx, call.here.id, rules, now=call.now) if s.name == name), None
     )
     heading = {"day": "Today", "month": "This month"}[name]
     if found is None:

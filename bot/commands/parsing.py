@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from bot.commands.spec import Argument, CommandSpec, Kind
 from core.domain.light import COMMAND
 from core.domain.names import NAME_LIMIT, unquote
-from core.domain.people import Role
 from core.errors import InputError
 
 _SHOWN = 60  # characters of a mistyped word that are repeated
@@ -50,14 +49,15 @@ def find(
         return commands[first], text[len(parts[0]) :].lstrip()
     families = [name for name in commands if name.startswith(f"{first} ")]
     if families:
-        raise _no_command(two or first, nearest(two or first, families))
+        meant = nearest(two or first, families)
+        begun = not two or is_slip(two, meant) or commands[meant].reads
+        raise _no_command(two or first, meant if begun else f"help {meant}")
     meant = nearest(first, [*commands, *planned])
-    slip = distance(first[:_COMPARED], meant) <= max(len(first), len(meant)) / 3
+    slip = is_slip(first, meant)
     if slip and meant in planned:
         raise not_built(meant)
     if not slip:  # nobody is led from a word that means nothing to one that changes something
-        reads = [name for name, spec in commands.items() if Role.VIEWER.covers(spec.role)]
-        meant = nearest(first, reads)
+        meant = nearest(first, [name for name, spec in commands.items() if spec.reads])
     raise _no_command(first, meant)
 
 
@@ -214,9 +214,7 @@ class _Reader:
             self.rest = rest
             return str(int(number))
         if word and argument.required:
-            raise InputError(
-                f"{shown(word)} is no number: {argument.about} is wanted.", hint=_usage(self._spec)
-            )
+            raise self._no_number(word, argument)
         return None
 
     def _numbers(self, argument: Argument) -> str | None:
@@ -229,11 +227,16 @@ class _Reader:
             found += [str(int(number)) for number in numbers]
             self.rest = rest
         if not found and self.rest:
-            raise InputError(
-                f"{shown(self.rest)} is no number: {argument.about} is wanted.",
-                hint=_usage(self._spec),
-            )
+            raise self._no_number(self.rest, argument)
         return " ".join(dict.fromkeys(found)) or None
+
+    def _no_number(self, word: str, argument: Argument) -> InputError:
+        if self._spec.planned:  # which takes something else there
+            return not_built(self._spec.planned)
+        return InputError(
+            f"{shown(word)} is no number: `{COMMAND} {self._spec.name}` wants {argument.about}.",
+            hint=_usage(self._spec),
+        )
 
     def _choice(self, argument: Argument) -> str | None:
         word, rest = _word(self.rest)
@@ -295,22 +298,21 @@ class _Reader:
             left = [each for each in spec.arguments if each.name not in self._taken]
             known += [f"{each.after} {c}".strip() for each in left for c in each.choices]
         bare = unquote(word)
+        if word.split()[0].lower() in spec.planned.split()[1:]:
+            return not_built(spec.planned)
         longer = self._longer(word)
-        if longer is not None:
+        if longer is not None or not known:
+            alone = spec.reads and not any(argument.required for argument in spec.arguments)
+            line = longer or (spec.name if alone else "")
             return InputError(
                 f"`{COMMAND} {spec.name}` has no argument {shown(bare)}.",
-                hint=f"Did you mean `{COMMAND} {longer}`?",
-            )
-        if not known:
-            return InputError(
-                f"`{COMMAND} {spec.name}` has no argument {shown(bare)}.",
-                hint=f"Did you mean `{COMMAND} {spec.name}`?",
+                hint=f"Did you mean `{COMMAND} {line}`?" if line else _usage(spec),
             )
         announced = [f"{a.after} {c}" for a in spec.arguments if a.after for c in a.choices]
         exact = (line for line in announced if line.endswith(f" {bare.lower()}"))
         meant = next(exact, None) or nearest(bare, known)
         what = "project" if meant in self._projects else "argument"
-        if _is_far(bare, meant) and not Role.VIEWER.covers(spec.role):
+        if not (spec.reads or is_slip(bare, meant)):
             return InputError(f"There is no {what} {shown(bare)}.", hint=_usage(spec))
         before, found, after = self._whole.rpartition(word)
         line = f"{before}{meant}{after}" if found else meant
@@ -326,17 +328,16 @@ class _Reader:
         for name in self._spec.longer:
             tail = name.removeprefix(f"{self._spec.name} ")
             typed = " ".join(first.split()[: len(tail.split())])
-            if not _is_far(typed, tail):
+            if is_slip(typed, tail):
                 rest = " ".join(word.split()[len(tail.split()) :])
                 return f"{name} {rest}".strip()[:200]
         return None
 
 
-def _is_far(word: str, name: str) -> bool:
-    """More than a slip of the finger in every third letter."""
+def is_slip(word: str, name: str) -> bool:
+    """Whether it is the name but for a slip of the finger in every third letter."""
     typed, other = word.lower()[:_COMPARED], name.lower()[:_COMPARED]
-    near = other.startswith(typed) or typed.startswith(other)
-    return not near and distance(typed, other) > max(len(typed), len(other)) / 3
+    return distance(typed, other) <= max(len(typed), len(other)) / 3
 
 
 def is_number(word: str) -> bool:

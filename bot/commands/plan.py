@@ -1,6 +1,6 @@
 """The plan: shown, decided, added to; the spec and what changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -24,7 +24,7 @@ from core.operations import additions, approvals
 from core.views import approvals as decisions
 from core.views import features, gates, interviews, members, phases, plans, projects
 from core.views.approvals import ApprovalView
-from core.views.plans import PlanView
+from core.views.plans import Built, PlanView
 from core.views.projects import ProjectRef
 
 SPEC = ".autocoder/prompts/app_spec.txt"
@@ -36,7 +36,7 @@ def plan(tx: Session, call: Call) -> Reply:
     found = plans.latest(tx, call.here.id)
     if found is None:
         raise StateError(f"{call.here.name} has no plan yet.", hint=f"`{COMMAND} status` says why.")
-    return _plan(tx, call, call.here, found)
+    return _plan(tx, call, call.here, found, plans.built(tx, call.here.id))
 
 
 def plan_details(tx: Session, call: Call, project: ProjectRef, *, approval: int) -> Reply:
@@ -48,30 +48,38 @@ def plan_details(tx: Session, call: Call, project: ProjectRef, *, approval: int)
     return replace(_plan(tx, call, project, found), private=True)
 
 
-def _plan(tx: Session, call: Call, project: ProjectRef, found: PlanView) -> Reply:
-    made = found.plan
+def _plan(
+    tx: Session, call: Call, project: ProjectRef, found: PlanView, built: Built | None = None
+) -> Reply:
+    """A plan as it was submitted, or with what came to it as the project is `built`."""
+    made = built.plan if built else found.plan
+    numbers = built.numbers if built else range(1, len(found.complexities) + 1)
     asked = decisions.of_subject(tx, ApprovalKind.PLAN, found.id)
     approval = asked[-1] if asked else None
     own = projects.summary(tx, project.id).settings
     parallel = parallel_of(own, call.desk.scene(call.now))
     cost = estimate((task.complexity for task in made.tasks()), parallel=parallel)
     title = f"Plan {found.version} for {project.name}"
+    if len(numbers) > len(found.complexities):
+        title += ", with what was added"
     return Reply(
         title=title,
         body=lines(
             said(made.summary, 300),
             made.size,
             _state(tx, call, approval) if approval else "",
-            *_outline(made),
+            *_outline(made, numbers),
             *(f"Setup: {code(command)}" for command in made.setup),
             f"Runs with: {code(made.run)}" if made.run else "",
         ),
         fields=(
-            Field("Cost", wording.usd_range(*cost.cost_usd)),
-            Field("Time", wording.minutes_range(*cost.minutes)),
+            Field("Cost", f"about {wording.usd_range(*cost.cost_usd)}"),
+            Field("Time", f"about {wording.minutes_range(*cost.minutes)}"),
             Field("Checks", words.plan_checks(made)),
         ),
-        whole=TextFile("plan.md", clean("\n".join([f"# {title}", "", *_written(made)]) + "\n")),
+        whole=TextFile(
+            "plan.md", clean("\n".join([f"# {title}", "", *_written(made, numbers)]) + "\n")
+        ),
         buttons=decide_buttons(approval) if approval else (),
         project=project,
     )
@@ -87,8 +95,8 @@ def _state(tx: Session, call: Call, approval: ApprovalView) -> str:
     return f"{mark} {approval.status.words}{who}{when}"
 
 
-def _outline(made: Plan) -> Iterator[str]:
-    number = 0
+def _outline(made: Plan, numbers: Iterable[int]) -> Iterator[str]:
+    number = iter(numbers)
     for position, phase in enumerate(made.phases, start=1):
         yield bold(f"{position} {phase.name}")
         for feature in phase.features:
@@ -99,25 +107,23 @@ def _outline(made: Plan) -> Iterator[str]:
             )
             yield f"- {said(feature.name, 80)}{after}"
             for task in feature.tasks:
-                number += 1
-                yield f"  {number} {said(task.name, 80)} · {task.complexity}/5"
+                yield f"  {next(number)} {said(task.name, 80)} · {task.complexity}/5"
 
 
-def _written(made: Plan) -> Iterator[str]:
+def _written(made: Plan, numbers: Iterable[int]) -> Iterator[str]:
     """All of it, as a file."""
+    number = iter(numbers)
     yield from (made.summary, "", f"{made.size}.", "")
     for title, commands in (("Setup", made.setup), ("Checks of every landing", made.checks)):
         yield from (f"- {title}: `{command}`" for command in commands)
     if made.run:
         yield f"- Runs with: `{made.run}`"
-    number = 0
     for position, phase in enumerate(made.phases, start=1):
         yield from ("", f"## {position} {phase.name}", "", phase.description)
         for feature in phase.features:
             yield from _written_feature(feature)
             for task in feature.tasks:
-                number += 1
-                yield from _written_task(number, task)
+                yield from _written_task(next(number), task)
 
 
 def _written_feature(feature: PlannedFeature) -> Iterator[str]:
@@ -274,7 +280,7 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
             approval_id,
             by=call.person,
             main=main,
-            max_attempts=call.desk.rules(tx, project.id).max_attempts,
+            max_attempts=call.desk.rules(tx, project.id).agents.max_attempts,
             now=call.now,
         )
         return _decided(tx, approval_id, ApprovalStatus.APPROVED, typed)

@@ -14,7 +14,8 @@ from bot.cards.frame import button
 from bot.commands import agents, answers, money, offers, plan, projects, tasks
 from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
-from core.domain.cards import Button, CardKind, Form, Label, Link, Press, Subject
+from core.domain.cards import Button, Form, Label, Link, Press, Subject
+from core.domain.events import CardKind
 from core.domain.lifecycle import ApprovalStatus, ProjectStatus, TaskStatus
 from core.errors import NotAllowed, NotFound
 from core.operations import approvals, interviews, outbox, questions

@@ -5,14 +5,15 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import progress, words
-from bot.cards.drawing import MOST_FEATURES
-from bot.cards.frame import bold, code, said
+from bot.cards import CARDS, progress, words
+from bot.cards.frame import CardRef, bold, code, said
+from bot.cards.plan import dependencies
 from bot.commands import parsing, waiting
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from core.domain import card_keys
-from core.domain.cards import CardKind, Label, Picture, TableBlock, Tone
+from core.domain.cards import Label, TableBlock, Tone
+from core.domain.events import CardKind
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
 from core.domain.light import COMMAND
 from core.domain.names import is_name, mend, parse_name, unquote
@@ -52,7 +53,7 @@ def new(tx: Session, call: Call, request: str = "") -> Reply:
         call.place,
         by=call.person,
         practice=call.desk.practice,
-        budget=call.desk.settings.budget.project_usd,
+        budget=call.desk.settings.rules.budget.project_usd,
         request=request,
         now=call.now,
     )
@@ -114,7 +115,7 @@ def use_it(tx: Session, call: Call) -> Reply:
         raise NotFound(f"There is no project {parsing.shown(call.values['name'])}.")
     places.use(tx, call.place, project.id, now=call.now)
     archived = project.status is ProjectStatus.ARCHIVED
-    new = not archived and places.settle(tx, project.id, call.place, now=call.now)
+    new = not archived and places.settle(tx, project.id, call.place, CARDS, now=call.now)
     return Reply(
         title=f"This channel is about {project.name} now",
         body=lines(
@@ -130,9 +131,8 @@ def status(tx: Session, call: Call) -> Reply:
     if call.project is None:
         return list_all(tx, call)
     project = call.here
-    drawn = progress.draw(
-        tx, card_keys.reply(CardKind.ANSWER, call.item_id), project.id, call.desk.scene(call.now)
-    )
+    ref = CardRef(card_keys.reply(CardKind.ANSWER, call.item_id), call.place, project.id)
+    drawn = progress.draw(tx, ref, call.desk.scene(call.now))
     return Reply(card=replace(drawn.card, kind=CardKind.ANSWER), project=project,
                  title=drawn.card.title)  # fmt: skip
 
@@ -192,13 +192,11 @@ def graph(tx: Session, call: Call) -> Reply:
             after = [said(named[other], 60) for other in feature.depends_on]
             behind = f" ← {', '.join(after)}" if after else ""
             body.append(f"- {FEATURE_MARKS[feature.status]} {said(feature.name, 80)}{behind}")
-    plan = plans.latest(tx, project.id)
-    drawn = plan is not None and len(found) <= MOST_FEATURES
-    alt = f"Features of {project.name}, with arrows from what each builds on"
+    built = plans.built(tx, project.id)
     return Reply(
         title=f"Graph of {project.name}",
         body=lines(*body),
-        pictures=(Picture(f"/api/pictures/plan/{plan.id}.svg", alt),) if plan and drawn else (),
+        pictures=dependencies(built.plan, f"/api/pictures/graph/{project.id}.svg") if built else (),
         project=project,
     )
 

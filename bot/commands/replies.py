@@ -11,11 +11,11 @@ from core.domain.cards import (
     TITLE_LIMIT,
     Button,
     Card,
-    CardKind,
     TableBlock,
     TextFile,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.redaction import clean
 from core.errors import AutocoderError
 

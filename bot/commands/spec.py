@@ -14,7 +14,6 @@ from bot.settings import Settings
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Form,
     Link,
@@ -24,11 +23,12 @@ from core.domain.cards import (
     TextFile,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.people import Role
 from core.domain.redaction import Redaction
+from core.domain.rules import Rules
 from core.errors import InputError
-from core.orchestrator.own_rules import own_rules
-from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.parts import Parts
 from core.ports.chat import Attachment, Place
 from core.views import projects
 from core.views.projects import ProjectRef
@@ -73,19 +73,16 @@ class Desk:
 
     def rules(self, tx: Session, project_id: int) -> Rules:
         """The service's rules, less what the project has of its own."""
-        return own_rules(self.parts.rules, projects.summary(tx, project_id).settings)
+        return self.parts.rules.of_project(projects.summary(tx, project_id).settings)
 
     def scene(self, now: datetime) -> Scene:
         """What cards depend on beside the database."""
-        rules = self.parts.rules
         return Scene(
             now=now,
             upstream=self.parts.upstream,
-            parallel=rules.limits.max_parallel,
+            rules=self.parts.rules,
             box=self.parts.box.level,
             activity=self.activity(),
-            chain=rules.policy.chain,
-            caps=rules.caps,
         )
 
 
@@ -169,6 +166,13 @@ class CommandSpec:
     project: bool = True  # whether it is about a project, whose name may be left out
     private: bool = False  # its answer is for whoever asked
     longer: tuple[str, ...] = ()  # commands that begin with this one's name
+    sets: bool = False  # with arguments it changes something, whatever its role
+    planned: str = ""  # the usage of a form of it that is not built yet
+
+    @property
+    def reads(self) -> bool:
+        """Whether it only tells, whatever its arguments."""
+        return Role.VIEWER.covers(self.role) and not self.sets
 
     @property
     def changes(self) -> bool:

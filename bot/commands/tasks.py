@@ -106,7 +106,7 @@ def _task(tx: Session, call: Call, row: TaskView) -> Reply:
             Field("Cost", wording.usd(cost) if cost else wording.UNKNOWN),
         ),
         buttons=stuck.decisions(
-            stuck_tasks.stuck_task(tx, row.row_id), call.desk.parts.rules.policy.chain
+            stuck_tasks.stuck_task(tx, row.row_id), call.desk.parts.rules.models.chain
         )
         if row.status is TaskStatus.STUCK
         else (),

@@ -5,7 +5,7 @@ A key once made is in people's homes for good: the words here never change.
 
 from datetime import date
 
-from core.domain.cards import CardKind
+from core.domain.events import CardKind
 
 _REMINDER = "reminder-"
 

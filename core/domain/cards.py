@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.domain.events import CardKind
 from core.domain.people import Role
 from core.errors import InputError
 
@@ -12,27 +13,6 @@ BODY_LIMIT = 3_000
 FIELDS = 4
 BUTTONS = 4  # beside a question's options
 OPTION_BUTTONS = 5  # a question with more of them has a select
-
-
-class CardKind(StrEnum):
-    """Which card is which."""
-
-    INTERVIEW = "interview"
-    QUESTION = "question"
-    SPEC = "spec"
-    PLAN = "plan"
-    PROGRESS = "progress"
-    LANDED = "landed"
-    STUCK = "stuck"
-    GATE = "gate"
-    BUDGET = "budget"
-    LIMIT = "limit"
-    DIGEST = "digest"
-    REPORT = "report"
-    NOTICE = "notice"
-    ANSWER = "answer"
-    ERROR = "error"
-    HELP = "help"
 
 
 class Tone(StrEnum):

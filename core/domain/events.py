@@ -1,7 +1,7 @@
-"""What may happen; a row of the journal each (CONTRACT.md §3, Journal)."""
+"""What may happen, a row of the journal each; and the kinds of card that tell of it."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Event(StrEnum):
@@ -121,8 +121,62 @@ MEANINGS: Final[dict[Event, str]] = {
     Event.CARD_GIVEN_UP: "A card could not be drawn or was never taken, for a day and many tries.",
 }
 
+# What concerns every project that has work to do, not only the one it was met in.
+EVERYWHERE: Final = frozenset({Event.RATE_LIMITED})
+
 
 class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class CardKind(StrEnum):
+    """Which card is which."""
+
+    INTERVIEW = "interview"
+    QUESTION = "question"
+    SPEC = "spec"
+    PLAN = "plan"
+    PROGRESS = "progress"
+    LANDED = "landed"
+    STUCK = "stuck"
+    GATE = "gate"
+    BUDGET = "budget"
+    LIMIT = "limit"
+    DIGEST = "digest"
+    REPORT = "report"
+    NOTICE = "notice"
+    ANSWER = "answer"
+    ERROR = "error"
+    HELP = "help"
+
+
+class Turn(NamedTuple):
+    """When cards of a kind go out, among all that wait: the lower, the sooner."""
+
+    post: int
+    edit: int
+    anew: bool  # posted anew where somebody deleted it: it is watched, or decided upon
+
+
+# Decisions and answers before questions before what was done before what is being done.
+_DECISION, _ANSWER, _DONE = Turn(0, 0, True), Turn(0, 0, False), Turn(2, 2, False)
+TURNS: Final[dict[CardKind, Turn]] = {
+    CardKind.INTERVIEW: Turn(0, 3, True),  # its thread waits for it
+    CardKind.QUESTION: Turn(1, 0, True),  # edited when it is answered
+    CardKind.SPEC: _DONE,
+    CardKind.PLAN: _DECISION,
+    CardKind.PROGRESS: Turn(3, 3, True),
+    CardKind.LANDED: _DONE,
+    CardKind.STUCK: _DECISION,
+    CardKind.GATE: _DECISION,
+    CardKind.BUDGET: _DECISION,
+    CardKind.LIMIT: _DECISION,
+    CardKind.DIGEST: _DONE,
+    CardKind.REPORT: _DONE,
+    CardKind.NOTICE: _DONE,
+    CardKind.ANSWER: _ANSWER,
+    CardKind.ERROR: _DECISION,
+    CardKind.HELP: _ANSWER,
+}

@@ -1,11 +1,9 @@
 """Tokens, prices, budgets. Money is a Decimal in USD here, an integer of micro-dollars in the store."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 MICRO = Decimal(1_000_000)
 
@@ -84,26 +82,3 @@ class Price:
 
     usd: Decimal | None  # None: the model has no known price
     assumed_usd: Decimal  # the price, or the dearest known one
-
-
-@dataclass(frozen=True)
-class Caps:
-    """Budgets beside the project's own, in USD.
-
-    A day's and a month's (UTC) are for all projects together, but for those named in `own`: the
-    project has a value of its own, which counts what it spends alone.
-    """
-
-    run_usd: Decimal
-    day_usd: Decimal | None
-    month_usd: Decimal | None = None
-    own: frozenset[str] = frozenset()  # of `day_usd`, `month_usd`
-
-    def less(self, settings: Mapping[str, Any]) -> "Caps":
-        """These, but for those a project has of its own."""
-        found: dict[str, Any] = {
-            key: Decimal(settings[key])
-            for key in ("run_usd", "day_usd", "month_usd")
-            if settings.get(key) is not None
-        }
-        return replace(self, **found, own=frozenset(found) - {"run_usd"})

@@ -36,6 +36,7 @@ from core.domain.order import (
     WriteSpec,
 )
 from core.domain.plan import FEATURE_PRIORITY, TASK_PRIORITY
+from core.domain.rules import OnStuck
 from core.domain.snapshot import FeatureView, RunView, Snapshot, TaskView
 
 SMALL = 2  # tasks up to this complexity may share a run
@@ -136,7 +137,7 @@ def _talk(snapshot: Snapshot) -> Iterable[Order]:
                 if run is None:
                     yield StartRun(
                         AgentKind.INTERVIEWER,
-                        snapshot.limits.interviewer_model,
+                        snapshot.rules.models.interviewer,
                         f"interview: a {interview.kind!s}",
                         resumes=interview.last_run_id,
                         interview_id=interview.id,
@@ -150,7 +151,7 @@ def _talk(snapshot: Snapshot) -> Iterable[Order]:
                     continue  # one plan at a time waits for a decision
                 yield StartRun(
                     AgentKind.PLANNER,
-                    snapshot.limits.planner_model,
+                    snapshot.rules.models.planner,
                     f"plan: a {interview.kind!s} is added",
                     interview_id=interview.id,
                 )
@@ -169,7 +170,7 @@ def _answer(snapshot: Snapshot) -> Iterable[Order]:
         elif may_start(snapshot) and _is_due(inquiry.not_before, snapshot.now):
             yield StartRun(
                 AgentKind.ASSISTANT,
-                snapshot.limits.assistant_model,
+                snapshot.rules.models.assistant,
                 "a question about the project",
                 resumes=inquiry.last_run_id,
                 inquiry_id=inquiry.id,
@@ -200,7 +201,7 @@ def _plan(snapshot: Snapshot, phase_id: int | None = None) -> Iterable[Order]:
     if may_start(snapshot) and (wait is None or wait <= snapshot.now) and _room(snapshot) > 0:
         yield StartRun(
             AgentKind.PLANNER,
-            snapshot.limits.planner_model,
+            snapshot.rules.models.planner,
             "rework: a rejected phase" if phase_id else "plan: the spec has no plan yet",
             phase_id=phase_id,
         )
@@ -217,11 +218,12 @@ def _resumed(snapshot: Snapshot) -> Iterable[Order]:
 
 
 def _room(snapshot: Snapshot) -> int:
-    limits = snapshot.limits
+    agents = snapshot.rules.agents
     active = sum(run.status in ACTIVE and run.kind not in SLOTLESS for run in snapshot.runs)
-    return min(
-        limits.max_parallel - active, limits.host_parallel - active - snapshot.agents_elsewhere
-    )
+    room = agents.max_parallel - active
+    if agents.host_parallel is None:
+        return room
+    return min(room, agents.host_parallel - active - snapshot.agents_elsewhere)
 
 
 def _build(snapshot: Snapshot) -> Iterable[Order]:
@@ -233,7 +235,7 @@ def _build(snapshot: Snapshot) -> Iterable[Order]:
         return
     resumed = list(_resumed(snapshot))
     yield from resumed
-    if snapshot.limits.skip_stuck:
+    if snapshot.rules.agents.on_stuck is OnStuck.SKIP:
         for task in snapshot.tasks:
             if task.status is TaskStatus.STUCK:
                 yield SkipStuck(task.id)
@@ -297,7 +299,7 @@ def _start_coders(snapshot: Snapshot, room: int) -> Iterable[Order]:
         seat = next(n for n in range(1, len(seats) + 2) if n not in seats)
         yield StartRun(
             AgentKind.CODER,
-            task.model or snapshot.limits.coder_model,
+            task.model or snapshot.rules.models.coder,
             _reason(feature, task),
             phase_id=snapshot.phase.id if snapshot.phase else None,
             feature_id=feature.id,

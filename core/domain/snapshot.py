@@ -13,20 +13,7 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Settings that decide; counts, and models by name."""
-
-    max_parallel: int = 3
-    host_parallel: int = 8
-    batch: int = 3
-    coder_model: str = "sonnet"
-    planner_model: str = "opus"
-    interviewer_model: str = "sonnet"
-    assistant_model: str = "sonnet"
-    skip_stuck: bool = False
+from core.domain.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -115,7 +102,7 @@ class Snapshot:
     now: datetime
     project_id: int
     status: ProjectStatus
-    limits: Limits
+    rules: Rules
     phase: PhaseView | None  # the open one; None: every phase is completed, or none exists yet
     features: tuple[FeatureView, ...] = ()
     tasks: tuple[TaskView, ...] = ()

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from core.domain import card_keys
 from core.domain import plan as planning
-from core.domain.cards import CardKind
 from core.domain.events import Event
 from core.domain.lifecycle import (
     ApprovalKind,
@@ -29,12 +28,12 @@ from core.domain.lifecycle import (
 )
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed, StateError
-from core.operations import interviews, journal, outbox, plans, questions, runs
+from core.operations import interviews, journal, plans, questions, runs
 from core.operations.plans import Submitted
 from core.store.chat_tables import Interview
 from core.store.tables import Feature, Phase, Plan, Project, Question, Run
 from core.views import interviews as interview_views
-from core.views import phases, projects
+from core.views import phases
 from core.views.members import name_of
 from core.views.plans import PLAN, latest
 
@@ -94,11 +93,6 @@ def begin(
         tx, Event.INTERVIEW_BEGUN, f"{what}: {text.strip()[:300]}", now=now,
         actor=by, project=project, data={"interview": interview.id},
     )  # fmt: skip
-    for place, root in projects.places_of(tx, project_id):
-        outbox.want(
-            tx, place, key, CardKind.INTERVIEW, project_id=project_id, subject_id=interview.id,
-            thread_key=root, now=now,
-        )  # fmt: skip
     return Addition(interview.id, interview.number, kind, key)
 
 

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain.cards import CardKind
-from core.domain.events import Event, Level
+from core.domain.events import CardKind, Event, Level
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,

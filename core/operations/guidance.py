@@ -7,8 +7,8 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain import card_keys, light
-from core.domain.cards import Card, CardKind
-from core.domain.events import Event
+from core.domain.cards import Card
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import TaskStatus
 from core.operations import journal, outbox, runs, tasks
 from core.ports.chat import Place

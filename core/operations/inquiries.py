@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.domain import card_keys, failure
 from core.domain.agents import RunOutcome
-from core.domain.cards import CardKind
-from core.domain.events import Event, Level
+from core.domain.events import CardKind, Event, Level
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, InquiryStatus, RunStatus, move
 from core.operations import journal, outbox

@@ -16,8 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.domain import card_keys
 from core.domain.agents import AgentKind, RunOutcome
-from core.domain.cards import CardKind
-from core.domain.events import Event
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import (
     INTERVIEW_OVER,
     InterviewKind,

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, assert_never
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from core.domain.cards import Card, CardKind
-from core.domain.events import Event, Level
+from core.domain.cards import Card
+from core.domain.events import TURNS, CardKind, Event, Level
 from core.operations import journal
 from core.ports.chat import Place
 from core.store.chat_tables import Channel, OutboxItem
@@ -140,40 +140,6 @@ def _at(tx: Session, place: Place, key: str) -> OutboxItem | None:
     ).first()
 
 
-class _Way(NamedTuple):
-    """How cards of a kind go out: the lower, the sooner."""
-
-    post: int
-    edit: int
-    anew: bool  # posted anew where somebody deleted it: it is watched, or decided upon
-
-
-def _way(kind: CardKind) -> _Way:
-    """Decisions and answers before questions before what was done before what is being done."""
-    match kind:
-        case (
-            CardKind.PLAN
-            | CardKind.GATE
-            | CardKind.STUCK
-            | CardKind.BUDGET
-            | CardKind.LIMIT
-            | CardKind.ERROR
-        ):
-            return _Way(0, 0, True)
-        case CardKind.ANSWER | CardKind.HELP:
-            return _Way(0, 0, False)
-        case CardKind.INTERVIEW:  # its thread waits for it
-            return _Way(0, 3, True)
-        case CardKind.QUESTION:  # edited when it is answered
-            return _Way(1, 0, True)
-        case CardKind.SPEC | CardKind.LANDED | CardKind.REPORT | CardKind.DIGEST | CardKind.NOTICE:
-            return _Way(2, 2, False)
-        case CardKind.PROGRESS:
-            return _Way(3, 3, True)
-        case _:
-            assert_never(kind)
-
-
 @dataclass(frozen=True)
 class Due:
     """One card to deliver now."""
@@ -200,7 +166,7 @@ class Due:
     @property
     def urgency(self) -> tuple[int, float, int]:
         """The least goes out first; of live cards the one that was brought up to date longest ago."""
-        rank = _way(self.kind).post if self.message is None else _way(self.kind).edit
+        rank = TURNS[self.kind].post if self.message is None else TURNS[self.kind].edit
         return rank, self.delivered_at.timestamp() if self.delivered_at else 0.0, self.id
 
 
@@ -228,8 +194,8 @@ _TURN = func.row_number().over(
     order_by=(
         OutboxItem.id.in_(bindparam("late", expanding=True)),
         case(
-            (_UNPOSTED, case({kind: _way(kind).post for kind in CardKind}, value=OutboxItem.kind)),
-            else_=case({kind: _way(kind).edit for kind in CardKind}, value=OutboxItem.kind),
+            (_UNPOSTED, case({kind: TURNS[kind].post for kind in CardKind}, value=OutboxItem.kind)),
+            else_=case({kind: TURNS[kind].edit for kind in CardKind}, value=OutboxItem.kind),
         ),
         OutboxItem.delivered_at,
         OutboxItem.id,
@@ -442,7 +408,7 @@ def gone(tx: Session, item_id: int, built: int, *, now: datetime) -> None:
     """Its message was deleted: posted anew where somebody decides or watches, else left so."""
     item = tx.get_one(OutboxItem, item_id)
     item.again_at = None
-    if _way(item.kind).anew and item.card is None:
+    if TURNS[item.kind].anew and item.card is None:
         item.again += 1
         item.message = item.digest = None
         _want_again(item, now)

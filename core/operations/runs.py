@@ -1,6 +1,5 @@
 """Runs: begun, mapped to processes, parked, ended; and what becomes of their tasks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -15,6 +14,7 @@ from core.domain.events import Event, Level
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus, WaitingFor, move
 from core.domain.order import StartRun
+from core.domain.rules import Rules
 from core.operations import (
     inquiries,
     journal,
@@ -28,6 +28,7 @@ from core.operations import (
 from core.store.tables import (
     AgentProcess,
     Feature,
+    Project,
     Question,
     Run,
     RunTask,
@@ -95,6 +96,7 @@ def begin(
         attempt=(task.attempts if task else 0) + 1,
         reserved_micro_usd=_median_cost(tx, project_id, order.kind),
         reason=order.reason,
+        settings=dict(tx.get_one(Project, project_id).settings),
         started_at=now,
     )
     tx.add(run)
@@ -231,17 +233,19 @@ class RunEnd:
     session_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Policy:
-    """Settings that settle an end."""
-
-    chain: Sequence[str]
-    backoff_max: timedelta
+def rules_of(tx: Session, run_id: int, rules: Rules) -> Rules:
+    """What a run follows to its end: the service's rules, less what its project had as it began."""
+    return rules.of_project(tx.get_one(Run, run_id).settings)
 
 
-def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetime) -> None:
-    """Close a run; the task it still holds goes back, gets stuck, or waits for the next run."""
+def end(tx: Session, run_id: int, ended: RunEnd, rules: Rules, *, now: datetime) -> None:
+    """Close a run; the task it still holds goes back, gets stuck, or waits for the next run.
+
+    `rules`: the service's.
+    """
     run = tx.get_one(Run, run_id)
+    rules = rules.of_project(run.settings)
+    backoff_max = timedelta(seconds=rules.agents.backoff_max_s)
     if run.status in (RunStatus.WAITING, RunStatus.ENDED):
         return  # parked by an end that came before this one, or over
     held = tasks.held_by(tx, run_id)
@@ -270,28 +274,26 @@ def end(tx: Session, run_id: int, ended: RunEnd, policy: Policy, *, now: datetim
     if run.kind is AgentKind.CODER:
         questions.run_over(tx, run_id, held, now=now)
         for task in held:
-            settled = failure.settle(
-                ended.how, restarts=task.restarts, backoff_max=policy.backoff_max
-            )
+            settled = failure.settle(ended.how, restarts=task.restarts, backoff_max=backoff_max)
             error = task.last_error if settled.attempt and task.refusals else None
             tasks.give_back(
                 tx, task, settled, error=error or ended.words or "The run ended without it.",
-                model=run.model, chain=policy.chain, now=now,
+                model=run.model, chain=rules.models.chain, now=now,
             )  # fmt: skip
             if settled.resume and run.feature_id:
                 tx.get_one(Feature, run.feature_id).resume_run_id = run.id
     elif run.interview_id is not None:
         specs.run_ended(
-            tx, run, ended.outcome, ended.how, ended.words, backoff_max=policy.backoff_max,
+            tx, run, ended.outcome, ended.how, ended.words, backoff_max=backoff_max,
             now=now,
         )  # fmt: skip
     elif run.inquiry_id is not None:
         inquiries.run_ended(
-            tx, run, ended.outcome, ended.how, ended.words, backoff_max=policy.backoff_max,
+            tx, run, ended.outcome, ended.how, ended.words, backoff_max=backoff_max,
             now=now,
         )  # fmt: skip
     elif run.kind is AgentKind.PLANNER:
-        planners.run_ended(tx, run, ended.how, backoff_max=policy.backoff_max, now=now)
+        planners.run_ended(tx, run, ended.how, backoff_max=backoff_max, now=now)
     if ended.how is EndedHow.CREDENTIALS:
         projects.block(tx, run.project_id, ended.words, on=WaitingFor.CREDENTIALS, now=now)
     limited = _limited_in_a_row(tx, run) if ended.how is EndedHow.WINDOW else 0
@@ -328,14 +330,18 @@ def _limited_in_a_row(tx: Session, run: Run) -> int:
 
 
 def let_go(
-    tx: Session, run_id: int, task_id: int, words: str, policy: Policy, *, now: datetime
+    tx: Session, run_id: int, task_id: int, words: str, rules: Rules, *, now: datetime
 ) -> None:
     """The agent gives a task back while its run goes on: an attempt of the agent's own."""
     run = tx.get_one(Run, run_id)
     task = tx.get_one(Task, task_id)
-    settled = failure.settle(EndedHow.AGENT, restarts=task.restarts, backoff_max=policy.backoff_max)
+    rules = rules.of_project(run.settings)
+    backoff_max = timedelta(seconds=rules.agents.backoff_max_s)
+    settled = failure.settle(EndedHow.AGENT, restarts=task.restarts, backoff_max=backoff_max)
     error = f"{words}\n{task.last_error}" if task.refusals and task.last_error else words
-    tasks.give_back(tx, task, settled, error=error, model=run.model, chain=policy.chain, now=now)
+    tasks.give_back(
+        tx, task, settled, error=error, model=run.model, chain=rules.models.chain, now=now
+    )
 
 
 def asks(tx: Session, run_id: int) -> bool:
@@ -424,7 +430,7 @@ def drop_parked(tx: Session, *where: ColumnElement[bool], now: datetime) -> None
         run.ended_at = now
 
 
-def requeue(tx: Session, run_id: int, policy: Policy, *, now: datetime) -> None:
+def requeue(tx: Session, run_id: int, rules: Rules, *, now: datetime) -> None:
     """Close a run that an earlier life left behind, once: one that asked waits from then on."""
     if tx.get_one(Run, run_id).status is RunStatus.WAITING:
         return
@@ -432,6 +438,6 @@ def requeue(tx: Session, run_id: int, policy: Policy, *, now: datetime) -> None:
         tx,
         run_id,
         RunEnd(RunOutcome.INTERRUPTED, EndedHow.SERVICE, "The service stopped."),
-        policy,
+        rules,
         now=now,
     )

@@ -16,13 +16,12 @@ from core.domain.lifecycle import (
     ProjectStatus,
     TaskStatus,
 )
-from core.domain.money import Caps
 from core.domain.orders import ACTIVE, NOT_ENDED
+from core.domain.rules import Rules
 from core.domain.snapshot import (
     FeatureView,
     InquiryView,
     InterviewView,
-    Limits,
     PhaseView,
     RunView,
     Snapshot,
@@ -128,27 +127,27 @@ def load(
     tx: Session,
     project_id: int,
     *,
-    limits: Limits,
-    caps: Caps,
+    rules: Rules,
     upstream: str,
     life: str,
-    backoff_max: timedelta,
     now: datetime,
 ) -> Snapshot:
     """Read what `next_orders` needs of a project; costs what is open, not what is done.
 
-    `backoff_max` is the longest that anything waits after an accident.
+    `rules` are the service's.
     """
     project = tx.get_one(Project, project_id)
-    steady = partial(_steady, now=now, longest=backoff_max)
+    rules = rules.of_project(project.settings)
+    longest = timedelta(seconds=rules.agents.backoff_max_s)  # after an accident
+    steady = partial(_steady, now=now, longest=longest)
     phase = tx.scalars(_OPEN_PHASE, {"project": project_id}).first()
-    spent = budgets.exhausted(tx, project, caps, now=now)
+    spent = budgets.exhausted(tx, project, rules, now=now)
     building = phase is not None and project.status is ProjectStatus.RUNNING
     return Snapshot(
         now=now,
         project_id=project_id,
         status=project.status,
-        limits=limits,
+        rules=rules,
         phase=PhaseView(
             id=phase.id,
             position=phase.position,

@@ -165,7 +165,10 @@ def draft(tx: Session, interview_id: int) -> Draft | None:
 def spec_written(
     tx: Session, interview_id: int, commit: str, digest: str, *, excerpt: str = "", now: datetime
 ) -> None:
-    """Both files are on `main` at this commit; a planner is next. A card shows `excerpt`."""
+    """Both files are on `main` at this commit; a planner is next. A card shows `excerpt`.
+
+    The digest of a project is that of the spec it began with: what is added leaves it.
+    """
     interview = tx.get_one(Interview, interview_id)
     if interview.status is not InterviewStatus.CHECKING:
         return
@@ -173,8 +176,8 @@ def spec_written(
     interview.spec_commit = commit
     interview.failures = interview.restarts = 0
     interview.not_before = None
-    project.spec_digest = digest
     if interview.kind is InterviewKind.PROJECT:
+        project.spec_digest = digest
         project.first_commit = commit
         interview.ended_at = now
         move(interview, InterviewStatus.DONE, by=Cause.SERVICE)

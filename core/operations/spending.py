@@ -13,7 +13,6 @@ from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
 from core.domain.money import (
-    Caps,
     Dimension,
     MessageUsage,
     Price,
@@ -21,6 +20,7 @@ from core.domain.money import (
     to_micro,
 )
 from core.domain.orders import NOT_ENDED
+from core.domain.rules import Rules
 from core.operations import journal
 from core.ports.agents import LimitReport, Refusal, RefusalReason
 from core.store.tables import (
@@ -38,8 +38,10 @@ _AT_WORK = (ProjectStatus.INTERVIEWING, ProjectStatus.PLANNING, ProjectStatus.RU
 WARN_AT = (50, 80, 95)  # percent of the project's budget
 
 
-def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime) -> Refusal | None:
-    """Whether a process may send one more request now."""
+def admit(
+    tx: Session, process: int, upstream: str, rules: Rules, *, now: datetime
+) -> Refusal | None:
+    """Whether a process may send one more request now. `rules`: the service's."""
     row = tx.get(AgentProcess, process)
     run = tx.get(Run, row.run_id) if row and row.run_id else None
     if run is None or run.status not in (RunStatus.STARTING, RunStatus.WORKING):
@@ -52,20 +54,23 @@ def admit(tx: Session, process: int, upstream: str, caps: Caps, *, now: datetime
             until,
         )
     project = tx.get_one(Project, run.project_id)
-    spent = exhausted(tx, project, caps, now=now)
+    rules = rules.of_project(project.settings)
+    spent = exhausted(tx, project, rules, now=now)
     if spent is not None:
         return Refusal(RefusalReason.BUDGET, spent.words)
-    if total(tx, project.id, Dimension.RUN, str(run.id)) >= to_micro(caps.run_usd):
+    if total(tx, project.id, Dimension.RUN, str(run.id)) >= to_micro(rules.budget.run_usd):
         return Refusal(
-            RefusalReason.BUDGET, f"The budget of this run, ${caps.run_usd:.2f}, is spent."
+            RefusalReason.BUDGET,
+            f"The budget of this run, ${rules.budget.run_usd:.2f}, is spent.",
         )
     return None
 
 
-def run_spent_out(tx: Session, run_id: int, caps: Caps) -> bool:
+def run_spent_out(tx: Session, run_id: int, rules: Rules) -> bool:
     """Whether a run used up its own budget: the agent's doing, unlike the project's."""
     run = tx.get_one(Run, run_id)
-    return total(tx, run.project_id, Dimension.RUN, str(run_id)) >= to_micro(caps.run_usd)
+    own = rules.of_project(tx.get_one(Project, run.project_id).settings)
+    return total(tx, run.project_id, Dimension.RUN, str(run_id)) >= to_micro(own.budget.run_usd)
 
 
 def run_costs(tx: Session, project_id: int, kind: AgentKind, *, limit: int) -> list[int]:
@@ -94,8 +99,8 @@ def book(
     process_id: str,
     usage: MessageUsage,
     price: Callable[[MessageUsage], Price],
+    rules: Rules,
     *,
-    caps: Caps | None = None,
     now: datetime,
 ) -> bool:
     """Write one message's usage and its sums; False when it is written already."""
@@ -154,7 +159,7 @@ def book(
             keys.append((dimension, str(value)))
     _add(tx, project.id, keys, tokens, micro, assumed)
     _warn(tx, project, before, before + assumed, now=now)
-    for span in spans(tx, project.id, caps, now=now) if caps else ():
+    for span in spans(tx, project.id, rules.of_project(project.settings), now=now):
         _warn_of(tx, project, span, assumed, now=now)
     return True
 
@@ -294,9 +299,9 @@ def strikes(tx: Session, upstream: str) -> int:
     return window.strikes if window else 0
 
 
-def budget_left(tx: Session, project: Project, caps: Caps, *, now: datetime) -> bool:
-    """Whether another run may start."""
-    return exhausted(tx, project, caps, now=now) is None and unreserved(tx, project)
+def budget_left(tx: Session, project: Project, rules: Rules, *, now: datetime) -> bool:
+    """Whether another run may start. `rules`: the project's."""
+    return exhausted(tx, project, rules, now=now) is None and unreserved(tx, project)
 
 
 def unreserved(tx: Session, project: Project) -> bool:

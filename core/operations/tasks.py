@@ -11,6 +11,7 @@ from core.domain import failure, orders
 from core.domain.counting import count
 from core.domain.events import Event, Level
 from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus, move
+from core.domain.rules import Rules
 from core.domain.snapshot import TaskView
 from core.errors import InputError, StalePress, StateError
 from core.operations import journal
@@ -69,25 +70,28 @@ class Claimed:
     left: int
 
 
-def held_claim(
-    tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime
-) -> Claimed | None:
-    """The task this run holds, as `claim_next` gives it; None when it holds none."""
+def held_claim(tx: Session, run_id: int, rules: Rules, *, now: datetime) -> Claimed | None:
+    """The task this run holds, as `claim_next` gives it; None when it holds none.
+
+    `rules`: the service's.
+    """
     held = held_by(tx, run_id)
     if not held:
         return None
     run = tx.get_one(Run, run_id)
+    rules = rules.of_project(run.settings)
     had = _had(tx, run_id)
-    waiting = _waiting(tx, run) if len(had) < batch else ()
-    return Claimed(brief(tx, held[0].id), _left(had, waiting, batch, run.model, coder_model, now))
+    waiting = _waiting(tx, run) if len(had) < rules.agents.batch else ()
+    return Claimed(brief(tx, held[0].id), _left(had, waiting, run.model, rules, now))
 
 
-def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: datetime) -> Claimed:
+def claim_next(tx: Session, run_id: int, rules: Rules, *, now: datetime) -> Claimed:
     """The task this run holds, else the next one it may take."""
-    holds = held_claim(tx, run_id, batch=batch, coder_model=coder_model, now=now)
+    holds = held_claim(tx, run_id, rules, now=now)
     if holds is not None:
         return holds
     run = tx.get_one(Run, run_id)
+    rules = rules.of_project(run.settings)
     had, waiting = _had(tx, run_id), _waiting(tx, run)
     if not had:
         return Claimed(None, 0)
@@ -96,16 +100,16 @@ def claim_next(tx: Session, run_id: int, *, batch: int, coder_model: str, now: d
         view(had[0]),
         [t for t in orders.ready_tasks(waiting, now) if not orders.clashes(t, beside)],
         taken=len(had),
-        batch=batch,
+        batch=rules.agents.batch,
         model=run.model,
-        coder_model=coder_model,
+        coder_model=rules.models.coder,
     )
     if taken is None:
         return Claimed(None, 0)
     task = tx.get_one(Task, taken.id)
     claim(tx, task, run, now=now)
     rest = [other for other in waiting if other.id != task.id]
-    left = _left([*had, task], rest, batch, run.model, coder_model, now)
+    left = _left([*had, task], rest, run.model, rules, now)
     return Claimed(brief(tx, task.id), left)
 
 
@@ -142,9 +146,8 @@ def _waiting(tx: Session, run: Run) -> list[TaskView]:
 def _left(
     had: Sequence[Task],
     waiting: Sequence[TaskView],
-    batch: int,
     model: str,
-    coder_model: str,
+    rules: Rules,
     now: datetime,
 ) -> int:
     if had[0].complexity > orders.SMALL:
@@ -153,10 +156,10 @@ def _left(
         task
         for task in waiting
         if task.complexity <= orders.SMALL
-        and (task.model or coder_model) == model
+        and (task.model or rules.models.coder) == model
         and (task.not_before is None or task.not_before <= now)
     ]
-    return min(batch - len(had), len(fitting))
+    return min(rules.agents.batch - len(had), len(fitting))
 
 
 def give_back(

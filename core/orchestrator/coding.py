@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -15,19 +15,19 @@ from core.domain.agents import PROFILES, AgentKind, FailureKind, RunOutcome
 from core.domain.failure import EndedHow
 from core.domain.order import StartRun
 from core.domain.proof import judge, own_tests
+from core.domain.rules import Agents, Rules
 from core.errors import NestedRepository
 from core.operations import additions, evidence, guidance, interviews, runs, spending, tasks
 from core.operations.evidence import Proof
 from core.orchestrator import assisting, briefing
 from core.orchestrator.landing import prepare
 from core.orchestrator.lost import Lost, find_lost
-from core.orchestrator.own_rules import own_rules, rules_of
+from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
-from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.speccing import open_desk, spec_change
 from core.ports.agents import Activity, AgentRunner, RunEnded, RunRequest
 from core.ports.host import Merged, Worktree
-from core.store.tables import Phase, Project, Run
+from core.store.tables import Phase, Project
 from core.views import plans
 from core.views.projects import Service
 from core.views.tasks import TaskBrief, brief
@@ -128,14 +128,14 @@ class Worker:
                 phase=site.phase_name,
                 plan=site.plan_payload,
             )
-        await self._drive(run, prompt, work, work / ".git", resume, site.rules)
+        await self._drive(run, prompt, work, work / ".git", resume, site.rules.agents)
 
     async def _interview(self, site: "_Site", run: runs.RunRef) -> None:
         sitting = await self._parts.store.run(interviews.sit, run.id)
         desk = await open_desk(self._parts, sitting)
         run, resume = await self._transcript(run, desk.work)
         prompt = briefing.for_interviewer(sitting, resumed=resume)
-        await self._drive(run, prompt, desk.work, desk.git_dir, resume, site.rules)
+        await self._drive(run, prompt, desk.work, desk.git_dir, resume, site.rules.agents)
 
     async def _assist(self, site: "_Site", run: runs.RunRef) -> None:
         """Reads the project as it has landed; whatever lands meanwhile it may see too."""
@@ -149,14 +149,13 @@ class Worker:
         service = Service(
             folder=work.parent,
             upstream=parts.upstream,
-            parallel=parts.rules.limits.max_parallel,
-            caps=parts.rules.caps,
+            rules=parts.rules,
             now=parts.clock(),
         )
         question = await parts.store.read(assisting.load, run.inquiry_id, service)
         run, resume = await self._transcript(run, work)
         prompt = assisting.briefing(question, resumed=resume)
-        await self._drive(run, prompt, work, work / ".git", resume, site.rules)
+        await self._drive(run, prompt, work, work / ".git", resume, site.rules.agents)
 
     async def _code(self, site: "_Site", run: runs.RunRef) -> None:
         parts = self._parts
@@ -193,7 +192,7 @@ class Worker:
             takes_over=run.takes_over, answers=run.answers, answer=answer, hints=hints
         )
         await self._drive(
-            run, prompt, worktree.path, worktree.common_dir, resume, site.rules, worktree
+            run, prompt, worktree.path, worktree.common_dir, resume, site.rules.agents, worktree
         )
 
     async def _lay_out(self, slug: str, worktree: Worktree, good: str, run: runs.RunRef) -> None:
@@ -230,7 +229,7 @@ class Worker:
         work: Path,
         git_dir: Path | None,
         resume: bool,
-        rules: Rules,
+        rules: Agents,
         worktree: Worktree | None = None,
     ) -> None:
         parts = self._parts
@@ -238,6 +237,7 @@ class Worker:
             await self._settle(run, RunEnded(RunOutcome.STOPPED, "Stopped."), work, worktree)
             return
         profile = PROFILES[run.kind]
+        max_time = timedelta(minutes=rules.max_minutes)
         request = RunRequest(
             run_id=run.id,
             kind=run.kind,
@@ -253,8 +253,8 @@ class Worker:
             writes=profile.writes,
             warm=profile.warm,
             max_turns=rules.max_turns,
-            max_time=min(rules.max_time, profile.patience or rules.max_time),
-            silence=rules.silence,
+            max_time=min(max_time, profile.patience or max_time),
+            silence=timedelta(seconds=rules.silence_s),
             ready=partial(self._prover.laid_out, run.id),
         )
         ended = RunEnded(RunOutcome.INTERRUPTED, "The agent ended without a word.")
@@ -313,7 +313,7 @@ class Worker:
                 return EndedHow.WINDOW
             case RunOutcome.OUT_OF_BUDGET:
                 own = await self._parts.store.read(
-                    spending.run_spent_out, run_id, (await rules_of(self._parts, run_id)).caps
+                    spending.run_spent_out, run_id, self._parts.rules
                 )
                 return EndedHow.AGENT if own else EndedHow.BUDGET
             case RunOutcome.FAILED:
@@ -331,7 +331,7 @@ class Worker:
 
     async def _end(self, run_id: int, ended: runs.RunEnd) -> None:
         parts = self._parts
-        await parts.store.run(_end_run, run_id, ended, parts.rules, now=parts.clock())
+        await parts.store.run(runs.end, run_id, ended, parts.rules, now=parts.clock())
 
     async def _save_attempt(self, worktree: Worktree, task: TaskBrief) -> None:
         """Keep what an attempt made on its ref; the next one is told."""
@@ -353,8 +353,7 @@ class Worker:
             head = await parts.workspaces.head(lost.slug, branch)
             if head is not None and head != lost.good_commit:
                 await self._prove_again(lost, head)
-        policy = (await rules_of(parts, run_id)).policy
-        await parts.store.run(runs.requeue, run_id, policy, now=parts.clock())
+        await parts.store.run(runs.requeue, run_id, parts.rules, now=parts.clock())
 
     async def _prove_again(self, lost: Lost, head: str) -> None:
         parts = self._parts
@@ -369,7 +368,7 @@ class Worker:
             stat = await parts.workspaces.diff_stat(lost.slug, lost.good_commit, head)
             verdict = judge(
                 lost.before, after, changed=stat.files > 0, moved=False,
-                strict=(await rules_of(parts, lost.run_id)).strict,
+                strict=(await parts.rules_of(lost.run_id)).proof.strict,
             )  # fmt: skip
             if verdict.accepted:
                 changed = await parts.workspaces.changed(lost.slug, lost.good_commit, head)
@@ -408,13 +407,8 @@ def _site(tx: Session, project_id: int, run: runs.RunRef, rules: Rules) -> _Site
         phase_name=phase.name if phase else None,
         plan_payload=plan.payload if plan else None,
         wish=additions.wish(tx, run.interview_id) if planner and run.interview_id else None,
-        rules=own_rules(rules, project.settings),
+        rules=runs.rules_of(tx, run.id, rules),
     )
-
-
-def _end_run(tx: Session, run_id: int, ended: runs.RunEnd, rules: Rules, *, now: datetime) -> None:
-    project = tx.get_one(Project, tx.get_one(Run, run_id).project_id)
-    runs.end(tx, run_id, ended, own_rules(rules, project.settings).policy, now=now)
 
 
 def _close(
@@ -424,7 +418,7 @@ def _close(
     left = _left_open(tx, run_id)
     if left != (False, None):
         return left
-    _end_run(tx, run_id, ended, rules, now=now)
+    runs.end(tx, run_id, ended, rules, now=now)
     return None
 
 

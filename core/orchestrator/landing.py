@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -11,8 +12,8 @@ from core.domain.proof import CheckResult
 from core.errors import MainMoved, StateError
 from core.operations import approvals, features, projects, tasks
 from core.operations.features import Landing
+from core.orchestrator.parts import Parts
 from core.orchestrator.proving import run_checks
-from core.orchestrator.rules import Parts
 from core.ports.agents import AgentRunner
 from core.ports.host import Conflict, Worktree
 from core.store.tables import Feature, Phase, Project
@@ -95,7 +96,7 @@ class Lander:
             words,
             paths=paths,
             merging=main,
-            max_attempts=parts.rules.max_attempts,
+            max_attempts=parts.rules.agents.max_attempts,
             now=parts.clock(),
         )
         if failed >= LANDING_LIMIT:
@@ -136,7 +137,7 @@ class Lander:
                     approvals.fail_gate,
                     phase_id,
                     results,
-                    max_attempts=parts.rules.max_attempts,
+                    max_attempts=parts.rules.agents.max_attempts,
                     now=parts.clock(),
                 )
 
@@ -205,7 +206,7 @@ async def prepare(
         process_id=process_id,
         stop_at_red=True,
         network=True,
-        timeout=parts.rules.setup_timeout,
+        timeout=timedelta(seconds=parts.rules.agents.check_timeout_s),
     )
 
 

@@ -1,19 +1,12 @@
 """The gateway's and the runner's way to the tables."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from core.domain.agents import AgentKind
 from core.domain.money import MessageUsage
 from core.operations import runs, spending
-from core.orchestrator.own_rules import own_rules
-from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.parts import Parts
 from core.ports.agents import LimitReport, Refusal
-from core.store.tables import AgentProcess, Project, Run
 
 
 class StoreLedger:
@@ -26,7 +19,7 @@ class StoreLedger:
     async def admit(self, process_id: str) -> Refusal | None:
         parts = self._parts
         return await parts.store.read(
-            _admit,
+            spending.admit,
             parts.process_number(process_id),
             parts.upstream,
             parts.rules,
@@ -35,7 +28,15 @@ class StoreLedger:
 
     async def book(self, process_id: str, usage: MessageUsage) -> None:
         parts = self._parts
-        await parts.store.run(_book, parts, process_id, usage, now=parts.clock())
+        await parts.store.run(
+            spending.book,
+            parts.process_number(process_id),
+            process_id,
+            usage,
+            parts.price,
+            parts.rules,
+            now=parts.clock(),
+        )
 
     async def limited(self, process_id: str, report: LimitReport) -> None:
         parts = self._parts
@@ -79,42 +80,3 @@ class StoreRegistry:
     async def ended(self, process_id: str) -> None:
         number = self._parts.process_number(process_id)
         await self._parts.store.run(runs.process_ended, number, now=self._parts.clock())
-
-
-def _admit(
-    tx: Session, process: int, upstream: str, rules: Rules, *, now: datetime
-) -> Refusal | None:
-    work = _work_of(tx, process)
-    caps = own_rules(rules, work.project.settings if work else {}).caps
-    return spending.admit(tx, process, upstream, caps, now=now)
-
-
-def _book(
-    tx: Session, parts: Parts, process_id: str, usage: MessageUsage, *, now: datetime
-) -> None:
-    process = parts.process_number(process_id)
-    work = _work_of(tx, process)
-    caps = own_rules(parts.rules, work.project.settings if work else {}).caps
-    spending.book(tx, process, process_id, usage, parts.price, caps=caps, now=now)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What a process works for; while it is held, the session reads none of it again."""
-
-    process: AgentProcess
-    run: Run
-    project: Project
-
-
-_WORK = (
-    select(AgentProcess, Run, Project)
-    .join(Run, Run.id == AgentProcess.run_id)
-    .join(Project, Project.id == Run.project_id)
-    .where(AgentProcess.id == bindparam("process"))
-)
-
-
-def _work_of(tx: Session, process: int) -> _Work | None:
-    row = tx.execute(_WORK, {"process": process}).first()
-    return _Work(row[0], row[1], row[2]) if row else None

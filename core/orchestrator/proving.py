@@ -11,12 +11,11 @@ from sqlalchemy.orm import Session
 
 from core.domain import failure
 from core.domain.proof import CheckResult, Verdict, judge, own_tests
-from core.domain.snapshot import Limits
+from core.domain.rules import Rules
 from core.errors import InputError, NestedRepository, StateError
 from core.operations import evidence, runs, tasks
 from core.operations.evidence import Proof
-from core.orchestrator.own_rules import own_rules
-from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.parts import Parts
 from core.ports.host import BoxProfile, Staged, Worktree
 from core.store.tables import Evidence, Feature, Project, Run, Task
 from core.views.tasks import TaskBrief, brief
@@ -75,7 +74,11 @@ async def run_checks(
     )
     results = []
     for command in commands:
-        done = await parts.box.run(profile, command, timeout=timeout or parts.rules.check_timeout)
+        done = await parts.box.run(
+            profile,
+            command,
+            timeout=timeout or timedelta(seconds=parts.rules.agents.check_timeout_s),
+        )
         output = done.output
         if done.timed_out:
             output += f"\n(ended after {done.seconds:.0f} s: it took too long)"
@@ -135,16 +138,12 @@ class Prover:
     async def next_task(self, process_id: str) -> tasks.Claimed:
         """Claim the run's next task; its checks run once before the first attempt."""
         parts = self._parts
-        run_id, claimed, limits = await parts.store.read(
+        run_id, claimed = await parts.store.read(
             _standing, parts.process_number(process_id), parts.rules, now=parts.clock()
         )
         if claimed is None:
             claimed = await parts.store.run(
-                tasks.claim_next,
-                run_id,
-                batch=limits.batch,
-                coder_model=limits.coder_model,
-                now=parts.clock(),
+                tasks.claim_next, run_id, parts.rules, now=parts.clock()
             )
         await self.laid_out(run_id)
         task = claimed.task
@@ -219,7 +218,7 @@ class Prover:
                 )
             await parts.workspaces.restore(worktree, work.good_commit)
             await parts.store.run(
-                runs.let_go, run_id, work.task.row_id, words, work.rules.policy, now=parts.clock()
+                runs.let_go, run_id, work.task.row_id, words, parts.rules, now=parts.clock()
             )
 
     async def _prove(self, work: Work, process_id: str) -> Proof:
@@ -247,7 +246,7 @@ class Prover:
             after,
             changed=bool(commit.changed) or task.merging is not None,
             moved=tree != commit.tree,
-            strict=work.rules.strict,
+            strict=work.rules.proof.strict,
         )
         return Proof(verdict, commit.id, after, own_tests(commit.changed, task.checks))
 
@@ -261,7 +260,7 @@ class Prover:
             self._worktrees[work.run_id],
             work.task.checks,
             process_id=process_id,
-            timeout=work.rules.check_timeout,
+            timeout=timedelta(seconds=work.rules.agents.check_timeout_s),
         )
 
     async def _conflict_marker(self, work: Work, tree: str) -> CheckResult | None:
@@ -297,13 +296,10 @@ def _run_of(tx: Session, process: int) -> int:
 
 def _standing(
     tx: Session, process: int, rules: Rules, *, now: datetime
-) -> tuple[int, tasks.Claimed | None, Limits]:
-    """The run of a process, the task it holds already, and what its project allows."""
+) -> tuple[int, tasks.Claimed | None]:
+    """The run of a process, and the task it holds already."""
     run_id = _run_of(tx, process)
-    project = tx.get_one(Project, tx.get_one(Run, run_id).project_id)
-    limits = own_rules(rules, project.settings).limits
-    held = tasks.held_claim(tx, run_id, batch=limits.batch, coder_model=limits.coder_model, now=now)
-    return run_id, held, limits
+    return run_id, tasks.held_claim(tx, run_id, rules, now=now)
 
 
 def _work_of(tx: Session, process: int, rules: Rules) -> Work:
@@ -324,21 +320,21 @@ def _record(
 
 
 def load_work(tx: Session, run_id: int, rules: Rules) -> Work:
-    """The task a run holds, with all that a proof needs."""
+    """The task a run holds, with all that a proof needs. `rules`: the service's."""
     run = tx.get_one(Run, run_id)
     held = tasks.held_by(tx, run_id)
     if not held:
         raise StateError("You hold no task.", hint="Call task_get_next.")
-    return _work(tx, run.id, held[0], rules)
+    return _work(tx, run, held[0], rules)
 
 
-def _work(tx: Session, run_id: int, task: Task, rules: Rules) -> Work:
+def _work(tx: Session, run: Run, task: Task, rules: Rules) -> Work:
     project = tx.get_one(Project, task.project_id)
     feature = tx.get_one(Feature, task.feature_id)
     if feature.good_commit is None:
         raise StateError("The feature's worktree is not ready.")
     return Work(
-        run_id=run_id,
+        run_id=run.id,
         project_id=project.id,
         slug=project.slug,
         feature_slug=feature.slug,
@@ -349,7 +345,7 @@ def _work(tx: Session, run_id: int, task: Task, rules: Rules) -> Work:
         task=brief(tx, task.id),
         attempt=task.attempts + 1,
         refusals=task.refusals,
-        rules=own_rules(rules, project.settings),
+        rules=rules.of_project(run.settings),
     )
 
 

@@ -10,7 +10,7 @@ from core.errors import AutocoderError, BadSpec, MainMoved, StateError, StorageF
 from core.operations import interviews, specs
 from core.operations.additions import Wish
 from core.operations.interviews import Sitting
-from core.orchestrator.rules import Parts
+from core.orchestrator.parts import Parts
 from core.ports.host import Worktree
 
 APP_SPEC = ".autocoder/prompts/app_spec.txt"

@@ -28,6 +28,7 @@ from core.domain.order import (
     StopRun,
     WriteSpec,
 )
+from core.domain.rules import Rules
 from core.domain.snapshot import Snapshot
 from core.errors import AutocoderError, StorageFailed
 from core.operations import (
@@ -44,8 +45,7 @@ from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
-from core.orchestrator.own_rules import own_rules
-from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.parts import Parts
 from core.orchestrator.speccing import SpecWriter
 from core.orchestrator.wake import Wake
 from core.ports.agents import AgentRunner
@@ -329,15 +329,12 @@ def _look(
     now: datetime,
 ) -> tuple[Snapshot, str | None]:
     project = tx.get_one(Project, project_id)
-    own = own_rules(rules, project.settings)
     snapshot = snapshots.load(
         tx,
         project_id,
-        limits=own.limits,
-        caps=own.caps,
+        rules=rules,
         upstream=upstream,
         life=life,
-        backoff_max=own.policy.backoff_max,
         now=now,
     )
     strikes = spending.strikes(tx, upstream)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.domain.cards import CardKind
+from core.domain.events import CardKind
 from core.domain.lifecycle import InquiryStatus, InterviewKind, InterviewStatus
 from core.domain.people import Role
 from core.store.tables import Table

@@ -17,8 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
-from core.domain.cards import CardKind
-from core.domain.events import Event, Level
+from core.domain.events import CardKind, Event, Level
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
@@ -238,6 +237,9 @@ class Run(Table):
     attempt: Mapped[int] = mapped_column(default=1)
     reserved_micro_usd: Mapped[int] = mapped_column(BigInteger, default=0)
     reason: Mapped[str] = mapped_column(Text, default="")
+    settings: Mapped[dict[str, Any]] = mapped_column(  # its project's, as it began
+        default=dict, server_default="{}"
+    )
     words: Mapped[str] = mapped_column(Text, default="")  # the agent's last, or the failure's
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -17,8 +17,9 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
-from core.domain.money import Caps, Dimension, Exhausted, to_usd
-from core.domain.plan import Estimate, estimate
+from core.domain.money import Dimension, Exhausted, to_usd
+from core.domain.plan import Estimate
+from core.domain.rules import Rules
 from core.store.tables import (
     Approval,
     Evidence,
@@ -28,7 +29,7 @@ from core.store.tables import (
     Run,
     Task,
 )
-from core.views import budgets, members
+from core.views import budgets, members, plans
 from core.views.runs import agent_name
 from core.views.tasks import Counts, counted
 from core.views.waiting import Waiting, WaitKind, waiting
@@ -82,7 +83,7 @@ class Board:
     agents: tuple[AgentOnBoard, ...]
     parallel: int  # agents that may work at once
     landing: tuple[str, ...]  # features on their way to `main` without an agent
-    planned: Estimate | None  # of every task that was planned
+    planned: Estimate | None  # of every task
     passed_at: tuple[datetime, ...]  # the last proofs, oldest first
     waits: Sequence[Waiting]  # beside what blocks it
     window_until: datetime | None  # the end of the account's limit, while there is one
@@ -94,18 +95,12 @@ class Board:
         return next((p for p in self.phases if p.status is not PhaseStatus.COMPLETED), None)
 
 
-def board(
-    tx: Session, project_id: int, *, upstream: str, parallel: int, caps: Caps, now: datetime
-) -> Board:
-    """Read what the card shows; its queries count rather than list tasks.
-
-    `parallel` is how many agents may work at once, unless the project has its own setting;
-    `caps` are the service's.
-    """
+def board(tx: Session, project_id: int, *, upstream: str, rules: Rules, now: datetime) -> Board:
+    """Read what the card shows; its queries count rather than list tasks. `rules`: the service's."""
     project = tx.get_one(Project, project_id)
-    own = project.settings.get("max_parallel")
-    parallel = own if isinstance(own, int) else parallel
-    by_phase, complexities = _counts(tx, project_id)
+    rules = rules.of_project(project.settings)
+    parallel = rules.agents.max_parallel
+    by_phase = _counts(tx, project_id)
     return Board(
         id=project.id,
         name=project.name,
@@ -115,13 +110,13 @@ def board(
         blocked_reason=project.blocked_reason,
         budget_usd=to_usd(project.budget_micro_usd),
         cost_usd=budgets.cost_of_project(tx, project_id),
-        exhausted=budgets.exhausted(tx, project, caps.less(project.settings), now=now),
+        exhausted=budgets.exhausted(tx, project, rules, now=now),
         counts=_sum(by_phase),
         phases=_phases(tx, project_id, by_phase),
         agents=_agents(tx, project_id),
         parallel=parallel,
         landing=_landing(tx, project_id),
-        planned=estimate(complexities, parallel=parallel) if complexities else None,
+        planned=plans.estimate_of(tx, project_id, parallel=parallel),
         passed_at=_passed_at(tx, project_id),
         waits=[
             wait for wait in waiting(tx, project_id=project_id) if wait.kind is not WaitKind.BLOCKED
@@ -132,20 +127,17 @@ def board(
     )
 
 
-def _counts(tx: Session, project_id: int) -> tuple[dict[int, dict[TaskStatus, int]], list[int]]:
-    """Tasks by phase and status, and every task's complexity; one scan of them."""
+def _counts(tx: Session, project_id: int) -> dict[int, dict[TaskStatus, int]]:
+    """Tasks by phase and status."""
     found: dict[int, dict[TaskStatus, int]] = {}
-    complexities: list[int] = []
     rows = tx.execute(
-        select(Task.phase_id, Task.status, Task.complexity, func.count())
+        select(Task.phase_id, Task.status, func.count())
         .where(Task.project_id == project_id)
-        .group_by(Task.phase_id, Task.status, Task.complexity)
+        .group_by(Task.phase_id, Task.status)
     )
-    for phase_id, status, complexity, number in rows:
-        tally = found.setdefault(phase_id, {})
-        tally[status] = tally.get(status, 0) + number
-        complexities += [complexity] * number
-    return found, complexities
+    for phase_id, status, number in rows:
+        found.setdefault(phase_id, {})[status] = number
+    return found
 
 
 def _sum(by_phase: Mapping[int, Mapping[TaskStatus, int]]) -> Counts:

@@ -7,7 +7,8 @@ from decimal import Decimal
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from core.domain.money import Caps, Dimension, Exhausted, to_micro, to_usd
+from core.domain.money import Dimension, Exhausted, to_micro, to_usd
+from core.domain.rules import Rules
 from core.store.tables import AccountWindow, Project, UsageTotal
 from core.views.json import Usd
 
@@ -39,12 +40,12 @@ class Span:
     own: bool  # the project's alone
 
 
-def exhausted(tx: Session, project: Project, caps: Caps, *, now: datetime) -> Exhausted | None:
-    """The budget that lets nothing more of a project through, if one is spent."""
+def exhausted(tx: Session, project: Project, rules: Rules, *, now: datetime) -> Exhausted | None:
+    """The budget that lets nothing more of a project through, if one is spent. `rules`: its own."""
     if total(tx, project.id, Dimension.PROJECT, str(project.id)) >= project.budget_micro_usd:
         budget = to_usd(project.budget_micro_usd)
         return Exhausted(f"The budget of {project.name}, ${budget:.2f}, is spent.", None)
-    spent = [span for span in spans(tx, project.id, caps, now=now) if span.spent >= span.cap]
+    spent = [span for span in spans(tx, project.id, rules, now=now) if span.spent >= span.cap]
     if not spent:
         return None
     span = max(spent, key=lambda span: span.until)
@@ -54,23 +55,23 @@ def exhausted(tx: Session, project: Project, caps: Caps, *, now: datetime) -> Ex
     )
 
 
-def spans(tx: Session, project_id: int, caps: Caps, *, now: datetime) -> tuple[Span, ...]:
+def spans(tx: Session, project_id: int, rules: Rules, *, now: datetime) -> tuple[Span, ...]:
     """The day and the month as far as they have a budget."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = today.replace(day=1)
     found = []
     for name, words, usd, since, until in (
-        ("day", "Today's", caps.day_usd, today, today + timedelta(days=1)),
+        ("day", "Today's", rules.budget.day_usd, today, today + timedelta(days=1)),
         (
             "month",
             "This month's",
-            caps.month_usd,
+            rules.budget.month_usd,
             first,
             (first + timedelta(days=32)).replace(day=1),
         ),
     ):
         if usd is not None:
-            own = f"{name}_usd" in caps.own
+            own = f"{name}_usd" in rules.own
             spent = spent_in(tx, since, until, project_id if own else None)
             found.append(Span(name, words, to_micro(usd), spent, until, own))
     return tuple(found)

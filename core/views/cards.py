@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain.cards import CardKind
+from core.domain.events import CardKind
 from core.store.chat_tables import OutboxItem
 
 

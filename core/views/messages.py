@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Form,
     Input,
@@ -26,6 +25,7 @@ from core.domain.cards import (
     Tone,
     parse_press,
 )
+from core.domain.events import CardKind
 from core.domain.lifecycle import InquiryStatus
 from core.domain.people import Role
 from core.errors import InputError, NotFound

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from core.domain import plan as planning
 from core.domain.lifecycle import InterviewKind, InterviewStatus
 from core.domain.plan import Estimate, estimate
-from core.store.tables import Feature, Phase, Plan
-from core.views import interviews, phases
+from core.store.tables import Feature, Phase, Plan, Project, Task, TaskDependency
+from core.views import features, interviews, phases, tasks
+from core.views.features import FeatureView
 from core.views.phases import PhaseView
 
 PLAN = TypeAdapter(planning.Plan)
@@ -64,9 +65,77 @@ def latest(tx: Session, project_id: int, interview_id: int | None = None) -> Pla
 
 
 def estimate_of(tx: Session, project_id: int, *, parallel: int) -> Estimate | None:
-    """What the project's newest plan was thought to take."""
-    found = latest(tx, project_id)
-    return estimate(found.complexities, parallel=parallel) if found else None
+    """What all its tasks were thought to take; before there are any, those of its newest plan."""
+    levels = tasks.complexities(tx, project_id)
+    if not levels:
+        found = latest(tx, project_id)
+        levels = found.complexities if found else []
+    return estimate(levels, parallel=parallel) if levels else None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A project's plan as its phases, features and tasks stand, with all that was added."""
+
+    plan: planning.Plan
+    numbers: Sequence[int]  # of its tasks, in their order
+
+
+def built(tx: Session, project_id: int) -> Built | None:
+    """None before a plan was approved."""
+    project = tx.get_one(Project, project_id)
+    every = features.every(tx, project_id)
+    if not every:
+        return None
+    called = {feature.id: feature.name for feature in every}
+    of_feature: dict[int, list[Task]] = {feature.id: [] for feature in every}
+    of_project = select(Task).where(Task.project_id == project_id).order_by(Task.number)
+    for task in tx.scalars(of_project):
+        of_feature[task.feature_id].append(task)
+    names = {task.id: task.name for own in of_feature.values() for task in own}
+    waits: dict[int, list[str]] = {task_id: [] for task_id in names}
+    edges = select(TaskDependency).join(Task, Task.id == TaskDependency.task_id)
+    for edge in tx.scalars(edges.where(Task.project_id == project_id)):
+        waits[edge.task_id].append(names[edge.depends_on_id])
+    numbers: list[int] = []
+
+    def planned(feature: FeatureView) -> planning.PlannedFeature:
+        own = of_feature[feature.id]
+        numbers.extend(task.number for task in own)
+        return planning.PlannedFeature(
+            name=feature.name,
+            tasks=tuple(_task(task, waits[task.id]) for task in own),
+            description=feature.description,
+            spec=feature.spec,
+            depends_on=tuple(called[other] for other in feature.depends_on),
+        )
+
+    plan = planning.Plan(
+        phases=tuple(
+            planning.PlannedPhase(
+                phase.name,
+                tuple(planned(feature) for feature in every if feature.phase_id == phase.id),
+                phase.description,
+            )
+            for phase in phases.every(tx, project_id)
+        ),
+        summary=project.summary,
+        setup=tuple(project.setup),
+        run=project.run_command,
+        checks=tuple(project.checks),
+    )
+    return Built(plan, numbers)
+
+
+def _task(row: Task, waits: Sequence[str]) -> planning.PlannedTask:
+    return planning.PlannedTask(
+        name=row.name,
+        description=row.description,
+        steps=tuple(row.steps),
+        complexity=row.complexity,
+        checks=tuple(row.checks),
+        depends_on=tuple(waits),
+    )
 
 
 def grows(tx: Session, plan: PlanView) -> PhaseView | None:

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from core.domain import reasons
 from core.domain.lifecycle import ProjectStatus, WaitingFor
-from core.domain.money import Caps, to_usd
+from core.domain.money import to_usd
 from core.domain.orders import ACTIVE
 from core.domain.plan import Estimate
+from core.domain.rules import Rules
 from core.errors import NotFound
 from core.ports.chat import Place
 from core.store.chat_tables import ProjectPlace
@@ -108,8 +109,7 @@ class Service:
 
     folder: Path  # where work trees lie
     upstream: str  # names the account's window
-    parallel: int
-    caps: Caps
+    rules: Rules
     now: datetime
 
 
@@ -207,7 +207,8 @@ def _view(tx: Session, row: Project, service: Service) -> ProjectView:
         .limit(1)
     ).first()
     working = select(func.count()).where(Run.project_id == row.id, Run.status.in_(ACTIVE))
-    planned = plans.estimate_of(tx, row.id, parallel=service.parallel)
+    rules = service.rules.of_project(row.settings)
+    planned = plans.estimate_of(tx, row.id, parallel=rules.agents.max_parallel)
     return ProjectView(
         id=row.id,
         name=row.name,
@@ -222,7 +223,7 @@ def _view(tx: Session, row: Project, service: Service) -> ProjectView:
         cost_usd=budgets.cost_of_project(tx, row.id),
         budget=to_usd(row.budget_micro_usd),
         estimate=_estimate(planned) if planned else None,
-        waiting=_waiting(tx, row, service),
+        waiting=_waiting(tx, row, service, rules),
         settings=dict(row.settings),
         created_at=row.created_at,
         completed_at=row.completed_at,
@@ -235,12 +236,12 @@ def _estimate(planned: Estimate) -> EstimateView:
     return EstimateView(planned.cost_usd, planned.minutes)
 
 
-def _waiting(tx: Session, row: Project, service: Service) -> WaitView | None:
+def _waiting(tx: Session, row: Project, service: Service, rules: Rules) -> WaitView | None:
     found = reasons.waiting(
         row.status,
         row.blocked_reason,
         blocked_on=row.blocked_on,
-        exhausted=budgets.exhausted(tx, row, service.caps.less(row.settings), now=service.now),
+        exhausted=budgets.exhausted(tx, row, rules, now=service.now),
         window_until=budgets.limit_ahead(tx, service.upstream, service.now),
     )
     return WaitView(found.reason, found.until, found.text) if found else None

@@ -261,7 +261,8 @@ def complexities(tx: Session, project_id: int) -> list[int]:
 
 def vouched() -> ColumnElement[bool]:
     """Of a task: a person vouches for it. Its checks prove nothing, so nothing waits for them."""
-    return exists().where(Evidence.task_id == Task.id, Evidence.verdict == Verdict.VOUCHED)
+    by_word = exists().where(Evidence.task_id == Task.id, Evidence.verdict == Verdict.VOUCHED)
+    return by_word.correlate(Task)
 
 
 def counted(found: Mapping[TaskStatus, int]) -> Counts:

@@ -10,8 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from core.domain import card_keys
-from core.domain.cards import CardKind
-from core.domain.events import Event
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.store.tables import Approval, Phase, Project, Question, Run, Task
@@ -35,11 +34,6 @@ class WaitKind(StrEnum):
         """The least role that may act."""
         decides = self in (WaitKind.PLAN, WaitKind.GATE)
         return Role.APPROVER if decides else Role.OPERATOR
-
-    @property
-    def card(self) -> CardKind:
-        """Which card tells of it."""
-        return CardKind.ERROR if self is WaitKind.BLOCKED else CardKind(self.value)
 
 
 @dataclass(frozen=True, kw_only=True)

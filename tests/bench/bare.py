@@ -31,8 +31,8 @@ from adapters.claude.gateway import CredentialKind, Door
 from adapters.claude.launch import SETTINGS, AgentFolders, box_profile, find_cli
 from core.domain.agents import PROFILES, AgentKind
 from core.orchestrator import briefing
+from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover
-from core.orchestrator.rules import Parts
 from core.ports.agents import RunRequest, Tool
 from core.ports.host import BoxLevel
 from mcp_server.tools import Toolbox

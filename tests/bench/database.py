@@ -14,9 +14,8 @@ from statistics import median
 from sqlalchemy.orm import Session
 
 from core.domain.failure import EndedHow, settle
-from core.domain.money import Caps
 from core.domain.orders import next_orders
-from core.domain.snapshot import Limits
+from core.domain.rules import Budget, Rules
 from core.operations import snapshots, tasks
 from core.store.session import Store
 from core.store.tables import Run, Task
@@ -27,7 +26,7 @@ from tests.bench.filling import CODER_RUN, PROJECT, fill
 
 DONE = 100_000
 _NOW = datetime(2026, 3, 1, tzinfo=UTC)
-_CAPS = Caps(Decimal(5), Decimal(50))
+_RULES = Rules(budget=Budget(day_usd=Decimal(50)))
 _TRANSITIONS = 300
 _ROUNDS = 7
 
@@ -80,19 +79,19 @@ async def decisions(folder: Path) -> Iterable[Figure]:
 
 async def _decide(store: Store) -> None:
     snapshot = await store.read(
-        snapshots.load, PROJECT, limits=Limits(), caps=_CAPS,
-        upstream="bench", life="bench", backoff_max=timedelta(minutes=5), now=_NOW,
+        snapshots.load, PROJECT, rules=_RULES,
+        upstream="bench", life="bench", now=_NOW,
     )  # fmt: skip
     if not next_orders(snapshot):
         raise RuntimeError("nothing was ordered")
 
 
 async def _card(store: Store) -> None:
-    await store.read(boards.board, PROJECT, upstream="bench", parallel=3, caps=_CAPS, now=_NOW)
+    await store.read(boards.board, PROJECT, upstream="bench", rules=_RULES, now=_NOW)
 
 
 async def _project(store: Store) -> None:
-    service = Service(Path("/p"), "bench", 3, _CAPS, _NOW)
+    service = Service(Path("/p"), "bench", _RULES, _NOW)
     await store.read(project, "Large", service)
 
 

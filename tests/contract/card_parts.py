@@ -11,7 +11,6 @@ from core.domain import light
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Form,
     Input,
     Label,
@@ -23,6 +22,7 @@ from core.domain.cards import (
     TableBlock,
     TextFile,
 )
+from core.domain.events import CardKind
 from core.operations import inbox, web
 from core.ports.chat import Outcome, Place
 from core.store.session import Store

@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot.cards import CARDS
 from bot.delivery import Delivery, Terms
-from core.domain.cards import Card, CardKind
+from core.domain.cards import Card
+from core.domain.events import CardKind
 from core.domain.redaction import Redaction
 from core.operations import notices, outbox
 from core.orchestrator.wake import Wake
@@ -51,7 +53,7 @@ class House:
 
     async def do(self, operation: Callable[[Session], object]) -> None:
         await self.store.run(operation)
-        while await self.store.run(notices.tell, now=self.now):
+        while await self.store.run(notices.tell, CARDS, now=self.now):
             continue
 
     async def say(self, *wanted: Card, place: Place = PLACE, **how: Any) -> None:

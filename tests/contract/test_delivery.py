@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from bot.commands import answers
 from bot.delivery import GIVE_UP, Teller
-from core.domain.cards import Card, CardKind, parse_press
-from core.domain.events import Event
+from core.domain.cards import Card, parse_press
+from core.domain.events import CardKind, Event
 from core.domain.redaction import HIDDEN
 from core.operations import outbox, questions, web
 from core.ports.chat import MessageRef, Place

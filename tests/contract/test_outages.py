@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from core.domain.cards import Card, CardKind
+from bot.cards import CARDS
+from core.domain.cards import Card
+from core.domain.events import CardKind
 from core.errors import ChatRefused, PlaceGone
 from core.operations import outbox, places
 from core.ports.chat import Pace, Place
@@ -251,7 +253,7 @@ async def test_a_place_that_takes_nothing_is_told_of_once_and_goes_on_once_mende
     house: House,
 ) -> None:
     def twice(tx: Session) -> None:
-        places.settle(tx, stage.build(tx), SECOND, now=NOW)
+        places.settle(tx, stage.build(tx), SECOND, CARDS, now=NOW)
 
     def channel(tx: Session) -> str | None:
         return tx.get_one(Channel, (PLACE.platform, PLACE.channel)).refused

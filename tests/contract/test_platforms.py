@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from bot.cards import CARDS
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Form,
     Input,
@@ -32,7 +32,7 @@ from core.domain.cards import (
     TableBlock,
     TextFile,
 )
-from core.domain.events import Event
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ApprovalStatus, ProjectStatus
 from core.domain.people import LOCAL, Role
 from core.errors import PlaceGone
@@ -212,7 +212,7 @@ def _rejected(tx: Session, house: House) -> int:
     first = tx.scalars(select(Approval)).one()
     approvals.reject(tx, first.id, "naming is wrong", by=LOCAL, now=house.clock())
     second = builder.submit(tx, 1)
-    while notices.tell(tx, now=house.clock()):
+    while notices.tell(tx, CARDS, now=house.clock()):
         continue
     return int(second.version)
 

@@ -12,7 +12,8 @@ from typing import cast
 import pytest
 
 from adapters.web.stream import Hub
-from core.domain.cards import Card, CardKind
+from core.domain.cards import Card
+from core.domain.events import CardKind
 from core.operations import web
 from core.ports.chat import Door, Place
 from core.store.session import Store

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from bot.cards import CARDS
 from bot.delivery import Delivery, Terms
 from core.domain.cards import Card
 from core.domain.redaction import Redaction
@@ -101,7 +102,7 @@ class House:
         def built(tx: Session) -> int:
             project = builder.begin(tx, place=self.seat.place)
             for seat in self.seats[1:]:
-                places.settle(tx, project, seat.place, now=NOW)
+                places.settle(tx, project, seat.place, CARDS, now=NOW)
             builder.submit(tx, project)
             make(tx, project)
             return project
@@ -109,7 +110,7 @@ class House:
         return int(await self.do(built))
 
     async def tell(self) -> None:
-        while await self.at.store.run(notices.tell, now=self.clock()):
+        while await self.at.store.run(notices.tell, CARDS, now=self.clock()):
             continue
 
     async def acted(self) -> None:

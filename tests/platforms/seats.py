@@ -96,7 +96,7 @@ def _words(message: dict[str, Any]) -> str:
 @asynccontextmanager
 async def web(at: Stage) -> AsyncIterator[WebSeat]:
     parts, settings = at.desk.parts, at.desk.settings
-    service = projects.Service(settings.projects, "practice", 3, parts.rules.caps, parts.clock())
+    service = projects.Service(settings.projects, "practice", parts.rules, parts.clock())
     app = SimpleNamespace(
         settings=settings, parts=parts, box=BoxLevel.FULL, practice=True, about=lambda: service
     )

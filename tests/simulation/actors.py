@@ -25,7 +25,7 @@ from core.operations.evidence import Proof
 from core.operations.runs import RunEnd
 from core.ports.agents import LimitReport, RefusalReason
 from core.store.tables import Approval, Phase, Project, Question, Task, TaskDependency
-from tests.simulation.world import MAX_ATTEMPTS, POLICY, UPSTREAM, Agent, World
+from tests.simulation.world import MAX_ATTEMPTS, RULES, UPSTREAM, Agent, World
 
 ENDS = [
     (RunEnd(RunOutcome.FINISHED, EndedHow.AGENT, "I think it is done."), 3),
@@ -92,12 +92,12 @@ class Agents:
     def _request(self, agent: Agent) -> bool:
         """One request to the model; False when it ended the run."""
         world, process = self.world, agent.process or 0
-        refusal = world.db.do(spending.admit, process, UPSTREAM, world.caps, now=world.now)
+        refusal = world.db.do(spending.admit, process, UPSTREAM, world.rules, now=world.now)
         if refusal is not None:
             if refusal.reason is RefusalReason.WINDOW:
                 self._limited(agent)
             else:
-                own = world.db.do(spending.run_spent_out, agent.run.id, world.caps)
+                own = world.db.do(spending.run_spent_out, agent.run.id, world.rules)
                 how = EndedHow.AGENT if own else EndedHow.BUDGET
                 world.end(agent, RunEnd(RunOutcome.OUT_OF_BUDGET, how, refusal.text))
             return False
@@ -118,7 +118,7 @@ class Agents:
         for _ in range(world.dice.choice([1, 1, 2])):  # told twice now and then
             world.db.do(
                 spending.book, process, f"h-{process}", usage, lambda _: Price(cents, cents),
-                now=world.now,
+                world.rules, now=world.now,
             )  # fmt: skip
         world.db.do(spending.unlimited, UPSTREAM, now=world.now)
         return True
@@ -158,8 +158,7 @@ class Agents:
         held = world.db.do(lambda tx: [t.id for t in tasks.held_by(tx, run_id)])
         if not held:
             claimed = world.db.do(
-                tasks.claim_next, run_id, batch=world.limits.batch,
-                coder_model=world.limits.coder_model, now=world.now,
+                tasks.claim_next, run_id, world.rules, now=world.now,
             )  # fmt: skip
             if claimed.task is None:
                 self._finish(agent)
@@ -178,7 +177,7 @@ class Agents:
         elif roll < 0.62:
             if dice.random() < 0.5:
                 world.allowed(lambda: world.db.do(tasks.defer, task))
-            world.db.do(runs.let_go, run_id, task, "too hard", POLICY, now=world.now)
+            world.db.do(runs.let_go, run_id, task, "too hard", RULES, now=world.now)
         elif roll < 0.7:
             self._ask(agent)
         elif roll < 0.85:
@@ -336,7 +335,7 @@ class Person:
         world = self.world
         rich = world.db.do(
             lambda tx: spending.budget_left(
-                tx, tx.get_one(Project, world.project), world.caps, now=world.now
+                tx, tx.get_one(Project, world.project), world.rules, now=world.now
             )
         )
         if not rich:

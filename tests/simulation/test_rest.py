@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from itertools import combinations
 from random import Random
@@ -21,7 +22,7 @@ from core.operations.runs import RunEnd
 from core.ports.agents import LimitReport
 from core.store.tables import Project, Task
 from tests.simulation.actors import Agents, Person, a_plan, pass_time
-from tests.simulation.world import MAX_ATTEMPTS, POLICY, UPSTREAM, Agent, World
+from tests.simulation.world import MAX_ATTEMPTS, RULES, UPSTREAM, Agent, World
 
 Deed = Callable[[World, Agent, Sequence[int]], None]
 
@@ -35,12 +36,14 @@ def ends(outcome: RunOutcome, how: EndedHow, failure: FailureKind | None = None)
 def limited(world: World, agent: Agent, held: Sequence[int], *, answered: bool = False) -> None:
     """The account refuses; a nasty one answers once between."""
     process = agent.process or 0
-    if world.db.do(spending.admit, process, UPSTREAM, world.caps, now=world.now) is None:
+    if world.db.do(spending.admit, process, UPSTREAM, world.rules, now=world.now) is None:
         if answered:
             world.serial += 1
             usage = MessageUsage(f"m{world.serial}", "s", "s", Tokens())
-            free = Price(world.caps.run_usd * 0, world.caps.run_usd * 0)
-            world.db.do(spending.book, process, "p", usage, lambda _: free, now=world.now)
+            free = Price(Decimal(0), Decimal(0))
+            world.db.do(
+                spending.book, process, "p", usage, lambda _: free, world.rules, now=world.now
+            )
             world.db.do(spending.unlimited, UPSTREAM, now=world.now)
         report = LimitReport(429, {"retry-after": "0"}, "limited")
         world.db.do(spending.limited, UPSTREAM, process, report, now=world.now)
@@ -64,7 +67,7 @@ def refused(world: World, agent: Agent, held: Sequence[int]) -> None:
 def released(world: World, agent: Agent, held: Sequence[int]) -> None:
     for task in held:
         world.allowed(partial(world.db.do, tasks.defer, task))
-        world.db.do(runs.let_go, agent.run.id, task, "too hard", POLICY, now=world.now)
+        world.db.do(runs.let_go, agent.run.id, task, "too hard", RULES, now=world.now)
     world.end(agent, RunEnd(RunOutcome.FINISHED, EndedHow.AGENT, "gave it back"))
 
 
@@ -99,7 +102,8 @@ FREE = {"limited", "answered then limited"}
 def planned(seed: int) -> World:
     """A world whose plan was approved; nobody is there from now on but for the gates."""
     world = World(Random(seed))
-    world.limits = replace(world.limits, host_parallel=3)
+    three = replace(world.rules.agents, host_parallel=3)
+    world.rules = replace(world.rules, agents=three)
     world.calm = True
     agents, person = Agents(world), Person(world)
     while world.status() is not ProjectStatus.RUNNING:
@@ -148,7 +152,7 @@ def test_one_failure_for_ever(name: str) -> None:
     bound = {
         "transient": attempts * (RESTART_LIMIT + 1),
         "silence": attempts * (RESTART_LIMIT + 1),
-        "credentials": world.limits.max_parallel,
+        "credentials": world.rules.agents.max_parallel,
         "limited": WINDOW_LIMIT * seen,
         "answered then limited": WINDOW_LIMIT * seen,
     }.get(name, attempts)

@@ -63,8 +63,8 @@ class Watch:
         self._one_run_per_task(tasks, held)
         self._gates_hold(held, phases)
         active = sum(run.status in ACTIVE for run in held)
-        assert active <= self.world.limits.max_parallel
-        assert active <= self.world.limits.host_parallel
+        assert active <= self.world.rules.agents.max_parallel
+        assert active <= (self.world.rules.agents.host_parallel or 0)
         assert all(t.attempts <= t.allowed_attempts for t in tasks)
         assert not any(t.attempts == t.allowed_attempts and t.status in _OPEN for t in tasks)
         self._nothing_is_lost(tasks, features, phases)

@@ -8,7 +8,7 @@ left to the dice.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 from uuid import UUID
@@ -25,7 +25,6 @@ from core.domain.lifecycle import (
     RunStatus,
     TaskStatus,
 )
-from core.domain.money import Caps
 from core.domain.order import (
     AskApproval,
     Block,
@@ -43,7 +42,8 @@ from core.domain.order import (
     WriteSpec,
 )
 from core.domain.proof import CheckResult, Verdict
-from core.domain.snapshot import Limits, Snapshot
+from core.domain.rules import Agents, Budget, OnStuck, Rules
+from core.domain.snapshot import Snapshot
 from core.errors import StateError
 from core.operations import (
     approvals,
@@ -72,7 +72,7 @@ UPSTREAM = "https://api"
 STRIKES_LIMIT = 24  # as core/orchestrator/tick.py
 LANDING_LIMIT = 3  # as core/orchestrator/landing.py
 GATE_LIMIT = 3
-POLICY = runs.Policy(("haiku", "sonnet", "opus"), timedelta(minutes=5))
+RULES = Rules()
 MAX_ATTEMPTS = 3
 GREEN = CheckResult("true", 0, "", 0.1)
 
@@ -106,13 +106,14 @@ class World:
 
     def __post_init__(self) -> None:
         dice = self.dice
-        self.limits = Limits(
+        agents = Agents(
             max_parallel=dice.randint(1, 3),
             host_parallel=dice.randint(1, 3),
             batch=dice.randint(1, 3),
-            skip_stuck=dice.random() < 0.2,
+            on_stuck=OnStuck.SKIP if dice.random() < 0.2 else OnStuck.ASK,
         )
-        self.caps = Caps(Decimal(dice.choice(["0.1", "5"])), None)
+        budget = Budget(run_usd=Decimal(dice.choice(["0.1", "5"])))
+        self.rules = Rules(agents=agents, budget=budget)
         ref = self.db.do(
             projects.create, name="World", spec_digest="d", practice=True,
             budget=Decimal(dice.choice(["0.5", "5", "50"])), actor="web:local", now=self.now,
@@ -132,8 +133,8 @@ class World:
 
     def look(self) -> Snapshot:
         return self.db.do(
-            snapshots.load, self.project, limits=self.limits, caps=self.caps, upstream=UPSTREAM,
-            life=str(self.life), backoff_max=POLICY.backoff_max, now=self.now,
+            snapshots.load, self.project, rules=self.rules, upstream=UPSTREAM,
+            life=str(self.life), now=self.now,
         )  # fmt: skip
 
     def tick(self, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -208,7 +209,7 @@ class World:
         if held and self.dice.random() < 0.3:
             self.pass_task(held[0], run_id)
         self.counts["free"] += 1
-        self.db.do(runs.requeue, run_id, POLICY, now=self.now)
+        self.db.do(runs.requeue, run_id, RULES, now=self.now)
 
     def _land(self, feature_id: int) -> None:
         landing = self.db.do(features.begin_landing, feature_id)
@@ -290,7 +291,7 @@ class World:
                 return f"a person: {project.status}"
             if self.due is not None:
                 return "a moment"
-            if not spending.budget_left(tx, project, self.caps, now=self.now):
+            if not spending.budget_left(tx, project, self.rules, now=self.now):
                 return "a person: budget"
             if tx.scalar(select(Approval.id).where(Approval.status == ApprovalStatus.OPEN)):
                 return "a person: approval"
@@ -323,10 +324,10 @@ class World:
         free = ended.how not in (failure.EndedHow.AGENT, failure.EndedHow.ACCIDENT)
         self.counts["free"] += free
         self.agents.pop(run_id, None)
-        self.db.do(runs.end, run_id, ended, POLICY, now=self.now)
+        self.db.do(runs.end, run_id, ended, RULES, now=self.now)
         if self.dice.random() < 0.1:
             before = self.fingerprint()
-            self.db.do(runs.end, run_id, ended, POLICY, now=self.now)
+            self.db.do(runs.end, run_id, ended, RULES, now=self.now)
             assert self.fingerprint() == before, "a run ended twice"
 
     def allowed(self, deed: Callable[[], object]) -> bool:

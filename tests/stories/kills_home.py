@@ -13,8 +13,9 @@ from core.domain.agents import AgentKind, RunOutcome
 from core.domain.failure import EndedHow
 from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
+from core.domain.rules import Models, Rules
 from core.operations import plans, projects, runs
-from core.operations.runs import Policy, RunEnd
+from core.operations.runs import RunEnd
 from core.store.chat_tables import Channel, ProjectPlace
 from core.store.session import Store
 
@@ -63,4 +64,4 @@ def _planned(tx: Session, number: int, now: datetime) -> None:
     made = Plan((PlannedPhase("phase", (PlannedFeature("feature", (task,)),)),))
     assert plans.submit(tx, run.id, made, {}, max_attempts=5, now=now).problems == ()
     ended = RunEnd(RunOutcome.FINISHED, EndedHow.AGENT, "done")
-    runs.end(tx, run.id, ended, Policy(("opus",), timedelta(minutes=5)), now=now)
+    runs.end(tx, run.id, ended, Rules(models=Models(chain=("opus",))), now=now)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import StorageFailed
 
-HEAD = "0002"
+HEAD = "0003"
 _HERE = Path(__file__).parent
 
 

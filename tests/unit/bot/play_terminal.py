@@ -20,9 +20,10 @@ from sqlalchemy.orm import Session
 
 from bot.app import Terminal, open_terminal
 from bot.build import PLACE
-from bot.cards import words
+from bot.cards import CARDS, words
 from bot.delivery import Delivery, Teller, Terms
-from core.domain.cards import Card, CardKind
+from core.domain.cards import Card
+from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, RunStatus, move
 from core.domain.people import LOCAL
 from core.operations import places, projects, questions
@@ -70,7 +71,7 @@ def _begin(tx: Session) -> int:
     made = projects.create(
         tx, name=NAME, spec_digest="x", practice=True, budget=Decimal(2), actor=LOCAL, now=work.NOW
     )
-    places.show(tx, made.id, PLACE, now=work.NOW)
+    places.show(tx, made.id, PLACE, CARDS, now=work.NOW)
     return made.id
 
 

@@ -14,6 +14,7 @@ from bot.export_format import Format
 from core.domain.events import Event
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.redaction import HIDDEN, Redaction
+from core.domain.rules import Rules
 from core.errors import NotFound
 from core.operations import journal, spending
 from core.store.tables import AgentProcess, JournalEntry, Project, UsageEntry
@@ -37,7 +38,7 @@ def told(site: Site) -> Site:
     )
     for name in ("m1", "m2"):
         usage = MessageUsage(name, "claude-sonnet-5", "sonnet", Tokens(1, 2, 3, 4, 5))
-        site.db.do(spending.book, process, "h-1", usage, _half_a_dollar, now=NOW)
+        site.db.do(spending.book, process, "h-1", usage, _half_a_dollar, Rules(), now=NOW)
 
     def write(tx: Any) -> None:
         project = tx.get_one(Project, site.project)

@@ -30,8 +30,8 @@ from core.domain.lifecycle import (
     WaitingFor,
     move,
 )
-from core.domain.money import Caps
 from core.domain.proof import CheckResult, Verdict
+from core.domain.rules import Rules
 from core.operations import evidence, projects, tasks
 from core.operations.evidence import Proof
 from core.views.json import encode
@@ -43,7 +43,7 @@ from core.views.usage import NOTHING
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW
 
-SERVICE = Service(Path("projects"), stage.UPSTREAM, 3, Caps(Decimal(5), None), NOW)
+SERVICE = Service(Path("projects"), stage.UPSTREAM, Rules(), NOW)
 
 
 def read(tx: Session, project_id: int) -> Report:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from bot import router
 from bot.commands import COMMANDS, presses
 from bot.commands.spec import Call, Reply
-from core.domain.cards import CardKind, parse_press
-from core.domain.events import Event
+from core.domain.cards import parse_press
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.operations import inbox

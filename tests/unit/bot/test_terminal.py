@@ -15,10 +15,10 @@ from adapters.terminal.live import LiveScreen, open_screen
 from adapters.terminal.reader import LineReader
 from adapters.terminal.screen import PlainScreen
 from adapters.terminal.typed import may_type, meant, waits
+from bot import cards
 from core.domain import light
 from core.domain.cards import (
     Card,
-    CardKind,
     Field,
     Input,
     InputKind,
@@ -28,6 +28,7 @@ from core.domain.cards import (
     TableBlock,
     TextFile,
 )
+from core.domain.events import CardKind
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.errors import InputError
 from core.operations import notices, questions
@@ -56,7 +57,7 @@ def along(name: str) -> dict[str, Card]:
     with work.database() as tx:
 
         def see(kind: CardKind, what: str, **more: object) -> None:
-            while notices.tell(tx, now=work.NOW):
+            while notices.tell(tx, cards.CARDS, now=work.NOW):
                 pass
             found[what] = work.card(tx, kind, light=work.scene(**more))
 

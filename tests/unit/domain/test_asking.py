@@ -10,7 +10,8 @@ from core.domain.lifecycle import ProjectStatus, RunStatus
 from core.domain.mention import task_numbers
 from core.domain.order import GiveUp, Order, StartRun, StopRun
 from core.domain.orders import next_due, next_orders
-from core.domain.snapshot import InquiryView, Limits, RunView, Snapshot
+from core.domain.rules import Agents, Models, Rules
+from core.domain.snapshot import InquiryView, RunView, Snapshot
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
 FIRST, SECOND = InquiryView(1, None, None), InquiryView(2, None, None)
@@ -18,7 +19,7 @@ REST = [ProjectStatus.STOPPED, ProjectStatus.BLOCKED, ProjectStatus.ARCHIVED]
 
 
 def snapshot(status: ProjectStatus = ProjectStatus.COMPLETED, **more: object) -> Snapshot:
-    asked = Snapshot(NOW, 1, status, Limits(assistant_model="haiku"), None)
+    asked = Snapshot(NOW, 1, status, Rules(models=Models(assistant="haiku")), None)
     return replace(asked, inquiries=(FIRST, SECOND), **more)  # type: ignore[arg-type]  # each test names what differs
 
 
@@ -40,8 +41,8 @@ def test_one_assistant_begins_with_the_oldest_question(status: ProjectStatus) ->
 
 
 def test_it_takes_no_place_and_a_pause_does_not_end_it() -> None:
-    tight = Limits(max_parallel=1, host_parallel=1)
-    planning = snapshot(ProjectStatus.PLANNING, limits=tight, runs=(at_work(),))
+    tight = Rules(agents=Agents(max_parallel=1, host_parallel=1))
+    planning = snapshot(ProjectStatus.PLANNING, rules=tight, runs=(at_work(),))
     assert [o.kind for o in next_orders(planning) if isinstance(o, StartRun)] == [AgentKind.PLANNER]
     paused = snapshot(ProjectStatus.PAUSED, runs=(at_work(),))
     assert not any(isinstance(o, StopRun) for o in next_orders(paused))

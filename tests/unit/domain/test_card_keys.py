@@ -3,7 +3,7 @@
 import pytest
 
 from core.domain import card_keys
-from core.domain.cards import CardKind
+from core.domain.events import CardKind
 
 
 def test_keys_are_what_they_always_were() -> None:

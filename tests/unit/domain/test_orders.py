@@ -35,7 +35,8 @@ from core.domain.orders import (
     next_orders,
     ready_tasks,
 )
-from core.domain.snapshot import Limits, Snapshot, TaskView
+from core.domain.rules import Agents, OnStuck, Rules
+from core.domain.snapshot import Snapshot, TaskView
 from tests.unit.domain.views import (
     NOW,
     PHASE,
@@ -72,10 +73,10 @@ def test_the_answer_does_not_depend_on_the_order_of_rows(
 def test_agents_at_work_stay_within_the_caps(snapshot: Snapshot) -> None:
     begun = [o for o in next_orders(snapshot) if isinstance(o, StartRun | ResumeRun)]
     active = sum(run.status in ACTIVE for run in snapshot.runs)
-    limits = snapshot.limits
+    limits = snapshot.rules.agents
     if begun:
         assert active + len(begun) <= limits.max_parallel
-        assert active + len(begun) + snapshot.agents_elsewhere <= limits.host_parallel
+        assert active + len(begun) + snapshot.agents_elsewhere <= (limits.host_parallel or 0)
 
 
 @given(snapshots())
@@ -114,7 +115,7 @@ def test_only_what_is_ready_begins(snapshot: Snapshot) -> None:
             assert task.status is TaskStatus.PENDING
             assert task.blockers == 0
             assert task.not_before is None or task.not_before <= NOW
-            assert order.model == (task.model or snapshot.limits.coder_model)
+            assert order.model == (task.model or snapshot.rules.models.coder)
             assert order.resumes == feature.resume_run_id
             assert order.reason
 
@@ -218,7 +219,7 @@ def _why_idle(snapshot: Snapshot) -> bool:
         return True  # an agent is at work
     if any(r.status is RunStatus.WAITING and not r.answered for r in snapshot.runs):
         return True  # a person is asked
-    full = snapshot.limits.host_parallel <= snapshot.agents_elsewhere
+    full = (snapshot.rules.agents.host_parallel or 0) <= snapshot.agents_elsewhere
     if full:
         return True  # agents of another project are at work
     if snapshot.status is ProjectStatus.PLANNING or (phase and phase.rework):
@@ -313,7 +314,7 @@ def test_a_parked_run_keeps_its_feature_and_leaves_its_slot() -> None:
     parked = a_run(1, 1, status=RunStatus.WAITING)
     tasks = (a_task(1, 1, status=TaskStatus.IN_PROGRESS), a_task(2, 1), a_task(3, 2))
     snapshot = a_snapshot(
-        limits=Limits(max_parallel=1), runs=(parked,), tasks=tasks,
+        rules=Rules(agents=Agents(max_parallel=1)), runs=(parked,), tasks=tasks,
         features=(a_feature(1), a_feature(2)),
     )  # fmt: skip
     (order,) = next_orders(snapshot)
@@ -328,7 +329,7 @@ def test_a_parked_run_keeps_its_feature_and_leaves_its_slot() -> None:
 def test_a_resumed_run_comes_before_a_new_one_in_the_last_slot() -> None:
     parked = a_run(1, 1, status=RunStatus.WAITING, answered=True)
     snapshot = a_snapshot(
-        limits=Limits(max_parallel=2),
+        rules=Rules(agents=Agents(max_parallel=2)),
         runs=(parked, a_run(2, 2)),
         tasks=(a_task(3, 3),),
         features=tuple(a_feature(n) for n in (1, 2, 3)),
@@ -359,7 +360,9 @@ def test_stuck_tasks_are_skipped_only_where_a_person_said_so() -> None:
     stuck = a_task(1, status=TaskStatus.STUCK)
     snapshot = a_snapshot(features=(a_feature(1),), tasks=(stuck,))
     assert next_orders(snapshot) == ()
-    assert next_orders(replace(snapshot, limits=Limits(skip_stuck=True))) == (SkipStuck(1),)
+    assert next_orders(replace(snapshot, rules=Rules(agents=Agents(on_stuck=OnStuck.SKIP)))) == (
+        SkipStuck(1),
+    )
 
 
 def test_a_gate_that_is_open_holds_everything() -> None:

@@ -8,7 +8,6 @@ from core.domain import light
 from core.domain.cards import (
     Button,
     Card,
-    CardKind,
     Field,
     Form,
     Input,
@@ -22,6 +21,7 @@ from core.domain.cards import (
     TableBlock,
     TextFile,
 )
+from core.domain.events import CardKind
 from core.domain.redaction import HIDDEN, Redaction, redacted
 from core.ports.chat import Outcome
 

@@ -9,7 +9,8 @@ from core.domain.agents import AgentKind
 from core.domain.lifecycle import InterviewKind, InterviewStatus, ProjectStatus, RunStatus
 from core.domain.order import ResumeRun, StartRun, StopRun, WriteSpec
 from core.domain.orders import next_due, next_orders
-from core.domain.snapshot import InterviewView, Limits, RunView, Snapshot
+from core.domain.rules import Agents, Rules
+from core.domain.snapshot import InterviewView, RunView, Snapshot
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
 OWN = InterviewView(1, InterviewKind.PROJECT, InterviewStatus.ASKING, None, None)
@@ -18,7 +19,7 @@ JOB = InterviewView(3, InterviewKind.JOB, InterviewStatus.PLANNING, None, None)
 
 
 def snapshot(status: ProjectStatus, *interviews: InterviewView, **more: object) -> Snapshot:
-    empty = Snapshot(NOW, 1, status, Limits(), None, interviews=interviews)
+    empty = Snapshot(NOW, 1, status, Rules(), None, interviews=interviews)
     return replace(empty, **more)  # type: ignore[arg-type]  # each test names what differs
 
 
@@ -56,7 +57,7 @@ def test_an_answer_takes_the_run_up_also_where_all_slots_are_taken() -> None:
     waiting = run(1, RunStatus.WAITING, answered=True)
     full = snapshot(
         ProjectStatus.INTERVIEWING, OWN, runs=(waiting,), agents_elsewhere=100,
-        limits=Limits(max_parallel=1, host_parallel=1),
+        rules=Rules(agents=Agents(max_parallel=1, host_parallel=1)),
     )  # fmt: skip
     assert next_orders(full) == (ResumeRun(7, AgentKind.INTERVIEWER, None, 1),)
 

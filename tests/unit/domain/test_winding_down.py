@@ -8,7 +8,8 @@ from core.domain.agents import AgentKind
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.order import StartRun, StopProject
 from core.domain.orders import next_orders
-from core.domain.snapshot import FeatureView, Limits, PhaseView, RunView, Snapshot, TaskView
+from core.domain.rules import Rules
+from core.domain.snapshot import FeatureView, PhaseView, RunView, Snapshot, TaskView
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def _at_work(
 def _winding(*features: tuple[FeatureView, list[TaskView]], **more: Any) -> Snapshot:
     phase = PhaseView(1, 1, PhaseStatus.IN_PROGRESS, rework=False)
     made = Snapshot(
-        NOW, 1, ProjectStatus.RUNNING, Limits(), phase,
+        NOW, 1, ProjectStatus.RUNNING, Rules(), phase,
         features=tuple(feature for feature, _ in features),
         tasks=tuple(task for _, tasks in features for task in tasks),
         winding_down=True,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import FeatureStatus, PhaseStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.orders import ACTIVE, PLANNER_ATTEMPTS, SOLO_CATEGORY
-from core.domain.snapshot import FeatureView, Limits, PhaseView, RunView, Snapshot, TaskView
+from core.domain.rules import Agents, OnStuck, Rules
+from core.domain.snapshot import FeatureView, PhaseView, RunView, Snapshot, TaskView
 
 NOW = datetime(2027, 3, 10, 12, 0, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=30)
@@ -48,7 +49,7 @@ PHASE = PhaseView(id=1, position=1, status=PhaseStatus.IN_PROGRESS, rework=False
 
 def a_snapshot(**changed: Any) -> Snapshot:
     plain = Snapshot(
-        now=NOW, project_id=1, status=ProjectStatus.RUNNING, limits=Limits(), phase=PHASE
+        now=NOW, project_id=1, status=ProjectStatus.RUNNING, rules=Rules(), phase=PHASE
     )
     return replace(plain, **changed)
 
@@ -128,10 +129,12 @@ def snapshots(draw: st.DrawFn, status: ProjectStatus | None = None) -> Snapshot:
         now=NOW,
         project_id=1,
         status=status or draw(st.sampled_from(ProjectStatus)),
-        limits=Limits(
-            max_parallel=draw(st.integers(1, 4)),
-            host_parallel=draw(st.integers(1, 6)),
-            skip_stuck=draw(st.booleans()),
+        rules=Rules(
+            agents=Agents(
+                max_parallel=draw(st.integers(1, 4)),
+                host_parallel=draw(st.integers(1, 6)),
+                on_stuck=draw(st.sampled_from(OnStuck)),
+            )
         ),
         phase=phase,
         features=features,

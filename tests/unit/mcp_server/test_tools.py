@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -19,10 +18,11 @@ from core.domain.events import Event
 from core.domain.money import Price
 from core.domain.order import StartRun
 from core.domain.proof import Verdict
+from core.domain.rules import Agents, Rules
 from core.operations import approvals, projects, questions, runs
 from core.operations.planners import SHOWN
+from core.orchestrator.parts import Parts
 from core.orchestrator.proving import ProofReply, Prover
-from core.orchestrator.rules import Parts, Rules
 from core.orchestrator.wake import Wake
 from core.ports.agents import ToolCall, ToolReply
 from core.ports.host import Box, Desks
@@ -105,7 +105,7 @@ class Desk:
         return reply.text
 
 
-async def open_desk(folder: Path, rules: Rules) -> Desk:
+async def open_desk(folder: Path, ask_wait_s: float = 50, *, nobody_here: bool = False) -> Desk:
     wake = Wake()
     (folder / "a.sqlite").write_bytes(migrated())
     store = Store(folder / "a.sqlite", on_commit=wake.notify)
@@ -119,7 +119,8 @@ async def open_desk(folder: Path, rules: Rules) -> Desk:
         workspaces=Worktrees(folder, "home-0"),
         box=cast(Box, None),
         desks=cast(Desks, None),
-        rules=rules,
+        rules=Rules(agents=Agents(ask_wait_s=ask_wait_s)),
+        nobody_here=nobody_here,
         clock=lambda: NOW,
         price=lambda usage: Price(Decimal(0), Decimal(0)),
         render_report=lambda report: {},
@@ -135,7 +136,7 @@ async def open_desk(folder: Path, rules: Rules) -> Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    made = await open_desk(tmp_path, Rules(ask_wait=timedelta(seconds=0.2)))
+    made = await open_desk(tmp_path, 0.2)
     yield made
     await made.parts.store.close()
 
@@ -152,7 +153,7 @@ async def coder(desk: Desk) -> runs.RunRef:
 
 
 def test_every_own_tool_of_every_kind_is_there(tmp_path: Path) -> None:
-    desk = asyncio.run(open_desk(tmp_path, Rules()))
+    desk = asyncio.run(open_desk(tmp_path))
     for kind, profile in PROFILES.items():
         assert set(profile.own_tools) <= set(desk.tools), kind
         assert len(profile.own_tools) <= 8
@@ -354,7 +355,7 @@ async def test_options_may_come_as_objects_with_a_label(desk: Desk) -> None:
 
 
 async def test_an_answer_within_the_wait_is_the_tools_result(tmp_path: Path) -> None:
-    desk = await open_desk(tmp_path, Rules(ask_wait=timedelta(seconds=60)))
+    desk = await open_desk(tmp_path, 60)
     run = await coder(desk)
     asking = asyncio.create_task(desk.call("ask_person", question="red?"))
     store = desk.parts.store
@@ -367,7 +368,7 @@ async def test_an_answer_within_the_wait_is_the_tools_result(tmp_path: Path) -> 
 
 
 async def test_where_nobody_is_the_agent_decides(tmp_path: Path) -> None:
-    desk = await open_desk(tmp_path, Rules(nobody_here=True))
+    desk = await open_desk(tmp_path, nobody_here=True)
     await coder(desk)
     assert (await desk.call("ask_person", question="red?")).text == NOBODY_HERE
     await desk.parts.store.close()

@@ -1,7 +1,7 @@
 """A project brought to where a test begins, by the operations that bring it there."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,11 +11,11 @@ from sqlalchemy import select
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import ApprovalStatus
-from core.domain.money import Caps
 from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
-from core.domain.snapshot import Limits, Snapshot
+from core.domain.rules import Rules
+from core.domain.snapshot import Snapshot
 from core.operations import approvals, evidence, features, plans, projects, runs, snapshots
 from core.operations.evidence import Proof
 from core.operations.runs import RunEnd, RunRef
@@ -23,8 +23,8 @@ from core.store.tables import Approval, Feature, Project, Task
 from tests.unit.operations.database import Database
 
 NOW = datetime(2027, 3, 10, 12, 0, tzinfo=UTC)
-POLICY = runs.Policy(("haiku", "sonnet", "opus"), timedelta(minutes=5))
-CAPS = Caps(Decimal(5), None)
+RULES = Rules()
+RULES = Rules()
 UPSTREAM = "https://api"
 RED, GREEN = CheckResult("true", 1, "boom", 0.1), CheckResult("true", 0, "", 0.1)
 GIVEN_UP = RunEnd(RunOutcome.FINISHED, EndedHow.AGENT, "done, I think")
@@ -56,7 +56,7 @@ class Site:
     project: int = 0
     serial: int = 0
     life: str = "life"
-    limits: Limits = field(default_factory=Limits)
+    rules: Rules = RULES
 
     def __post_init__(self) -> None:
         ref = self.db.do(
@@ -130,7 +130,7 @@ class Site:
         return self.db.ask(lambda tx: tx.scalars(query).one())
 
     def end(self, run: RunRef, ended: RunEnd, now: datetime = NOW) -> None:
-        self.db.do(runs.end, run.id, ended, POLICY, now=now)
+        self.db.do(runs.end, run.id, ended, RULES, now=now)
 
     def prove(
         self,
@@ -159,6 +159,6 @@ class Site:
 
     def look(self, now: datetime = NOW, life: str | None = None) -> Snapshot:
         return self.db.do(
-            snapshots.load, self.project, limits=self.limits, caps=CAPS, upstream=UPSTREAM,
-            life=life or self.life, backoff_max=POLICY.backoff_max, now=now,
+            snapshots.load, self.project, rules=self.rules, upstream=UPSTREAM,
+            life=life or self.life, now=now,
         )  # fmt: skip

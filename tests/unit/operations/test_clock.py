@@ -1,14 +1,14 @@
 """A wall clock that was set back an hour, or ahead a day: nothing waits for it, nothing is lost."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from sqlalchemy import select
 
-from core.domain.cards import Card, CardKind
-from core.domain.money import Caps
+from core.domain.cards import Card
+from core.domain.events import CardKind
 from core.domain.order import StartRun
 from core.domain.orders import next_orders
+from core.domain.rules import Rules
 from core.operations import outbox, spending
 from core.ports.agents import LimitReport
 from core.ports.chat import Place
@@ -16,7 +16,7 @@ from core.store.tables import AgentProcess
 from tests.unit.operations.build import DIED, NOW, UPSTREAM, Site, task
 
 BACK = NOW - timedelta(hours=1)
-CAPS = Caps(Decimal(5), None)
+RULES = Rules()
 
 
 def _starts(site: Site, now: datetime) -> bool:
@@ -43,7 +43,7 @@ def test_a_limit_of_a_clock_that_was_set_back_is_asked_about_again(site: Site) -
     site.db.do(spending.limited, UPSTREAM, process, report, now=NOW)
 
     def refused(now: datetime) -> bool:
-        return site.db.do(spending.admit, process, UPSTREAM, CAPS, now=now) is not None
+        return site.db.do(spending.admit, process, UPSTREAM, RULES, now=now) is not None
 
     assert refused(NOW + timedelta(seconds=59))
     assert not refused(NOW + timedelta(seconds=61))

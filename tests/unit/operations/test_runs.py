@@ -14,7 +14,7 @@ from core.errors import InputError, StalePress
 from core.operations import projects, questions, runs
 from core.operations.runs import RunEnd, RunRef
 from core.store.tables import AgentProcess, JournalEntry, Project, Question, Run
-from tests.unit.operations.build import DIED, GIVEN_UP, LIMITED, NOW, POLICY, Site, task
+from tests.unit.operations.build import DIED, GIVEN_UP, LIMITED, NOW, RULES, Site, task
 
 
 def row(site: Site, run: RunRef) -> Run:
@@ -185,7 +185,7 @@ def test_what_was_lost_while_it_asked_is_settled_once(site: Site) -> None:
     run = start(site)
     ask(site, run)
     for _ in range(2):
-        site.db.do(runs.requeue, run.id, POLICY, now=NOW)
+        site.db.do(runs.requeue, run.id, RULES, now=NOW)
         assert row(site, run).status is RunStatus.WAITING
     assert site.task(1).status is TaskStatus.IN_PROGRESS
 
@@ -295,7 +295,7 @@ def test_the_next_life_closes_what_the_last_left_and_goes_on(site: Site) -> None
     question = ask(site, parked)
     site.db.do(runs.park, parked.id, now=NOW)
     assert next_orders(site.look(life="next")) == (Requeue(run.id),)
-    site.db.do(runs.requeue, run.id, POLICY, now=NOW)
+    site.db.do(runs.requeue, run.id, RULES, now=NOW)
     assert (site.task(1).status, site.task(1).attempts) == (TaskStatus.PENDING, 0)
     site.life = "next"
     order = the_start(site)

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from core.domain.money import Caps, Dimension, MessageUsage, Price, Tokens, to_micro
+from core.domain.money import Dimension, MessageUsage, Price, Tokens, to_micro
+from core.domain.rules import Budget, Rules
 from core.operations import projects, spending
 from core.operations.runs import RunRef
 from core.ports.agents import LimitReport, RefusalReason
 from core.store.tables import AgentProcess, JournalEntry, Project, Run, UsageEntry, UsageTotal
 from core.views import budgets
-from tests.unit.operations.build import CAPS, GIVEN_UP, NOW, UPSTREAM, Site, task
+from tests.unit.operations.build import GIVEN_UP, NOW, RULES, UPSTREAM, Site, task
 
 CENT = Price(Decimal("0.01"), Decimal("0.01"))
 
@@ -37,7 +38,9 @@ def book(
     site: Site, process: int, usage: MessageUsage, usd: str | None = "0.01", assumed: str = "0.01"
 ) -> bool:
     price = Price(Decimal(usd) if usd else None, Decimal(assumed))
-    return site.db.do(spending.book, process, f"h-{process}", usage, lambda _: price, now=NOW)
+    return site.db.do(
+        spending.book, process, f"h-{process}", usage, lambda _: price, RULES, now=NOW
+    )
 
 
 def total(site: Site, dimension: Dimension, key: object) -> UsageTotal | None:
@@ -108,7 +111,9 @@ def test_a_model_without_a_price_counts_as_the_dearest(site: Site) -> None:
     whole = total(site, Dimension.PROJECT, site.project)
     assert whole is not None
     assert (whole.micro_usd, whole.assumed_micro_usd, whole.unpriced_messages) == (0, 20_000_000, 1)
-    refusal = site.db.do(spending.admit, process, UPSTREAM, Caps(Decimal(99), None), now=NOW)
+    refusal = site.db.do(
+        spending.admit, process, UPSTREAM, Rules(budget=Budget(run_usd=Decimal(99))), now=NOW
+    )
     assert refusal is not None
     assert refusal.reason is RefusalReason.BUDGET
 
@@ -123,9 +128,9 @@ def test_a_message_that_was_under_way_when_its_run_ended_is_that_runs(site: Site
     assert total(site, Dimension.RUN, run.id) is not None
 
 
-def admit(site: Site, process: int, caps: Caps = CAPS, minutes: int = 0) -> RefusalReason | None:
+def admit(site: Site, process: int, rules: Rules = RULES, minutes: int = 0) -> RefusalReason | None:
     now = NOW + timedelta(minutes=minutes)
-    refusal = site.db.do(spending.admit, process, UPSTREAM, caps, now=now)
+    refusal = site.db.do(spending.admit, process, UPSTREAM, rules, now=now)
     return refusal.reason if refusal else None
 
 
@@ -140,51 +145,51 @@ def test_the_door_is_open_to_a_run_at_work_with_money_left(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps", "budget"),
+    ("rules", "budget"),
     [
-        (CAPS, Decimal("0.03")),
-        (replace(CAPS, run_usd=Decimal("0.03")), Decimal(9)),
-        (replace(CAPS, day_usd=Decimal("0.03")), Decimal(9)),
-        (replace(CAPS, month_usd=Decimal("0.03")), Decimal(9)),
+        (RULES, Decimal("0.03")),
+        (Rules(budget=Budget(run_usd=Decimal("0.03"))), Decimal(9)),
+        (Rules(budget=Budget(day_usd=Decimal("0.03"))), Decimal(9)),
+        (Rules(budget=Budget(month_usd=Decimal("0.03"))), Decimal(9)),
     ],
 )
-def test_each_budget_closes_the_door_at_the_cent(site: Site, caps: Caps, budget: Decimal) -> None:
+def test_each_budget_closes_the_door_at_the_cent(site: Site, rules: Rules, budget: Decimal) -> None:
     site.build({"a": (task("1"),)})
     site.db.do(projects.set_budget, site.project, budget)
     run = site.begin(number=1)
     process = process_of(site, run)
     for n in range(3):
-        assert admit(site, process, caps) is None
+        assert admit(site, process, rules) is None
         book(site, process, message(f"m{n}"))
-    assert admit(site, process, caps) is RefusalReason.BUDGET
-    own = caps.run_usd == Decimal("0.03")
-    assert site.db.do(spending.run_spent_out, run.id, caps) == own
+    assert admit(site, process, rules) is RefusalReason.BUDGET
+    own = rules.budget.run_usd == Decimal("0.03")
+    assert site.db.do(spending.run_spent_out, run.id, rules) == own
     site.db.do(projects.set_budget, site.project, Decimal(99))
-    assert (admit(site, process, CAPS)) is None
+    assert (admit(site, process, RULES)) is None
 
 
 def test_the_day_begins_anew_at_midnight(site: Site) -> None:
     site.build({"a": (task("1"),)})
-    caps = replace(CAPS, day_usd=Decimal("0.01"))
+    rules = Rules(budget=Budget(day_usd=Decimal("0.01")))
     process = process_of(site, site.begin(number=1))
     book(site, process, message("m"))
-    assert admit(site, process, caps) is RefusalReason.BUDGET
-    assert admit(site, process, caps, minutes=12 * 60) is None
+    assert admit(site, process, rules) is RefusalReason.BUDGET
+    assert admit(site, process, rules, minutes=12 * 60) is None
 
 
 def test_a_month_holds_across_its_days_and_begins_anew(site: Site) -> None:
     site.build({"a": (task("1"),)})
-    caps = replace(CAPS, month_usd=Decimal("0.02"))
+    rules = Rules(budget=Budget(month_usd=Decimal("0.02")))
     process = process_of(site, site.begin(number=1))
     book(site, process, message("m1"))
     tomorrow = 24 * 60
-    assert admit(site, process, caps, minutes=tomorrow) is None
+    assert admit(site, process, rules, minutes=tomorrow) is None
     site.db.do(spending.book, process, f"p{process}", message("m2"), lambda _: CENT,
-               now=NOW + timedelta(days=1))  # fmt: skip
-    assert admit(site, process, caps, minutes=20 * tomorrow) is RefusalReason.BUDGET
-    assert admit(site, process, caps, minutes=22 * tomorrow) is None, "it is April"
+               RULES, now=NOW + timedelta(days=1))  # fmt: skip
+    assert admit(site, process, rules, minutes=20 * tomorrow) is RefusalReason.BUDGET
+    assert admit(site, process, rules, minutes=22 * tomorrow) is None, "it is April"
     project = site.db.ask(lambda tx: tx.get_one(Project, site.project))
-    spent = site.db.do(budgets.exhausted, project, caps, now=NOW)
+    spent = site.db.do(budgets.exhausted, project, rules, now=NOW)
     assert spent is not None
     assert spent.until == datetime(2027, 4, 1, tzinfo=UTC)
 
@@ -203,18 +208,18 @@ def test_a_budget_of_a_projects_own_counts_what_it_spends_alone(site: Site) -> N
                        assumed_micro_usd=5_000_000)
         )
     )  # fmt: skip
-    caps = replace(CAPS, day_usd=Decimal(1))
-    assert admit(site, process, caps) is RefusalReason.BUDGET
-    assert admit(site, process, replace(caps, own=frozenset({"day_usd"}))) is None
+    rules = Rules(budget=Budget(day_usd=Decimal(1)))
+    assert admit(site, process, rules) is RefusalReason.BUDGET
+    assert admit(site, process, replace(rules, own=frozenset({"day_usd"}))) is None
 
 
 def test_a_days_budget_warns_once_at_each_mark(site: Site) -> None:
     site.build({"a": (task("1"),)})
     process = process_of(site, site.begin(number=1))
-    caps = replace(CAPS, day_usd=Decimal("0.10"))
+    rules = Rules(budget=Budget(day_usd=Decimal("0.10")))
     for n in range(12):
         site.db.do(spending.book, process, f"p{process}", message(f"m{n}"), lambda _: CENT,
-                   caps=caps, now=NOW)  # fmt: skip
+                   rules=rules, now=NOW)  # fmt: skip
     rows = site.db.ask(
         lambda tx: tx.scalars(
             select(JournalEntry).where(JournalEntry.category == "budget").order_by(JournalEntry.id)

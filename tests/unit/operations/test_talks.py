@@ -1,7 +1,7 @@
 """Interviews and additions on a real database: names, answers, kills, plans of what is new."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from core.domain.lifecycle import (
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
+from core.domain.rules import Models, Rules
 from core.errors import BadName, InputError, StalePress, StateError
 from core.operations import (
     additions,
@@ -38,7 +39,7 @@ from core.operations import (
     specs,
     spending,
 )
-from core.operations.runs import Policy, RunEnd, RunRef
+from core.operations.runs import RunEnd, RunRef
 from core.orchestrator import briefing
 from core.ports.chat import Attachment, Place
 from core.store.chat_tables import Interview, OutboxItem
@@ -46,7 +47,7 @@ from core.store.tables import Approval, Feature, Phase, Project, Question, Run, 
 
 NOW = datetime(2027, 3, 10, 12, tzinfo=UTC)
 MAIN = Place("web", "main")
-POLICY = Policy(("sonnet",), timedelta(minutes=5))
+RULES = Rules(models=Models(chain=("sonnet",)))
 ENDED = RunEnd(RunOutcome.FINISHED, EndedHow.AGENT, "done")
 KILLED = RunEnd(RunOutcome.INTERRUPTED, EndedHow.SERVICE, "killed")
 
@@ -105,7 +106,7 @@ class Talk:
         usage = MessageUsage(f"m{self.serial}", "claude-sonnet-5", "sonnet", tokens)
         spending.book(
             self.tx, process, f"p-{process}", usage,
-            lambda _: Price(Decimal("0.01"), Decimal("0.01")), now=NOW,
+            lambda _: Price(Decimal("0.01"), Decimal("0.01")), RULES, now=NOW,
         )  # fmt: skip
 
     def ask(self, run: RunRef, text: str) -> int:
@@ -116,7 +117,7 @@ class Talk:
         questions.answer(self.tx, question, text, by="web:ann", now=NOW)
 
     def end(self, run: RunRef, how: RunEnd = ENDED) -> None:
-        runs.end(self.tx, run.id, how, POLICY, now=NOW)
+        runs.end(self.tx, run.id, how, RULES, now=NOW)
 
 
 def new(tx: Session, name: str = "Todo", place: Place = MAIN) -> interviews.Begun:
@@ -391,6 +392,23 @@ def test_a_feature_goes_to_the_phase_at_work_once_approved(built: Talk) -> None:
     ]
     assert len(built.tx.scalars(select(Phase)).all()) == 1
     assert project.setup == ["npm ci"]
+
+
+def test_the_text_a_project_began_with_still_finds_it_after_an_addition(built: Talk) -> None:
+    project = built.tx.get_one(Project, built.row.project_id)
+    feature = add(built, InterviewKind.FEATURE)
+    feature.end(feature.begin())
+    specs.spec_written(built.tx, feature.id, "c2", "other", excerpt="", now=NOW)
+
+    def again(digest: str) -> int:
+        return projects.create(
+            built.tx, name=project.name, spec_digest=digest, practice=project.practice,
+            budget=Decimal(1), actor="web:local", now=NOW,
+        ).id  # fmt: skip
+
+    assert again("digest") == project.id
+    with pytest.raises(InputError, match="with another spec"):
+        again("other")
 
 
 def test_a_gate_that_is_open_is_not_added_to(built: Talk) -> None:

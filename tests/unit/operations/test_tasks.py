@@ -12,16 +12,18 @@ from core.domain.lifecycle import Cause, FeatureStatus, TaskStatus
 from core.domain.order import Land, StartRun
 from core.domain.orders import next_orders
 from core.domain.proof import Verdict
+from core.domain.rules import Agents, Rules
 from core.errors import InputError, StalePress, StateError
 from core.operations import evidence, features, runs, tasks
 from core.operations.runs import RunRef
 from core.operations.tasks import Claimed
 from core.store.tables import JournalEntry
-from tests.unit.operations.build import DIED, GIVEN_UP, NOW, POLICY, RED, Site, task
+from tests.unit.operations.build import DIED, GIVEN_UP, NOW, RED, RULES, Site, task
 
 
 def claim(site: Site, run: RunRef, batch: int = 3) -> Claimed:
-    return site.db.do(tasks.claim_next, run.id, batch=batch, coder_model="sonnet", now=NOW)
+    rules = Rules(agents=Agents(batch=batch))
+    return site.db.do(tasks.claim_next, run.id, rules, now=NOW)
 
 
 def given(site: Site, run: RunRef) -> int:
@@ -152,7 +154,7 @@ def test_a_released_task_is_an_attempt(site: Site, defer: bool) -> None:
     run = site.begin(number=1)
     if defer:
         site.db.do(tasks.defer, site.task(1).id)
-    site.db.do(runs.let_go, run.id, site.task(1).id, "no network", POLICY, now=NOW)
+    site.db.do(runs.let_go, run.id, site.task(1).id, "no network", RULES, now=NOW)
     row = site.task(1)
     assert (row.attempts, row.status, row.run_id) == (1, TaskStatus.PENDING, None)
     assert row.last_error == "no network"

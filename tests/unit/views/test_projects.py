@@ -1,6 +1,5 @@
 """What a project waits for, as REST tells it: a spent day begins anew, a limit that is over is over."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,27 +7,27 @@ from typing import Any
 
 import pytest
 
-from core.domain.money import Caps
+from core.domain.rules import Budget, Rules
 from core.operations import projects, spending
 from core.ports.agents import LimitReport
 from core.store.tables import Project
 from core.views import projects as views
 from core.views.json import plain
 from core.views.projects import ProjectView, Service
-from tests.unit.operations.build import CAPS, NOW, UPSTREAM, Site, task
+from tests.unit.operations.build import NOW, RULES, UPSTREAM, Site, task
 from tests.unit.operations.test_spending import book, message, process_of
 
 CENT = Decimal("0.01")
 MIDNIGHT, APRIL = "2027-03-11T00:00:00Z", "2027-04-01T00:00:00Z"
 
 
-def told(site: Site, caps: Caps = CAPS, now: datetime = NOW) -> Any:
-    service = Service(Path("/p"), UPSTREAM, 3, caps, now)
+def told(site: Site, rules: Rules = RULES, now: datetime = NOW) -> Any:
+    service = Service(Path("/p"), UPSTREAM, rules, now)
     return plain(ProjectView, site.db.ask(lambda tx: views.project(tx, "Todo", service)))
 
 
-def waits(site: Site, caps: Caps = CAPS, now: datetime = NOW) -> Any:
-    return told(site, caps, now)["waiting"]
+def waits(site: Site, rules: Rules = RULES, now: datetime = NOW) -> Any:
+    return told(site, rules, now)["waiting"]
 
 
 @pytest.fixture
@@ -40,27 +39,27 @@ def spender(site: Site) -> Site:
 
 
 @pytest.mark.parametrize(
-    ("caps", "until", "words"),
+    ("rules", "until", "words"),
     [
         (
-            replace(CAPS, day_usd=CENT), MIDNIGHT,
+            Rules(budget=Budget(day_usd=CENT)), MIDNIGHT,
             "Today's budget (UTC), $0.01, is spent.",
         ),
         (
-            replace(CAPS, month_usd=CENT), APRIL,
+            Rules(budget=Budget(month_usd=CENT)), APRIL,
             "This month's budget (UTC), $0.01, is spent.",
         ),
         (
-            replace(CAPS, day_usd=CENT, month_usd=CENT), APRIL,
+            Rules(budget=Budget(day_usd=CENT, month_usd=CENT)), APRIL,
             "This month's budget (UTC), $0.01, is spent.",
         ),
     ],
 )  # fmt: skip
 def test_a_spent_day_or_month_is_waited_for_until_it_ends(
-    spender: Site, caps: Caps, until: str, words: str
+    spender: Site, rules: Rules, until: str, words: str
 ) -> None:
-    assert waits(spender, caps) == {"reason": "budget", "until": until, "text": words}
-    assert waits(spender, caps, datetime.fromisoformat(until)) is None
+    assert waits(spender, rules) == {"reason": "budget", "until": until, "text": words}
+    assert waits(spender, rules, datetime.fromisoformat(until)) is None
 
 
 def test_a_budget_of_its_own_is_told_as_the_projects(spender: Site) -> None:
@@ -74,7 +73,7 @@ def test_a_budget_of_its_own_is_told_as_the_projects(spender: Site) -> None:
 def test_the_projects_budget_needs_a_person_and_a_stopped_one_waits_for_no_day(
     spender: Site,
 ) -> None:
-    day = replace(CAPS, day_usd=CENT)
+    day = Rules(budget=Budget(day_usd=CENT))
     spender.db.do(projects.stop, spender.project, actor="web:ann", now=NOW)
     assert waits(spender, day) is None
     spender.db.do(projects.set_budget, spender.project, CENT)

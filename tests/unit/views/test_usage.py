@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from core.domain.money import Price
+from core.domain.rules import Rules
 from core.operations import spending
 from core.views import graph, usage
 from core.views.json import plain
@@ -19,7 +20,13 @@ def spent(site: Site, *times: datetime, price: Price = CENT) -> None:
     process = process_of(site, site.begin(number=1))
     for number, at in enumerate(times):
         site.db.do(
-            spending.book, process, f"h-{process}", message(f"m{number}"), lambda _: price, now=at
+            spending.book,
+            process,
+            f"h-{process}",
+            message(f"m{number}"),
+            lambda _: price,
+            Rules(),
+            now=at,
         )
 
 

@@ -14,11 +14,13 @@ from bot import cards
 from bot.cards.frame import Scene
 from core.domain import card_keys, failure
 from core.domain.agents import AgentKind
-from core.domain.cards import Card, CardKind
+from core.domain.cards import Card
+from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
+from core.domain.rules import Rules
 from core.operations import (
     approvals,
     evidence,
@@ -50,10 +52,9 @@ def scene(**changes: object) -> Scene:
         **{  # type: ignore[arg-type]  # each test names what differs
             "now": NOW + timedelta(hours=1),
             "upstream": UPSTREAM,
-            "parallel": 3,
+            "rules": Rules(),
             "box": BoxLevel.FULL,
             "zone": UTC,
-            "remind_after": timedelta(days=1),
             **changes,
         }
     )
@@ -264,7 +265,7 @@ def spend(tx: Session, coder: Run, usd: str, *, message: str = "m1") -> None:
     usage = MessageUsage(message, coder.model, coder.model, Tokens(10, 20))
     spending.book(
         tx, process.id, f"p-{process.id}", usage,
-        lambda _usage: Price(Decimal(usd), Decimal(usd)), now=NOW,
+        lambda _usage: Price(Decimal(usd), Decimal(usd)), Rules(), now=NOW,
     )  # fmt: skip
 
 
@@ -285,7 +286,7 @@ def limit(tx: Session, project_id: int, *, seconds: int) -> datetime:
 def tell(tx: Session) -> None:
     """What happened becomes cards that are wanted."""
     tx.flush()
-    while notices.tell(tx, now=NOW):
+    while notices.tell(tx, cards.CARDS, now=NOW):
         continue
 
 

@@ -13,13 +13,13 @@ from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
     Card,
-    CardKind,
     Label,
     Link,
     Progress,
     TextFile,
     Tone,
 )
+from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.people import LOCAL
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
@@ -280,6 +280,51 @@ def test_a_landed_feature_is_one_line_with_its_evidence(tx: Session) -> None:
         "✓ **todo-api** Storage landed · 2 of 2 tasks, 3 checks green, `4f2c9e1` · **$0.00**"
         " · practice"
     )
+
+
+def test_what_failed_and_was_given_up_was_not_mended(tx: Session) -> None:
+    project = stage.build(tx)
+    stage.fail(tx, project, 1, times=2)
+    stage.prove(tx, project, 1)
+    stage.fail(tx, project, 2)
+    tasks.skip(tx, stage.task(tx, project, 2).id, cause=Cause.PERSON, by="web:ann", now=NOW)
+    stage.land(tx, project, "Storage")
+    stage.fail(tx, project, 3, times=1)
+    stage.prove(tx, project, 3, Verdict.VOUCHED)
+    stage.prove(tx, project, 4)
+    stage.land(tx, project, "Endpoints")
+    tell(tx)
+    storage, endpoints = (
+        stage.card(tx, CardKind.LANDED, stage.feature(tx, project, name).id).body
+        for name in ("Storage", "Endpoints")
+    )
+    assert "1 of 2 tasks, 3 checks green" in storage
+    assert storage.endswith("2 failed checks mended")
+    assert "mended" not in endpoints
+
+
+def test_what_is_skipped_is_not_done(tx: Session) -> None:
+    project = stage.build(tx)
+    for number in (1, 2, 3):
+        stage.prove(tx, project, number)
+    tasks.skip(tx, stage.task(tx, project, 4).id, cause=Cause.PERSON, by="web:ann", now=NOW)
+    stage.land(tx, project, "Storage")
+    stage.land(tx, project, "Endpoints")
+    gate = stage.open_gate(tx, project)
+    tell(tx)
+    progress = stage.card(tx, CardKind.PROGRESS)
+    assert progress.body.startswith("**3 of 5** tasks passing, 60 %\n■ 1 skipped · ○ 1 pending")
+    assert progress.progress == Progress(3, 5)
+    assert stage.card(tx, CardKind.GATE).progress == Progress(3, 4)
+    stage.approve(tx, gate)
+    stage.prove(tx, project, 5)
+    stage.land(tx, project, "Docs")
+    stage.approve(tx, stage.open_gate(tx, project, 2))
+    projects.complete(tx, project, stage.COMMIT, now=NOW)
+    tell(tx)
+    for kind in (CardKind.PROGRESS, CardKind.REPORT):
+        assert stage.card(tx, kind).progress == Progress(4, 5)
+    assert "**4 of 5** tasks passing, 80 %" in stage.card(tx, CardKind.PROGRESS).body
 
 
 def ask(tx: Session, options: tuple[str, ...], *, multiple: bool = False) -> int:

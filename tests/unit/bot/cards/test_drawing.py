@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 from sqlalchemy.orm import Session
 
-from bot.cards import plan
+from bot.cards import CARDS, plan
 from bot.cards.drawing import MOST_FEATURES, plan_svg
-from core.domain.cards import CardKind
+from core.domain.events import CardKind
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.operations import notices
 from tests.unit.bot.cards import stage
@@ -66,7 +66,7 @@ def test_hostile_names_are_words_and_long_plans_stay_pictures() -> None:
 def test_a_plan_with_dependencies_shows_its_picture(tx: Session) -> None:
     approval = stage.submit(tx, stage.begin(tx))
     tx.flush()
-    while notices.tell(tx, now=stage.NOW):
+    while notices.tell(tx, CARDS, now=stage.NOW):
         continue
     shown = stage.card(tx, CardKind.PLAN).pictures
     assert [picture.url for picture in shown] == [f"/api/pictures/plan/{approval.subject_id}.svg"]

@@ -20,12 +20,11 @@ from core.domain.cards import (
     OPTION_BUTTONS,
     TITLE_LIMIT,
     Card,
-    CardKind,
     Form,
     Label,
     parse_press,
 )
-from core.domain.events import Event
+from core.domain.events import CardKind, Event
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import (
     Cause,
@@ -244,7 +243,7 @@ def _gates(tx: Session, words: Words, project: Project) -> Iterator[None]:
 SCENES = (
     scene(now=NOW),
     scene(now=NOW + HOUR, box=BoxLevel.NONE, activity={1: "x" * 500}),
-    scene(now=NOW + timedelta(days=9), box=BoxLevel.REDUCED, remind_after=None),
+    scene(now=NOW + timedelta(days=9), box=BoxLevel.REDUCED),
 )
 
 

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import Card, CardKind, Link, TextFile
-from core.domain.events import Event
+from core.domain.cards import Card, Link, TextFile
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import InterviewKind, InterviewStatus
 from core.operations import interviews, journal, outbox, questions
 from core.ports.chat import Place

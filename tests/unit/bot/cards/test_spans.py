@@ -7,15 +7,16 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from bot.cards import progress
+from bot.cards.frame import CardRef
 from core.domain import light
 from core.domain.cards import Tone
 from core.domain.lifecycle import RunStatus
-from core.domain.money import Caps
+from core.domain.rules import Budget, Rules
 from core.operations import projects
 from tests.unit.bot.cards import stage
-from tests.unit.bot.cards.stage import NOW, scene
+from tests.unit.bot.cards.stage import NOW, PLACE, scene
 
-DAY = Caps(Decimal(5), Decimal("1.50"))
+DAY = Rules(budget=Budget(day_usd=Decimal("1.50")))
 
 
 def spent(tx: Session) -> int:
@@ -28,34 +29,38 @@ def spent(tx: Session) -> int:
     return project
 
 
+def ref(project: int) -> CardRef:
+    return CardRef("progress:todo-api", PLACE, project)
+
+
 def test_it_says_that_the_day_is_spent_and_when_it_goes_on(tx: Session) -> None:
     project = spent(tx)
-    drawn = progress.draw(tx, "progress:todo-api", project, scene(caps=DAY))
+    drawn = progress.draw(tx, ref(project), scene(rules=DAY))
     line = "▲ Today's budget (UTC), $1.50, is spent: nothing new starts before Fri 00:00"
     assert line in light.plain(drawn.card.body)
     assert "nothing new starts before Fri 00:00" in drawn.card.fallback
     assert drawn.card.tone is Tone.WARNING
     midnight = datetime(2026, 3, 13, tzinfo=UTC)
     assert drawn.again_at == midnight, "the card of a new day is drawn by itself"
-    after = progress.draw(tx, "progress:todo-api", project, scene(caps=DAY, now=midnight))
+    after = progress.draw(tx, ref(project), scene(rules=DAY, now=midnight))
     assert "nothing new starts" not in after.card.body
     assert (after.card.tone, after.again_at) == (Tone.INFO, None)
 
 
 def test_a_month_is_told_likewise_and_a_budget_that_is_not_spent_is_not(tx: Session) -> None:
     project = spent(tx)
-    month = Caps(Decimal(5), Decimal(100), month_usd=Decimal(2))
-    card = progress.draw(tx, "progress:todo-api", project, scene(caps=month)).card
+    month = Rules(budget=Budget(day_usd=Decimal(100), month_usd=Decimal(2)))
+    card = progress.draw(tx, ref(project), scene(rules=month)).card
     assert "▲ This month's budget (UTC), $2.00, is spent" in card.body
     assert "Wed 1 April" in card.body
-    rich = replace(month, month_usd=Decimal(3))
-    card = progress.draw(tx, "progress:todo-api", project, scene(caps=rich)).card
+    rich = replace(month, budget=replace(month.budget, month_usd=Decimal(3)))
+    card = progress.draw(tx, ref(project), scene(rules=rich)).card
     assert "is spent" not in card.body
 
 
 def test_a_stopped_project_waits_for_no_day(tx: Session) -> None:
     project = spent(tx)
     projects.stop(tx, project, actor="web:ann", now=NOW + timedelta(minutes=1))
-    drawn = progress.draw(tx, "progress:todo-api", project, scene(caps=DAY))
+    drawn = progress.draw(tx, ref(project), scene(rules=DAY))
     assert "is spent" not in drawn.card.body
     assert drawn.again_at is None

@@ -3,8 +3,10 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from core.domain.cards import Card, CardKind, Style
+from core.domain.cards import Card, Style
+from core.domain.events import CardKind
 from core.domain.lifecycle import RunStatus
+from core.domain.rules import Models, Rules
 from core.store.tables import Project
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import scene, tell
@@ -12,7 +14,9 @@ from tests.unit.bot.cards.stage import scene, tell
 
 def stuck_card(tx: Session, project: int, *, chain: tuple[str, ...] | None = None) -> Card:
     tell(tx)
-    return stage.card(tx, CardKind.STUCK, light=scene(chain=chain) if chain else None)
+    return stage.card(
+        tx, CardKind.STUCK, light=scene(rules=Rules(models=Models(chain=chain))) if chain else None
+    )
 
 
 def labels(card: Card) -> list[str]:

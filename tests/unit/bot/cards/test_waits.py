@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot.cards import CARDS
 from core.domain import card_keys
 from core.domain.agents import AgentKind
-from core.domain.cards import CardKind, Link
+from core.domain.cards import Link
+from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, ProjectStatus
 from core.domain.people import Role
 from core.operations import approvals, notices, places, projects, questions, tasks
@@ -21,11 +23,12 @@ from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, PLACE
 
 OTHER = Place("web", "second")
+BY_WAIT = {row.waits: kind for kind, row in CARDS.items()}
 
 
 def tell(tx: Session) -> None:
     tx.flush()
-    while notices.tell(tx, now=NOW):
+    while notices.tell(tx, CARDS, now=NOW):
         continue
 
 
@@ -59,7 +62,7 @@ def test_what_waits_is_told_the_oldest_first_with_its_card(tx: Session) -> None:
     assert (plan.number, plan.press_id) == (1, approval.id)
     for wait in found:
         card = tx.scalars(select(OutboxItem).where(OutboxItem.key == wait.key)).one()
-        assert (card.kind, card.subject_id) == (wait.kind.card, wait.subject_id)
+        assert (card.kind, card.subject_id) == (BY_WAIT[wait.kind], wait.subject_id)
         assert (card.project_id, wait.since) == (wait.project.id, wait.since)
     assert [wait.kind.value for wait in waiting(tx, project_id=project)] == [
         "stuck",
@@ -140,7 +143,7 @@ def test_a_card_is_called_the_same_in_every_channel(tx: Session) -> None:
     stage.fail(tx, project, 1, times=stage.task(tx, project, 1).allowed_attempts)
     projects.block(tx, project, "No credentials.", now=NOW)
     tell(tx)
-    places.settle(tx, project, OTHER, now=NOW)
+    places.settle(tx, project, OTHER, CARDS, now=NOW)
     assert waits_in(tx, OTHER) == {"stuck:todo-api:1:3", "blocked:todo-api:3"}
     projects.resume(tx, project, actor="web:ann", now=NOW)
     projects.block(tx, project, "No credentials again.", now=NOW)

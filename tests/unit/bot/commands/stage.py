@@ -25,8 +25,8 @@ from bot.router import Router
 from bot.settings import load
 from core.domain import card_keys
 from core.domain.agents import AgentKind
-from core.domain.cards import Card, CardKind, parse_press
-from core.domain.events import Event
+from core.domain.cards import Card, parse_press
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
@@ -38,8 +38,9 @@ from core.domain.lifecycle import (
 )
 from core.domain.people import LOCAL, Role
 from core.domain.redaction import Redaction
+from core.domain.rules import Rules
 from core.operations import members, outbox
-from core.orchestrator.rules import Parts, Rules
+from core.orchestrator.parts import Parts
 from core.orchestrator.wake import Wake
 from core.ports.chat import Asked, Content, Inbound, Outcome, Place, Pressed, Said, Ticket
 from core.ports.host import BoxLevel

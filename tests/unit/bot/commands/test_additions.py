@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from bot.cards import CARDS
 from core.domain.agents import AgentKind
-from core.domain.cards import CardKind
-from core.domain.events import Event
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import (
     ApprovalStatus,
     FeatureStatus,
@@ -183,9 +183,9 @@ async def test_use_brings_a_projects_cards_into_this_channel(tmp_path: Path, mad
         assert keys["progress:todo-api"].thread_key is None
         assert "thread here" not in (await it.ask("use todo-api", place=OTHER)).body
 
-        await it.change(lambda tx: notices.tell(tx, now=NOW))
+        await it.change(lambda tx: notices.tell(tx, CARDS, now=NOW))
         await it.change(lambda tx: projects.block(tx, 1, "No disk.", now=NOW))
-        await it.change(lambda tx: notices.tell(tx, now=NOW))
+        await it.change(lambda tx: notices.tell(tx, CARDS, now=NOW))
         blocked = await it.rows(OutboxItem, OutboxItem.key == "blocked:todo-api:1")
         assert {row.channel for row in blocked} == (
             {"other"} if made_in == "terminal" else {"main", "other"}

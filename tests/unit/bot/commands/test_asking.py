@@ -13,15 +13,16 @@ from bot.cards import answers
 from bot.cards.frame import Scene
 from core.domain import light
 from core.domain.agents import AgentKind, RunOutcome
-from core.domain.cards import BODY_LIMIT, Card, CardKind
+from core.domain.cards import BODY_LIMIT, Card
+from core.domain.events import CardKind
 from core.domain.failure import EndedHow
 from core.domain.lifecycle import Cause, InquiryStatus, ProjectStatus, RunStatus, TaskStatus, move
 from core.domain.order import StartRun
 from core.domain.proof import Verdict
+from core.domain.rules import Models, Rules
 from core.operations import inquiries, outbox, runs
-from core.operations.runs import Policy, RunEnd
+from core.operations.runs import RunEnd
 from core.orchestrator import assisting
-from core.orchestrator.rules import Rules
 from core.ports.chat import Place
 from core.ports.host import BoxLevel
 from core.store.chat_tables import Inquiry, OutboxItem
@@ -30,7 +31,7 @@ from core.views.projects import Service
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, Stage, stage
 
-POLICY = Policy(("sonnet",), timedelta(minutes=5))
+RULES = Rules(models=Models(chain=("sonnet",)))
 ANSWERED = RunEnd(RunOutcome.FINISHED, EndedHow.AGENT, "Because **twice** `test -f 3` failed.")
 KILLED = RunEnd(RunOutcome.INTERRUPTED, EndedHow.SERVICE, "The service stopped.")
 LIMITED = RunEnd(RunOutcome.RATE_LIMITED, EndedHow.WINDOW, "429")
@@ -64,11 +65,11 @@ def _begin(tx: Session, inquiry: int = 1) -> int:
 
 async def _end(it: Stage, ended: RunEnd) -> None:
     run = await it.change(_begin)
-    await it.change(lambda tx: runs.end(tx, run, ended, POLICY, now=NOW))
+    await it.change(lambda tx: runs.end(tx, run, ended, RULES, now=NOW))
 
 
 async def _card(it: Stage, key: str) -> Card:
-    scene = Scene(NOW, "practice", 3, BoxLevel.FULL)
+    scene = Scene(NOW, "practice", Rules(), BoxLevel.FULL)
 
     def draw(tx: Session) -> Card:
         row = tx.scalars(select(OutboxItem).where(OutboxItem.key == key)).one()
@@ -193,7 +194,7 @@ async def test_the_assistant_is_told_what_is_on_file_about_the_tasks_it_is_asked
 ) -> None:
     async with stage(tmp_path) as it:
         await _asked(it, "why did task 3 fail, and task 99?")
-        service = Service(tmp_path, "practice", 3, Rules().caps, NOW)
+        service = Service(tmp_path, "practice", Rules(), NOW)
         question = await it.store.read(assisting.load, 1, service)
         told = assisting.briefing(question, resumed=False)
         assert "why did task 3 fail, and task 99?" in told

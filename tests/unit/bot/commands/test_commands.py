@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from bot.commands import COMMANDS, FAMILIES
 from core.domain import light
 from core.domain.agents import AgentKind
-from core.domain.cards import BODY_LIMIT, CardKind, Tone
-from core.domain.events import Event
+from core.domain.cards import BODY_LIMIT, Tone
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import (
     ApprovalKind,
     ApprovalStatus,
@@ -178,6 +178,8 @@ async def test_a_channel_knows_its_project(tmp_path: Path) -> None:
         assert (await it.row(Channel, ("web", "other"))).project_id == 1
         missing = await it.ask("status thre")
         assert "Did you mean `/autocoder status " in missing.body
+        assert "Did you mean 'one'?" in (await it.ask("stop project:oen")).title
+        assert "Did you mean" not in (await it.ask("stop project:unheard")).title
         assert "2 projects" in (await it.ask("list")).title
 
 
@@ -763,6 +765,9 @@ async def test_settings_of_a_project(tmp_path: Path) -> None:
             assert (await it.ask(line)).kind is CardKind.ERROR
         near = await it.ask("settings max_paralel 3")
         assert "Did you mean `/autocoder settings max_parallel 3`?" in near.body
+        far = await it.ask("settings foo 3")
+        assert "Did you mean `/autocoder settings`?" in far.body
+        assert "Did you mean `/autocoder settings " in (await it.ask("settings foo")).body
         viewer = await it.member("web:vi", Role.VIEWER)
         assert "max_parallel" in (await it.ask("settings", by=viewer)).body
         refused = await it.ask("settings max_parallel 9", by=viewer)

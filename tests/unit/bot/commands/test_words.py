@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from bot.commands.offers import proposed_name
-from core.domain.cards import Card, CardKind, Label, parse_press
-from core.domain.events import Event
+from core.domain.cards import Card, Label, parse_press
+from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus, TaskStatus
 from core.domain.names import is_name
 from core.domain.people import LOCAL, Role

@@ -1,10 +1,14 @@
-"""Every event is told of, or is known to be nobody's business."""
+"""The page of all cards: every event is told of, or is known to be nobody's business."""
+
+from collections import Counter
 
 import pytest
 
-from core.domain.cards import CardKind
-from core.domain.events import Event
-from core.domain.notices import TOLD, wishes
+from bot.cards import CARDS
+from core.domain.events import EVERYWHERE, CardKind, Event
+from core.operations import card_subjects
+from core.operations.notices import told_by
+from core.views.waiting import WaitKind
 
 SILENT = {
     Event.SERVICE_STARTED,
@@ -60,26 +64,39 @@ WORK = [
 ]
 
 
+TOLD = told_by(CARDS)
+
+
 def test_only_these_events_change_no_card() -> None:
-    assert set(Event) - TOLD == SILENT
+    """An event that is new is taken up by a row of CARDS, or named above."""
+    assert set(Event) - set(TOLD) == SILENT
+
+
+def test_what_an_event_tells_of_can_be_found_and_drawn() -> None:
+    told = {kind for kinds in TOLD.values() for kind in kinds}
+    assert {kind for kind in told if CARDS[kind].draw is None} == set()
+    assert {k for k in told if CARDS[k].subjects is card_subjects.nothing} == set()
+
+
+def test_each_thing_that_waits_has_one_card() -> None:
+    assert Counter(row.waits for row in CARDS.values() if row.waits) == Counter(WaitKind)
 
 
 @pytest.mark.parametrize(("event", "kind"), POSTED.items())
 def test_what_happens_is_posted(event: Event, kind: CardKind) -> None:
-    assert kind in [wish.kind for wish in wishes(event) if wish.post]
+    assert TOLD[event][kind] is True
 
 
 @pytest.mark.parametrize(("event", "kind"), CHANGED.items())
 def test_a_decision_changes_the_card_that_asked(event: Event, kind: CardKind) -> None:
-    assert kind in [wish.kind for wish in wishes(event)]
+    assert kind in TOLD[event]
 
 
 @pytest.mark.parametrize("event", WORK)
 def test_work_changes_the_live_card_but_posts_nothing(event: Event) -> None:
-    found = wishes(event)
-    assert CardKind.PROGRESS in [wish.kind for wish in found]
-    assert not [wish for wish in found if wish.post]
+    assert CardKind.PROGRESS in TOLD[event]
+    assert not any(TOLD[event].values())
 
 
 def test_only_the_account_concerns_every_project() -> None:
-    assert [e for e in Event if any(w.everywhere for w in wishes(e))] == [Event.RATE_LIMITED]
+    assert {Event.RATE_LIMITED} == EVERYWHERE

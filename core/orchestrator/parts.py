@@ -1,39 +1,18 @@
-"""The settings that carrying out follows, and the parts it works with."""
+"""The parts that the orchestrator works with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from core.domain.money import Caps, MessageUsage, Price
-from core.domain.snapshot import Limits
-from core.operations.runs import Policy
+from core.domain.money import MessageUsage, Price
+from core.domain.rules import Rules
+from core.operations import runs
 from core.orchestrator.wake import Wake
 from core.ports.host import Box, Desks, Workspaces
 from core.store.session import Store
 from core.views.projects import Service
 from core.views.reports import Report
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a person set (bot/settings); times as timedelta, money in USD."""
-
-    limits: Limits = field(default_factory=Limits)
-    caps: Caps = field(default_factory=lambda: Caps(Decimal(5), None))
-    policy: Policy = field(
-        default_factory=lambda: Policy(("haiku", "sonnet", "opus"), timedelta(minutes=5))
-    )
-    max_attempts: int = 5
-    strict: bool = False
-    check_timeout: timedelta = timedelta(minutes=10)
-    setup_timeout: timedelta = timedelta(minutes=30)
-    max_turns: int = 80
-    max_time: timedelta = timedelta(minutes=60)
-    silence: timedelta = timedelta(hours=1)
-    ask_wait: timedelta = timedelta(seconds=50)
-    nobody_here: bool = False  # questions are answered "decide and say so"
 
 
 @dataclass(frozen=True)
@@ -52,6 +31,7 @@ class Parts:
     prompts: Mapping[str, str]  # system prompt by agent kind
     upstream: str  # names the account's window
     practice: bool  # the model is a script
+    nobody_here: bool  # questions are answered "decide and say so"
     home_hash: str
     life: str  # this life of the service
     host: str
@@ -63,9 +43,11 @@ class Parts:
 
     def about(self) -> Service:
         """What a project's report depends on beside its rows; paths are relative to the home."""
-        limits, caps = self.rules.limits, self.rules.caps
-        folder = Path("projects")
-        return Service(folder, self.upstream, limits.max_parallel, caps, self.clock())
+        return Service(Path("projects"), self.upstream, self.rules, self.clock())
+
+    async def rules_of(self, run_id: int) -> Rules:
+        """What a run follows: the rules it began with."""
+        return await self.store.read(runs.rules_of, run_id, self.rules)
 
     def process_number(self, process_id: str) -> int:
         """The row of a process from its marker HOMEHASH-N."""
