@@ -26,13 +26,14 @@ from bot.talk import Check, Talk
 from core.domain import light
 from core.domain.cards import TITLE_LIMIT, Automatic, Card, Field, Label, Tone
 from core.domain.events import CardKind
-from core.domain.lifecycle import ProjectStatus, WaitingFor
+from core.domain.lifecycle import InterviewStatus, ProjectStatus, WaitingFor
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
 from core.domain.spec import digest
 from core.errors import InputError, StateError
 from core.operations import notices, outbox, places, projects
 from core.ports.chat import Asked, Inbound, Place
+from core.views import interviews
 from core.views import projects as project_views
 from core.views.projects import ProjectRef, ProjectView
 from core.views.reports import report as report_of
@@ -207,7 +208,7 @@ class _Build:
         while True:
             seen, looks = parts.wake.count, orchestrator.looked.count
             status = (await parts.store.read(project_views.summary, project.id)).status
-            if status is ProjectStatus.COMPLETED:
+            if status is ProjectStatus.COMPLETED and not await self._grows(project):
                 return Exit.COMPLETED, ""
             if self._stop.is_set():
                 return Exit.INTERRUPTED, "Stopped."
@@ -224,6 +225,11 @@ class _Build:
                 self._stop.wait(),
                 self._terminal.ended.wait(),
             )
+
+    async def _grows(self, project: ProjectRef) -> bool:
+        """Whether something is being added to it."""
+        added = await self._parts.store.read(interviews.under_way, project.id)
+        return any(each.status is not InterviewStatus.BLOCKED for each in added)
 
     async def _asks(self, project: ProjectRef, status: ProjectStatus) -> bool:
         """Whether somebody at the terminal can let it go on."""

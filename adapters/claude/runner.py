@@ -124,8 +124,11 @@ class ClaudeRunner:
             # Not an interruption: what does not start now may not start for a while.
             end = RunEnded(RunOutcome.FAILED, str(error), FailureKind.TRANSIENT, request.session_id)
         finally:
-            # Shielded: whoever cancels the consumer shall not leave a process behind.
-            await asyncio.shield(asyncio.ensure_future(self._settle(live, end)))
+            # Shielded: whoever cancels the consumer shall not leave a process behind. Such a
+            # shield looks at no result, and asyncio would print the failure.
+            settling = asyncio.ensure_future(self._settle(live, end))
+            settling.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.shield(settling)
         if end is None or live.stopped:
             last = end.session_id if end is not None else request.session_id
             end = RunEnded(RunOutcome.STOPPED, "Stopped.", session_id=last)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.domain.cards import Button, Card, Form, Input, InputKind, Label
 from core.domain.events import CardKind
@@ -57,12 +58,22 @@ def meant(card: Card, line: str) -> Pressed | None:
     if _asks(card):
         return _answer(card, said)
     # The longest first: `retry opus` is not `retry` with a word behind it.
-    for button in sorted(card.buttons, key=lambda each: -len(_word(each))):
+    for button in sorted(_buttons(card), key=lambda each: -len(_word(each))):
         for word in {_word(button), button.label.lower()}:
             rest = said[len(word) :]
             if said.lower().startswith(word) and rest[:1].strip() == "":
                 return _pressed(card, button, rest.strip())
     return None
+
+
+def _buttons(card: Card) -> Sequence[Button]:
+    """The card's, and `retry opus` wherever there is `retry`: a person may insist on it."""
+    labels = {button.press.label for button in card.buttons}
+    if Label.RETRY not in labels or Label.RETRY_WITH_OPUS in labels:
+        return card.buttons
+    retry = next(button for button in card.buttons if button.press.label is Label.RETRY)
+    press = replace(retry.press, label=Label.RETRY_WITH_OPUS)
+    return [*card.buttons, replace(retry, label="Retry with Opus", press=press)]
 
 
 def _pressed(card: Card, button: Button, words: str) -> Pressed:

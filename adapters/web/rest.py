@@ -33,7 +33,7 @@ from core.domain.lifecycle import ApprovalKind, ApprovalStatus, TaskStatus
 from core.domain.people import LOCAL, Role
 from core.errors import InputError, StateError, StorageFailed
 from core.operations import web
-from core.ports.chat import Place
+from core.ports.chat import Place, PlatformState
 from core.views import (
     approvals,
     features,
@@ -92,7 +92,8 @@ async def readyz(inside: Inside, response: Response) -> Readiness:
 @open_routes.get("/metrics", response_class=PlainTextResponse)
 async def metrics(inside: Inside) -> Response:
     """What Prometheus scrapes: tasks, agents, messages, tokens, cost, cards, acknowledgements."""
-    found = await inside.door.read(figures.figures)
+    on = [part for part, state in inside.backend.states().items() if state != PlatformState.OFF]
+    found = await inside.door.read(figures.figures, on)
     return Response(inside.backend.metrics(found), media_type=inside.backend.metrics_type)
 
 

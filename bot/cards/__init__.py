@@ -108,7 +108,8 @@ CARDS: Mapping[CardKind, CardRow] = {
         plan.draw,
         posted_at=_PLAN,
         updated_at=(*_INTERVIEW_HALTED, Event.SPEC_WRITTEN),
-        subjects=card_subjects.plans,
+        subjects=card_subjects.plan,
+        all_at_once=True,  # one takes another's place
         waits=WaitKind.PLAN,
     ),
     CardKind.PROGRESS: CardRow(
@@ -150,7 +151,8 @@ CARDS: Mapping[CardKind, CardRow] = {
         "A phase is built and proved; the next one starts only after its approval.",
         gate.draw,
         posted_at=_GATE,
-        subjects=card_subjects.gates,
+        subjects=card_subjects.gate,
+        all_at_once=True,
         waits=WaitKind.GATE,
     ),
     CardKind.BUDGET: CardRow(

@@ -135,7 +135,7 @@ def approve(
             phase.completed_at = now
             journal.record(
                 tx, Event.PHASE_APPROVED, f"Phase {phase.name} was approved.", now=now, actor=by,
-                phase=phase,
+                phase=phase, data={"approval": approval.id},
             )  # fmt: skip
     plans.start_next_phase(tx, project, main, now=now)
 
@@ -167,7 +167,10 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
             phase = tx.get_one(Phase, approval.subject_id)
             phase.rework_reason = reason
             move(phase, PhaseStatus.IN_PROGRESS, by=Cause.PERSON)
-            journal.record(tx, Event.PHASE_REJECTED, reason, now=now, actor=by, phase=phase)
+            journal.record(
+                tx, Event.PHASE_REJECTED, reason, now=now, actor=by, phase=phase,
+                data={"approval": approval.id},
+            )  # fmt: skip
 
 
 def undecided(tx: Session, approval_id: int) -> Approval:

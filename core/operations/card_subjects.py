@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from core.domain import card_keys
 from core.domain.events import CardKind, Event
-from core.domain.lifecycle import INTERVIEW_OVER, ApprovalKind, ProjectStatus
+from core.domain.lifecycle import INTERVIEW_OVER, ProjectStatus
 from core.operations import outbox
 from core.store.chat_tables import Interview
-from core.store.tables import Approval, Feature, JournalEntry, Phase, Plan, Project, Question, Task
+from core.store.tables import Feature, JournalEntry, Phase, Plan, Project, Question, Task
 from core.views import cards, journal
 
 
@@ -50,22 +50,16 @@ def spec(tx: Session, project: Project, entry: JournalEntry) -> Iterable[CardSub
     yield CardSubject(entry.id, card_keys.spec(project.slug, _number(tx, entry)))
 
 
-def plans(tx: Session, project: Project, _entry: JournalEntry) -> Iterable[CardSubject]:
-    """Every plan has its card, also one that was replaced before it was told of."""
-    made = select(Plan).where(Plan.project_id == project.id).order_by(Plan.version)
-    for plan in tx.scalars(made).all():
-        yield CardSubject(plan.id, card_keys.plan(project.slug, plan.version))
+def plan(tx: Session, project: Project, entry: JournalEntry) -> Iterable[CardSubject]:
+    """The one that was submitted or decided; one that a newer one replaced has its card too."""
+    if known := tx.get(Plan, entry.data.get("plan") or 0):
+        yield CardSubject(known.id, card_keys.plan(project.slug, known.version))
 
 
-def gates(tx: Session, project: Project, entry: JournalEntry) -> Iterable[CardSubject]:
+def gate(_tx: Session, project: Project, entry: JournalEntry) -> Iterable[CardSubject]:
     """A phase that was rejected is asked about again, on another card."""
-    asked = select(Approval).where(
-        Approval.project_id == project.id,
-        Approval.kind == ApprovalKind.GATE,
-        Approval.subject_id == entry.phase_id,
-    )
-    for approval in tx.scalars(asked.order_by(Approval.id)).all():
-        yield CardSubject(approval.id, card_keys.gate(project.slug, approval.id))
+    if known := entry.data.get("approval"):
+        yield CardSubject(known, card_keys.gate(project.slug, known))
 
 
 def feature(tx: Session, project: Project, entry: JournalEntry) -> Iterable[CardSubject]:

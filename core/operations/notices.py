@@ -107,8 +107,11 @@ class _Teller:
     def show(
         self, project: Project, kind: CardKind, spec: CardSpec, entry: JournalEntry, *, post: bool
     ) -> None:
+        if spec.all_at_once:
+            self._refresh(project.id, kind, None)
         for subject in spec.subjects(self._tx, project, entry):
-            self._refresh(project.id, kind, None if spec.all_at_once else subject.id)
+            if not spec.all_at_once:
+                self._refresh(project.id, kind, subject.id)
             if post:
                 for place, root_key in projects.places_of(self._tx, project.id):
                     self._want(place, root_key, kind, project.id, subject)

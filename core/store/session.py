@@ -7,7 +7,7 @@ connection in one thread writes; readers open the file `mode=ro` in other thread
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +66,7 @@ class Store:
 
         A cancelled caller does not undo it: the transaction ends as it would have.
         """
-        return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs), False))
+        return await _to_its_end(self._run(lambda tx: operation(tx, *args, **kwargs), False))
 
     async def run_first(
         self,
@@ -77,7 +77,7 @@ class Store:
     ) -> T:
         """The same for a person who waits: before all others, and they begin nothing meanwhile."""
         with self._turns.hurry():
-            return await asyncio.shield(self._run(lambda tx: operation(tx, *args, **kwargs), True))
+            return await _to_its_end(self._run(lambda tx: operation(tx, *args, **kwargs), True))
 
     async def _run(self, operation: Callable[[Session], T], first: bool) -> T:
         async with self._turns.turn(first=first):
@@ -260,3 +260,10 @@ def _reader(path: Path) -> Engine:
 
 def _uri_path(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    # The shield of a cancelled caller looks at no result, and asyncio would print the failure.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(task)

@@ -1,6 +1,6 @@
 """What the metrics page counts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -21,14 +21,17 @@ class Figures:
     outbox_pending: int
 
 
-def figures(tx: Session) -> Figures:
+def figures(tx: Session, platforms: Collection[str]) -> Figures:
+    """`platforms` are those that this process delivers to."""
     tasks = (
         select(Project.slug, Task.status, func.count())
         .join(Task, Task.project_id == Project.id)
         .group_by(Project.slug, Task.status)
     )
     pending = select(func.count()).where(
-        OutboxItem.wanted != OutboxItem.built, OutboxItem.failed_at.is_(None)
+        OutboxItem.platform.in_(platforms),
+        OutboxItem.wanted != OutboxItem.built,
+        OutboxItem.failed_at.is_(None),
     )
     return Figures(
         tasks={(slug, status): count for slug, status, count in tx.execute(tasks)},

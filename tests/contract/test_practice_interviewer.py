@@ -11,6 +11,7 @@ from adapters.practice import programs
 from adapters.practice.agents import answer
 from adapters.practice.conversation import Reply, parse
 from adapters.practice.meaning import Question, meaning
+from core.orchestrator.briefing import INTERVIEWER_GO_ON
 from tests.contract.practice_parts import OWN_WORDS
 
 SPEC = ".autocoder/prompts/app_spec.txt"
@@ -182,6 +183,24 @@ def test_an_interrupted_session_takes_what_it_is_told() -> None:
     assert talk.topics == ["involvement"]
     talk.hear("You were interrupted. Go on where you were.")
     assert talk.topics == ["involvement", "involvement"]
+
+
+def test_a_question_whose_call_was_cut_short_takes_the_answer_that_is_told_later() -> None:
+    talk = Talk()
+    talk.hear(FIRST)
+    said = ("A chess clock", "Quick", "just decide", "own words; [two]")
+    for words in said[:3]:
+        talk.hear(words)
+    cut = talk.messages[-2]["content"][0]
+    cut["content"] = "The call was interrupted."
+    del talk.messages[-1]  # killed before it ended its turn
+    told = "\n\n".join(
+        f"You asked: {question}\nAnswer: {words}"
+        for question, words in zip(talk.questions, said, strict=True)
+    )
+    talk.hear(f"{INTERVIEWER_GO_ON}\n\n{told}")
+    talk.hear("It works")
+    assert "[two]" in talk.files[SPEC]
 
 
 def test_an_addition_keeps_the_spec_and_says_what_is_new() -> None:

@@ -1,4 +1,4 @@
-"""A person at the terminal: sees in the database what is asked, types a line.
+"""A person at the terminal: sees in the database what is asked and shown, types a line.
 
 Looking there and not at the screen keeps the stories free of the screen's words.
 """
@@ -78,8 +78,25 @@ def open_prompt(database: Path) -> Asked | None:
     return None
 
 
+# Its newest card stands on the screen.
+_SHOWN = """
+    EXISTS (SELECT 1 FROM outbox WHERE kind = {kind} AND subject_id = {subject})
+    AND NOT EXISTS (
+        SELECT 1 FROM outbox WHERE kind = {kind} AND subject_id = {subject}
+        AND (message IS NULL OR built < wanted)
+    )
+"""
+_DECISION = _SHOWN.format(
+    kind="approvals.kind",
+    subject="CASE approvals.kind WHEN 'plan' THEN approvals.subject_id ELSE approvals.id END",
+)
+_QUESTION = _SHOWN.format(kind="'question'", subject="questions.id")
+_STUCK = _SHOWN.format(kind="'stuck'", subject="tasks.id")
 _QUERIES = (
-    "SELECT kind, id, '', 0 FROM approvals WHERE status = 'open' ORDER BY id LIMIT 1",
-    "SELECT 'question', id, text, 0 FROM questions WHERE answer IS NULL ORDER BY id LIMIT 1",
-    "SELECT 'stuck', number, name, attempts FROM tasks WHERE status = 'stuck' ORDER BY id LIMIT 1",
+    f"""SELECT kind, id, '', 0 FROM approvals
+        WHERE status = 'open' AND {_DECISION} ORDER BY id LIMIT 1""",
+    f"""SELECT 'question', id, text, 0 FROM questions
+        WHERE answer IS NULL AND {_QUESTION} ORDER BY id LIMIT 1""",
+    f"""SELECT 'stuck', number, name, attempts FROM tasks
+        WHERE status = 'stuck' AND {_STUCK} ORDER BY id LIMIT 1""",
 )

@@ -15,6 +15,7 @@ from bot.app import App, open_app
 from bot.settings import load
 from bot.talk import Talk
 from core.domain.lifecycle import ProjectStatus
+from core.operations import outbox
 from core.views import projects
 from core.views.waiting import waiting
 from tests.platforms.house import Seat
@@ -43,6 +44,9 @@ async def test_from_new_to_the_report(name: str, tmp_path: Path) -> None:
             try:
                 async with asyncio.timeout(WITHIN_S):
                     kinds = await _played(app, seat)
+            except TimeoutError:
+                shown = "\n".join(await asyncio.to_thread(seat.shown))
+                pytest.fail(f"It does not end. Last shown: …{shown[-3000:]}")
             finally:
                 await app.orchestrator.stop()
                 for task in tasks:
@@ -61,8 +65,7 @@ async def _played(app: App, seat: Seat) -> set[str]:
         await asyncio.sleep(0.1)
     while (found := await read(projects.by_name, "todo-api")).status is not ProjectStatus.COMPLETED:
         for wait in await read(partial(waiting, project_id=found.id)):
-            shown = await asyncio.to_thread(_stands, seat, wait.key)
-            if shown and f"{wait.key} {wait.since}" not in done:
+            if await _stands(app, seat, wait.key) and f"{wait.key} {wait.since}" not in done:
                 with suppress(KeyError):  # the card's newest state is on its way
                     await player.act(wait)
                     done.add(f"{wait.key} {wait.since}")
@@ -73,8 +76,8 @@ async def _played(app: App, seat: Seat) -> set[str]:
     return {key.split(":")[0] for key in done}
 
 
-def _stands(seat: Seat, key: str) -> bool:
-    """Whether the card was posted there; a screen cannot be asked, but it prompts."""
-    if not seat.finds:
-        return True
-    return key in seat.standing()
+async def _stands(app: App, seat: Seat, key: str) -> bool:
+    """Whether the card was posted there; of a screen, which cannot be asked, the outbox knows."""
+    if seat.finds:
+        return key in await asyncio.to_thread(seat.standing)
+    return await app.parts.store.read(outbox.message_of, seat.place, key) is not None

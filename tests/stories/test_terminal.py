@@ -74,6 +74,35 @@ def test_what_a_build_began_goes_on_in_the_service(tmp_path: Path) -> None:
     assert "Plan for Notes" not in done.out
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_build_takes_up_what_was_added_in_the_service(tmp_path: Path) -> None:
+    """The same command goes on, though the spec on main is another one by then."""
+    stranger = Stranger(tmp_path)
+    spec = stranger.spec()
+    expect_words(stranger.run("build", spec, "--yes"), 0, "Notes is complete")
+    with House(stranger.home).running() as service:
+        client = service.admin
+        client.say("/autocoder use Notes")
+
+        def shown(kind: str) -> set[str]:
+            cards = [message["card"] for message in client.messages() if message["card"]]
+            return {card["key"] for card in cards if card["kind"] == kind}
+
+        wait_until(lambda: shown("report"))
+        client.say("/autocoder feature add colours")
+        for number in (1, 2):
+            wait_until(lambda key=f"question:notes:{number}": key in shown("question"))
+            press = {"message_id": 1, "action_id": f"just_decide:question:{number}"}
+            client.post("/api/chat/presses", press)
+        wait_until(lambda: shown("plan"))
+        assert shown("plan") == {"plan:notes:2"}, "the first one was decided long ago"
+        wait_until(lambda: b"autocoder_outbox_pending 0.0" in client.get("/metrics").body)
+    again = stranger.run("build", spec, "--yes")
+    expect_words(again, 0, "Plan for Notes: what is new", "Notes is complete", "Repository")
+    assert _status(stranger) == "completed"
+
+
 def _status(stranger: Stranger) -> object:
     return rows(stranger.home, "SELECT status FROM projects")[0][0]
 

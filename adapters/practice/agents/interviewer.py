@@ -216,8 +216,8 @@ def _answers(talk: Conversation) -> dict[str, str]:
             if ask.after == number and ask.answer().get("asked"):
                 found[str(ask.arguments.get("question", ""))] = prompt
     for ask in asks:
-        if not ask.answer().get("asked"):
-            found[str(ask.arguments.get("question", ""))] = ask.result or ""
+        if not ask.answer().get("asked"):  # answered at once, or cut short: then it was told later
+            found.setdefault(str(ask.arguments.get("question", "")), ask.result or "")
     return found
 
 

@@ -218,6 +218,7 @@ SEVERAL = replace(
         (CARDS["stuck"], "retry opus", "retry_with_opus:task:2:1", {}),
         (CARDS["stuck"], "retry with opus", "retry_with_opus:task:2:1", {}),
         (CARDS["stuck"], "retry", "retry:task:2:1", {}),
+        (buttons("Retry", "Skip"), "retry opus", "retry_with_opus:task:2:1", {}),
         (CARDS["stuck"], "guide 'it'; $(x)", "guide:task:2:1", {"hint": "'it'; $(x)"}),
         (CARDS["question"], "2", "answer:question:1:1", {}),
         (CARDS["question"], "green", "answer:question:1:1", {}),

@@ -16,12 +16,13 @@ from core.domain import card_keys, failure
 from core.domain.agents import AgentKind
 from core.domain.cards import Card
 from core.domain.events import CardKind
-from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
+from core.domain.lifecycle import Cause, FeatureStatus, InterviewKind, RunStatus, move
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
 from core.domain.rules import Rules
 from core.operations import (
+    additions,
     approvals,
     evidence,
     features,
@@ -148,6 +149,33 @@ def submit(tx: Session, project_id: int, what: Plan | None = None) -> Approval:
     """The plan's open approval."""
     planner = run(tx, project_id, AgentKind.PLANNER)
     submitted = plans.submit(tx, planner.id, what or plan(), {}, max_attempts=5, now=NOW)
+    assert submitted.accepted, submitted.problems
+    move(planner, RunStatus.ENDED, by=Cause.SERVICE)
+    return _open(tx, project_id)
+
+
+COLOURS = Plan(
+    phases=(
+        PlannedPhase(
+            "Colours",
+            (
+                PlannedFeature(
+                    "Palette",
+                    (PlannedTask("Pick", checks=("true",)), PlannedTask("Draw", checks=("true",))),
+                    depends_on=("Storage",),
+                ),
+            ),
+        ),
+    )
+)
+
+
+def add(tx: Session, project_id: int) -> Approval:
+    """The open approval of an addition: a feature of two tasks."""
+    added = additions.begin(tx, project_id, InterviewKind.TASK, "colours", by="web:ann", now=NOW)
+    planner = run(tx, project_id, AgentKind.PLANNER)
+    planner.interview_id = added.id
+    submitted = additions.submit(tx, planner.id, COLOURS, {}, main=COMMIT, max_attempts=5, now=NOW)
     assert submitted.accepted, submitted.problems
     move(planner, RunStatus.ENDED, by=Cause.SERVICE)
     return _open(tx, project_id)

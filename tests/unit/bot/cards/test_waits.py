@@ -14,9 +14,11 @@ from core.domain.cards import Link
 from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, ProjectStatus
 from core.domain.people import Role
-from core.operations import approvals, notices, places, projects, questions, tasks
+from core.operations import approvals, notices, places, plans, projects, questions, tasks
 from core.ports.chat import Place
 from core.store.chat_tables import Member, OutboxItem
+from core.store.tables import Phase
+from core.views.figures import figures
 from core.views.project_lines import project_lines
 from core.views.waiting import waiting
 from tests.unit.bot.cards import stage
@@ -156,12 +158,50 @@ def test_a_card_is_called_the_same_in_every_channel(tx: Session) -> None:
     assert len(set(subjects)) == 1
 
 
-def waits_in(tx: Session, place: Place) -> set[str]:
+def test_a_plan_that_was_decided_is_not_shown_to_a_channel_that_came_later(tx: Session) -> None:
+    project = stage.build(tx)
+    tell(tx)
+    places.settle(tx, project, OTHER, CARDS, now=NOW)
+    added = stage.add(tx, project)
+    tell(tx)
+    stage.approve(tx, added)
+    tell(tx)
+    assert waits_in(tx, OTHER, CardKind.PLAN) == {"plan:todo-api:2"}
+    assert waits_in(tx, PLACE, CardKind.PLAN) == {"plan:todo-api:1", "plan:todo-api:2"}
+
+
+def test_a_gate_that_was_decided_is_not_shown_to_a_channel_that_came_later(tx: Session) -> None:
+    project = stage.build(tx)
+    first = stage.to_gate(tx, project)
+    approvals.reject(tx, first.id, "Colours, please.", by="web:ann", now=NOW)
+    tell(tx)
+    places.settle(tx, project, OTHER, CARDS, now=NOW)
+    phase = tx.get_one(Phase, first.subject_id)
+    plans.add_rework(tx, phase, "Colours", ["true"], max_attempts=5)
+    phase.rework_reason = None
+    stage.prove(tx, project, 6)
+    stage.land(tx, project, "Rework 2 of Foundation")
+    second = stage.open_gate(tx, project)
+    tell(tx)
+    names = [f"gate:todo-api:{gate.id}" for gate in (first, second)]
+    assert waits_in(tx, OTHER, CardKind.GATE) == {names[1]}
+    assert waits_in(tx, PLACE, CardKind.GATE) == set(names)
+
+
+def test_only_what_a_platform_of_this_process_may_take_waits_for_it(tx: Session) -> None:
+    project = stage.begin(tx)
+    stage.submit(tx, project)
+    tell(tx)
+    assert figures(tx, ["practice"]).outbox_pending == 3, "its root, spec and plan"
+    assert figures(tx, ["web"]).outbox_pending == 0
+
+
+def waits_in(tx: Session, place: Place, *kinds: CardKind) -> set[str]:
     return set(
         tx.scalars(
             select(OutboxItem.key).where(
                 OutboxItem.platform == place.platform,
-                OutboxItem.kind.in_((CardKind.STUCK, CardKind.ERROR)),
+                OutboxItem.kind.in_(kinds or (CardKind.STUCK, CardKind.ERROR)),
             )
         )
     )

@@ -4,11 +4,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from core.domain.agents import AgentKind
-from core.domain.lifecycle import Cause, InterviewKind, RunStatus, move
-from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.rules import Agents, Rules
-from core.operations import additions
 from core.store.tables import Project
 from core.views import boards, projects
 from core.views.projects import Service
@@ -16,34 +12,12 @@ from tests.unit.bot.cards import stage as work
 from tests.unit.bot.commands.stage import NOW, Stage, stage
 
 RULES = Rules(agents=Agents(max_parallel=3))
-COLOURS = Plan(
-    phases=(
-        PlannedPhase(
-            "Colours",
-            (
-                PlannedFeature(
-                    "Palette",
-                    (PlannedTask("Pick", checks=("true",)), PlannedTask("Draw", checks=("true",))),
-                    depends_on=("Storage",),
-                ),
-            ),
-        ),
-    )
-)
 
 
 def grown(tx: Session) -> int:
     """A feature of two tasks was added to the first phase of two, and approved."""
     project_id = work.build(tx)
-    added = additions.begin(tx, project_id, InterviewKind.TASK, "colours", by="web:ann", now=NOW)
-    planner = work.run(tx, project_id, AgentKind.PLANNER)
-    planner.interview_id = added.id
-    submitted = additions.submit(
-        tx, planner.id, COLOURS, {}, main=work.COMMIT, max_attempts=5, now=NOW
-    )
-    assert submitted.accepted, submitted.problems
-    move(planner, RunStatus.ENDED, by=Cause.SERVICE)
-    work.approve(tx, work._open(tx, project_id))
+    work.approve(tx, work.add(tx, project_id))
     return project_id
 
 
