@@ -15,6 +15,7 @@ from core.views.waiting import Waiting, WaitKind
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
+PRACTICE_REJECTION = "Find must ignore accents: cafe finds Café"  # its coder can do that
 OPTION = 75  # characters that every platform shows of a button
 MOST_CHECKS = 8
 MOST_NAMES = 4
