@@ -50,10 +50,8 @@ def build(backend: Backend, door: Door, hub: Hub) -> ASGIApp:
         responses={status: {"model": ErrorData} for status in _DOCUMENTED},
     )
     app.state.within = Within(door, backend, hub, Rails(door, backend.clock))
-    app.include_router(rest.open_routes)
-    for each in (rest.routes, chat_api.routes, house_api.routes):
+    for each in (rest.open_routes, rest.routes, chat_api.routes, house_api.routes, pages.routes):
         app.include_router(each, dependencies=[Depends(known_only)])
-    app.include_router(pages.routes)
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, _for_browsers(handler))
