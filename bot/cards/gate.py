@@ -44,7 +44,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     if gate is None:
         raise NotFound("There is no such gate.")
     phase, project = gate.phase, gate.project
-    open_now = gate.approval.status is ApprovalStatus.OPEN
+    open_now = gate.approval.waits
     heading = f"Gate: phase {phase.position} {phase.name}"
     heading = title(f"{heading} is ready for your decision" if open_now else heading)
     reminder = card_keys.reminded(ref.key)
@@ -82,6 +82,8 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
 def _state(tx: Session, gate: GateView, scene: Scene) -> str:
     approval = gate.approval
     match approval.status:
+        case ApprovalStatus.OPEN if not approval.waits:
+            return words.at_rest(gate.project.name, gate.project.status)
         case ApprovalStatus.OPEN:
             return f"{words.WAITS} Waits for an approver.{reminder_words(approval, scene)}"
         case ApprovalStatus.APPROVED:
@@ -101,7 +103,7 @@ def _note(gate: GateView, scene: Scene) -> str:
     """Where nothing is lost by it, a newcomer is told what else can be seen."""
     note = footnote(gate.project.practice, scene.box)
     first = gate.phase.position == 1 and not gate.rejected
-    if not (gate.project.practice and first and gate.approval.status is ApprovalStatus.OPEN):
+    if not (gate.project.practice and first and gate.approval.waits):
         return note
     invitation = "Reject it once with a reason, and see that become rework"
     return note.replace(words.PRACTICE, f"{words.PRACTICE}. {invitation}", 1)

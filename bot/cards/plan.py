@@ -65,7 +65,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     reminder = card_keys.reminded(ref.key)
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
-    state = _state(tx, row, decision, scene)
+    state = _state(tx, row, decision, project, scene)
     into = plans.grows(tx, row)
     size = f"{plan.size}. A gate after each phase."
     first, name = plans.position(tx, row), None
@@ -96,10 +96,18 @@ def _decision(tx: Session, row: PlanView) -> ApprovalView | None:
     return next(reversed(approvals.of_subject(tx, ApprovalKind.PLAN, row.id)), None)
 
 
-def _state(tx: Session, row: PlanView, decision: ApprovalView | None, scene: Scene) -> str:
+def _state(
+    tx: Session,
+    row: PlanView,
+    decision: ApprovalView | None,
+    project: ProjectSummary,
+    scene: Scene,
+) -> str:
     if decision is None:
         return f"{words.DONE} Taken up"
     match decision.status:
+        case ApprovalStatus.OPEN if not decision.waits:
+            return words.at_rest(project.name, project.status)
         case ApprovalStatus.OPEN:
             again = reminder_words(decision, scene)
             return f"{words.WAITS} Waits for an approver. Nothing is built before approval.{again}"
@@ -134,11 +142,11 @@ def reminder_words(decision: ApprovalView, scene: Scene) -> str:
 def _tone(decision: ApprovalView | None) -> Tone:
     if decision is None or decision.status is ApprovalStatus.APPROVED:
         return Tone.SUCCESS
-    return Tone.WARNING if decision.status is ApprovalStatus.OPEN else Tone.INFO
+    return Tone.WARNING if decision.waits else Tone.INFO
 
 
 def _buttons(decision: ApprovalView | None) -> tuple[Button, ...]:
-    if decision is None or decision.status is not ApprovalStatus.OPEN:
+    if decision is None or not decision.waits:
         return ()
     return decide(Subject.PLAN, decision.id)
 

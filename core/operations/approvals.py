@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.events import CardKind, Event, Level
 from core.domain.lifecycle import (
+    AT_REST,
     ApprovalKind,
     ApprovalStatus,
     Cause,
@@ -18,7 +19,7 @@ from core.domain.lifecycle import (
 )
 from core.domain.proof import CheckResult
 from core.errors import InputError, StalePress, StateError
-from core.operations import additions, evidence, journal, outbox, plans
+from core.operations import additions, evidence, journal, outbox, plans, projects
 from core.ports.chat import Place
 from core.ports.host import DiffStat
 from core.store.chat_tables import OutboxItem
@@ -115,7 +116,7 @@ def approve(
 ) -> None:
     """Approve what was shown. `main` is where it stands now: the next phase's beginning."""
     approval = undecided(tx, approval_id)
-    project = _undecided_project(tx, approval)
+    project = _at_work(tx, approval)
     _decide(tx, approval, ApprovalStatus.APPROVED, by, None, now)
     match approval.kind:
         case ApprovalKind.PLAN:
@@ -148,7 +149,7 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
             "A rejection needs a reason.", hint="Type `reject`, a space, and what is wrong."
         )
     approval = undecided(tx, approval_id)
-    project = _undecided_project(tx, approval)
+    project = _at_work(tx, approval)
     _decide(tx, approval, ApprovalStatus.REJECTED, by, reason, now)
     project.planner_failures = 0
     match approval.kind:
@@ -250,17 +251,13 @@ def _of_card(tx: Session, card: OutboxItem) -> ApprovalView | None:
     return next(iter(view.of_subject(tx, ApprovalKind.PLAN, subject)), None)
 
 
-def _undecided_project(tx: Session, approval: Approval) -> Project:
-    """The project, if a decision may move it now."""
-    project = tx.get_one(Project, approval.project_id)
-    wanted: tuple[ProjectStatus, ...] = (ProjectStatus.AWAITING_APPROVAL,)
-    plans_it = approval.kind is ApprovalKind.PLAN
-    if plans_it and tx.get_one(Plan, approval.subject_id).interview_id is not None:
-        wanted = additions.TAKES
-    if plans_it and project.status not in wanted:
+def _at_work(tx: Session, approval: Approval) -> Project:
+    """Its project, which is not at rest."""
+    project = projects.living(tx, approval.project_id)
+    if project.status in AT_REST:
         raise StateError(
-            f"{project.name} is {project.status.words}: its plan cannot be decided now.",
-            hint="Start it first.",
+            f"{project.name} is {project.status.words}: nothing of it is decided now.",
+            hint=f"`/autocoder start {project.name}` takes it up again.",
         )
     return project
 

@@ -197,6 +197,14 @@ _MOVES = (
 )  # fmt: skip
 
 
+def living(tx: Session, project_id: int) -> Project:
+    """The project, which is not archived."""
+    project = tx.get_one(Project, project_id)
+    if project.status is ProjectStatus.ARCHIVED:
+        raise StalePress(f"{project.name} is archived")
+    return project
+
+
 def unmoved(tx: Session, project: Project) -> StalePress:
     """It is so already, or cannot be so from where it stands; who moved it last."""
     last = by_whom(tx, _MOVES, project_id=project.id)

@@ -1,5 +1,6 @@
 """What waits for a person, the cards it stands on, and the ways there."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from core.domain.cards import Link
 from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, ProjectStatus
 from core.domain.people import Role
-from core.operations import approvals, notices, places, plans, projects, questions, tasks
+from core.operations import approvals, moves, notices, places, plans, projects, questions, tasks
 from core.ports.chat import Place
 from core.store.chat_tables import Member, OutboxItem
 from core.store.tables import Phase
@@ -102,9 +103,55 @@ def test_a_blocked_project_waits_and_a_stopped_one_does_not(tx: Session) -> None
     assert blocked.key == "blocked:todo-api:1"
     projects.stop(tx, project, actor="web:ann", now=NOW + timedelta(days=3))
     assert waiting(tx) == []
-    assert len(waiting(tx, project_id=project)) == 3  # its own card still says so
+    assert waiting(tx, project_id=project) == []
     [line] = project_lines(tx, limit=5)
     assert not line.waits
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_nothing_of_a_project_at_rest_waits_on_any_card(tx: Session, archived: bool) -> None:
+    project, other = busy(tx), stage.begin(tx, "other")
+    stage.submit(tx, other)
+    tell(tx)
+    for row in tx.scalars(select(OutboxItem)):
+        row.built = row.wanted
+    kinds = [CardKind.PLAN, CardKind.GATE, CardKind.STUCK, CardKind.QUESTION]
+    decided = {kind: stage.card(tx, kind).buttons for kind in kinds}
+    assert all(decided.values())
+    for number in (project, other):
+        if archived:
+            moves.archive(tx, number, by="web:ann", now=NOW)
+        else:
+            projects.stop(tx, number, actor="web:ann", now=NOW)
+    tell(tx)
+    how = "archived" if archived else "stopped"
+    for kind in kinds:
+        stale = tx.scalars(select(OutboxItem).where(OutboxItem.kind == kind)).all()
+        assert all(row.wanted > row.built for row in stale), kind
+        card = stage.card(tx, kind)
+        assert (card.buttons, card.inputs) == ((), ()), kind
+        assert not re.search("(?i)waits for an? ", card.body + card.fallback), kind
+        if not archived or kind is not CardKind.QUESTION:  # which was withdrawn
+            assert f"is {how}: nothing waits for anybody" in card.body, kind
+    progress = stage.card(tx, CardKind.PROGRESS)
+    assert "▲" not in progress.body + progress.fallback
+    assert progress.links == ()
+    assert notices.next_reminder(tx, timedelta(days=1)) is None
+    if archived:
+        return
+    for number in (project, other):
+        projects.resume(tx, number, actor="web:ann", now=NOW)
+    tell(tx)
+    assert {kind: stage.card(tx, kind).buttons for kind in kinds} == decided
+
+
+def test_a_channel_that_a_stopped_project_came_to_shows_what_will_wait(tx: Session) -> None:
+    project = stage.begin(tx)
+    stage.submit(tx, project)
+    tell(tx)
+    projects.stop(tx, project, actor="web:ann", now=NOW)
+    places.settle(tx, project, OTHER, CARDS, now=NOW)
+    assert waits_in(tx, OTHER, CardKind.PLAN) == {"plan:todo-api:1"}
 
 
 def test_the_progress_card_leads_to_what_waits(tx: Session) -> None:
