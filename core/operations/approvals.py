@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -280,4 +281,6 @@ def _decide(
             kind, about = CardKind.PLAN, approval.subject_id
         case ApprovalKind.GATE:
             kind, about = CardKind.GATE, approval.id
+        case _:
+            assert_never(approval.kind)
     outbox.refresh(tx, approval.project_id, kind, about, now=now)
