@@ -301,10 +301,7 @@ class Standing:
     links: tuple[Link, ...] = ()
 
 
-def standing(tx: Session, press: Press) -> Standing:
-    project = project_of(tx, press)
-    if project is None:
-        return Standing()
+def standing(tx: Session, project: ProjectRef) -> Standing:
     waits = waiting(tx, project_id=project.id)
     for kinds in ((WaitKind.PLAN, WaitKind.GATE), (WaitKind.QUESTION,)):
         wait = next((each for each in reversed(waits) if each.kind in kinds), None)

@@ -791,7 +791,9 @@ async def test_settings_of_a_project(tmp_path: Path) -> None:
         assert "Did you mean `/autocoder settings`?" in far.body
         assert "Did you mean `/autocoder settings " in (await it.ask("settings foo")).body
         viewer = await it.member("web:vi", Role.VIEWER)
-        assert "max_parallel" in (await it.ask("settings", by=viewer)).body
+        every = (await it.ask("settings", by=viewer)).body
+        assert "**max_parallel** `2` (its own)" in every
+        assert "From small to large: after the same error three times the next one tries." in every
         refused = await it.ask("settings max_parallel 9", by=viewer)
         assert refused.kind is CardKind.ERROR
         await it.ask("settings max_parallel default")
