@@ -156,9 +156,7 @@ def _fields(gate: GateView, scene: Scene) -> tuple[Field, ...]:
 
 def _numbers(tasks: Sequence[TaskAtGate]) -> str:
     """`task 3`, `tasks 3, 4 and 2 more`."""
-    shown = ", ".join(str(task.number) for task in tasks[:MOST_TASKS])
-    more = f" and {len(tasks) - MOST_TASKS} more" if len(tasks) > MOST_TASKS else ""
-    return f"{'task' if len(tasks) == 1 else 'tasks'} {shown}{more}"
+    return wording.numbered("task", [task.number for task in tasks], MOST_TASKS)
 
 
 def _built(gate: GateView) -> Iterator[str]:
