@@ -225,7 +225,8 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         )
         stack.push_async_callback(gateway.close)
         if practice:
-            await stack.enter_async_context(_practice(gateway, f"{marker}-0"))
+            latency = settings.rules.practice.latency_s
+            await stack.enter_async_context(_practice(gateway, f"{marker}-0", latency))
         yield _wire(settings, parts, gateway, processes, practice=practice)
 
 
@@ -267,9 +268,9 @@ def _wire(
 
 
 @asynccontextmanager
-async def _practice(gateway: Gateway, marker: str) -> AsyncIterator[None]:
+async def _practice(gateway: Gateway, marker: str, latency: float) -> AsyncIterator[None]:
     """The practice model as the gateway's upstream; begun again should it die."""
-    async with PracticeModel(env={"AUTOCODER_PROCESS": marker}) as model:
+    async with PracticeModel(env={"AUTOCODER_PROCESS": marker}, latency=latency) as model:
         gateway.upstream = model.url
         gateway.credential = None
 

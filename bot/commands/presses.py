@@ -9,7 +9,7 @@ from typing import assert_never
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import forms, words
+from bot.cards import forms, gate, words
 from bot.cards.frame import button
 from bot.commands import agents, answers, money, offers, plan, projects, tasks
 from bot.commands.parsing import is_number
@@ -23,7 +23,7 @@ from core.operations import projects as project_operations
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
 from core.views import approvals as decisions
-from core.views import members
+from core.views import gates, members
 from core.views import projects as project_views
 from core.views import questions as question_views
 from core.views import tasks as task_views
@@ -116,7 +116,7 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
     match press.label, press.subject:
         case Label.REJECT, Subject.PLAN | Subject.GATE:
             approval = decisions.by_id(tx, press.id)
-            return forms.REASON if approval is not None and approval.waits else None
+            return _rejection(tx, press) if approval is not None and approval.waits else None
         case (Label.GUIDE | Label.PASS) as label, Subject.TASK:
             task = _task_or_none(tx, press)
             if task is None:
@@ -156,8 +156,13 @@ async def _approve(press: Press, call: Call) -> Reply | Operation:
 def _reject(press: Press, values: Values, tx: Session, call: Call) -> Reply:
     approval = _approval(tx, press)
     approvals.undecided(tx, approval)
-    reason = _filled(values, forms.REASON, "A rejection needs a reason.")
+    reason = _filled(values, _rejection(tx, press), "A rejection needs a reason.")
     return plan.reject_it(tx, call, approval, reason)
+
+
+def _rejection(tx: Session, press: Press) -> Form:
+    at_gate = gates.gate(tx, press.id) if press.subject is Subject.GATE else None
+    return gate.rejection(at_gate) if at_gate else forms.REASON
 
 
 def _approval(tx: Session, press: Press) -> int:
@@ -296,10 +301,7 @@ class Standing:
     links: tuple[Link, ...] = ()
 
 
-def standing(tx: Session, press: Press) -> Standing:
-    project = project_of(tx, press)
-    if project is None:
-        return Standing()
+def standing(tx: Session, project: ProjectRef) -> Standing:
     waits = waiting(tx, project_id=project.id)
     for kinds in ((WaitKind.PLAN, WaitKind.GATE), (WaitKind.QUESTION,)):
         wait = next((each for each in reversed(waits) if each.kind in kinds), None)

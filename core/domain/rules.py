@@ -220,6 +220,18 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class Practice:
+    """The practice model."""
+
+    latency_s: Annotated[float, Ge(0), Le(60)] = field(
+        default=1.5,
+        metadata=_about(
+            "Seconds it takes for each step of a coder, so that one can watch; `demo` takes 0."
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Slack:
     """Slack."""
 
@@ -240,6 +252,7 @@ class Rules:
     proof: Proof = Proof()
     sandbox: Sandbox = Sandbox()
     gates: Gates = Gates()
+    practice: Practice = Practice()
     slack: Slack = Slack()
     own: frozenset[str] = frozenset()  # keys whose value is the project's own
 

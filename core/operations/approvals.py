@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from core.domain.lifecycle import (
 )
 from core.domain.proof import CheckResult
 from core.errors import InputError, StalePress, StateError
-from core.operations import additions, evidence, journal, plans, projects
+from core.operations import additions, evidence, journal, outbox, plans, projects
 from core.ports.chat import Place
 from core.ports.host import DiffStat
 from core.store.chat_tables import OutboxItem
@@ -117,7 +118,7 @@ def approve(
     """Approve what was shown. `main` is where it stands now: the next phase's beginning."""
     approval = undecided(tx, approval_id)
     project = _at_work(tx, approval)
-    _decide(approval, ApprovalStatus.APPROVED, by, None, now)
+    _decide(tx, approval, ApprovalStatus.APPROVED, by, None, now)
     match approval.kind:
         case ApprovalKind.PLAN:
             row = tx.get_one(Plan, approval.subject_id)
@@ -150,7 +151,7 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
         )
     approval = undecided(tx, approval_id)
     project = _at_work(tx, approval)
-    _decide(approval, ApprovalStatus.REJECTED, by, reason, now)
+    _decide(tx, approval, ApprovalStatus.REJECTED, by, reason, now)
     project.planner_failures = 0
     match approval.kind:
         case ApprovalKind.PLAN:
@@ -263,9 +264,23 @@ def _at_work(tx: Session, approval: Approval) -> Project:
 
 
 def _decide(
-    approval: Approval, to: ApprovalStatus, by: str, reason: str | None, now: datetime
+    tx: Session,
+    approval: Approval,
+    to: ApprovalStatus,
+    by: str,
+    reason: str | None,
+    now: datetime,
 ) -> None:
+    """Its card is wanted at once: no card that shows what follows from it goes out before."""
     move(approval, to, by=Cause.PERSON)
     approval.decided_at = now
     approval.decided_by = by
     approval.reason = reason
+    match approval.kind:
+        case ApprovalKind.PLAN:
+            kind, about = CardKind.PLAN, approval.subject_id
+        case ApprovalKind.GATE:
+            kind, about = CardKind.GATE, approval.id
+        case _:
+            assert_never(approval.kind)
+    outbox.refresh(tx, approval.project_id, kind, about, now=now)
