@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import sys
-from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from pwd import getpwuid
 from typing import Any
 from uuid import uuid4
@@ -22,7 +20,7 @@ from adapters.box.levels import detect, unseen_toolchains
 from adapters.box.sandbox import open_box
 from adapters.claude.gateway import Credential, CredentialKind, Gateway
 from adapters.claude.judge import BashJudge
-from adapters.claude.late import LateRunner
+from adapters.claude.runner import ClaudeRunner
 from adapters.desks import InterviewDesks
 from adapters.practice.process import PracticeModel
 from adapters.processes import HostProcesses
@@ -62,7 +60,6 @@ from core.views.budgets import Budgets
 from mcp_server.tools import Toolbox
 
 ANTHROPIC = "https://api.anthropic.com"
-_ROOT = Path(__file__).parents[1]
 _SWITCH_S = 0.0005  # a thread that reads the database holds up the event loop by this, not 5 ms
 
 
@@ -197,7 +194,6 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         on_host = rules.agents.host_parallel or derived_host_parallel(
             os.cpu_count() or 1, processes.free_memory() or GIB
         )
-        await _made(settings.database)
         wake = Wake()
         store = Store(settings.database, on_commit=wake.notify)
         stack.push_async_callback(store.close)
@@ -232,37 +228,6 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         yield _wire(settings, parts, gateway, processes, practice=practice)
 
 
-async def _made(database: Path) -> None:
-    """Make a new database in a child: Alembic weighs 14 MB, and is needed once in a home's life.
-
-    Where that fails, the store tries it here and says why. It carries our marker, so that the next
-    life ends it should this one be killed.
-    """
-    arguments = _maker(database)
-    if arguments is None:
-        return
-    child = await asyncio.create_subprocess_exec(
-        *arguments,
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        stderr=DEVNULL,
-        cwd=_ROOT,
-        start_new_session=True,  # Ctrl-C in the terminal is for the service
-    )
-    try:
-        await child.wait()
-    finally:
-        if child.returncode is None:
-            child.kill()
-
-
-def _maker(database: Path) -> tuple[str, ...] | None:
-    """The command that makes a database; None where one is."""
-    if database.exists():
-        return None
-    return sys.executable, "-m", "core.store.migrations", str(database.absolute())
-
-
 def _wire(
     settings: Settings,
     parts: Parts,
@@ -286,17 +251,14 @@ def _wire(
 
     prover = Prover(parts, freeze=freeze, end_run=end_run)
     tools: dict[str, Tool] = Toolbox(parts, prover, judge=refusal, end_run=end_run).tools()
-    runner = LateRunner(
-        settings.home,
-        lambda claude: claude(
-            gateway=gateway,
-            registry=StoreRegistry(parts),
-            box=parts.box,
-            processes=processes,
-            tools=tools,
-            judge=judge,
-            home=settings.home,
-        ),
+    runner = ClaudeRunner(
+        gateway=gateway,
+        registry=StoreRegistry(parts),
+        box=parts.box,
+        processes=processes,
+        tools=tools,
+        judge=judge,
+        home=settings.home,
     )
     worker = Worker(parts, runner, prover)
     orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))

@@ -154,14 +154,6 @@ class Delivery:
                 if await self._sleep(seen, at):
                     await asyncio.sleep(REST.total_seconds())
 
-    async def deliver_due(self) -> int:
-        """Deliver what may go out now, and return how much it was."""
-        number = 0
-        while due := (await self._next())[0]:
-            await self._attempt(due[0])
-            number += 1
-        return number
-
     async def _channel(self, item: Due) -> None:
         """One card after another, as long as this channel may take one."""
         channel = item.place.channel
@@ -262,9 +254,11 @@ class Delivery:
         card = redacted(drawn.card, self._terms.redact)
         digest = frame.digest(card)
         message, sent = due.message, self._clock()
+        rested = sent  # when it may be edited next: what was posted now may be decided at once
         if message is None:
             message = await self._post(due, card, sent)
         elif digest != due.digest:
+            rested += self._terms.edit_interval
             await self._edit(due, message, card, sent)
         now = self._clock()
         await self._store.run(
@@ -274,7 +268,7 @@ class Delivery:
             message,
             thread=due.place.thread,
             digest=digest,
-            not_before=sent + self._terms.edit_interval,
+            not_before=rested,
             again_at=drawn.again_at,
             now=now,
         )

@@ -354,10 +354,11 @@ def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError)
         return outcome
     reason = reason_of(problem)
     pressed = inbound.content if isinstance(inbound.content, Pressed) else None
-    stale = pressed if reason == "stale" else None
-    now = presses.standing(tx, stale.press) if stale else presses.Standing()
-    reply = replies.error(problem, reason=reason, instead=now.words, buttons=now.buttons)
     project = presses.project_of(tx, pressed.press) if pressed else None
+    stale = project if reason == "stale" else None
+    now = presses.standing(tx, stale) if stale else presses.Standing()
+    scene = call.desk.scene(call.now)
+    reply = replies.error(problem, scene, reason=reason, instead=now.words, buttons=now.buttons)
     if pressed is not None or isinstance(problem, NotAllowed):
         what = pressed.press.encode() if pressed else "a command"
         inbox.refused(

@@ -28,6 +28,8 @@ AutocoderError
 └── StorageFailed            the disk or the database said no        → exit 1
 """
 
+from datetime import datetime
+
 
 class AutocoderError(Exception):
     """Something went wrong."""
@@ -84,6 +86,15 @@ class ForbiddenTransition(StateError):
 
 class StalePress(StateError):
     """This was decided already; nothing was changed."""
+
+    def __init__(self, what: str, *, at: datetime | None = None, hint: str = "") -> None:
+        """`what` is so already, without a full stop, since `at`: cards write that in their zone."""
+        self.what, self.at = what, at
+        super().__init__(self.since(f"{at:%H:%M UTC on %Y-%m-%d}" if at else ""), hint=hint)
+
+    def since(self, when: str) -> str:
+        """The message, with the moment as whoever reads it writes it."""
+        return f"{self.what}{f' at {when}' if when else ''}; nothing was changed."
 
 
 class HomeHeld(StateError):

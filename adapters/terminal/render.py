@@ -183,8 +183,12 @@ def _body(groups: Sequence[Group], width: int | None) -> Iterator[Text]:
     for number, group in enumerate(groups):
         if number:
             yield Text()
+        below = 0  # an item: what continues it stands below its words
         for line in group:
-            yield from _wrapped_line(line, width)
+            item = line.plain.startswith("- ")
+            below = below if line.plain.startswith("  ") else 0
+            yield from _wrapped_line(line, width, below)
+            below = _INDENT if item else below
 
 
 def _file(file: TextFile, width: int | None) -> list[Text]:
@@ -195,13 +199,14 @@ def _file(file: TextFile, width: int | None) -> list[Text]:
     return [*lines, Text(f"  and {more:,} more lines", FAINT)] if more > 0 else lines
 
 
-def _wrapped_line(line: Text, width: int | None) -> list[Text]:
-    """Further lines hang below the first one's words."""
+def _wrapped_line(line: Text, width: int | None, below: int = 0) -> list[Text]:
+    """Further lines hang below the first one's words; all begin `below` columns further in."""
     words = line.plain.lstrip(" └─")
     deep = cell_len(line.plain[: len(line.plain) - len(words)])
     item = 2 if words.startswith("- ") else 0
     mark = 2 if item or (words[:1] in MARKS and words[1:2] == " ") else 0
-    return wrapped(line, width, _INDENT + item, min(_INDENT + item + deep + mark, 24))
+    indent = _INDENT + item + below
+    return wrapped(line, width, indent, min(indent + deep + mark, 24))
 
 
 def _facts(card: Card) -> list[Text]:

@@ -25,6 +25,7 @@ from core.errors import (
 )
 from core.ports.chat import Door
 
+ROUTERS = (rest.open_routes, rest.routes, chat_api.routes, house_api.routes, pages.routes)
 _BY_STATUS = {
     400: ("malformed", "The request cannot be read."),
     404: ("not_found", "There is nothing at this path."),
@@ -50,10 +51,8 @@ def build(backend: Backend, door: Door, hub: Hub) -> ASGIApp:
         responses={status: {"model": ErrorData} for status in _DOCUMENTED},
     )
     app.state.within = Within(door, backend, hub, Rails(door, backend.clock))
-    app.include_router(rest.open_routes)
-    for each in (rest.routes, chat_api.routes, house_api.routes):
+    for each in ROUTERS:
         app.include_router(each, dependencies=[Depends(known_only)])
-    app.include_router(pages.routes)
     app.mount("/static", pages.static)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, _for_browsers(handler))

@@ -13,6 +13,7 @@ _INSIDE = WIDE - 2 * MARGIN
 _ROW, _HEAD = 34, 26
 _WIDER, _HIGH = 640, 112  # where there is room; of the columns
 _LEAST_USD = Decimal("0.02")  # of a scale: half of it can still be read
+BY_DAY = "Cost by day (UTC)"  # what stands above the columns
 LOOKS = {  # of a task, and what each means
     "done": "passing",
     "again": "passing after a retry",
@@ -54,14 +55,23 @@ def look_of(model: str) -> str:
     return next((name for name in wording.FAMILIES if name in model.lower()), "bar")
 
 
+def _facts(lane: Lane) -> tuple[str, str]:
+    """How many of its tasks pass, and what it cost."""
+    done = sum(look in ("done", "again") for look in lane.looks)
+    return f"{done}/{len(lane.looks)}", wording.usd(lane.cost)
+
+
+def told(lane: Lane) -> str:
+    """What its row says, for whoever does not see it."""
+    return " ".join((wording.one_line(lane.name, 60), *_facts(lane)))
+
+
 def board_svg(heading: str, lanes: Sequence[Lane]) -> str:
     """A row per feature, a piece per task, and what the colours say."""
     parts: list[str] = [text(MARGIN, MARGIN + 12, "phase", wording.one_line(heading, 42))]
     y = MARGIN + _HEAD
     for lane in lanes[:MOST_ROWS]:
-        done = sum(look in ("done", "again") for look in lane.looks)
-        facts = f"{done}/{len(lane.looks)} · {wording.usd(lane.cost)}"
-        parts += _row(lane.name, facts, y)
+        parts += _row(lane.name, " · ".join(_facts(lane)), y)
         parts += _pieces(lane.looks, y + 18)
         y += _ROW
     if len(lanes) > MOST_ROWS:
@@ -131,7 +141,7 @@ def days_svg(heading: str, columns: Sequence[Column], *, wide: bool = False) -> 
     axis = 18 + round(6.4 * len(wording.usd(top)))
     foot = MARGIN + _HEAD + 8 + _HIGH
     parts = [
-        text(MARGIN, MARGIN + 12, "phase", "Cost by day (UTC)"),
+        text(MARGIN, MARGIN + 12, "phase", BY_DAY),
         text(width - MARGIN, MARGIN + 12, "less end", wording.usd(whole)),
         *_scale(top, axis, foot, width),
     ]

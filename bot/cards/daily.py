@@ -1,6 +1,6 @@
 """What was spent, day by day, as a picture: of a project, or of all."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -25,16 +25,15 @@ def shown(tx: Session, sort: str, number: int, until: date) -> Picture | None:
     sums = {day: sum(models.values(), Decimal(0)) for day, models in days.items()}
     highest = max(sums, key=lambda day: (sums[day], day))
     whole = sum(sums.values(), Decimal(0))
-    begin = min(sums)
     facts = [
-        f"Cost by day, {_day(begin)} to {_day(until)}",
+        f"{charts.BY_DAY}, {_day(_first(days, until))} to {_day(until)}",
         f"last {wording.usd(sums.get(until, Decimal(0)))}",
         f"highest {wording.usd(sums[highest])} on {_day(highest)}",
         f"{wording.usd(whole)} in all",
         *(f"{name} {wording.usd(usd)}" for name, usd in charts.by_model(days.values()).items()),
     ]
     if len(sums) >= _FORETELLS:
-        rate = whole / ((until - begin).days + 1)
+        rate = whole / ((until - min(sums)).days + 1)
         facts.append(f"at this rate about {wording.usd(30 * rate)} in 30 days")
     return Picture(f"/api/pictures/{sort}/{number}.svg?until={until}", ", ".join(facts))
 
@@ -45,13 +44,18 @@ def picture(tx: Session, sort: str, number: int, until: date, *, wide: bool) -> 
     if project is None and number != ALL:
         return None
     days = _spent(tx, sort, number, until)
-    first = min([*days, until - timedelta(days=_LEAST - 1)])
+    first = _first(days, until)
     columns = [
         charts.Column(_day(day), days.get(day, {}))
         for day in (first + timedelta(days=n) for n in range((until - first).days + 1))
     ]
     whose = project.name if project else "all projects"
     return charts.days_svg(f"Cost of {whose} by day (UTC)", columns, wide=wide)
+
+
+def _first(days: Collection[date], until: date) -> date:
+    """The first day that is drawn."""
+    return min([*days, until - timedelta(days=_LEAST - 1)])
 
 
 def _spent(

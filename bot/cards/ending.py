@@ -25,11 +25,13 @@ from bot.cards.frame import (
 )
 from bot.cards.progress import bar
 from bot.cards.progress import buttons as project_buttons
-from core.domain.cards import Card, Field, Label, Picture, Subject, Tone
+from core.domain import light
+from core.domain.cards import Card, Field, Label, Picture, Subject, TextFile, Tone
 from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus
 from core.domain.money import to_usd
 from core.domain.plan import estimate
+from core.domain.redaction import clean
 from core.views import completions, journal, members, projects
 from core.views.completions import Completion, Costs
 
@@ -38,6 +40,9 @@ MOST_CHECKS = 4
 MOST_DAYS = 14
 REPORT_FILE = ".autocoder/report.md"
 REASON = 1_500
+_FILE = "completed.txt"  # all that the card of a completed project shortens
+_SEE = f"see `{_FILE}`"
+_SURE = 2_000  # characters that stand in its body whatever else does
 
 
 def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
@@ -58,22 +63,17 @@ def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         if commit
         else "The report is in"
     )
-    lines = [
-        proved,
-        *_features(done),
-        *_left_out(done),
-        *_evidence(done),
-        *_by_model(done),
-        "",
-        f"{where} {code(REPORT_FILE)}.",
-    ]
+    found = list(_found(done, MOST, MOST_CHECKS))
+    every = "\n".join(_found(done))
+    lines = [proved, *found, *_by_model(done), "", f"{where} {code(REPORT_FILE)}."]
+    shortens = every != "\n".join(found) or len(every) > _SURE
     state = f"{words.DONE} Completed, {scene.when(entry.at)}"
     budget = wording.usd(to_usd(project.budget_micro_usd))
     card = Card(
         key=ref.key,
         kind=CardKind.REPORT,
         title=heading,
-        body=body(lines, [state, footnote(project.practice, scene.box)]),
+        body=body(lines, [state, footnote(project.practice, scene.box)], rest=_SEE),
         fallback=fallback(heading, proved, f"{wording.usd(done.cost_usd)} of {budget}"),
         project=project.name,
         fields=_fields(done, scene),
@@ -81,6 +81,7 @@ def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         pictures=_pictures(tx, project.id),
         tone=Tone.SUCCESS,
         buttons=(button("Details", Label.DETAILS, Subject.PROJECT, project.id),),
+        whole=TextFile(_FILE, clean(f"{heading}\n{light.plain(every)}\n")) if shortens else None,
     )
     return Drawn(card)
 
@@ -150,37 +151,33 @@ def _fields(done: Completion, scene: Scene) -> tuple[Field, ...]:
     )
 
 
-def _features(done: Completion) -> Iterator[str]:
-    if done.landed:
+def _found(
+    done: Completion, most: int | None = None, most_checks: int | None = None
+) -> Iterator[str]:
+    """What landed, what was left out, and what the last gate ran on `main`; None: all of it."""
+    landed, skipped = done.landed[: most and 2 * most], done.skipped[:most]
+    if landed:
         yield ""
-    for feature in done.landed[: 2 * MOST]:
+    for feature in landed:
         commit = code(wording.commit(feature.commit))
         yield f"{words.DONE} {bold(feature.name, 80)} landed, {commit}"
-    more = len(done.landed) - 2 * MOST
-    if more > 0:
-        yield f"and {wording.count(more, 'more feature')}"
-
-
-def _left_out(done: Completion) -> Iterator[str]:
-    for number, name in done.skipped[:MOST]:
+    if more := len(done.landed) - len(landed):
+        yield f"and {wording.count(more, 'more feature')}: {_SEE}"
+    for number, name in skipped:
         yield f"{words.STOPPED} Task {number} {said(name, 80)} skipped: nothing proves it"
-    if done.counts.skipped > MOST:
-        yield f"{words.STOPPED} and {done.counts.skipped - MOST} more skipped"
-
-
-def _evidence(done: Completion) -> Iterator[str]:
-    """What the last gate ran on `main`."""
+    if more := len(done.skipped) - len(skipped):
+        yield f"{words.STOPPED} and {more} more skipped: {_SEE}"
     last = done.last_gate
     if last is None or not last.checks:
         return
     yield ""
     yield f"**Evidence** on main at {code(wording.commit(last.version))}"
-    for check in last.checks[:MOST_CHECKS]:
+    checks = last.checks[:most_checks]
+    for check in checks:
         mark = words.DONE if check.green else words.STOPPED
         yield f"{mark} {code(check.command, 120)} {said(words.check_facts(check), 140)}"
-    more = len(last.checks) - MOST_CHECKS
-    if more > 0:
-        yield f"and {wording.count(more, 'more check')}: see the report"
+    if more := len(last.checks) - len(checks):
+        yield f"and {wording.count(more, 'more check')}: {_SEE}"
 
 
 def _by_model(done: Completion) -> Iterator[str]:

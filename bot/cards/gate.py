@@ -44,7 +44,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     if gate is None:
         raise NotFound("There is no such gate.")
     phase, project = gate.phase, gate.project
-    open_now = gate.approval.status is ApprovalStatus.OPEN
+    open_now = gate.approval.waits
     heading = f"Gate: phase {phase.position} {phase.name}"
     heading = title(f"{heading} is ready for your decision" if open_now else heading)
     reminder = card_keys.reminded(ref.key)
@@ -82,6 +82,8 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
 def _state(tx: Session, gate: GateView, scene: Scene) -> str:
     approval = gate.approval
     match approval.status:
+        case ApprovalStatus.OPEN if not approval.waits:
+            return words.at_rest(gate.project.name, gate.project.status)
         case ApprovalStatus.OPEN:
             return f"{words.WAITS} Waits for an approver.{reminder_words(approval, scene)}"
         case ApprovalStatus.APPROVED:
@@ -107,7 +109,7 @@ def rejection(gate: GateView) -> Form:
 def _invites(gate: GateView) -> bool:
     """Whether a newcomer is shown what a rejection does, where nothing is lost by it."""
     first = gate.phase.position == 1 and not gate.rejected
-    return gate.project.practice and first and gate.approval.status is ApprovalStatus.OPEN
+    return gate.project.practice and first and gate.approval.waits
 
 
 def _note(gate: GateView, scene: Scene) -> str:
@@ -215,13 +217,13 @@ def _pictures(gate: GateView) -> tuple[Picture, ...]:
         f"{looks.count(look):,} {name}" for look, name in charts.LOOKS.items() if look in looks
     ]
     alt = f"{_heading(gate)}, {wording.count(len(looks), 'task')}: {', '.join(counted)}"
+    told = (charts.told(lane) for lane in _lanes(gate)[:MOST_FEATURES])
+    more = len(gate.features) - MOST_FEATURES
+    alt += f"; {', '.join(told)}{f' and {more} more' if more > 0 else ''}"
     whole = sum((feature.cost_usd for feature in gate.features), Decimal(0))
     if whole:
         most = max(gate.features, key=lambda feature: feature.cost_usd)
-        alt += (
-            f"; the highest cost {wording.one_line(most.name, 60)} {wording.usd(most.cost_usd)},"
-            f" {wording.usd(whole)} in all"
-        )
+        alt += f"; the highest cost {wording.one_line(most.name, 60)}, {wording.usd(whole)} in all"
     return (Picture(f"/api/pictures/gate/{gate.approval.id}.svg", alt),)
 
 
@@ -234,7 +236,11 @@ def picture(tx: Session, approval_id: int) -> str | None:
     gate = gates.gate(tx, approval_id)
     if gate is None:
         return None
-    lanes = [
+    return charts.board_svg(_heading(gate), _lanes(gate))
+
+
+def _lanes(gate: GateView) -> list[charts.Lane]:
+    return [
         charts.Lane(
             feature.name,
             [_look(task) for task in gate.tasks if task.feature_id == feature.id],
@@ -242,7 +248,6 @@ def picture(tx: Session, approval_id: int) -> str | None:
         )
         for feature in gate.features
     ]
-    return charts.board_svg(_heading(gate), lanes)
 
 
 def _look(task: TaskAtGate) -> str:

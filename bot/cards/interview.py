@@ -25,7 +25,14 @@ from bot.cards.frame import (
 from core.domain import card_keys, light
 from core.domain.cards import Button, Card, Label, Link, Subject, TextFile, Tone
 from core.domain.events import CardKind
-from core.domain.lifecycle import InterviewKind, InterviewStatus, PhaseStatus, ProjectStatus
+from core.domain.lifecycle import (
+    AT_REST,
+    INTERVIEW_OVER,
+    InterviewKind,
+    InterviewStatus,
+    PhaseStatus,
+    ProjectStatus,
+)
 from core.domain.redaction import clean
 from core.views import interviews, journal, members, phases, plans, projects, questions
 from core.views.interviews import InterviewView
@@ -76,7 +83,7 @@ def _ways(
     tx: Session, project: ProjectSummary, interview: InterviewView | None
 ) -> tuple[Link, ...]:
     """To what waits for a person: its questions, its plan."""
-    if interview is None:
+    if interview is None or project.status in AT_REST:
         return ()
     addition = interview.id if interview.number else None
     waits = interview.status is InterviewStatus.AWAITING_APPROVAL or (
@@ -184,6 +191,8 @@ def _addition(
     tx: Session, key: str, project: ProjectSummary, interview: InterviewView, scene: Scene
 ) -> Drawn:
     mark, state, tone = _addition_state(tx, interview)
+    if project.status in AT_REST and interview.status not in INTERVIEW_OVER:
+        (mark, state), tone = _state(tx, project, interview), Tone.INFO
     heading = title(f"{_ADDED[interview.kind]} for {project.name}")
     card = Card(
         key=key,

@@ -66,7 +66,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     reminder = card_keys.reminded(ref.key)
     if reminder:
         heading = title(f"Reminder: {number.lower()} for {project.name} waits")
-    state = _state(tx, row, decision, scene)
+    state = _state(tx, row, decision, project, scene)
     into = plans.grows(tx, row)
     size = f"{plan.size}. A gate after each phase."
     first, name = plans.position(tx, row), None
@@ -97,10 +97,18 @@ def _decision(tx: Session, row: PlanView) -> ApprovalView | None:
     return next(reversed(approvals.of_subject(tx, ApprovalKind.PLAN, row.id)), None)
 
 
-def _state(tx: Session, row: PlanView, decision: ApprovalView | None, scene: Scene) -> str:
+def _state(
+    tx: Session,
+    row: PlanView,
+    decision: ApprovalView | None,
+    project: ProjectSummary,
+    scene: Scene,
+) -> str:
     if decision is None:
         return f"{words.DONE} Taken up"
     match decision.status:
+        case ApprovalStatus.OPEN if not decision.waits:
+            return words.at_rest(project.name, project.status)
         case ApprovalStatus.OPEN:
             again = reminder_words(decision, scene)
             return f"{words.WAITS} Waits for an approver. Nothing is built before approval.{again}"
@@ -135,11 +143,11 @@ def reminder_words(decision: ApprovalView, scene: Scene) -> str:
 def _tone(decision: ApprovalView | None) -> Tone:
     if decision is None or decision.status is ApprovalStatus.APPROVED:
         return Tone.SUCCESS
-    return Tone.WARNING if decision.status is ApprovalStatus.OPEN else Tone.INFO
+    return Tone.WARNING if decision.waits else Tone.INFO
 
 
 def _buttons(decision: ApprovalView | None) -> tuple[Button, ...]:
-    if decision is None or decision.status is not ApprovalStatus.OPEN:
+    if decision is None or not decision.waits:
         return ()
     return decide(Subject.PLAN, decision.id)
 
@@ -237,15 +245,20 @@ def dependencies(plan: Plan, address: str) -> tuple[Picture, ...]:
     features, waits = plan.features(), lifted_dependencies(plan)
     if len(features) > drawing.MOST_FEATURES or not any(waits.values()):
         return ()
-    drawn = [
-        f"{wording.one_line(feature.name, 60)} {wording.count(len(feature.tasks), 'task')}"
-        + (f" after {wording.one_line(', '.join(sorted(after)), 90)}" if after else "")
-        for feature in features[:MOST_TOLD]
-        for after in (waits[feature.name],)
-    ]
+    drawn, left = [], MOST_TOLD
+    for position, phase in enumerate(plan.phases, start=1):
+        told = [
+            f"{wording.one_line(feature.name, 60)} {wording.count(len(feature.tasks), 'task')}"
+            + (f" after {wording.one_line(', '.join(sorted(after)), 90)}" if after else "")
+            for feature in phase.features[:left]
+            for after in (waits[feature.name],)
+        ]
+        if told:
+            drawn.append(f"{position} {wording.one_line(phase.name, 60)}: {', '.join(told)}")
+        left -= len(told)
     more = len(features) - MOST_TOLD
-    left = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
-    return (Picture(address, f"Dependencies of {plan.size}: {'; '.join(drawn)}{left}"),)
+    rest = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
+    return (Picture(address, f"Dependencies of {plan.size}. {'; '.join(drawn)}{rest}"),)
 
 
 def picture(tx: Session, plan_id: int) -> str | None:

@@ -33,7 +33,7 @@ from core.domain.cards import (
     Tone,
 )
 from core.domain.events import CardKind
-from core.domain.lifecycle import PhaseStatus, ProjectStatus, RunStatus
+from core.domain.lifecycle import AT_REST, PhaseStatus, ProjectStatus, RunStatus
 from core.domain.people import Role
 from core.views import boards
 from core.views.boards import AgentOnBoard, Board
@@ -188,7 +188,10 @@ def _phases(board: Board, scene: Scene) -> Iterator[str]:
     if begin:
         yield f"{words.DONE} {wording.count(begin, 'phase')} before"
     for phase in board.phases[begin : begin + NEAR]:
-        line = f"{words.PHASE_MARKS[phase.status]} {bold(f'{phase.position} {phase.name}', 80)}"
+        begun = phase.status in (PhaseStatus.IN_PROGRESS, PhaseStatus.AWAITING_APPROVAL)
+        rests = begun and board.status in AT_REST
+        mark = words.STOPPED if rests else words.PHASE_MARKS[phase.status]
+        line = f"{mark} {bold(f'{phase.position} {phase.name}', 80)}"
         line += f" {phase.counts.passing}/{phase.counts.total}"
         if phase.approved_by and phase.approved_at:
             line += f", approved by {said(phase.approved_by)} {scene.when(phase.approved_at)}"
@@ -199,6 +202,8 @@ def _phases(board: Board, scene: Scene) -> Iterator[str]:
 
 
 def _agents(board: Board, scene: Scene) -> Iterator[str]:
+    if board.status in AT_REST:
+        return  # what is parked waits for nobody
     if board.agents:
         yield ""
     for run in board.agents[:MOST_AGENTS]:

@@ -34,6 +34,7 @@ from core.domain.cards import (
     Tone,
 )
 from core.domain.events import CardKind
+from core.domain.lifecycle import AT_REST
 from core.domain.redaction import clean
 from core.views import interviews, members, projects, tasks
 from core.views import questions as asked
@@ -70,6 +71,13 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     if interviews_:
         hint += " “just decide” lets me choose."
     waits = f"{words.WAITS} {question.agent} waits for an answer since"
+    state, short = (
+        f"{waits} {scene.when(question.asked_at)}",
+        f"{waits} {scene.clock(question.asked_at)}",
+    )
+    rests = project.status in AT_REST
+    if rests:
+        state = short = words.at_rest(project.name, project.status)
     return Drawn(
         Card(
             key=ref.key,
@@ -77,18 +85,14 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
             title=heading,
             body=body(
                 [text, *_written_out(question.options)],
-                [f"{waits} {scene.when(question.asked_at)}", hint, note],
+                [state, "" if rests else hint, note],
                 rest=f"see {_FILE}",
             ),
-            fallback=fallback(
-                heading,
-                said(question.text, 300),
-                f"{waits} {scene.clock(question.asked_at)}",
-            ),
+            fallback=fallback(heading, said(question.text, 300), short),
             project=project.name,
-            tone=Tone.WARNING,
-            buttons=_buttons(question, interviews=interviews_),
-            inputs=_inputs(question),
+            tone=Tone.INFO if rests else Tone.WARNING,
+            buttons=() if rests else _buttons(question, interviews=interviews_),
+            inputs=() if rests else _inputs(question),
             whole=_whole(question),
         )
     )

@@ -24,6 +24,7 @@ from bot.cards.frame import (
 from core.domain import card_keys, failure
 from core.domain.cards import Button, Card, Field, Label, Style, Subject, Tone
 from core.domain.events import CardKind, Event
+from core.domain.lifecycle import AT_REST
 from core.views import members, stuck_tasks
 from core.views.journal import JournalLine
 from core.views.stuck_tasks import StuckTask
@@ -57,8 +58,10 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     else:
         state = f"{words.WAITS} Waits for somebody since {scene.when(spell.since)}"
         lines = [f"{tried}. {_others(stuck.holds_up)}", *_error(task), *_tried(stuck)]
-        tone, buttons = Tone.DANGER, decisions(stuck, scene.rules.models.chain)
-        fields = _fields(tx, stuck, scene)
+        tone, fields = Tone.DANGER, _fields(tx, stuck, scene)
+        buttons = decisions(stuck, scene.rules.models.chain)
+        if project.status in AT_REST:
+            state, tone, buttons = words.at_rest(project.name, project.status), Tone.INFO, ()
     card = Card(
         key=ref.key,
         kind=CardKind.STUCK,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from bot import wording
+from core.domain import light
 from core.domain.cards import Link
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.plan import Plan
@@ -84,6 +85,11 @@ def plan_changes(changes: Sequence[str]) -> Iterator[str]:
         noun = f"{what}s " if what and len(names) > 1 else f"{what} " if what else "the "
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         yield f"{_CHANGES.get(sign, sign)}: {noun}{', '.join(names[:MOST_NAMES])}{more}"
+
+
+def at_rest(name: str, status: ProjectStatus) -> str:
+    """`■ todo-api is stopped: nothing waits for anybody`"""
+    return f"{STOPPED} {light.escape(name)} is {status.words}: nothing waits for anybody"
 
 
 def waits(wait: Waiting) -> str:

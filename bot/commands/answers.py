@@ -56,7 +56,10 @@ def pressed(press: Press, question: QuestionView, values: Values) -> str:
             "That is none of the options; own words have a field of their own.", form(question)
         )
     if not given:
-        raise MissingValues("An answer has words.", form(question))
+        choose = (
+            f"Choose {'one or several' if question.multiple else 'one'}, or write your own words."
+        )
+        raise MissingValues(choose if options else "An answer has words.", form(question))
     if not options:
         return given[0]
     if len(given) > 1 and not question.multiple:

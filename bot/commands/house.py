@@ -221,7 +221,7 @@ def _settings(call: Call, project: ProjectSummary) -> Reply:
         own = " (its own)" if name in project.settings else ""
         about = meaning(section, name)
         value = code(_shown(_value(call, project, name)))
-        body.append(f"- {bold(name)} {value}{own} {own_words(wording.cut(about, 70))}")
+        body.append(f"- {bold(name)} {value}{own} {own_words(about)}")
     return Reply(
         title=f"Settings of {project.name}",
         body="\n".join([*body, "Set one: `/autocoder settings max_parallel 3`"]),

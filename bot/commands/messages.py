@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from bot.commands import answers, calls, offers
+from bot.commands import answers, calls, offers, presses
 from bot.commands.replies import words
 from bot.commands.spec import Call, Reply
 from bot.wording import is_blank
@@ -50,9 +50,16 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
         return _guide(tx, call, project, said.text)
     if status is ProjectStatus.COMPLETED:
         return offers.add_as_feature(call, project)
+    asks = presses.standing(tx, project)
+    if asks.links:
+        title, body = asks.words.rstrip("."), "Approve it, or reject it with a reason."
+    else:
+        title = f"{project.name} is {status.words}, and asks nothing"
+        body = f"A command begins with `{COMMAND}` or `{MENTION}`."
     return Reply(
-        title=f"This changed nothing: {project.name} is {status.words}, and asks nothing",
-        body=f"A command begins with `{COMMAND}` or `{MENTION}`.",
+        title=f"This changed nothing: {title}",
+        body=body,
+        links=asks.links,
         private=True,
         project=project,
     )

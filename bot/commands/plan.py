@@ -86,8 +86,11 @@ def _plan(
 
 
 def _state(tx: Session, call: Call, approval: ApprovalView) -> str:
-    if approval.status is ApprovalStatus.OPEN:
+    if approval.waits:
         return f"{words.WAITS} waits for an approver; nothing is built before approval"
+    if approval.status is ApprovalStatus.OPEN:
+        project = projects.summary(tx, approval.project_id)
+        return words.at_rest(project.name, project.status)
     mark = words.DONE if approval.status is ApprovalStatus.APPROVED else words.STOPPED
     by, at = approval.decided_by, approval.decided_at
     who = f" by {said(members.name_of(tx, by))}" if by else ""
@@ -144,7 +147,7 @@ def _written_task(number: int, task: PlannedTask) -> Iterator[str]:
 
 def decide_buttons(approval: ApprovalView) -> tuple[Button, ...]:
     """`Approve` and `Reject`, bound to what is shown; none once it is decided."""
-    if approval.status is not ApprovalStatus.OPEN:
+    if not approval.waits:
         return ()
     subject = Subject.PLAN if approval.kind is ApprovalKind.PLAN else Subject.GATE
     return (
@@ -291,7 +294,7 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
 def _project_of(tx: Session, approval_id: int) -> ProjectRef:
     found = decisions.by_id(tx, approval_id)
     if found is None:
-        raise StalePress("There is no such decision.")
+        raise StalePress("There is no such decision")
     return projects.summary(tx, found.project_id).ref
 
 

@@ -16,9 +16,10 @@ from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
 from core.domain.cards import Button, Form, Label, Link, Press, Subject
 from core.domain.events import CardKind
-from core.domain.lifecycle import ApprovalStatus, ProjectStatus, TaskStatus
+from core.domain.lifecycle import ProjectStatus, TaskStatus
 from core.errors import NotAllowed, NotFound
 from core.operations import approvals, interviews, outbox, questions
+from core.operations import projects as project_operations
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
 from core.views import approvals as decisions
@@ -115,9 +116,8 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
     match press.label, press.subject:
         case Label.REJECT, Subject.PLAN | Subject.GATE:
             approval = decisions.by_id(tx, press.id)
-            if approval is None or approval.status is not ApprovalStatus.OPEN:
-                return None
-            return _rejection(tx, press)
+            waits = approval is not None and approval.waits
+            return _rejection(tx, press) if waits else None
         case (Label.GUIDE | Label.PASS) as label, Subject.TASK:
             task = _task_or_none(tx, press)
             if task is None:
@@ -184,6 +184,7 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
 
 def _task(press: Press, values: Values, tx: Session, call: Call) -> Reply:
     task = _task_of(tx, press)
+    project_operations.living(tx, task.project_id)
     match press.label:
         case Label.SKIP:
             return tasks.skip_it(tx, call, task)
@@ -199,6 +200,7 @@ def _task(press: Press, values: Values, tx: Session, call: Call) -> Reply:
 async def _vouch(press: Press, values: Values, call: Call) -> Reply | Operation:
     task = await call.desk.parts.store.read(_task_of, press)
     project = await call.desk.parts.store.read(_project, press)
+    await call.desk.parts.store.read(project_operations.living, project.id)
     reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
     given = {"n": str(task.id), "reason": reason}
     return await tasks.vouch(replace(call, project=project, values=given))
@@ -300,10 +302,7 @@ class Standing:
     links: tuple[Link, ...] = ()
 
 
-def standing(tx: Session, press: Press) -> Standing:
-    project = project_of(tx, press)
-    if project is None:
-        return Standing()
+def standing(tx: Session, project: ProjectRef) -> Standing:
     waits = waiting(tx, project_id=project.id)
     for kinds in ((WaitKind.PLAN, WaitKind.GATE), (WaitKind.QUESTION,)):
         wait = next((each for each in reversed(waits) if each.kind in kinds), None)

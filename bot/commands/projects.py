@@ -8,7 +8,7 @@ from bot import wording
 from bot.cards import CARDS, progress, words
 from bot.cards.frame import CardRef, bold, code, said
 from bot.cards.plan import dependencies
-from bot.commands import parsing, waiting
+from bot.commands import parsing, replies, waiting
 from bot.commands.replies import lines
 from bot.commands.spec import Call, Reply
 from core.domain import card_keys
@@ -240,7 +240,8 @@ def _moved(tx: Session, call: Call, label: Label) -> Reply:
         reply = move_it(tx, call, call.here, label)
     except StalePress as problem:
         step = _NEXT_STEP.get(view.summary(tx, call.here.id).status, "")
-        return Reply(title=str(problem).rstrip("."), body=step, project=call.here)
+        title, since, _said = replies.told(problem, call.desk.scene(call.now))
+        return Reply(title=title.rstrip("."), body=lines(since, step), project=call.here)
     return replace(reply, title=reply.said)
 
 

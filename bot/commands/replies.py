@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bot.cards.frame import Scene
 from bot.commands.spec import Reply
 from bot.wording import count, cut
 from core.domain import card_keys, light
@@ -17,7 +18,7 @@ from core.domain.cards import (
 )
 from core.domain.events import CardKind
 from core.domain.redaction import clean
-from core.errors import AutocoderError
+from core.errors import AutocoderError, StalePress
 
 _FALLBACK_LIMIT = 4_000
 
@@ -93,24 +94,35 @@ def shorten(body: str, limit: int = BODY_LIMIT, *, whole: str = "") -> str:
     return "\n".join([*kept, f"… {count(len(lines) - len(kept), 'more line')}{where}"])
 
 
+def told(problem: AutocoderError, scene: Scene) -> tuple[str, str, str]:
+    """A title, what else there is to say in a body, and both as one plain sentence."""
+    if isinstance(problem, StalePress) and problem.at is not None:
+        zone = problem.at.astimezone(scene.zone).tzname()  # no platform writes it in another
+        title, said = problem.since(""), problem.since(f"{scene.clock(problem.at)} {zone}")
+        return clean(title), f"That was at {scene.when(problem.at)}.", clean(said)
+    message = clean(str(problem))
+    first, _, rest = message.partition("\n")
+    return first, own_words(rest), message
+
+
 def error(
     problem: AutocoderError,
+    scene: Scene,
     *,
     reason: str = "",
     instead: str = "",
     buttons: tuple[Button, ...] = (),
 ) -> Reply:
     """What happened, what to do, what stands there now; for this person only."""
-    message, hint = str(problem), problem.hint
-    first, _, rest = message.partition("\n")
+    title, rest, message = told(problem, scene)
     return Reply(
-        title=clean(first),
-        body="\n".join(part for part in map(own_words, (rest, hint, instead)) if part),
+        title=title,
+        body=lines(rest, own_words(problem.hint), own_words(instead)),
         tone=Tone.WARNING,
         kind=CardKind.ERROR,
         buttons=buttons,
         private=True,
-        said=" ".join(part for part in (clean(message), hint, instead) if part),
+        said=" ".join(part for part in (message, problem.hint, instead) if part),
         ok=False,
         reason=reason,
     )

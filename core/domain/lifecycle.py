@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from core.errors import ForbiddenTransition
 
@@ -36,6 +36,10 @@ class ProjectStatus(Status):
     COMPLETED = "completed"
     STOPPED = "stopped"
     ARCHIVED = "archived"
+
+
+# Nothing of such a project waits for anybody.
+AT_REST: Final = (ProjectStatus.STOPPED, ProjectStatus.ARCHIVED)
 
 
 class PhaseStatus(Status):

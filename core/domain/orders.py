@@ -385,10 +385,10 @@ def _reason(feature: FeatureView, task: TaskView) -> str:
     if task.attempts:
         return f"try {task.attempts + 1} of a task that is begun"
     if feature.passing:
-        return f"{feature.slug} is begun, and this is its next ready task"
+        return f"{feature.name} is begun, and this is its next ready task"
     if task.priority != TASK_PRIORITY:
         return f"priority {task.priority}"
     if feature.priority != FEATURE_PRIORITY:
-        return f"priority {feature.priority} of {feature.slug}"
+        return f"priority {feature.priority} of {feature.name}"
     points = "point" if task.rank == 1 else "points"
     return f"{task.rank} {points} of work wait behind it"

@@ -43,7 +43,7 @@ class FeatureView:
     """A feature of the open phase that is not completed."""
 
     id: int
-    slug: str
+    name: str
     status: FeatureStatus
     priority: int
     position: int

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.domain.events import CardKind, Event, Level
 from core.domain.lifecycle import (
+    AT_REST,
     ApprovalKind,
     ApprovalStatus,
     Cause,
@@ -18,7 +20,7 @@ from core.domain.lifecycle import (
 )
 from core.domain.proof import CheckResult
 from core.errors import InputError, StalePress, StateError
-from core.operations import additions, evidence, journal, plans
+from core.operations import additions, evidence, journal, outbox, plans, projects
 from core.ports.chat import Place
 from core.ports.host import DiffStat
 from core.store.chat_tables import OutboxItem
@@ -115,8 +117,8 @@ def approve(
 ) -> None:
     """Approve what was shown. `main` is where it stands now: the next phase's beginning."""
     approval = undecided(tx, approval_id)
-    project = _undecided_project(tx, approval)
-    _decide(approval, ApprovalStatus.APPROVED, by, None, now)
+    project = _at_work(tx, approval)
+    _decide(tx, approval, ApprovalStatus.APPROVED, by, None, now)
     match approval.kind:
         case ApprovalKind.PLAN:
             row = tx.get_one(Plan, approval.subject_id)
@@ -148,8 +150,8 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
             "A rejection needs a reason.", hint="Type `reject`, a space, and what is wrong."
         )
     approval = undecided(tx, approval_id)
-    project = _undecided_project(tx, approval)
-    _decide(approval, ApprovalStatus.REJECTED, by, reason, now)
+    project = _at_work(tx, approval)
+    _decide(tx, approval, ApprovalStatus.REJECTED, by, reason, now)
     project.planner_failures = 0
     match approval.kind:
         case ApprovalKind.PLAN:
@@ -177,18 +179,17 @@ def undecided(tx: Session, approval_id: int) -> Approval:
     """The decision, if it is still open; StalePress says who made it and when."""
     approval = tx.get(Approval, approval_id)
     if approval is None:
-        raise StalePress("There is no such decision.")
+        raise StalePress("There is no such decision")
     if approval.status is not ApprovalStatus.OPEN:
-        raise StalePress(_how(tx, approval))
+        raise StalePress(_how(tx, approval), at=approval.decided_at)
     return approval
 
 
 def _how(tx: Session, approval: Approval | ApprovalView) -> str:
-    """How it was decided, by whom and when."""
-    when = f" at {approval.decided_at:%H:%M UTC on %Y-%m-%d}" if approval.decided_at else ""
+    """How it was decided, and by whom."""
     by = approval.decided_by
     who = f" by {members.name_of(tx, by)}" if by else ""
-    return f"This {approval.kind!s} was {approval.status!s}{who}{when}; nothing was changed."
+    return f"This {approval.kind!s} was {approval.status!s}{who}"
 
 
 def shown(
@@ -213,18 +214,20 @@ def shown(
     if last.status is ApprovalStatus.OPEN:
         return last
     if waits is None:
-        raise StalePress(_how(tx, last))
+        raise StalePress(_how(tx, last), at=last.decided_at)
     other = next((each for each in before if each and each.status is ApprovalStatus.OPEN), None)
     if other is None:
         raise StalePress(
-            f"A newer {waits.kind!s} of {name} waits than the one shown here.",
+            f"A newer {waits.kind!s} of {name} waits than the one shown here",
             hint="Its card comes in a moment; look at it first.",
         )
     knows = last.decided_by in (None, person) or now - (last.decided_at or now) >= _SEEN
     if not knows:
         raise StalePress(
-            f"{_how(tx, last)} A {other.kind!s} of {name} waits too.",
-            hint="Press its button, or say it again in a moment.",
+            _how(tx, last),
+            at=last.decided_at,
+            hint=f"A {other.kind!s} of {name} waits too: press its button, or say it again in a"
+            " moment.",
         )
     return other
 
@@ -249,25 +252,35 @@ def _of_card(tx: Session, card: OutboxItem) -> ApprovalView | None:
     return next(iter(view.of_subject(tx, ApprovalKind.PLAN, subject)), None)
 
 
-def _undecided_project(tx: Session, approval: Approval) -> Project:
-    """The project, if a decision may move it now."""
-    project = tx.get_one(Project, approval.project_id)
-    wanted: tuple[ProjectStatus, ...] = (ProjectStatus.AWAITING_APPROVAL,)
-    plans_it = approval.kind is ApprovalKind.PLAN
-    if plans_it and tx.get_one(Plan, approval.subject_id).interview_id is not None:
-        wanted = additions.TAKES
-    if plans_it and project.status not in wanted:
+def _at_work(tx: Session, approval: Approval) -> Project:
+    """Its project, which is not at rest."""
+    project = projects.living(tx, approval.project_id)
+    if project.status in AT_REST:
         raise StateError(
-            f"{project.name} is {project.status.words}: its plan cannot be decided now.",
-            hint="Start it first.",
+            f"{project.name} is {project.status.words}: nothing of it is decided now.",
+            hint=f"`/autocoder start {project.name}` takes it up again.",
         )
     return project
 
 
 def _decide(
-    approval: Approval, to: ApprovalStatus, by: str, reason: str | None, now: datetime
+    tx: Session,
+    approval: Approval,
+    to: ApprovalStatus,
+    by: str,
+    reason: str | None,
+    now: datetime,
 ) -> None:
+    """Its card is wanted at once: no card that shows what follows from it goes out before."""
     move(approval, to, by=Cause.PERSON)
     approval.decided_at = now
     approval.decided_by = by
     approval.reason = reason
+    match approval.kind:
+        case ApprovalKind.PLAN:
+            kind, about = CardKind.PLAN, approval.subject_id
+        case ApprovalKind.GATE:
+            kind, about = CardKind.GATE, approval.id
+        case _:
+            assert_never(approval.kind)
+    outbox.refresh(tx, approval.project_id, kind, about, now=now)

@@ -229,16 +229,12 @@ def words(tx: Session, item_id: int, *, now: datetime) -> Words:
         raise NotFound("These words are not known here.", hint="Say them again.")
     taken = (item.result or {}).get("taken")
     if taken:
-        at = datetime.fromisoformat(taken["at"])
         raise StalePress(
-            f"{taken['what']} by {name_of(tx, taken['by'])} at {at:%H:%M UTC on %Y-%m-%d};"
-            " nothing was changed."
+            f"{taken['what']} by {name_of(tx, taken['by'])}",
+            at=datetime.fromisoformat(taken["at"]),
         )
     if now - item.received_at > KEPT:
-        raise StalePress(
-            f"This was said over {KEPT.days} days ago; nothing was changed.",
-            hint="Say it again.",
-        )
+        raise StalePress(f"This was said over {KEPT.days} days ago", hint="Say it again.")
     place = Place(item.platform, item.channel, item.thread)
     return Words(place, content.text, content.files)
 

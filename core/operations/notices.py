@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.domain import card_keys
 from core.domain.events import EVERYWHERE, CardKind, Event
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
+from core.domain.lifecycle import AT_REST, ApprovalKind, ApprovalStatus, ProjectStatus
 from core.operations import card_subjects, outbox
 from core.operations.card_subjects import ByEntry, ByProject, CardSubject
 from core.ports.chat import Place
@@ -31,7 +31,8 @@ class CardSpec:
     posted_at: Sequence[Event] = ()  # where they stand already, they are brought up to date
     updated_at: Sequence[Event] = ()  # only where they stand; what is in both posts them
     subjects: ByEntry = card_subjects.nothing  # which ones an entry of these events tells of
-    all_at_once: bool = False  # such an entry concerns every card of the kind in its project
+    # An entry concerns every card of the kind in its project; else only if it names none.
+    all_at_once: bool = False
     standing: ByProject = card_subjects.nothing  # shown in a channel that the project comes to
     waits: WaitKind | None = None  # on it a person acts upon this; it is shown there too
 
@@ -107,10 +108,12 @@ class _Teller:
     def show(
         self, project: Project, kind: CardKind, spec: CardSpec, entry: JournalEntry, *, post: bool
     ) -> None:
-        if spec.all_at_once:
+        subjects = list(spec.subjects(self._tx, project, entry))
+        every = spec.all_at_once or not subjects
+        if every:
             self._refresh(project.id, kind, None)
-        for subject in spec.subjects(self._tx, project, entry):
-            if not spec.all_at_once:
+        for subject in subjects:
+            if not every:
                 self._refresh(project.id, kind, subject.id)
             if post:
                 for place, root_key in projects.places_of(self._tx, project.id):
@@ -174,7 +177,10 @@ def remind(tx: Session, after: timedelta, *, now: datetime) -> None:
 
 def _waiting_decisions(tx: Session) -> Sequence[Approval]:
     return tx.scalars(
-        select(Approval).where(Approval.status == ApprovalStatus.OPEN).order_by(Approval.id)
+        select(Approval)
+        .join(Project, Project.id == Approval.project_id)
+        .where(Approval.status == ApprovalStatus.OPEN, Project.status.not_in(AT_REST))
+        .order_by(Approval.id)
     ).all()
 
 

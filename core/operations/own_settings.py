@@ -7,16 +7,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.domain.events import Event
-from core.domain.lifecycle import ProjectStatus, TaskStatus
+from core.domain.lifecycle import TaskStatus
 from core.domain.money import to_micro
-from core.errors import StalePress
-from core.operations import journal
-from core.store.tables import Project, Task
+from core.operations import journal, projects
+from core.store.tables import Task
 
 
 def set_budget(tx: Session, project_id: int, budget: Decimal, *, by: str, now: datetime) -> None:
     """What the project may cost in all, in USD."""
-    project = _living(tx, project_id)
+    project = projects.living(tx, project_id)
     project.budget_micro_usd = to_micro(budget)
     journal.record(
         tx, Event.BUDGET_CHANGED, f"The budget of {project.name} is ${budget:.2f} now.", now=now,
@@ -26,7 +25,7 @@ def set_budget(tx: Session, project_id: int, budget: Decimal, *, by: str, now: d
 
 def set_one(tx: Session, project_id: int, key: str, value: Any, *, by: str, now: datetime) -> None:
     """A setting of the project's own, checked by the caller; None: the service's again."""
-    project = _living(tx, project_id)
+    project = projects.living(tx, project_id)
     own = {name: kept for name, kept in project.settings.items() if name != key}
     if value is not None:
         own[key] = value
@@ -36,13 +35,6 @@ def set_one(tx: Session, project_id: int, key: str, value: Any, *, by: str, now:
         tx, Event.SETTINGS_CHANGED, f"{key} of {project.name} {words}.", now=now, actor=by,
         project=project, data={"key": key, "value": value},
     )  # fmt: skip
-
-
-def _living(tx: Session, project_id: int) -> Project:
-    project = tx.get_one(Project, project_id)
-    if project.status is ProjectStatus.ARCHIVED:
-        raise StalePress(f"{project.name} is archived; nothing was changed.")
-    return project
 
 
 def change_attempts(tx: Session, project_id: int, more: int) -> None:

@@ -84,5 +84,5 @@ def _standing(
         for subject in spec.standing(tx, project):
             yield kind, subject
     by_wait = {spec.waits: kind for kind, spec in kinds.items()}
-    for wait in waiting(tx, project_id=project.id, limit=_MOST):
+    for wait in waiting(tx, project_id=project.id, resting=True, limit=_MOST):
         yield by_wait[wait.kind], CardSubject(wait.subject_id, wait.key)

@@ -197,11 +197,21 @@ _MOVES = (
 )  # fmt: skip
 
 
+def living(tx: Session, project_id: int) -> Project:
+    """The project, which is not archived."""
+    project = tx.get_one(Project, project_id)
+    if project.status is ProjectStatus.ARCHIVED:
+        raise StalePress(f"{project.name} is archived")
+    return project
+
+
 def unmoved(tx: Session, project: Project) -> StalePress:
     """It is so already, or cannot be so from where it stands; who moved it last."""
-    who = by_whom(tx, _MOVES, project_id=project.id)
-    last = f", last moved{who}" if who else ""
-    return StalePress(f"{project.name} is {project.status.words}{last}; nothing was changed.")
+    last = by_whom(tx, _MOVES, project_id=project.id)
+    who = f", last moved by {last.name}" if last else ""
+    return StalePress(
+        f"{project.name} is {project.status.words}{who}", at=last.at if last else None
+    )
 
 
 _AT_REST = (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED)

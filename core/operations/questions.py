@@ -93,12 +93,11 @@ def still_open(tx: Session, question_id: int) -> Question:
     question = tx.get_one(Question, question_id)
     if question.answer is None:
         return question
-    when = f"{question.answered_at:%H:%M UTC on %Y-%m-%d}"
     if question.answered_by is None:
-        what = f"This was withdrawn at {when}: {question.answer}"
+        what = f"This was withdrawn: {question.answer}"
     else:
-        what = f"This was answered by {members.name_of(tx, question.answered_by)} at {when}"
-    raise StalePress(f"{what}; nothing was changed.")
+        what = f"This was answered by {members.name_of(tx, question.answered_by)}"
+    raise StalePress(what, at=question.answered_at)
 
 
 def withdraw(tx: Session, opened: Sequence[Question], why: str, *, by: str, now: datetime) -> None:

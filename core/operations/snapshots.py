@@ -70,7 +70,7 @@ _PASSING = _OF_FEATURE.where(Task.status == TaskStatus.PASSING).exists()
 _LEFT_OUT = _OF_FEATURE.where(Task.status == TaskStatus.SKIPPED, Task.merging.is_not(None)).exists()
 _OPEN_FEATURES = select(
     Feature.id,
-    Feature.slug,
+    Feature.name,
     Feature.status,
     Feature.priority,
     Feature.position,
@@ -183,7 +183,7 @@ def _features(tx: Session, phase_id: int) -> tuple[FeatureView, ...]:
     return tuple(
         FeatureView(
             id=row.id,
-            slug=row.slug,
+            name=row.name,
             status=row.status,
             priority=row.priority,
             position=row.position,

@@ -358,10 +358,11 @@ _DECISIONS = (Event.TASK_RETRIED, Event.TASK_SKIPPED, Event.TASK_GUIDED)
 def decided(tx: Session, task: Task) -> StalePress:
     """This task does not wait for a decision; who made it, and when."""
     person = by_whom(tx, _DECISIONS, task_row_id=task.id)
-    agent = by_whom(tx, (Event.TASK_PASSED,), task_row_id=task.id)
-    what = f"was decided{person} and is" if person else "is"
-    since = f",{agent}" if agent and not person else ""
-    return StalePress(f"Task {task.number} {what} {task.status.words}{since}; nothing was changed.")
+    last = person or by_whom(tx, (Event.TASK_PASSED,), task_row_id=task.id)
+    who = f", {'decided ' if person else ''}by {last.name}" if last else ""
+    return StalePress(
+        f"Task {task.number} is {task.status.words}{who}", at=last.at if last else None
+    )
 
 
 def _skipped_dependencies(tx: Session, task: Task) -> list[int]:

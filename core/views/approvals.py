@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus
+from core.domain.lifecycle import AT_REST, ApprovalKind, ApprovalStatus
 from core.domain.proof import CheckResult
-from core.store.tables import Approval
+from core.store.tables import Approval, Project
 from core.views.json import Hidden, Utc
 from core.views.paging import Page, cut
 
@@ -33,6 +33,7 @@ class ApprovalView:
     subject_id: int
     version: Hidden[str]  # the plan's version, or the commit of the gate
     status: ApprovalStatus
+    waits: Hidden[bool]  # for a person: it is open, and its project is not at rest
     checks: Hidden[Sequence[CheckResult]]  # a gate's, on `main`
     diff: Hidden[Diff | None]  # a gate's
     opened_at: Utc
@@ -49,12 +50,12 @@ def approvals(tx: Session, project_id: int, *, after: int = 0, limit: int) -> Pa
         .order_by(Approval.id)
     )
     rows, rest = cut(tx, query, lambda row: row.id, limit)
-    return Page([_view(row) for row in rows], rest)
+    return Page([_view(tx, row) for row in rows], rest)
 
 
 def by_id(tx: Session, approval_id: int) -> ApprovalView | None:
     row = tx.get(Approval, approval_id)
-    return _view(row) if row else None
+    return _view(tx, row) if row else None
 
 
 def waiting(tx: Session, project_id: int) -> ApprovalView | None:
@@ -80,15 +81,16 @@ def of_subject(tx: Session, kind: ApprovalKind, subject_id: int) -> Sequence[App
         .where(Approval.kind == kind, Approval.subject_id == subject_id)
         .order_by(Approval.id)
     )
-    return [_view(row) for row in rows]
+    return [_view(tx, row) for row in rows]
 
 
 def _last(tx: Session, query: Select[Approval]) -> ApprovalView | None:
     row = tx.scalars(query.order_by(Approval.id.desc()).limit(1)).first()
-    return _view(row) if row else None
+    return _view(tx, row) if row else None
 
 
-def _view(row: Approval) -> ApprovalView:
+def _view(tx: Session, row: Approval) -> ApprovalView:
+    open_ = row.status is ApprovalStatus.OPEN
     return ApprovalView(
         id=row.id,
         project_id=row.project_id,
@@ -96,6 +98,7 @@ def _view(row: Approval) -> ApprovalView:
         subject_id=row.subject_id,
         version=row.version,
         status=row.status,
+        waits=open_ and tx.get_one(Project, row.project_id).status not in AT_REST,
         checks=[
             CheckResult(check["command"], check["exit_code"], check["output"], check["seconds"])
             for check in row.checks

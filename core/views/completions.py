@@ -15,8 +15,6 @@ from core.views.approvals import ApprovalView
 from core.views.projects import ProjectSummary
 from core.views.tasks import Counts
 
-_MOST_SKIPPED = 100
-
 
 @dataclass(frozen=True)
 class Landed:
@@ -31,7 +29,7 @@ class Completion:
     complexities: Sequence[int]
     vouched: int  # tasks that pass by a person's word
     landed: Sequence[Landed]
-    skipped: Sequence[tuple[int, str]]  # the first of them: number, name
+    skipped: Sequence[tuple[int, str]]  # number, name
     gates: int  # approved
     phases: int
     last_gate: ApprovalView | None
@@ -45,7 +43,6 @@ def completion(tx: Session, project_id: int) -> Completion:
         select(Task.number, Task.name)
         .where(Task.project_id == project_id, Task.status == TaskStatus.SKIPPED)
         .order_by(Task.number)
-        .limit(_MOST_SKIPPED)
     )
     landed = tx.execute(
         select(Feature.name, Feature.landed_commit)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -98,16 +99,24 @@ def newest(
     return [_line(row, numbers) for row in reversed(rows)]
 
 
+@dataclass(frozen=True)
+class ByWhom:
+    """Who did something, as people call them, and when."""
+
+    name: str
+    at: datetime
+
+
 def by_whom(
     tx: Session,
     events: Collection[Event],
     *,
     project_id: int | None = None,
     task_row_id: int | None = None,
-) -> str:
-    """` by ann at 10:48 UTC on 2027-03-10`: who made the newest of these; empty where none is."""
+) -> ByWhom | None:
+    """Who made the newest of these."""
     found = last(tx, events, project_id=project_id, task_row_id=task_row_id)
-    return f" by {name_of(tx, found.actor)} at {found.at:%H:%M UTC on %Y-%m-%d}" if found else ""
+    return ByWhom(name_of(tx, found.actor), found.at) if found else None
 
 
 def next_one(

@@ -8,7 +8,11 @@ from sqlalchemy.orm import Session
 
 from core.domain.people import LOCAL, Role, hashed
 from core.store.chat_tables import Member
+from core.store.tables import Run
 from core.views.json import Utc
+from core.views.runs import agent_name
+
+_RUN = "run:"  # begins an actor that is an agent
 
 
 @dataclass(frozen=True)
@@ -36,20 +40,22 @@ def members(tx: Session) -> tuple[MemberView, ...]:
     )
 
 
-def name_of(tx: Session, person: str) -> str:
-    """How cards call a person or an actor; ids stay in the journal and in `members`."""
-    row = tx.get(Member, person)
-    return row.name if row is not None and row.name else _handle(person)
+def name_of(tx: Session, actor: str) -> str:
+    """How cards call a person or an agent; ids stay in the journal and in `members`."""
+    return names_of(tx, (actor,))[actor]
 
 
-def names_of(tx: Session, people: Iterable[str]) -> dict[str, str]:
+def names_of(tx: Session, actors: Iterable[str]) -> dict[str, str]:
     """The same of several, at one look."""
-    wanted = set(people)
-    rows = tx.execute(
-        select(Member.person, Member.name).where(Member.person.in_(wanted), Member.name != "")
+    wanted = set(actors)
+    members_ = select(Member.person, Member.name).where(
+        Member.person.in_(wanted), Member.name != ""
     )
-    known = dict(rows.all())
-    return {person: known.get(person) or _handle(person) for person in wanted}
+    known = dict(tx.execute(members_).all())
+    runs_ = [int(actor[len(_RUN) :]) for actor in wanted if actor.startswith(_RUN)]
+    for row in tx.scalars(select(Run).where(Run.id.in_(runs_))) if runs_ else ():
+        known[f"{_RUN}{row.id}"] = agent_name(row)
+    return {actor: known.get(actor) or _handle(actor) for actor in wanted}
 
 
 def holder(tx: Session, token: str) -> str | None:

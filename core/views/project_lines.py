@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus
+from core.domain.lifecycle import AT_REST, ApprovalKind, ApprovalStatus, ProjectStatus
 from core.domain.money import Dimension, to_usd
 from core.domain.people import Role
 from core.ports.chat import Place
@@ -75,7 +75,7 @@ def project_lines(
     approver, operator = role.covers(Role.APPROVER), role.covers(Role.OPERATOR)
 
     def waits(row: Project) -> bool:
-        if row.status in (ProjectStatus.STOPPED, ProjectStatus.ARCHIVED):
+        if row.status in AT_REST:
             return False
         helps = row.id in asked or row.status is ProjectStatus.BLOCKED or counts[row.id].stuck
         return bool(approver and row.id in decisions) or bool(operator and helps)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.domain import card_keys
 from core.domain.events import CardKind, Event
-from core.domain.lifecycle import ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
+from core.domain.lifecycle import AT_REST, ApprovalKind, ApprovalStatus, ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.store.tables import Approval, Phase, Project, Question, Run, Task
 from core.views import cards, journal
@@ -19,7 +19,6 @@ from core.views.projects import ProjectRef
 from core.views.runs import agent_name
 
 MOST = 30
-_AT_REST = (ProjectStatus.ARCHIVED, ProjectStatus.STOPPED)
 
 
 class WaitKind(StrEnum):
@@ -52,16 +51,21 @@ class Waiting:
 
 
 def waiting(
-    tx: Session, *, project_id: int | None = None, role: Role = Role.ADMIN, limit: int = MOST
+    tx: Session,
+    *,
+    project_id: int | None = None,
+    role: Role = Role.ADMIN,
+    resting: bool = False,
+    limit: int = MOST,
 ) -> Sequence[Waiting]:
-    """What this role may act upon, the oldest first.
+    """What this role may act upon, the oldest first; of one project, or of all.
 
-    Of one project, or of all that are neither stopped nor archived.
+    `resting`: also what will wait once a project that is at rest is started.
     """
     among = select(Project.id)
-    if project_id is None:
-        among = among.where(Project.status.not_in(_AT_REST))
-    else:
+    if not resting:
+        among = among.where(Project.status.not_in(AT_REST))
+    if project_id is not None:
         among = among.where(Project.id == project_id)
     found: list[Waiting] = []
     if role.covers(Role.APPROVER):

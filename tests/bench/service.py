@@ -216,7 +216,7 @@ def idle(folder: Path, _rounds: int) -> Iterable[Figure]:
             alone = pss_of(running.process.pid) / 1e6
         yield at_most(f"idle service, {name}: processor", used, 0.5, "%")
         note = f"the service's own process {alone:.0f}"
-        yield at_most(f"idle service, {name}: PSS with children", weight, 150, "MB", note)
+        yield at_most(f"idle service, {name}: PSS with children", weight, 220, "MB", note)
         yield reported("  from start to ready", running.ready_seconds, "s")
 
 

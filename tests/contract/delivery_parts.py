@@ -22,6 +22,7 @@ from core.ports.chat import ChatPlatform, Pace, Place
 from core.store.chat_tables import OutboxItem
 from core.store.session import Store
 from tests.chat.memory import MemoryChat
+from tests.chat.stepping import deliver_due
 from tests.unit.bot.cards.stage import NOW, PLACE, scene
 
 INTERVAL = timedelta(seconds=1)
@@ -67,13 +68,13 @@ class House:
 
     async def all_out(self) -> None:
         """Deliver as time passes, until nothing is due."""
-        while await self.delivery.deliver_due():
+        while await deliver_due(self.delivery):
             self.now += INTERVAL
 
     async def second(self) -> list[tuple[str, str]]:
         """What the chat is asked to do within one."""
         before = len(self.chat.calls)
-        await self.delivery.deliver_due()
+        await deliver_due(self.delivery)
         self.now += INTERVAL
         return self.chat.calls[before:]
 

@@ -15,13 +15,14 @@ from bot.delivery import GIVE_UP, Teller
 from core.domain.cards import Card, parse_press
 from core.domain.events import CardKind, Event
 from core.domain.redaction import HIDDEN
-from core.operations import outbox, questions, web
+from core.operations import outbox, projects, questions, web
 from core.ports.chat import MessageRef, Place
 from core.store.chat_tables import OutboxItem, WebMessage
 from core.store.session import Store
-from core.store.tables import JournalEntry
+from core.store.tables import Approval, JournalEntry
 from core.views import questions as question_views
 from tests.chat.memory import MemoryChat
+from tests.chat.stepping import deliver_due
 from tests.contract.delivery_parts import INTERVAL, SECRET, House, opened, running, until
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, PLACE
@@ -63,14 +64,42 @@ async def test_a_card_is_edited_once_per_interval(house: House) -> None:
     await house.all_out()
     house.chat.calls.clear()
     await house.do(lambda tx: stage.prove(tx, 1, 1))
-    assert await house.delivery.deliver_due() == 1
+    assert await deliver_due(house.delivery) == 1
     await house.do(lambda tx: stage.prove(tx, 1, 2))
-    assert await house.delivery.deliver_due() == 0  # the clock stands
+    assert await deliver_due(house.delivery) == 0  # the clock stands
     due = await house.store.read(outbox.next_due, house.chat.name, now=house.now)
     assert due == house.now + INTERVAL
     house.now += INTERVAL
-    assert await house.delivery.deliver_due() == 1
+    assert await deliver_due(house.delivery) == 1
     assert len(house.chat.calls) == 2
+
+
+async def test_a_decision_is_shown_before_what_follows_from_it(house: House) -> None:
+    """Also where it is made as soon as it is asked for, and the project is complete with it."""
+    gates: list[Approval] = []
+    await house.do(stage.build)
+    await house.do(lambda tx: gates.append(stage.to_gate(tx, 1)))
+    await house.all_out()
+    await house.do(lambda tx: stage.approve(tx, tx.get_one(Approval, gates[0].id)))
+    await house.do(lambda tx: stage.prove(tx, 1, 5))
+    await house.do(lambda tx: stage.land(tx, 1, "Docs"))
+    await house.all_out()
+    await house.do(lambda tx: gates.append(stage.open_gate(tx, 1, 2)))
+    while ("post", "gate:todo-api:3") not in house.chat.calls:
+        assert await deliver_due(house.delivery, 1)
+    house.chat.calls.clear()
+
+    def decide(tx: Session) -> None:
+        stage.approve(tx, tx.get_one(Approval, gates[1].id))
+        projects.complete(tx, 1, stage.COMMIT, now=house.now)
+
+    await house.store.run(decide)  # nobody told it yet: a live card shows it all the same
+    await deliver_due(house.delivery)
+    await house.do(lambda _tx: None)
+    await house.all_out()
+    keys = [key for _, key in house.chat.calls]
+    assert keys[0] == "gate:todo-api:3"
+    assert {"progress:todo-api", "report:todo-api:1"} < set(keys)
 
 
 async def test_what_changes_nothing_is_no_edit(house: House) -> None:
@@ -80,14 +109,14 @@ async def test_what_changes_nothing_is_no_edit(house: House) -> None:
     await house.store.run(outbox.refresh, 1, CardKind.PLAN, now=house.now)
     await house.all_out()
     assert house.chat.calls == []
-    assert await house.delivery.deliver_due() == 0
+    assert await deliver_due(house.delivery) == 0
 
 
 async def test_a_lost_answer_does_not_double_a_card(house: House) -> None:
     await house.do(stage.build)
     house.chat.weather.lose = 3
     for _ in range(10):
-        await house.delivery.deliver_due()
+        await deliver_due(house.delivery)
         house.now += timedelta(seconds=10)
     assert len(house.shown()) == len(set(house.shown())) == 4
 
@@ -104,7 +133,7 @@ async def test_a_kill_between_post_and_record_does_not_double_a_card(house: Hous
         return ref
 
     house.chat.post = stuck  # type: ignore[method-assign]  # the moment of the kill
-    killed = asyncio.create_task(house.delivery.deliver_due())
+    killed = asyncio.create_task(deliver_due(house.delivery))
     await posting.wait()
     killed.cancel()
     with suppress(asyncio.CancelledError):
@@ -155,14 +184,14 @@ async def test_what_fails_inside_backs_off_and_ends_after_a_day_with_a_warning(
     house.now = NOW
     waits = []
     for _ in range(11):
-        await house.delivery.deliver_due()
+        await deliver_due(house.delivery)
         due = await house.store.read(outbox.next_due, house.chat.name, now=house.now)
         assert due is not None
         waits.append((due - house.now).total_seconds())
         house.now = due
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     house.now = NOW + GIVE_UP + timedelta(seconds=1)
-    await house.delivery.deliver_due()
+    await deliver_due(house.delivery)
     assert await house.store.read(outbox.next_due, house.chat.name, now=house.now) is None
 
     def warnings(tx: Session) -> list[str]:
@@ -182,13 +211,13 @@ async def test_what_agents_do_reaches_the_card_without_a_commit(house: House) ->
     run = 2  # the planner's was the first
     house.chat.calls.clear()
     house.activity = {run: "edits app.py"}
-    assert await house.delivery.deliver_due() == 1
+    assert await deliver_due(house.delivery) == 1
     assert "edits app.py" in house.chat.standing("progress:todo-api").card.body
-    assert await house.delivery.deliver_due() == 0
+    assert await deliver_due(house.delivery) == 0
     house.activity = {run: "runs pytest -q"}
-    assert await house.delivery.deliver_due() == 0  # not within the interval
+    assert await deliver_due(house.delivery) == 0  # not within the interval
     house.now += INTERVAL
-    assert await house.delivery.deliver_due() == 1
+    assert await deliver_due(house.delivery) == 1
     assert house.chat.calls == [("edit", "progress:todo-api")] * 2
 
 
@@ -301,12 +330,12 @@ async def test_the_web_chat_holds_one_message_of_a_card_whatever_gets_lost(house
     await house.do(stage.build)
     chat.weather.lose = 4
     for _ in range(8):
-        await house.delivery.deliver_due()
+        await deliver_due(house.delivery)
         house.now += timedelta(seconds=30)
     await house.do(lambda tx: stage.prove(tx, 1, 1))
     chat.weather.lose = 1
     for _ in range(3):
-        await house.delivery.deliver_due()
+        await deliver_due(house.delivery)
         house.now += timedelta(seconds=30)
 
     def standing(tx: Session) -> list[tuple[str | None, int | None, int]]:

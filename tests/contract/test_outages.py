@@ -19,6 +19,7 @@ from core.operations import outbox, places
 from core.ports.chat import Pace, Place
 from core.store.chat_tables import Channel, OutboxItem
 from tests.chat.memory import MemoryChat
+from tests.chat.stepping import deliver_due
 from tests.contract.delivery_parts import SECRET, House, card, opened, running, until
 from tests.unit.bot.cards import stage
 from tests.unit.bot.cards.stage import NOW, PLACE
@@ -53,9 +54,7 @@ async def test_an_outage_of_three_days_loses_nothing_and_uses_up_no_tries(house:
         if hour % 24 == 9:
             await house.say(card(f"digest:{hour}", CardKind.DIGEST))
         await house.say(*lines[hour : hour + 1])
-        assert await house.delivery.deliver_due() == 1, (
-            "one card at a time tries whether it is back"
-        )
+        assert await deliver_due(house.delivery) == 1, "one card at a time tries whether it is back"
         house.now += timedelta(hours=1)
     assert all(item.attempts == 0 and item.failed_at is None for item in await house.items())
     house.chat.weather.away = False
@@ -84,8 +83,8 @@ async def test_one_platform_s_outage_is_not_another_s(house: House) -> None:
     await house.say(*many(3))
     await house.say(*many(3), place=Place("other", "main"))
     house.chat.weather.away = True
-    await house.delivery.deliver_due()
-    assert await house.start(other).deliver_due() == 3
+    await deliver_due(house.delivery)
+    assert await deliver_due(house.start(other)) == 3
     assert len(other.messages) == 3
 
 
@@ -219,7 +218,7 @@ async def test_a_deleted_decision_is_posted_anew_and_a_deleted_line_is_not(house
     with pytest.raises(KeyError):
         house.chat.standing(line)
     assert house.chat.calls.count(("edit", line)) == 1, "it is let go"
-    assert await house.delivery.deliver_due() == 0
+    assert await deliver_due(house.delivery) == 0
 
 
 async def test_a_thread_goes_on_below_a_new_root_where_the_old_one_was_deleted(
@@ -326,10 +325,10 @@ async def test_a_kill_loses_a_private_answer_rather_than_doubles_it(forgetful: H
 
     forgetful.chat.post = killed  # type: ignore[method-assign,assignment]  # the moment of the kill
     with pytest.raises(KeyboardInterrupt):
-        await forgetful.delivery.deliver_due()
+        await deliver_due(forgetful.delivery)
     forgetful.chat.post = post  # type: ignore[method-assign]  # the next life
     assert seen == [(1, 1)]
-    assert await forgetful.start().deliver_due() == 0
+    assert await deliver_due(forgetful.start()) == 0
 
 
 async def test_the_loop_keeps_the_pace_and_comes_back_from_an_outage_by_itself(

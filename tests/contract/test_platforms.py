@@ -40,6 +40,7 @@ from core.operations import approvals, inbox, members, notices, outbox, question
 from core.ports.chat import Asked, Inbound, Place, Pressed, Theme
 from core.store.chat_tables import InboxItem, OutboxItem
 from core.store.tables import Approval, JournalEntry, Project, Question
+from tests.chat.stepping import deliver_due
 from tests.platforms.house import SECRET, House, opened
 from tests.platforms.seats import SEATS, MemorySeat, WebSeat
 from tests.unit.bot.cards import stage as builder
@@ -168,12 +169,12 @@ async def test_the_newest_state_wins(house: House) -> None:
 async def test_the_platform_says_when_to_try_again(house: House) -> None:
     await say_cards(house, card("landed:x:y"))
     house.faults.weather.busy = [30.0]
-    await house.deliveries[0].deliver_due()
+    await deliver_due(house.deliveries[0])
     house.clock.now += timedelta(seconds=29)
-    await house.deliveries[0].deliver_due()
+    await deliver_due(house.deliveries[0])
     assert len(house.faults.calls) == 1, "it was told to wait"
     house.clock.now += timedelta(seconds=2)
-    await house.deliveries[0].deliver_due()
+    await deliver_due(house.deliveries[0])
     assert len(house.faults.calls) == 2
     await house.sees("It is landed:x:y")
 
@@ -183,7 +184,7 @@ async def test_an_outage_of_three_days_loses_nothing(house: House) -> None:
     house.faults.weather.away = True
     for hour in range(72):
         await say_cards(house, card(f"landed:x:{hour}"))
-        await house.deliveries[0].deliver_due()
+        await deliver_due(house.deliveries[0])
         house.clock.now += timedelta(hours=1)
     assert await count(house, OutboxItem.attempts > 0, table=OutboxItem) == 0
     assert await count(house, OutboxItem.failed_at.is_not(None), table=OutboxItem) == 0
@@ -223,7 +224,7 @@ async def test_a_place_that_refuses_is_said_once_and_drained_when_mended(house: 
     house.faults.weather.refused[channel] = PlaceGone("The channel was archived.")
     await say_cards(house, *(card(f"landed:x:{n}") for n in range(3)))
     for _ in range(5):
-        await house.deliveries[0].deliver_due()
+        await deliver_due(house.deliveries[0])
         house.clock.now += timedelta(minutes=6)
     notices = select(OutboxItem.key).where(OutboxItem.kind == CardKind.NOTICE)
     assert len(set(await house.at.store.read(lambda tx: tx.scalars(notices).all()))) <= 1

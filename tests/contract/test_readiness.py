@@ -1,6 +1,8 @@
 """Ready is who takes commands and has decided what an earlier life left; healthy is who answers."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 from bot import serve
@@ -33,3 +35,12 @@ async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
         assert ready.json["parts"]["orchestrator"] == "ok"
         for task in (web, *loops):
             task.cancel()
+
+
+def test_a_start_loads_nothing_that_it_does_not_need() -> None:
+    code = "import bot.serve, bot.check, sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert {"alembic", "slack_bolt", "discord"} & set(loaded) == set()
+    assert "fastapi" in loaded

@@ -206,6 +206,13 @@ def test_a_parameter_that_is_not_known_is_refused_by_name(
     assert instead in words
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/usage", "/waiting", "/"])
+def test_neither_health_nor_pages_pass_one_over(service: Running, path: str) -> None:
+    answer = service.admin.get(f"{path}?by=week")
+    assert (answer.status, answer.json["error"]) == (422, "wrong_value")
+    assert "'by' is no parameter" in answer.json["message"]
+
+
 def test_the_history_takes_days_and_can_be_summed_up(service: Running) -> None:
     for query in ("", "?from=2027-01-01&to=2027-01-31", "?by=hour", "?by=day&to=2027-01-31"):
         answer = service.admin.get(f"/api/usage/history{query}")

@@ -17,6 +17,7 @@ from core.domain.redaction import Redaction
 from core.operations import notices, places
 from core.ports.chat import ChatPlatform, MessageRef, Place
 from core.store.chat_tables import InboxItem
+from tests.chat.stepping import deliver_due
 from tests.platforms.faults import Faulty
 from tests.unit.bot.cards import stage as builder
 from tests.unit.bot.commands.stage import Stage, stage
@@ -124,7 +125,7 @@ class House:
         """What was said has its effect, and as time passes every card its newest state."""
         await self.acted()
         await self.tell()
-        while sum([await each.deliver_due() for each in self.deliveries]):
+        while sum([await deliver_due(each) for each in self.deliveries]):
             self.clock.now += INTERVAL
 
     async def say(self, words: str, **how: Any) -> None:

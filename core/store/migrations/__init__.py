@@ -6,7 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import create_engine
+
 from core.errors import StorageFailed
+from core.store import chat_tables  # noqa: F401  makes its tables known
+from core.store.tables import Table
 
 HEAD = "0003"
 _HERE = Path(__file__).parent
@@ -63,9 +67,21 @@ def upgrade(path: Path) -> Upgrade | None:
         new = path.with_name(f"{path.name}.new")
         for left in (new, new.with_name(f"{new.name}-journal")):
             left.unlink(missing_ok=True)
-        _migrate(new)
+        _create(new)
         new.replace(path)
     return None
+
+
+def _create(path: Path) -> None:
+    """All tables as they are now: Alembic, which is large, is for homes that are there already."""
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(path))
+    with engine.begin() as connection:
+        Table.metadata.create_all(connection)
+        connection.exec_driver_sql(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+        )
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+    engine.dispose()
 
 
 def _migrate(path: Path) -> None:

@@ -341,7 +341,7 @@ async def test_retry_with_opus_guide_and_skip_by_press(tmp_path: Path) -> None:
         assert third.status is TaskStatus.SKIPPED
         late = await it.press("retry:task:1:1", by="web:local")
         assert late.reason == "stale"
-        assert "decided by local at 10:48 UTC" in late.text
+        assert "decided by local at 10:48 UTC; nothing was changed." in late.text
 
 
 async def test_budget_is_raised_by_an_admin_only_and_upwards_only(tmp_path: Path) -> None:

@@ -145,6 +145,22 @@ def test_a_card_says_all_it_has() -> None:
     assert "$1.00" in table
 
 
+def test_what_continues_an_item_stands_below_its_words() -> None:
+    body = (
+        "**1 Foundation**\n- Storage\n  1 Schema · 2/5\n- Docs\n  2 README\nRuns with: x\n  alone"
+    )
+    card = replace(CARDS["spec"], title="", body=body)
+    assert texts(render.whole(card, 80)).split("\n")[:7] == [
+        "  1 Foundation",
+        "    - Storage",
+        "      1 Schema · 2/5",
+        "    - Docs",
+        "      2 README",
+        "  Runs with: x",
+        "    alone",
+    ]
+
+
 def test_all_of_a_text_is_shown_that_a_card_shortens() -> None:
     text = "\n".join(f"line {n}" for n in range(2_000))
     card = replace(CARDS["spec"], whole=TextFile("a.md", text), table=TABLE)

@@ -30,7 +30,7 @@ def a_task(number: int, feature: int = 1, **changed: Any) -> TaskView:
 
 def a_feature(number: int, **changed: Any) -> FeatureView:
     plain = FeatureView(
-        id=number, slug=f"f{number}", status=FeatureStatus.PENDING, priority=999, position=number,
+        id=number, name=f"f{number}", status=FeatureStatus.PENDING, priority=999, position=number,
         waits_for=0, passing=0, resume_run_id=None,
     )  # fmt: skip
     return replace(plain, **changed)

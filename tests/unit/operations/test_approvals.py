@@ -27,7 +27,7 @@ def to_the_gate(site: Site) -> int:
     for view in site.look().tasks:
         site.done(view.number)
     for feature in site.look().features:
-        site.land(feature.slug)
+        site.land(feature.name)
     assert next_orders(site.look()) == (AskApproval(phase.id),)
     site.db.do(approvals.open_gate, phase.id, "main", [GREEN], now=NOW)
     return site.open()[0]

@@ -198,7 +198,7 @@ def test_retry_gives_new_attempts_and_a_model(site: Site) -> None:
     row = site.task(1)
     assert (row.status, row.allowed_attempts, row.attempts) == (TaskStatus.PENDING, 10, 5)
     assert (row.model, row.error_repeats) == ("haiku", 0)
-    with pytest.raises(StalePress, match="decided by p at 12:00 UTC on 2027-03-10 and is pending"):
+    with pytest.raises(StalePress, match="Task 1 is pending, decided by p at 12:00 UTC on 2027"):
         retry(site, 1)
 
 
@@ -248,11 +248,18 @@ def test_the_service_skips_only_what_is_stuck(site: Site) -> None:
     assert site.task(1).status is TaskStatus.SKIPPED
 
 
+def test_what_is_next_says_why_with_the_name_of_its_feature(site: Site) -> None:
+    site.build({"To-do lists": (task("1"), task("2"))})
+    site.done(1)
+    [started] = [order for order in next_orders(site.look()) if isinstance(order, StartRun)]
+    assert started.reason.startswith("To-do lists is begun")
+
+
 def test_work_that_passed_or_is_at_work_is_not_skipped(site: Site) -> None:
     site.build({"a": (task("1"), task("2"))})
     site.done(1)
     site.begin(number=2)
-    with pytest.raises(StalePress, match="Task 1 is passing, by run:2"):
+    with pytest.raises(StalePress, match=r"Task 1 is passing, by coder-[0-9]+ at "):
         skip(site, 1)
     with pytest.raises(StateError, match="An agent works on task 2"):
         skip(site, 2)

@@ -18,7 +18,7 @@ from core.store.types import Word
 
 def test_the_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
-    migrations.upgrade(path)
+    migrations._migrate(path)  # a new one is made of the tables at once
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         context = MigrationContext.configure(
@@ -163,7 +163,7 @@ def test_a_home_of_the_first_version_is_taken_along(
         )
         then.setattr(migrations, "_HERE", first)
         then.setattr(migrations, "HEAD", "0001")
-        migrations.upgrade(path)
+        migrations._migrate(path)
     with closing(sqlite3.connect(path)) as raw:
         raw.execute(
             "INSERT INTO projects (id, name, slug, status, spec_digest, summary, setup, checks,"

@@ -511,6 +511,31 @@ def test_a_completed_project_reports(tx: Session) -> None:
     assert labels(progress) == ["Details", "Logs"]
 
 
+def test_a_report_that_is_cut_short_has_all_of_it_beside_it(tx: Session) -> None:
+    project = stage.build(tx)
+    stage.approve(tx, stage.to_gate(tx, project))
+    stage.prove(tx, project, 5)
+    stage.land(tx, project, "Docs")
+    gate = stage.open_gate(tx, project, 2)
+    gate.checks = [
+        {"command": f"test {n}", "exit_code": 0, "output": "", "seconds": 1.0} for n in range(15)
+    ]
+    stage.approve(tx, gate)
+    projects.complete(tx, project, stage.COMMIT, now=NOW)
+    tell(tx)
+    card = stage.card(tx, CardKind.REPORT)
+    assert "`test 3`" in card.body
+    assert "`test 4`" not in card.body
+    assert "and 11 more checks: see `completed.txt`" in card.body
+    assert card.whole is not None
+    assert card.whole.name == "completed.txt"
+    assert card.whole.text.startswith("todo-api is complete\n\n✓ Storage landed, 4f2c9e1\n")
+    assert card.whole.text.count("✓ test ") == 15
+    gate.checks = gate.checks[:4]
+    tx.flush()
+    assert stage.card(tx, CardKind.REPORT).whole is None
+
+
 def test_a_blocked_project_says_why_until_somebody_goes_on(tx: Session) -> None:
     project = stage.build(tx)
     projects.block(tx, project, "401: the key is not valid.", now=NOW)

@@ -108,9 +108,10 @@ def test_its_words_are_its_last_value_its_highest_and_what_a_month_will_cost(tx:
     assert picture is not None
     assert picture.url == f"/api/pictures/week/{project}.svg?until=2026-03-12"
     assert picture.alt == (
-        "Cost by day, 8 March to 12 March, last $0.00, highest $3.00 on 8 March, $4.00 in all,"
+        "Cost by day (UTC), 6 March to 12 March, last $0.00, highest $3.00 on 8 March, $4.00 in all,"
         " Opus $3.00, Sonnet $1.00"
     )
+    assert {"Cost by day (UTC)", "6 March", "12 March"} <= set(texts(drawn(tx, "week", project)))
     spend(tx, project, NOW, "sonnet", "1.00")
     picture = daily.shown(tx, "month", daily.ALL, TODAY)
     assert picture is not None

@@ -1,20 +1,22 @@
 """What waits for a person, the cards it stands on, and the ways there."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
+from xml.etree import ElementTree
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.cards import CARDS
+from bot.cards import CARDS, pictures
 from core.domain import card_keys
 from core.domain.agents import AgentKind
 from core.domain.cards import Link
 from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, ProjectStatus
 from core.domain.people import Role
-from core.operations import approvals, notices, places, plans, projects, questions, tasks
+from core.operations import approvals, moves, notices, places, plans, projects, questions, tasks
 from core.ports.chat import Place
 from core.store.chat_tables import Member, OutboxItem
 from core.store.tables import Phase
@@ -101,9 +103,55 @@ def test_a_blocked_project_waits_and_a_stopped_one_does_not(tx: Session) -> None
     assert blocked.key == "blocked:todo-api:1"
     projects.stop(tx, project, actor="web:ann", now=NOW + timedelta(days=3))
     assert waiting(tx) == []
-    assert len(waiting(tx, project_id=project)) == 3  # its own card still says so
+    assert waiting(tx, project_id=project) == []
     [line] = project_lines(tx, limit=5)
     assert not line.waits
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_nothing_of_a_project_at_rest_waits_on_any_card(tx: Session, archived: bool) -> None:
+    project, other = busy(tx), stage.begin(tx, "other")
+    stage.submit(tx, other)
+    tell(tx)
+    for row in tx.scalars(select(OutboxItem)):
+        row.built = row.wanted
+    kinds = [CardKind.PLAN, CardKind.GATE, CardKind.STUCK, CardKind.QUESTION]
+    decided = {kind: stage.card(tx, kind).buttons for kind in kinds}
+    assert all(decided.values())
+    for number in (project, other):
+        if archived:
+            moves.archive(tx, number, by="web:ann", now=NOW)
+        else:
+            projects.stop(tx, number, actor="web:ann", now=NOW)
+    tell(tx)
+    how = "archived" if archived else "stopped"
+    for kind in kinds:
+        stale = tx.scalars(select(OutboxItem).where(OutboxItem.kind == kind)).all()
+        assert all(row.wanted > row.built for row in stale), kind
+        card = stage.card(tx, kind)
+        assert (card.buttons, card.inputs) == ((), ()), kind
+        assert not re.search("(?i)waits for an? ", card.body + card.fallback), kind
+        if not archived or kind is not CardKind.QUESTION:  # which was withdrawn
+            assert f"is {how}: nothing waits for anybody" in card.body, kind
+    progress = stage.card(tx, CardKind.PROGRESS)
+    assert "▲" not in progress.body + progress.fallback
+    assert progress.links == ()
+    assert notices.next_reminder(tx, timedelta(days=1)) is None
+    if archived:
+        return
+    for number in (project, other):
+        projects.resume(tx, number, actor="web:ann", now=NOW)
+    tell(tx)
+    assert {kind: stage.card(tx, kind).buttons for kind in kinds} == decided
+
+
+def test_a_channel_that_a_stopped_project_came_to_shows_what_will_wait(tx: Session) -> None:
+    project = stage.begin(tx)
+    stage.submit(tx, project)
+    tell(tx)
+    projects.stop(tx, project, actor="web:ann", now=NOW)
+    places.settle(tx, project, OTHER, CARDS, now=NOW)
+    assert waits_in(tx, OTHER, CardKind.PLAN) == {"plan:todo-api:1"}
 
 
 def test_the_progress_card_leads_to_what_waits(tx: Session) -> None:
@@ -238,10 +286,22 @@ def test_pictures_are_told_with_their_figures(tx: Session) -> None:
     gate = stage.to_gate(tx, project)
     tell(tx)
     [dependencies] = stage.card(tx, CardKind.PLAN).pictures
-    assert "Endpoints 2 tasks after Storage" in dependencies.alt
+    assert dependencies.alt == (
+        "Dependencies of 2 phases, 3 features, 5 tasks. 1 Foundation: Storage 2 tasks,"
+        " Endpoints 2 tasks after Storage; 2 Release: Docs 1 task"
+    )
     [board] = stage.card(tx, CardKind.GATE).pictures
-    assert "4 tasks: 4 passing" in board.alt
-    assert "the highest cost Storage $2.12, $2.12 in all" in board.alt
+    assert board.alt == (
+        "Board of phase 1 Foundation, 4 tasks: 4 passing; Storage 2/2 $2.12, Endpoints 2/2 $0.00;"
+        " the highest cost Storage, $2.12 in all"
+    )
+    for picture in (dependencies, board):
+        sort, number = picture.url.removesuffix(".svg").split("/")[-2:]
+        drawn = ElementTree.fromstring(pictures.draw(tx, sort, int(number)) or "")
+        written = [each.text or "" for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+        untold = {part for text in written for part in text.split(" · ") if part not in picture.alt}
+        assert written
+        assert not untold
     stage.approve(tx, gate)
     stage.prove(tx, project, 5)
     docs = stage.land(tx, project, "Docs")

@@ -23,7 +23,7 @@ from core.errors import StateError
 from core.operations import notices, projects, questions, specs
 from core.ports.chat import Place
 from core.store.chat_tables import Interview, OutboxItem, ProjectPlace
-from core.store.tables import Approval, Feature, Project, Question, Run
+from core.store.tables import Approval, Feature, Project, Question, Run, Task
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, stage
 
@@ -249,3 +249,56 @@ async def test_an_archived_project_is_only_looked_at(tmp_path: Path, line: str) 
         card = await it.ask(line, place=world.thread())
         assert card.kind is CardKind.ERROR
         assert "is archived" in card.title
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (ProjectStatus.STOPPED, "todo-api is stopped: nothing of it is decided now."),
+        (ProjectStatus.ARCHIVED, "todo-api is archived; nothing was changed."),
+    ],
+)
+async def test_nothing_of_a_project_at_rest_is_decided(
+    tmp_path: Path, status: ProjectStatus, why: str
+) -> None:
+    def prepare(tx: Session) -> int:
+        row = world.project(tx)
+        number = world.plan(tx, row).id
+        row.status = status
+        return number
+
+    async with stage(tmp_path) as it:
+        number = await it.change(prepare)
+        for action, values in (("approve", {}), ("reject", {"reason": "no"})):
+            pressed = await it.press(f"{action}:plan:{number}", **values)
+            assert not pressed.ok
+            assert pressed.text.startswith(why)
+            assert "waits for a decision" not in pressed.text
+        assert (await it.row(Approval, number)).status is ApprovalStatus.OPEN
+        details = await it.press(f"details:plan:{number}")
+        assert details.ok
+        shown = await it.ask("plan todo-api")
+        assert shown.buttons == ()
+        assert f"■ todo-api is {status.words}: nothing waits for anybody" in shown.body
+        assert "▲" not in (await it.ask("status todo-api")).body
+        assert (await it.ask("inbox")).title == "Nothing waits for you"
+
+
+async def test_no_press_changes_what_is_archived(tmp_path: Path) -> None:
+    def prepare(tx: Session) -> None:
+        row = world.project(tx)
+        world.tasks(tx, row, TaskStatus.STUCK)
+        row.status = ProjectStatus.ARCHIVED
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        for action, values in (
+            ("skip:task:1:1", {}),
+            ("retry:task:1:1", {}),
+            ("guide:task:1:1", {"hint": "So."}),
+            ("pass:task:1:1", {"reason": "I saw it."}),
+            ("raise_budget:budget:1", {"amount": "90"}),
+        ):
+            pressed = await it.press(action, **values)
+            assert pressed.text.startswith("todo-api is archived; nothing was changed."), action
+        assert [task.status for task in await it.rows(Task)] == [TaskStatus.STUCK]

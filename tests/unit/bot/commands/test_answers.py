@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from bot.commands import answers
+from bot.commands.spec import MissingValues
 from core.domain.agents import AgentKind
+from core.domain.cards import Label, Press, Subject
 from core.views.questions import QuestionView
 from tests.unit.bot.commands.stage import NOW
 
@@ -38,3 +40,22 @@ def test_one_answer_holds_its_commas() -> None:
     assert answers.said(question(OPTIONS, multiple=False), "one, two") == "one, two"
     named = question(("One, two", "Three"), multiple=False)
     assert answers.said(named, "one, TWO") == "One, two"
+
+
+@pytest.mark.parametrize(
+    ("options", "multiple", "said"),
+    [
+        (OPTIONS, True, "Choose one or several, or write your own words."),
+        (OPTIONS, False, "Choose one, or write your own words."),
+        ((), False, "An answer has words."),
+    ],
+)
+def test_what_is_missing_is_what_was_asked_for(
+    options: Sequence[str], multiple: bool, said: str
+) -> None:
+    asked = question(options, multiple=multiple)
+    press = Press(Label.ANSWER, Subject.QUESTION, 1)
+    with pytest.raises(MissingValues) as missing:
+        answers.pressed(press, asked, {"answer": (" ",)})
+    assert str(missing.value) == said
+    assert missing.value.form == answers.form(asked)

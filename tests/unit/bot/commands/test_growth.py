@@ -87,5 +87,7 @@ async def test_the_graph_draws_what_it_lists(tmp_path: Path) -> None:
             assert feature in card.body
             assert f">{feature}</text>" in drawn
         assert picture.url == f"/api/pictures/graph/{project_id}.svg"
-        assert picture.alt.startswith("Dependencies of 2 phases, 4 features, 7 tasks: ")
+        assert picture.alt.startswith(
+            "Dependencies of 2 phases, 4 features, 7 tasks. 1 Foundation: "
+        )
         assert "Palette 2 tasks after Storage" in picture.alt

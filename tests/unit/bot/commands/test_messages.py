@@ -32,6 +32,17 @@ async def test_words_for_an_interviewer_that_asked_nothing_have_no_effect(tmp_pa
         assert await it.change(words) == []
 
 
+async def test_words_beside_a_decision_say_that_it_waits(tmp_path: Path) -> None:
+    async with stage(tmp_path) as it:
+        await it.change(lambda tx: world.plan(tx, world.project(tx)))
+        item, outcome = await it.say("looks good to me", place=world.thread())
+        assert outcome.text == ("This changed nothing: Plan 1 of todo-api waits for a decision now")
+        card = await it.card(item)
+        assert card is not None
+        assert card.body == "Approve it, or reject it with a reason."
+        assert [link.label for link in card.links] == ["Review the plan"]
+
+
 async def test_a_file_that_is_dropped_without_words_answers_nothing(tmp_path: Path) -> None:
     """The page says the names of its files where nobody wrote anything."""
 
