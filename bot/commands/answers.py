@@ -22,12 +22,9 @@ def form(question: QuestionView) -> Form:
 
 def form_of_change(tx: Session, interview_id: int | None) -> Form | None:
     """Every answered question of an interview; None where there is none."""
-    if interview_id is None:
-        return None
-    asked = questions.of_interview(tx, interview_id)
-    return forms.change(
-        [(each.id, wording.one_line(each.text, 75)) for each in asked if each.answer is not None]
-    )
+    asked = questions.of_interview(tx, interview_id) if interview_id is not None else ()
+    answered = [(e.id, wording.one_line(e.text, 75)) for e in asked if e.answer is not None]
+    return forms.change(answered) if answered else None
 
 
 def said(question: QuestionView, text: str) -> str:

@@ -15,7 +15,6 @@ from bot.commands.parsing import shown
 from bot.commands.spec import Call, MissingValues, Reply
 from core.domain.cards import Form, Label, Style, Subject, Tone
 from core.domain.names import is_name, mend, slugify, unquote
-from core.errors import AutocoderError
 from core.operations import inbox, interviews, outbox
 from core.ports.chat import Place
 from core.views import members, places
@@ -127,12 +126,9 @@ def _offer(
     return Reply(title=title, body=body, buttons=(press,), private=True, said=title)
 
 
-def form(tx: Session, words_id: int, *, now: datetime) -> Form | None:
-    """What `Start a project` asks for; None where nobody may press it any more."""
-    try:
-        words = inbox.words(tx, words_id, now=now)
-    except AutocoderError:
-        return None
+def form(tx: Session, words_id: int, *, now: datetime) -> Form:
+    """What `Start a project` asks for."""
+    words = inbox.words(tx, words_id, now=now)
     return _named(proposed_name(words.text, view.names(tx)))
 
 

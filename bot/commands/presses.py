@@ -16,10 +16,11 @@ from bot.commands.parsing import is_number
 from bot.commands.spec import Call, MissingValues, Operation, Reply
 from core.domain.cards import Button, Form, Label, Link, Press, Subject
 from core.domain.events import CardKind
-from core.domain.lifecycle import ProjectStatus, TaskStatus
-from core.errors import NotAllowed, NotFound
-from core.operations import approvals, interviews, outbox, questions
-from core.operations import projects as project_operations
+from core.domain.lifecycle import ProjectStatus
+from core.domain.people import Role
+from core.errors import AutocoderError, NotAllowed, NotFound
+from core.operations import approvals, evidence, inbox, interviews, outbox, questions
+from core.operations import projects as moves
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
 from core.views import approvals as decisions
@@ -48,20 +49,23 @@ class Found:
 
 def resolve(pressed: Pressed) -> Found:
     """What an action_id means, for who may press it. NotFound: no card ever had it."""
-    found, label = _meaning(pressed.press, pressed.values), pressed.press.label
+    press = pressed.press
+    found = _meaning(press, pressed.values)
     return Found(
-        partial(_done, label, found.does) if found.does else None,
-        partial(_looked, label, found.looks) if found.looks else None,
+        partial(_done, press, found.does) if found.does else None,
+        partial(_looked, press, found.looks) if found.looks else None,
     )
 
 
-def _done(label: Label, does: Does, tx: Session, call: Call) -> Reply:
-    _need(call, label)
+def _done(press: Press, does: Does, tx: Session, call: Call) -> Reply:
+    _need(call, press.label)
+    _open(tx, press, call.now)
     return does(tx, call)
 
 
-async def _looked(label: Label, looks: Looks, call: Call) -> Reply | Operation:
-    _need(call, label)
+async def _looked(press: Press, looks: Looks, call: Call) -> Reply | Operation:
+    _need(call, press.label)
+    await call.desk.parts.store.read(_open, press, call.now)
     return await looks(call)
 
 
@@ -107,41 +111,62 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
 
     None: it counts as it is, or is refused.
     """
-    try:
-        _meaning(press, {})
-    except NotFound:
-        return None
     if press.more == forms.CHOSEN or not members.role_of(tx, person).covers(press.label.role):
         return None
-    match press.label, press.subject:
-        case Label.REJECT, Subject.PLAN | Subject.GATE:
-            approval = decisions.by_id(tx, press.id)
-            return _rejection(tx, press) if approval is not None and approval.waits else None
-        case (Label.GUIDE | Label.PASS) as label, Subject.TASK:
-            task = _task_or_none(tx, press)
-            if task is None:
-                return None
-            if label is Label.GUIDE:
-                return forms.HINT if task.status is TaskStatus.STUCK else None
-            undone = task.status in (TaskStatus.PENDING, TaskStatus.STUCK)
-            return forms.VOUCH if undone else None
-        case (Label.STOP | Label.ARCHIVE | Label.RAISE_BUDGET) as label, _:
-            project = project_of(tx, press)
-            if project is None or label is Label.RAISE_BUDGET:
-                return forms.AMOUNT if project is not None else None
-            asks = forms.archive if label is Label.ARCHIVE else forms.stop
-            return (forms.stop_after if press.more else asks)(project.name)
-        case Label.START_PROJECT, Subject.WORDS:
+    try:
+        _meaning(press, {})
+        _open(tx, press, now)
+    except AutocoderError:  # whoever presses is told
+        return None
+    match press.label:
+        case Label.REJECT:
+            return _rejection(tx, press)
+        case Label.GUIDE:
+            return forms.HINT
+        case Label.PASS:
+            return forms.VOUCH
+        case Label.RAISE_BUDGET:
+            return forms.AMOUNT
+        case Label.ARCHIVE:
+            return forms.archive(_project(tx, press).name)
+        case Label.STOP:
+            return (forms.stop_after if press.more else forms.stop)(_project(tx, press).name)
+        case Label.START_PROJECT:
             return offers.form(tx, press.id, now=now)
-        case (Label.ANSWER | Label.CHANGE_ANSWER) as label, Subject.QUESTION:
-            question = question_views.by_id(tx, press.id)
-            if question is None:
-                return None
-            if label is Label.CHANGE_ANSWER:
-                return answers.form_of_change(tx, question.interview_id)
-            return None if press.more or question.answer is not None else answers.form(question)
+        case Label.ANSWER if not press.more:
+            return answers.form(_question(tx, press))
+        case Label.CHANGE_ANSWER:
+            return answers.form_of_change(tx, _question(tx, press).interview_id)
         case _:
             return None
+
+
+def _open(tx: Session, press: Press, now: datetime) -> None:
+    """Refuse what would be refused whatever is filled in with it."""
+    match press.label, press.subject:
+        case Label.REJECT, _:
+            approvals.decidable(tx, _approval(tx, press))
+        case Label.STOP, _ if press.more:
+            moves.building(tx, _project(tx, press).id)
+        case Label.STOP, _:
+            moves.stoppable(tx, _project(tx, press).id)
+        case ((Label.ARCHIVE | Label.RAISE_BUDGET), _):
+            moves.living(tx, _project(tx, press).id)
+        case Label.CHANGE_ANSWER, _:
+            interviews.still_asks(tx, _question(tx, press).interview_id)
+        case ((Label.ANSWER | Label.JUST_DECIDE), _):
+            questions.still_open(tx, _question(tx, press).id)
+        case _, Subject.WORDS:
+            inbox.words(tx, press.id, now=now)
+        case _, Subject.TASK if press.label.role.covers(Role.OPERATOR):
+            task = _task_of(tx, press)
+            moves.living(tx, task.project_id)
+            if press.label is Label.GUIDE:
+                undecided(tx, task.row_id)
+            elif press.label is Label.PASS:
+                evidence.vouching(tx, task.row_id)
+        case _:
+            pass  # nothing is filled in with it
 
 
 def _unknown() -> NotFound:
@@ -155,7 +180,6 @@ async def _approve(press: Press, call: Call) -> Reply | Operation:
 
 def _reject(press: Press, values: Values, tx: Session, call: Call) -> Reply:
     approval = _approval(tx, press)
-    approvals.undecided(tx, approval)
     reason = _filled(values, _rejection(tx, press), "A rejection needs a reason.")
     return plan.reject_it(tx, call, approval, reason)
 
@@ -183,12 +207,10 @@ def _move(press: Press, tx: Session, call: Call) -> Reply:
 
 def _task(press: Press, values: Values, tx: Session, call: Call) -> Reply:
     task = _task_of(tx, press)
-    project_operations.living(tx, task.project_id)
     match press.label:
         case Label.SKIP:
             return tasks.skip_it(tx, call, task)
         case Label.GUIDE:
-            undecided(tx, task.row_id)
             return agents.guide_it(tx, call, task, _filled(values, forms.HINT, "A hint has words."))
         case Label.RETRY_WITH_OPUS:
             return agents.retry_it(tx, call, task, "opus")
@@ -199,7 +221,6 @@ def _task(press: Press, values: Values, tx: Session, call: Call) -> Reply:
 async def _vouch(press: Press, values: Values, call: Call) -> Reply | Operation:
     task = await call.desk.parts.store.read(_task_of, press)
     project = await call.desk.parts.store.read(_project, press)
-    await call.desk.parts.store.read(project_operations.living, project.id)
     reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
     given = {"n": str(task.id), "reason": reason}
     return await tasks.vouch(replace(call, project=project, values=given))
@@ -213,18 +234,22 @@ def _words(press: Press, values: Values, tx: Session, call: Call) -> Reply:
 
 
 def _answer(press: Press, values: Values, tx: Session, call: Call) -> Reply:
-    question = question_views.by_id(tx, press.id)
-    if question is None:
-        raise _unknown()
+    question = _question(tx, press)
     if press.label is Label.CHANGE_ANSWER:
         number, text = answers.changed(tx, question, values)
         interviews.change_answer(tx, number, text, by=call.person, now=call.now)
         return Reply(said="The answer is changed; the interviewer hears it next.")
-    questions.still_open(tx, question.id)
     decide = press.label is Label.JUST_DECIDE
     text = questions.JUST_DECIDE if decide else answers.pressed(press, question, values)
     questions.answer(tx, question.id, text, by=call.person, now=call.now)
     return Reply(said="Answered.")
+
+
+def _question(tx: Session, press: Press) -> QuestionView:
+    question = question_views.by_id(tx, press.id)
+    if question is None:
+        raise _unknown()
+    return question
 
 
 def _raise_budget(press: Press, values: Values, tx: Session, call: Call) -> Reply:

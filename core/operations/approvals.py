@@ -116,8 +116,7 @@ def approve(
     tx: Session, approval_id: int, *, by: str, main: str | None, max_attempts: int, now: datetime
 ) -> None:
     """Approve what was shown. `main` is where it stands now: the next phase's beginning."""
-    approval = undecided(tx, approval_id)
-    project = _at_work(tx, approval)
+    approval, project = decidable(tx, approval_id)
     _decide(tx, approval, ApprovalStatus.APPROVED, by, None, now)
     match approval.kind:
         case ApprovalKind.PLAN:
@@ -149,8 +148,7 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
         raise InputError(
             "A rejection needs a reason.", hint="Type `reject`, a space, and what is wrong."
         )
-    approval = undecided(tx, approval_id)
-    project = _at_work(tx, approval)
+    approval, project = decidable(tx, approval_id)
     _decide(tx, approval, ApprovalStatus.REJECTED, by, reason, now)
     project.planner_failures = 0
     match approval.kind:
@@ -175,14 +173,23 @@ def reject(tx: Session, approval_id: int, reason: str, *, by: str, now: datetime
             )  # fmt: skip
 
 
-def undecided(tx: Session, approval_id: int) -> Approval:
-    """The decision, if it is still open; StalePress says who made it and when."""
+def decidable(tx: Session, approval_id: int) -> tuple[Approval, Project]:
+    """The decision, if it may be made now, and its project.
+
+    Raises StalePress, which says who made it and when, and StateError where the project rests.
+    """
     approval = tx.get(Approval, approval_id)
     if approval is None:
         raise StalePress("There is no such decision")
     if approval.status is not ApprovalStatus.OPEN:
         raise StalePress(_how(tx, approval), at=approval.decided_at)
-    return approval
+    project = projects.living(tx, approval.project_id)
+    if project.status in AT_REST:
+        raise StateError(
+            f"{project.name} is {project.status.words}: nothing of it is decided now.",
+            hint=f"`/autocoder start {project.name}` takes it up again.",
+        )
+    return approval, project
 
 
 def _how(tx: Session, approval: Approval | ApprovalView) -> str:
@@ -250,17 +257,6 @@ def _of_card(tx: Session, card: OutboxItem) -> ApprovalView | None:
     if card.kind is CardKind.GATE:
         return view.by_id(tx, subject)
     return next(iter(view.of_subject(tx, ApprovalKind.PLAN, subject)), None)
-
-
-def _at_work(tx: Session, approval: Approval) -> Project:
-    """Its project, which is not at rest."""
-    project = projects.living(tx, approval.project_id)
-    if project.status in AT_REST:
-        raise StateError(
-            f"{project.name} is {project.status.words}: nothing of it is decided now.",
-            hint=f"`/autocoder start {project.name}` takes it up again.",
-        )
-    return project
 
 
 def _decide(

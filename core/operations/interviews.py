@@ -157,12 +157,7 @@ def change_answer(tx: Session, question_id: int, text: str, *, by: str, now: dat
     question = tx.get(Question, question_id)
     if question is None:
         raise NotFound("There is no such question.")
-    interview = tx.get(Interview, question.interview_id) if question.interview_id else None
-    if interview is None or interview.status is not InterviewStatus.ASKING:
-        raise StateError(
-            "The interview is over; this answer stands.",
-            hint="Reject the plan and say in the reason what shall be otherwise.",
-        )
+    interview = still_asks(tx, question.interview_id)
     if question.answer is None:
         raise StateError("This question has no answer yet.", hint="Answer it.")
     words = f"I change an earlier answer.\n\nYou asked: {question.text}\nAnswer: {text}"
@@ -184,6 +179,17 @@ def change_answer(tx: Session, question_id: int, text: str, *, by: str, now: dat
         tx, Event.QUESTION_ANSWERED, "An earlier answer was changed.", now=now, actor=by,
         run=tx.get_one(Run, opened.run_id), data=_about(opened),
     )  # fmt: skip
+
+
+def still_asks(tx: Session, interview_id: int | None) -> Interview:
+    """The interview, if an earlier answer of it may be changed."""
+    interview = tx.get(Interview, interview_id) if interview_id is not None else None
+    if interview is None or interview.status is not InterviewStatus.ASKING:
+        raise StateError(
+            "The interview is over; this answer stands.",
+            hint="Reject the plan and say in the reason what shall be otherwise.",
+        )
+    return interview
 
 
 def _about(question: Question) -> dict[str, object]:

@@ -16,6 +16,7 @@ from core.domain.lifecycle import (
     ProjectStatus,
     RunStatus,
     WaitingFor,
+    may_move,
     move,
 )
 from core.domain.money import to_micro
@@ -176,11 +177,17 @@ def pause(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     )  # fmt: skip
 
 
+def stoppable(tx: Session, project_id: int) -> Project:
+    """The project, if a person may stop it now."""
+    project = tx.get_one(Project, project_id)
+    if not may_move(project.status, ProjectStatus.STOPPED, Cause.PERSON):
+        raise unmoved(tx, project)
+    return project
+
+
 def stop(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     """Its agents stop at once and nothing starts until a person starts it again."""
-    project = tx.get_one(Project, project_id)
-    if project.status in (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED):
-        raise unmoved(tx, project)
+    project = stoppable(tx, project_id)
     if project.status not in (ProjectStatus.PAUSED, ProjectStatus.BLOCKED):
         project.before_pause = project.status
     move(project, ProjectStatus.STOPPED, by=Cause.PERSON)
@@ -201,7 +208,7 @@ def living(tx: Session, project_id: int) -> Project:
     """The project, which is not archived."""
     project = tx.get_one(Project, project_id)
     if project.status is ProjectStatus.ARCHIVED:
-        raise StalePress(f"{project.name} is archived")
+        raise unmoved(tx, project)
     return project
 
 
@@ -214,7 +221,16 @@ def unmoved(tx: Session, project: Project) -> StalePress:
     )
 
 
-_AT_REST = (ProjectStatus.STOPPED, ProjectStatus.COMPLETED, ProjectStatus.ARCHIVED)
+def building(tx: Session, project_id: int) -> Project:
+    """The project, if features may be at work in it."""
+    project = tx.get_one(Project, project_id)
+    if project.status is ProjectStatus.RUNNING:
+        return project
+    stops = may_move(project.status, ProjectStatus.STOPPED, Cause.PERSON)
+    raise StateError(
+        f"{project.name} is {project.status.words}: no feature is at work.",
+        hint=f"`/autocoder stop {project.name}` stops it now." if stops else "",
+    )
 
 
 def wind_down(tx: Session, project_id: int, *, actor: str, now: datetime) -> tuple[str, ...]:
@@ -222,14 +238,7 @@ def wind_down(tx: Session, project_id: int, *, actor: str, now: datetime) -> tup
 
     Without one it stops at once.
     """
-    project = tx.get_one(Project, project_id)
-    if project.status is not ProjectStatus.RUNNING:
-        raise StateError(
-            f"{project.name} is {project.status.words}: no feature is at work.",
-            hint=""
-            if project.status in _AT_REST
-            else f"`/autocoder stop {project.name}` stops it now.",
-        )
+    project = building(tx, project_id)
     begun = (FeatureStatus.IN_PROGRESS, FeatureStatus.LANDING)
     names = tx.scalars(
         select(Feature.name)

@@ -11,16 +11,22 @@ from sqlalchemy.orm import Session
 from bot.door import FILES, ServiceDoor
 from core.domain.cards import parse_press
 from core.domain.events import Event
-from core.domain.lifecycle import TaskStatus
+from core.domain.lifecycle import (
+    AT_REST,
+    InterviewKind,
+    InterviewStatus,
+    ProjectStatus,
+    TaskStatus,
+)
 from core.domain.people import LOCAL, Role
 from core.domain.redaction import HIDDEN, Redaction
 from core.errors import NotFound
 from core.operations import members
 from core.ports.chat import Asked, Door, Inbound, Place, Pressed
-from core.store.chat_tables import InboxItem, Member, OutboxItem
-from core.store.tables import JournalEntry, Question
+from core.store.chat_tables import InboxItem, Interview, Member, OutboxItem
+from core.store.tables import JournalEntry, Project, Question
 from tests.unit.bot.commands import stage as world
-from tests.unit.bot.commands.stage import MAIN, stage, told
+from tests.unit.bot.commands.stage import MAIN, NOW, stage, told
 
 
 def _decisions(tx: Session) -> None:
@@ -69,6 +75,57 @@ async def test_a_form_is_asked_for_without_an_effect(
         happened = await it.rows(JournalEntry, JournalEntry.event != Event.MEMBER_CHANGED)
         assert len(happened) == before
         assert not await it.rows(InboxItem)
+
+
+FILLED = {
+    "reject:plan:1": {"reason": "no"},
+    "guide:task:1:1": {"hint": "port 8080"},
+    "raise_budget:budget:1": {"amount": "100"},
+    "stop:project:1": {},
+    "stop:project:1:after_feature": {},
+    "archive:project:1": {},
+    "answer:question:2": {"answer": "so"},
+    "change_answer:question:3": {"answer": "else"},
+}
+
+
+def _interview(tx: Session, over: InterviewStatus) -> None:
+    """With one question that is answered."""
+    row = tx.get_one(Project, 1)
+    interview = Interview(
+        project_id=row.id, number=0, kind=InterviewKind.PROJECT, status=over, by=LOCAL,
+        begun_at=NOW,
+    )  # fmt: skip
+    tx.add(interview)
+    tx.flush()
+    asked = world.question(tx, row, "How many?")
+    asked.interview_id, asked.number, asked.answer = interview.id, 1, "two"
+
+
+@pytest.mark.parametrize("action", FILLED)
+@pytest.mark.parametrize("over", [InterviewStatus.ASKING, InterviewStatus.DONE])
+async def test_no_form_is_opened_for_what_will_be_refused(
+    tmp_path: Path, action: str, over: InterviewStatus
+) -> None:
+    """Whatever the state: with a form a press is taken once it is filled in."""
+
+    def prepare(tx: Session, status: ProjectStatus) -> None:
+        _decisions(tx)
+        _interview(tx, over)
+        tx.get_one(Project, 1).status = status
+
+    opened = []
+    planned = (ProjectStatus.AWAITING_APPROVAL, *AT_REST)  # where a first plan may be open
+    for status in planned if action == "reject:plan:1" else ProjectStatus:
+        async with stage(tmp_path / status) as it:
+            await it.change(lambda tx, now=status: prepare(tx, now))  # type: ignore[misc]
+            form = await it.door.form(parse_press(action), LOCAL)
+            empty = await it.press(action) if FILLED[action] else None
+            assert empty is None or (empty.form is None) == (form is None), (status, empty)
+            outcome = await it.press(action, **FILLED[action])
+            assert outcome.ok == (form is not None), (status, outcome)
+            opened += [status] if form is not None else []
+    assert (not opened) == (action.startswith("change_answer") and over is InterviewStatus.DONE)
 
 
 async def test_a_press_that_is_confirmed_acts_at_once(tmp_path: Path) -> None:
