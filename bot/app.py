@@ -56,7 +56,7 @@ from core.ports.chat import ChatPlatform, Hearing, Place
 from core.ports.host import BoxLevel
 from core.store.session import Store
 from core.views import projects
-from core.views.budgets import Budgets
+from core.views.budgets import Budgets, UsageSettings
 from mcp_server.tools import Toolbox
 
 ANTHROPIC = "https://api.anthropic.com"
@@ -103,7 +103,9 @@ def open_web(
         box=app.box,
         host=settings.host,
         token=token,
-        budgets=Budgets(**asdict(settings.rules.budget)),
+        usage_settings=UsageSettings(
+            settings.rules.usage, Budgets(**asdict(settings.rules.budget))
+        ),
         about=app.about,
         commands=[CommandLine(s.name, s.usage, s.about, s.role) for s in COMMANDS.values()],
         files=settings.home / FILES,
@@ -223,7 +225,8 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
         )
         stack.push_async_callback(gateway.close)
         if practice:
-            await stack.enter_async_context(_practice(gateway, f"{marker}-0"))
+            latency = settings.rules.practice.latency_s
+            await stack.enter_async_context(_practice(gateway, f"{marker}-0", latency))
         yield _wire(settings, parts, gateway, processes, practice=practice)
 
 
@@ -265,9 +268,9 @@ def _wire(
 
 
 @asynccontextmanager
-async def _practice(gateway: Gateway, marker: str) -> AsyncIterator[None]:
+async def _practice(gateway: Gateway, marker: str, latency: float) -> AsyncIterator[None]:
     """The practice model as the gateway's upstream; begun again should it die."""
-    async with PracticeModel(env={"AUTOCODER_PROCESS": marker}) as model:
+    async with PracticeModel(env={"AUTOCODER_PROCESS": marker}, latency=latency) as model:
         gateway.upstream = model.url
         gateway.credential = None
 

@@ -4,6 +4,7 @@ Orchestrator, router and delivery are the service's; the terminal is a chat plat
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
@@ -246,9 +247,10 @@ class _Build:
         if view.waiting is not None and view.waiting.reason is WaitingFor.BUDGET:
             return f"{view.waiting.text} Go on with a larger one: --budget USD."
         waits = await self._parts.store.read(waiting, project_id=project.id)
-        stuck = [str(wait.number) for wait in waits if wait.kind is WaitKind.STUCK]
+        stuck = [wait.number for wait in waits if wait.kind is WaitKind.STUCK]
         if stuck:
-            return f"Task {', '.join(stuck)} is stuck and nothing else can run."
+            are = "is" if len(stuck) == 1 else "are"
+            return f"{wording.numbered('Task', stuck)} {are} stuck and nothing else can run."
         return f"{project.name} is {view.status.words} and nothing can run."
 
     async def _view(self, project: ProjectRef) -> ProjectView:
@@ -266,6 +268,7 @@ class _Build:
 
     async def _ending(self, project: ProjectRef, why: str) -> Card:
         if not why:
+            self._drop_report(project)
             folder = self._parts.workspaces.project_path(project.slug)
             paths = (Field("Repository", str(folder)), Field("Report", str(folder / report.PAGE)))
             return replace(_card("Done", ()), tone=Tone.SUCCESS, fields=paths)
@@ -288,10 +291,24 @@ class _Build:
         """Both files beside the database, uncommitted."""
         parts = self._parts
         found = await parts.store.read(report_of, project.id, parts.about())
-        folder = self._app.settings.database.parent
         for name, content in parts.render_report(found).items():
-            (folder / Path(name).name).write_bytes(content)
-        return folder / Path(report.PAGE).name
+            self._beside(name).write_bytes(content)
+        return self._beside(report.PAGE)
+
+    def _drop_report(self, project: ProjectRef) -> None:
+        """Those of an earlier end of this project, which is out of date."""
+        data = self._beside(report.DATA)
+        with suppress(FileNotFoundError, ValueError):
+            match json.loads(data.read_bytes()):
+                case {"project": {"id": project.id}}:
+                    self._beside(report.PAGE).unlink(missing_ok=True)
+                    data.unlink()
+                case _:
+                    pass  # another project's, or nobody's of ours
+
+    def _beside(self, name: str) -> Path:
+        """Where a file of the report lies while it is not committed."""
+        return self._app.settings.database.parent / Path(name).name
 
 
 @dataclass(frozen=True)

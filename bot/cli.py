@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _LEAST_BUDGET = Decimal("0.000001")  # USD; less is not counted
 _SPEC_SECONDS = 10  # a spec may come through a pipe
 _DEMO = "todo-api"
+_DEMO_PACE = {"AUTOCODER_PRACTICE__LATENCY_S": "0"}  # where nobody chose another one
 _DEMO_SETTINGS = {
     "AUTOCODER_MODEL": ModelSource.PRACTICE.value,
     "AUTOCODER_BUDGET__PROJECT_USD": "2",
@@ -220,7 +221,7 @@ def demo(home: Home = None) -> None:
         place = home or Path(tempfile.mkdtemp(prefix="autocoder-demo-"))
         title = f"autocoder {version('autocoder')} demo"
         errand = Errand(title=title, name=_DEMO, spec=None, automatic=Demonstrator())
-        return settings_file.load({**os.environ, **_DEMO_SETTINGS}, place), errand
+        return settings_file.load({**_DEMO_PACE, **os.environ, **_DEMO_SETTINGS}, place), errand
 
     _carry_out(prepare)
 

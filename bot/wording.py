@@ -1,5 +1,6 @@
 """How numbers, times and other people's words are written, everywhere the same."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
@@ -46,6 +47,16 @@ def percent(part: Decimal | int, whole: Decimal | int) -> str:
 def count(number: int, noun: str = "") -> str:
     """`1,284`, or `1 task` and `3 tasks`."""
     return counting.count(number, noun) if noun else f"{number:,}"
+
+
+def numbered(noun: str, numbers: Sequence[int], most: int = 6) -> str:
+    """`task 3`, `tasks 3 and 4`, `tasks 3, 4 and 2 more`."""
+    listed = [str(number) for number in numbers[:most]]
+    if more := len(numbers) - len(listed):
+        listed.append(f"{more} more")
+    *first, last = listed
+    ends = f"{', '.join(first)} and {last}" if first else last
+    return f"{noun if len(numbers) == 1 else f'{noun}s'} {ends}"
 
 
 def tokens(number: int) -> str:

@@ -5,6 +5,7 @@ of JSON; what is refused is a tool error with words that say what to do.
 """
 
 import asyncio
+import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -13,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.domain import failure
-from core.domain.agents import AgentKind
+from core.domain.agents import PROFILES, Purpose
 from core.domain.counting import count
 from core.domain.lifecycle import TaskStatus
 from core.domain.plan import Plan
@@ -102,72 +103,31 @@ class Toolbox:
         self._plan_refusals: dict[int, int] = {}
 
     def tools(self) -> dict[str, Tool]:
-        """The tools as values, for the runner."""
-        rows: tuple[tuple[str, str, type[_Arguments], Handler, bool], ...] = (
-            (
-                "task_get_next",
-                "The next task for you, already yours; null means end your turn.",
-                _Nothing,
-                self.task_get_next,
-                False,
-            ),
-            (
-                "task_get",
-                "A task by its id, with all you may know of it.",
-                _TaskId,
-                self.task_get,
-                True,
-            ),
-            ("task_list", "The project's tasks in short.", _TaskList, self.task_list, True),
-            (
-                "task_mark_passing",
-                "Have the service prove and commit your task. Refusals show the failing check.",
-                _TaskId,
-                self.task_mark_passing,
-                False,
-            ),
-            (
-                "task_mark_failing",
-                "Say that your task cannot be done as it is written.",
-                _TaskReason,
-                self.task_mark_failing,
-                False,
-            ),
-            (
-                "task_skip",
-                "Put your task to the end of the queue; once per task.",
-                _TaskReason,
-                self.task_skip,
-                False,
-            ),
-            (
-                "task_release",
-                "Give your task back, with what is in the way.",
-                _TaskReason,
-                self.task_release,
-                False,
-            ),
-            (
-                "ask_person",
-                "Ask a person what only a person can decide.",
-                _Ask,
-                self.ask_person,
-                False,
-            ),
-            (
-                "plan_submit",
-                "Submit the plan. The answer says what must be mended.",
-                _PlanSubmit,
-                self.plan_submit,
-                False,
-            ),
+        """The tools as values, for the runner: of each docstring the agent reads all."""
+        rows: tuple[tuple[Handler, type[_Arguments], bool], ...] = (
+            (self.task_get_next, _Nothing, False),
+            (self.task_get, _TaskId, True),
+            (self.task_list, _TaskList, True),
+            (self.task_mark_passing, _TaskId, False),
+            (self.task_mark_failing, _TaskReason, False),
+            (self.task_skip, _TaskReason, False),
+            (self.task_release, _TaskReason, False),
+            (self.ask_person, _Ask, False),
+            (self.plan_submit, _PlanSubmit, False),
         )
         return {
-            name: Tool(name, about, schema(arguments), _checked(arguments, handler), read_only)
-            for name, about, arguments, handler, read_only in rows
+            handler.__name__: Tool(
+                handler.__name__,
+                inspect.getdoc(handler) or "",
+                schema(arguments),
+                _checked(handler),
+                read_only,
+            )
+            for handler, arguments, read_only in rows
         }
 
     async def task_get_next(self, call: ToolCall) -> ToolReply:
+        """The next task for you, already yours; null means end your turn."""
         claimed = await self._prover.next_task(call.process_id)
         task = plain(TaskBrief, claimed.task) if claimed.task else None
         hints = await self._hints(call) if claimed.task else []
@@ -184,11 +144,12 @@ class Toolbox:
         return [f"{hint.person} says: {hint.text}" for hint in taken]
 
     async def task_get(self, call: ToolCall) -> ToolReply:
+        """A task by its id, with all you may know of it."""
         arguments = _TaskId.model_validate(call.arguments)
         run_id = await self._run_of(call)
         store = self._parts.store
         run = await store.read(running.run, run_id)
-        if run.kind is AgentKind.ASSISTANT:
+        if PROFILES[run.kind].purpose is not Purpose.TASKS:
             found = await store.read(dossiers.of_task, run.project_id, arguments.task_id)
             return _json(plain(TaskDossier, found))
         work = await store.read(load_work, run_id, self._parts.rules)
@@ -199,6 +160,7 @@ class Toolbox:
         return _json({"task": plain(TaskBrief, work.task)})
 
     async def task_list(self, call: ToolCall) -> ToolReply:
+        """The project's tasks in short."""
         arguments = _TaskList.model_validate(call.arguments)
         run_id = await self._run_of(call)
         known = {status.value: status for status in TaskStatus}
@@ -211,6 +173,7 @@ class Toolbox:
         return _json({"tasks": plain(list[TaskLine], found)})
 
     async def task_mark_passing(self, call: ToolCall) -> ToolReply:
+        """Have the service prove and commit your task. Refusals show the failing check."""
         arguments = _TaskId.model_validate(call.arguments)
         reply = await self._prover.prove(call.process_id, arguments.task_id)
         if reply.verdict.accepted:
@@ -233,12 +196,15 @@ class Toolbox:
         return ToolReply(said, refused=True)
 
     async def task_mark_failing(self, call: ToolCall) -> ToolReply:
+        """Say that your task cannot be done as it is written."""
         return await self._let_go(call, "it cannot be done as written")
 
     async def task_release(self, call: ToolCall) -> ToolReply:
+        """Give your task back, with what is in the way."""
         return await self._let_go(call, "it was given back")
 
     async def task_skip(self, call: ToolCall) -> ToolReply:
+        """Put your task to the end of the queue; once per task."""
         return await self._let_go(call, "it was put off", defer=True)
 
     async def _let_go(self, call: ToolCall, what: str, *, defer: bool = False) -> ToolReply:
@@ -249,6 +215,7 @@ class Toolbox:
         return _json({"released": True, "note": "Call task_get_next, or end your turn."})
 
     async def ask_person(self, call: ToolCall) -> ToolReply:
+        """Ask a person what only a person can decide."""
         arguments = _Ask.model_validate(call.arguments)
         parts = self._parts
         run_id = await self._run_of(call)
@@ -266,8 +233,8 @@ class Toolbox:
             await parts.store.run(
                 questions.answer, question, NOBODY_HERE, by="service", now=parts.clock()
             )
-        if (await parts.store.read(running.run, run_id)).kind is AgentKind.INTERVIEWER:
-            waits = timedelta(0)  # its answer is the next message, also if it comes at once
+        if PROFILES[(await parts.store.read(running.run, run_id)).kind].converses:
+            waits = timedelta(0)  # also if the answer comes at once
         else:
             waits = timedelta(seconds=(await parts.rules_of(run_id)).agents.ask_wait_s)
         answer = await self._answer(question, waits)
@@ -290,6 +257,7 @@ class Toolbox:
         return await parts.store.run(questions.take_answer, question)  # taken is delivered
 
     async def plan_submit(self, call: ToolCall) -> ToolReply:
+        """Submit the plan. The answer says what must be mended."""
         run_id = await self._run_of(call)
         try:
             plan = _PLAN.validate_python(_plan_argument(call.arguments))
@@ -366,7 +334,7 @@ def validation_problems(error: ValidationError) -> tuple[str, ...]:
     )
 
 
-def _checked(arguments: type[_Arguments], handler: Handler) -> Handler:
+def _checked(handler: Handler) -> Handler:
     async def checked(call: ToolCall) -> ToolReply:
         try:
             return await handler(ToolCall(call.process_id, _storable(call.arguments)))

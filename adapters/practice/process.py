@@ -5,10 +5,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from core.errors import AutocoderError
 
@@ -26,26 +26,13 @@ class PracticeModel:
     """Starts the server on entering and ends it on leaving; it dies with us in any case.
 
     `env` is added to a minimal environment (the caller's marker, AUTOCODER_PROCESS). The server
-    has a session of its own, so that Ctrl-C in a terminal does not reach it. What it says on
-    stderr goes to `log`, or nowhere: a terminal view is not to be written over.
+    has a session of its own, so that Ctrl-C in a terminal does not reach it. `latency` is the
+    seconds that it takes for each answer to a coder.
     """
 
-    def __init__(
-        self,
-        *,
-        env: Mapping[str, str] | None = None,
-        books: Path | None = None,
-        latency: float = 0,
-        fail: Sequence[str] = (),
-        log: Path | None = None,
-    ) -> None:
+    def __init__(self, *, env: Mapping[str, str] | None = None, latency: float = 0) -> None:
         self._env = dict(env or {})
         self._arguments = ["--latency", str(latency), "--parent", str(os.getpid())]
-        if books is not None:
-            self._arguments += ["--books", str(books)]
-        for spec in fail:
-            self._arguments += ["--fail", spec]
-        self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._url = ""
 
@@ -81,23 +68,22 @@ class PracticeModel:
         return self._url
 
     async def _start(self) -> None:
-        with self._stderr() as stderr:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "adapters.practice",
-                *self._arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stderr,
-                env={
-                    "PATH": os.environ.get("PATH", os.defpath),
-                    "PYTHONPATH": str(_ROOT),
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                    **self._env,
-                },
-                start_new_session=True,
-            )
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "adapters.practice",
+            *self._arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,  # a terminal view is not to be written over
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "PYTHONPATH": str(_ROOT),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **self._env,
+            },
+            start_new_session=True,
+        )
         stdout = self._process.stdout
         assert stdout is not None
         try:
@@ -106,9 +92,6 @@ class PracticeModel:
         except (TimeoutError, ValueError) as error:
             await self._stop()
             raise PracticeModelFailed from error
-
-    def _stderr(self) -> BinaryIO:
-        return (self._log or Path(os.devnull)).open("ab")
 
     async def _stop(self) -> None:
         process = self._process

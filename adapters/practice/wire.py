@@ -14,22 +14,18 @@ TEXT_PIECE = 24  # characters in a text delta
 JSON_PIECE = 1024  # characters in a delta of a tool's input
 
 
-def new_message_id() -> str:
-    """Ids are not part of the answer: the same request asked again gets another one."""
-    return f"msg_{uuid4().hex}"
-
-
 def answer_size(reply: Reply) -> int:
     """Characters of a reply, for the usage figures."""
     return len(reply.text) + sum(len(c.tool) + len(json.dumps(c.arguments)) for c in reply.calls)
 
 
-def whole_message(
-    message_id: str, talk: Conversation, reply: Reply, usage: Usage
-) -> dict[str, object]:
-    """The body of an answer that is not streamed."""
+def whole_message(talk: Conversation, reply: Reply, usage: Usage) -> dict[str, object]:
+    """The body of an answer that is not streamed.
+
+    Ids are no part of the answer: the same request asked again gets another one.
+    """
     return {
-        "id": message_id,
+        "id": f"msg_{uuid4().hex}",
         "type": "message",
         "role": "assistant",
         "model": talk.model,
@@ -40,21 +36,15 @@ def whole_message(
     }
 
 
-def opening_events(
-    message_id: str, talk: Conversation, reply: Reply, usage: Usage
-) -> Iterator[bytes]:
-    """Everything before the final usage is known to the client."""
-    message = whole_message(message_id, talk, Reply(""), usage)
+def events(talk: Conversation, reply: Reply, usage: Usage) -> Iterator[bytes]:
+    """The same answer as a stream."""
+    message = whole_message(talk, Reply(""), usage)
     message |= {"content": [], "stop_reason": None, "usage": usage.as_start()}
     yield event("message_start", message=message)
     for index, block in enumerate(_content(talk, reply)):
         yield from _block_events(index, block)
         if index == 0:
             yield event("ping")
-
-
-def closing_events(reply: Reply, usage: Usage) -> Iterator[bytes]:
-    """The final usage and the end."""
     yield event(
         "message_delta",
         delta={"stop_reason": _stop_reason(reply), "stop_sequence": None},

@@ -10,7 +10,7 @@ from core.domain.cards import Picture
 from core.domain.people import Role
 from core.ports.host import BoxLevel
 from core.views import projects
-from core.views.budgets import Budgets
+from core.views.budgets import UsageSettings
 from core.views.figures import Figures
 
 P = ParamSpec("P")
@@ -58,7 +58,7 @@ class Backend:
     box: BoxLevel
     host: str  # the address that is listened on
     token: str
-    budgets: Budgets
+    usage_settings: UsageSettings
     about: Callable[[], projects.Service]
     commands: Sequence[CommandLine]
     files: Path  # the folder of what was dropped

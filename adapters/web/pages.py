@@ -123,7 +123,7 @@ async def _frame(inside: Within, person: str, theme: str | None) -> dict[str, An
     return {
         "theme": theme if theme in ("light", "dark") else "",
         "around": around,
-        "day_budget_usd": backend.budgets.day_usd,
+        "day_budget_usd": backend.usage_settings.budget.day_usd,
         "channels": sorted({MAIN, *last_messages}),
         "last_messages": last_messages,
         "projects": [_rail_project(line, around) for line in around.projects],

@@ -392,5 +392,5 @@ async def list_history(
 
 @routes.get("/usage/settings", response_model=UsageSettings, tags=["usage"])
 async def get_usage_settings(inside: Inside, _person: Viewer) -> Response:
-    """The service's budgets; a project may have its own."""
-    return as_json(encode(UsageSettings, UsageSettings(inside.backend.budgets)))
+    """The service's limit of tokens and its budgets; a project may have its own."""
+    return as_json(encode(UsageSettings, inside.backend.usage_settings))

@@ -7,7 +7,7 @@ from typing import assert_never
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import charts, words
+from bot.cards import charts, forms, words
 from bot.cards.frame import (
     CardRef,
     Drawn,
@@ -26,7 +26,7 @@ from bot.cards.frame import (
 )
 from bot.cards.plan import decide, decider, reminder_words
 from core.domain import card_keys
-from core.domain.cards import Card, Field, Link, Picture, Progress, Subject, Tone
+from core.domain.cards import Card, Field, Form, Link, Picture, Progress, Subject, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import ApprovalStatus, TaskStatus
 from core.domain.plan import estimate
@@ -73,7 +73,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         progress=None if reminder else Progress(passing, len(gate.tasks)),
         pictures=() if reminder else _pictures(gate),
         tone=Tone.WARNING if open_now else _tone(gate.approval.status),
-        buttons=decide(Subject.GATE, gate.approval.id) if open_now else (),
+        buttons=decide(Subject.GATE, gate.approval.id, rejection(gate)) if open_now else (),
         links=(Link("Review the gate", reminder),) if reminder else (),
     )
     return Drawn(card)
@@ -99,13 +99,24 @@ def _state(tx: Session, gate: GateView, scene: Scene) -> str:
             assert_never(approval.status)
 
 
-def _note(gate: GateView, scene: Scene) -> str:
-    """Where nothing is lost by it, a newcomer is told what else can be seen."""
-    note = footnote(gate.project.practice, scene.box)
+def rejection(gate: GateView) -> Form:
+    """What `Reject` opens; in practice a reason that can be carried out stands there first."""
+    if not _invites(gate):
+        return forms.REASON
+    return forms.proposing(forms.REASON, words.PRACTICE_REJECTION)
+
+
+def _invites(gate: GateView) -> bool:
+    """Whether a newcomer is shown what a rejection does, where nothing is lost by it."""
     first = gate.phase.position == 1 and not gate.rejected
-    if not (gate.project.practice and first and gate.approval.waits):
+    return gate.project.practice and first and gate.approval.waits
+
+
+def _note(gate: GateView, scene: Scene) -> str:
+    note = footnote(gate.project.practice, scene.box)
+    if not _invites(gate):
         return note
-    invitation = "Reject it once with a reason, and see that become rework"
+    invitation = f"Reject it once with “{words.PRACTICE_REJECTION}”, and see real rework"
     return note.replace(words.PRACTICE, f"{words.PRACTICE}. {invitation}", 1)
 
 
@@ -145,9 +156,7 @@ def _fields(gate: GateView, scene: Scene) -> tuple[Field, ...]:
 
 def _numbers(tasks: Sequence[TaskAtGate]) -> str:
     """`task 3`, `tasks 3, 4 and 2 more`."""
-    shown = ", ".join(str(task.number) for task in tasks[:MOST_TASKS])
-    more = f" and {len(tasks) - MOST_TASKS} more" if len(tasks) > MOST_TASKS else ""
-    return f"{'task' if len(tasks) == 1 else 'tasks'} {shown}{more}"
+    return wording.numbered("task", [task.number for task in tasks], MOST_TASKS)
 
 
 def _built(gate: GateView) -> Iterator[str]:

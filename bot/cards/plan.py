@@ -30,6 +30,7 @@ from core.domain.cards import (
     Button,
     Card,
     Field,
+    Form,
     Label,
     Link,
     Picture,
@@ -151,11 +152,13 @@ def _buttons(decision: ApprovalView | None) -> tuple[Button, ...]:
     return decide(Subject.PLAN, decision.id)
 
 
-def decide(subject: Subject, approval_id: int) -> tuple[Button, ...]:
+def decide(
+    subject: Subject, approval_id: int, rejection: Form = forms.REASON
+) -> tuple[Button, ...]:
     """Approve, Reject with its reason, Details."""
     return (
         button("Approve", Label.APPROVE, subject, approval_id, style=Style.PRIMARY),
-        button("Reject", Label.REJECT, subject, approval_id, form=forms.REASON),
+        button("Reject", Label.REJECT, subject, approval_id, form=rejection),
         button("Details", Label.DETAILS, subject, approval_id),
     )
 

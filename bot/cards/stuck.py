@@ -31,7 +31,6 @@ from core.views.stuck_tasks import StuckTask
 from core.views.tasks import TaskView
 
 ERROR_LINES = 4
-MOST_OTHERS = 6
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,8 @@ def _ended(tx: Session, entry: JournalLine, scene: Scene) -> str:
 def _others(numbers: Sequence[int]) -> str:
     if not numbers:
         return "Nothing depends on it; other work goes on."
-    shown = ", ".join(str(number) for number in numbers[:MOST_OTHERS])
-    more = f" and {len(numbers) - MOST_OTHERS} more" if len(numbers) > MOST_OTHERS else ""
-    who = f"Task {shown} waits" if len(numbers) == 1 else f"Tasks {shown}{more} wait"
-    return f"{who} for it; other work goes on."
+    wait = "waits" if len(numbers) == 1 else "wait"
+    return f"{wording.numbered('Task', numbers)} {wait} for it; other work goes on."
 
 
 def _error(task: TaskView) -> Iterator[str]:

@@ -15,6 +15,7 @@ from core.views.waiting import Waiting, WaitKind
 
 DONE, PROGRESS, PENDING, WAITS, STOPPED = "✓", "◐", "○", "▲", "■"
 PRACTICE = "Practice model: scripted, offline, costs nothing"
+PRACTICE_REJECTION = "Find must ignore accents: cafe finds Café"  # its coder can do that
 OPTION = 75  # characters that every platform shows of a button
 MOST_CHECKS = 8
 MOST_NAMES = 4
@@ -93,34 +94,26 @@ def at_rest(name: str, status: ProjectStatus) -> str:
 
 def waits(wait: Waiting) -> str:
     """What waits for a person, of a project that is known: `The gate of phase 1`."""
-    match wait.kind:
-        case WaitKind.PLAN:
-            return f"Plan {wait.number}" if wait.number > 1 else "The plan"
-        case WaitKind.GATE:
-            return f"The gate of phase {wait.number}"
-        case WaitKind.QUESTION:
-            return f"A question of {wait.agent}"
-        case WaitKind.STUCK:
-            return f"Task {wait.number}"
-        case WaitKind.BLOCKED:
-            return "The project"
-        case _:
-            assert_never(wait.kind)
+    return _wait(wait)[0]
 
 
 def way_to(wait: Waiting) -> Link:
     """The link to the card of what waits."""
+    return Link(_wait(wait)[1], wait.key)
+
+
+def _wait(wait: Waiting) -> tuple[str, str]:
     match wait.kind:
         case WaitKind.PLAN:
-            return Link("Review the plan", wait.key)
+            return f"Plan {wait.number}" if wait.number > 1 else "The plan", "Review the plan"
         case WaitKind.GATE:
-            return Link("Review the gate", wait.key)
+            return f"The gate of phase {wait.number}", "Review the gate"
         case WaitKind.QUESTION:
-            return Link(f"Answer {wait.agent}", wait.key)
+            return f"A question of {wait.agent}", f"Answer {wait.agent}"
         case WaitKind.STUCK:
-            return Link(f"Open task {wait.number}", wait.key)
+            return f"Task {wait.number}", f"Open task {wait.number}"
         case WaitKind.BLOCKED:
-            return Link("See what blocks it", wait.key)
+            return "The project", "See what blocks it"
         case _:
             assert_never(wait.kind)
 

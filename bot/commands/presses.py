@@ -9,7 +9,7 @@ from typing import assert_never
 from sqlalchemy.orm import Session
 
 from bot import wording
-from bot.cards import forms, words
+from bot.cards import forms, gate, words
 from bot.cards.frame import button
 from bot.commands import agents, answers, money, offers, plan, projects, tasks
 from bot.commands.parsing import is_number
@@ -24,7 +24,7 @@ from core.operations import projects as moves
 from core.operations.tasks import undecided
 from core.ports.chat import Pressed
 from core.views import approvals as decisions
-from core.views import members
+from core.views import gates, members
 from core.views import projects as project_views
 from core.views import questions as question_views
 from core.views import tasks as task_views
@@ -120,7 +120,7 @@ def form(tx: Session, press: Press, person: str, *, now: datetime) -> Form | Non
         return None
     match press.label:
         case Label.REJECT:
-            return forms.REASON
+            return _rejection(tx, press)
         case Label.GUIDE:
             return forms.HINT
         case Label.PASS:
@@ -180,8 +180,13 @@ async def _approve(press: Press, call: Call) -> Reply | Operation:
 
 def _reject(press: Press, values: Values, tx: Session, call: Call) -> Reply:
     approval = _approval(tx, press)
-    reason = _filled(values, forms.REASON, "A rejection needs a reason.")
+    reason = _filled(values, _rejection(tx, press), "A rejection needs a reason.")
     return plan.reject_it(tx, call, approval, reason)
+
+
+def _rejection(tx: Session, press: Press) -> Form:
+    at_gate = gates.gate(tx, press.id) if press.subject is Subject.GATE else None
+    return gate.rejection(at_gate) if at_gate else forms.REASON
 
 
 def _approval(tx: Session, press: Press) -> int:

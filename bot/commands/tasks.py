@@ -1,6 +1,6 @@
 """Tasks: listed, read, skipped, vouched for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -118,16 +118,21 @@ def skip(tx: Session, call: Call) -> Reply:
     """End tasks unproved; all of them, or none."""
     numbers = [int(number) for number in call.values["n"].split()]
     ids = [view.task(tx, call.here.id, number).row_id for number in numbers]
-    tasks.skip(tx, *ids, cause=Cause.PERSON, by=call.person, now=call.now)
-    listed = ", ".join(str(number) for number in numbers)
-    one = len(numbers) == 1
+    stranded = tasks.skip(tx, *ids, cause=Cause.PERSON, by=call.person, now=call.now)
+    are, them = ("is", "it") if len(numbers) == 1 else ("are", "them")
     return Reply(
-        title=f"Task {listed} is skipped" if one else f"Tasks {listed} are skipped",
-        body=f"Nothing proves {'it' if one else 'them'};"
-        f" what builds on {'it' if one else 'them'} is stuck until you decide.",
+        title=f"{wording.numbered('Task', numbers, len(numbers))} {are} skipped",
+        body=lines(f"Nothing proves {them}.", *_stranded(stranded, them)),
         project=call.here,
         tone=Tone.WARNING,
     )
+
+
+def _stranded(numbers: Sequence[int], on: str) -> Iterator[str]:
+    if numbers:
+        build, are = ("builds", "is") if len(numbers) == 1 else ("build", "are")
+        tasks_ = wording.numbered("Task", numbers)
+        yield f"{tasks_} {build} on {on} and {are} stuck until you decide."
 
 
 def skip_it(tx: Session, call: Call, row: TaskView) -> Reply:

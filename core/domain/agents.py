@@ -1,8 +1,8 @@
-"""Kinds of agents as values (CONTRACT.md §4), and how their runs end."""
+"""Kinds of agents, a row each, and how their runs end."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 
 class AgentKind(StrEnum):
@@ -12,31 +12,45 @@ class AgentKind(StrEnum):
     ASSISTANT = "assistant"
 
 
+class Purpose(Enum):
+    """What runs work for: it says how they are carried out, and what their end settles."""
+
+    TASKS = auto()  # of one feature, in its worktree
+    PLAN = auto()  # of the project, of a rejected phase or of an addition
+    INTERVIEW = auto()  # or an addition that is talked over
+    INQUIRY = auto()  # a person's question about the project
+
+
 @dataclass(frozen=True)
 class AgentProfile:
-    """What an agent of a kind has."""
+    """What an agent of a kind is for, and what it has."""
 
+    purpose: Purpose
     own_tools: tuple[str, ...]  # of the MCP server `autocoder`
     builtin_tools: tuple[str, ...]  # of the Claude CLI
-    writes: bool  # may change files of its worktree
-    warm: bool  # its process may be cleared and used for another run in the same worktree
-    patience: timedelta | None = None  # a person waits for it: no run of it is longer
+    writes: bool = False  # may change files of its worktree
+    warm: bool = False  # its process may be cleared and used for another run in the same worktree
+    awaited: bool = False  # a person waits for it: it takes no other agent's place
+    converses: bool = False  # each question ends its turn, and the answer is its next message
+    patience: timedelta | None = None  # no run of it is longer
 
 
 PROFILES: dict[AgentKind, AgentProfile] = {
     AgentKind.INTERVIEWER: AgentProfile(
+        Purpose.INTERVIEW,
         own_tools=("ask_person",),
         builtin_tools=("Read", "Write", "Glob", "Grep"),
         writes=True,
-        warm=False,
+        awaited=True,
+        converses=True,
     ),
     AgentKind.PLANNER: AgentProfile(
+        Purpose.PLAN,
         own_tools=("plan_submit",),
         builtin_tools=("Read", "Glob", "Grep"),
-        writes=False,
-        warm=False,
     ),
     AgentKind.CODER: AgentProfile(
+        Purpose.TASKS,
         own_tools=(
             "task_get_next",
             "task_get",
@@ -51,16 +65,14 @@ PROFILES: dict[AgentKind, AgentProfile] = {
         warm=True,
     ),
     AgentKind.ASSISTANT: AgentProfile(
+        Purpose.INQUIRY,
         own_tools=("task_get", "task_list"),
         builtin_tools=("Read", "Glob", "Grep"),
-        writes=False,
-        warm=False,
+        awaited=True,
         patience=timedelta(minutes=10),
     ),
 }
-
-# A person waits for them and they build nothing: they take no agent's place.
-SLOTLESS = (AgentKind.INTERVIEWER, AgentKind.ASSISTANT)
+SLOTLESS = tuple(kind for kind, profile in PROFILES.items() if profile.awaited)
 
 
 class RunOutcome(StrEnum):

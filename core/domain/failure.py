@@ -9,6 +9,9 @@ from enum import StrEnum
 from hashlib import sha256
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from core.domain.agents import FailureKind, RunOutcome
+from core.domain.rules import Agents
+
 SAME_ERROR_LIMIT = 3  # the same signature so often in a row: the next model of the chain
 RESTART_LIMIT = 5  # ends in a row that are nobody's fault; after that each is an attempt
 REFUSAL_LIMIT = 5  # refusals of one task in one run
@@ -92,6 +95,17 @@ class EndedHow(StrEnum):
 
 
 @dataclass(frozen=True)
+class RunEnd:
+    """How a run ended, as the runner or recovery found it."""
+
+    outcome: RunOutcome
+    how: EndedHow
+    words: str
+    failure: FailureKind | None = None
+    session_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Settlement:
     """What becomes of the tasks a run leaves behind."""
 
@@ -101,7 +115,7 @@ class Settlement:
     wait: timedelta
 
 
-def settle(how: EndedHow, *, restarts: int, backoff_max: timedelta) -> Settlement:
+def settle(how: EndedHow, agents: Agents, *, restarts: int) -> Settlement:
     """`restarts` counts accidents in a row before this one."""
     match how:
         case EndedHow.AGENT:
@@ -109,7 +123,7 @@ def settle(how: EndedHow, *, restarts: int, backoff_max: timedelta) -> Settlemen
         case EndedHow.ACCIDENT:
             if restarts >= RESTART_LIMIT:
                 return Settlement(attempt=True, resume=False, restarts=0, wait=timedelta(0))
-            wait = min(BACKOFF_STEP * restarts, backoff_max)
+            wait = min(BACKOFF_STEP * restarts, timedelta(seconds=agents.backoff_max_s))
             return Settlement(attempt=False, resume=True, restarts=restarts + 1, wait=wait)
         case EndedHow.SERVICE | EndedHow.WINDOW | EndedHow.BUDGET | EndedHow.CREDENTIALS:
             return Settlement(attempt=False, resume=True, restarts=restarts, wait=timedelta(0))

@@ -17,12 +17,18 @@ from annotated_types import Ge, Gt, Le, MinLen, MultipleOf
 Count = Annotated[int, Ge(1), Le(10_000)]
 Seconds = Annotated[float, Gt(0), Le(7 * 86_400)]
 Minutes = Annotated[float, Gt(0), Le(7 * 1440)]
+Share = Annotated[float, Ge(0), Le(1)]
 Dollars = Annotated[Decimal, Gt(0), Le(1_000_000), MultipleOf(Decimal("0.000001"))]
 
 
 class OnStuck(StrEnum):
     ASK = "ask"  # wait for a person
     SKIP = "skip"  # leave it out; what depends on it stays undone
+
+
+class TrackBy(StrEnum):
+    PROJECT = "project"
+    GLOBAL = "global"
 
 
 def _about(
@@ -148,6 +154,28 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class TokenLimit:
+    """Tokens of a month."""
+
+    monthly_limit: Annotated[int, Ge(1), Le(10**15)] | None = field(
+        default=None, metadata=_about("Tokens of one month (UTC); none: no limit.", later=True)
+    )
+    warn_at: Share = field(
+        default=0.2, metadata=_about("Share of them left at which a card tells.", later=True)
+    )
+    pause_at: Share = field(
+        default=0.05, metadata=_about("Share of them left at which nothing new starts.", later=True)
+    )
+    reset_day: Annotated[int, Ge(1), Le(31)] = field(
+        default=1, metadata=_about("Day of the month on which they begin anew.", later=True)
+    )
+    track_by: TrackBy = field(
+        default=TrackBy.PROJECT,
+        metadata=_about("`project` counts each by itself, `global` all together.", later=True),
+    )
+
+
+@dataclass(frozen=True)
 class Chat:
     """Chat platforms."""
 
@@ -192,6 +220,18 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class Practice:
+    """The practice model."""
+
+    latency_s: Annotated[float, Ge(0), Le(60)] = field(
+        default=1.5,
+        metadata=_about(
+            "Seconds it takes for each step of a coder, so that one can watch; `demo` takes 0."
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Slack:
     """Slack."""
 
@@ -207,10 +247,12 @@ class Rules:
     agents: Agents = Agents()
     models: Models = Models()
     budget: Budget = Budget()
+    usage: TokenLimit = TokenLimit()
     chat: Chat = Chat()
     proof: Proof = Proof()
     sandbox: Sandbox = Sandbox()
     gates: Gates = Gates()
+    practice: Practice = Practice()
     slack: Slack = Slack()
     own: frozenset[str] = frozenset()  # keys whose value is the project's own
 

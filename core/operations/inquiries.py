@@ -4,7 +4,7 @@ The answer is written in the transaction that ends its run, so that a kill asks 
 answered, never both. The card that stands where it was asked is drawn from the row.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from core.domain import card_keys, failure
 from core.domain.agents import RunOutcome
 from core.domain.events import CardKind, Event, Level
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.lifecycle import Cause, InquiryStatus, RunStatus, move
+from core.domain.rules import Rules
 from core.operations import journal, outbox
 from core.ports.chat import Place
 from core.store.chat_tables import Inquiry
@@ -79,31 +80,22 @@ def taken_up(tx: Session, inquiry_id: int, *, now: datetime) -> None:
     _refresh(tx, tx.get_one(Inquiry, inquiry_id), now=now)
 
 
-def run_ended(
-    tx: Session,
-    run: Run,
-    outcome: RunOutcome,
-    how: EndedHow,
-    words: str,
-    *,
-    backoff_max: timedelta,
-    now: datetime,
-) -> None:
+def run_ended(tx: Session, run: Run, ended: RunEnd, rules: Rules, *, now: datetime) -> None:
     """An assistant's run ended: with the answer, or with what comes next."""
     if run.inquiry_id is None:
         return
     inquiry = tx.get_one(Inquiry, run.inquiry_id)
     if inquiry.status is not InquiryStatus.OPEN:
         return
-    if outcome is RunOutcome.FINISHED and words.strip():
-        _answered(tx, inquiry, words.strip(), run, now=now)
+    if ended.outcome is RunOutcome.FINISHED and ended.words.strip():
+        _answered(tx, inquiry, ended.words.strip(), run, now=now)
         return
-    settled = failure.settle(how, restarts=inquiry.restarts, backoff_max=backoff_max)
+    settled = failure.settle(ended.how, rules.agents, restarts=inquiry.restarts)
     inquiry.restarts = settled.restarts
     inquiry.failures += settled.attempt
     inquiry.not_before = now + settled.wait if settled.wait else None
-    inquiry.trouble = words[:2000] or "The assistant ended without a word."
-    spent = how in (EndedHow.BUDGET, EndedHow.CREDENTIALS)
+    inquiry.trouble = ended.words[:2000] or "The assistant ended without a word."
+    spent = ended.how in (EndedHow.BUDGET, EndedHow.CREDENTIALS)
     if spent or inquiry.failures >= FAILURES or inquiry.restarts > RESTARTS:
         give_up(tx, inquiry.id, inquiry.trouble, now=now)
         return

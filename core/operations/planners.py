@@ -1,7 +1,7 @@
 """Planners of projects: what the end of their runs means, and rework without one."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,17 +9,16 @@ from sqlalchemy.orm import Session
 from core.domain import failure, orders
 from core.domain.agents import AgentKind
 from core.domain.events import Event, Level
-from core.domain.failure import EndedHow
+from core.domain.failure import RunEnd
 from core.domain.lifecycle import ProjectStatus, TaskStatus
+from core.domain.rules import Rules
 from core.operations import journal, plans, projects
 from core.store.tables import JournalEntry, Phase, Project, Run, Task
 
 SHOWN = 5  # problems of a refused plan that a person is told
 
 
-def run_ended(
-    tx: Session, run: Run, how: EndedHow, *, backoff_max: timedelta, now: datetime
-) -> None:
+def run_ended(tx: Session, run: Run, ended: RunEnd, rules: Rules, *, now: datetime) -> None:
     """A planner of the project itself ended: with a plan, or with what comes next."""
     project = tx.get_one(Project, run.project_id)
     phase = tx.get(Phase, run.phase_id) if run.phase_id else None
@@ -29,7 +28,7 @@ def run_ended(
     if not waits:
         project.planner_restarts = 0
         return
-    settled = failure.settle(how, restarts=project.planner_restarts, backoff_max=backoff_max)
+    settled = failure.settle(ended.how, rules.agents, restarts=project.planner_restarts)
     project.planner_restarts = settled.restarts
     project.planner_failures += settled.attempt
     project.planner_not_before = now + settled.wait if settled.wait else None

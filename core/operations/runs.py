@@ -1,17 +1,18 @@
 """Runs: begun, mapped to processes, parked, ended; and what becomes of their tasks."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
+from typing import assert_never
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
-from core.domain.agents import SLOTLESS, AgentKind, FailureKind, RunOutcome
+from core.domain.agents import PROFILES, AgentKind, Purpose, RunOutcome
 from core.domain.events import Event, Level
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, TaskStatus, WaitingFor, move
 from core.domain.order import StartRun
 from core.domain.rules import Rules
@@ -75,7 +76,8 @@ def begin(
     A run whose worktree and session go on takes both over if its task and model are the same.
     """
     task = tx.get(Task, order.task_id) if order.task_id else None
-    if order.kind is AgentKind.CODER and (task is None or task.status is not TaskStatus.PENDING):
+    holds = PROFILES[order.kind].purpose is Purpose.TASKS
+    if holds and (task is None or task.status is not TaskStatus.PENDING):
         return None
     feature = tx.get(Feature, order.feature_id) if order.feature_id else None
     earlier = _resumable(tx, order)
@@ -143,7 +145,7 @@ def _resumable(tx: Session, order: StartRun) -> Run | None:
     earlier = tx.get(Run, order.resumes)
     if earlier is None or earlier.kind is not order.kind:
         return None
-    if earlier.model != order.model and order.kind not in SLOTLESS:
+    if earlier.model != order.model and not PROFILES[order.kind].awaited:
         return None
     if order.task_id and tx.get(RunTask, (earlier.id, order.task_id)) is None:
         return None
@@ -222,17 +224,6 @@ def current_run(tx: Session, process: int) -> int | None:
     return run.id if run.status in orders.ACTIVE else None
 
 
-@dataclass(frozen=True)
-class RunEnd:
-    """How a run ended, as the runner or recovery found it."""
-
-    outcome: RunOutcome
-    how: EndedHow
-    words: str
-    failure: FailureKind | None = None
-    session_id: str | None = None
-
-
 def rules_of(tx: Session, run_id: int, rules: Rules) -> Rules:
     """What a run follows to its end: the service's rules, less what its project had as it began."""
     return rules.of_project(tx.get_one(Run, run_id).settings)
@@ -245,12 +236,11 @@ def end(tx: Session, run_id: int, ended: RunEnd, rules: Rules, *, now: datetime)
     """
     run = tx.get_one(Run, run_id)
     rules = rules.of_project(run.settings)
-    backoff_max = timedelta(seconds=rules.agents.backoff_max_s)
+    profile = PROFILES[run.kind]
     if run.status in (RunStatus.WAITING, RunStatus.ENDED):
         return  # parked by an end that came before this one, or over
-    held = tasks.held_by(tx, run_id)
     cut_off = ended.how not in (EndedHow.AGENT, EndedHow.CREDENTIALS)
-    if (run.kind is AgentKind.INTERVIEWER or cut_off) and park(tx, run_id, now=now):
+    if (profile.converses or cut_off) and park(tx, run_id, now=now):
         run.outcome = ended.outcome
         return  # it had asked, and need not ask again: how it ended does not matter any more
     move(run, RunStatus.ENDED, by=Cause.SERVICE)
@@ -271,45 +261,54 @@ def end(tx: Session, run_id: int, ended: RunEnd, rules: Rules, *, now: datetime)
         run=run,
         data={"outcome": ended.outcome.value, "words": ended.words[:500]},
     )
-    if run.kind is AgentKind.CODER:
-        questions.run_over(tx, run_id, held, now=now)
-        for task in held:
-            settled = failure.settle(ended.how, restarts=task.restarts, backoff_max=backoff_max)
-            error = task.last_error if settled.attempt and task.refusals else None
-            tasks.give_back(
-                tx, task, settled, error=error or ended.words or "The run ended without it.",
-                model=run.model, chain=rules.models.chain, now=now,
-            )  # fmt: skip
-            if settled.resume and run.feature_id:
-                tx.get_one(Feature, run.feature_id).resume_run_id = run.id
-    elif run.interview_id is not None:
-        specs.run_ended(
-            tx, run, ended.outcome, ended.how, ended.words, backoff_max=backoff_max,
-            now=now,
-        )  # fmt: skip
-    elif run.inquiry_id is not None:
-        inquiries.run_ended(
-            tx, run, ended.outcome, ended.how, ended.words, backoff_max=backoff_max,
-            now=now,
-        )  # fmt: skip
-    elif run.kind is AgentKind.PLANNER:
-        planners.run_ended(tx, run, ended.how, backoff_max=backoff_max, now=now)
+    match profile.purpose:
+        case Purpose.TASKS:
+            _give_back(tx, run, ended, rules, now=now)
+        case Purpose.INQUIRY:
+            inquiries.run_ended(tx, run, ended, rules, now=now)
+        case Purpose.PLAN if run.interview_id is None:
+            planners.run_ended(tx, run, ended, rules, now=now)
+        case Purpose.PLAN | Purpose.INTERVIEW:
+            specs.run_ended(tx, run, ended, rules, now=now)
+        case _:
+            assert_never(profile.purpose)
     if ended.how is EndedHow.CREDENTIALS:
         projects.block(tx, run.project_id, ended.words, on=WaitingFor.CREDENTIALS, now=now)
     limited = _limited_in_a_row(tx, run) if ended.how is EndedHow.WINDOW else 0
     if limited and limited % failure.WINDOW_LIMIT == 0:
         words = f"The account's limit ended {limited} runs in a row: {ended.words}"
-        _block_for(tx, run, words, now=now)
+        block(
+            tx, run.project_id, run.interview_id, run.inquiry_id, words,
+            on=WaitingFor.RATE_LIMIT, now=now,
+        )  # fmt: skip
 
 
-def _block_for(tx: Session, run: Run, words: str, *, now: datetime) -> None:
-    """Block what a run worked for: an addition, a question, else the whole project."""
-    if run.interview_id is not None:
-        specs.block(tx, run.interview_id, words, now=now)
-    elif run.inquiry_id is not None:
-        inquiries.give_up(tx, run.inquiry_id, words, now=now)
+def _give_back(tx: Session, run: Run, ended: RunEnd, rules: Rules, *, now: datetime) -> None:
+    """What a run still holds."""
+    held = tasks.held_by(tx, run.id)
+    questions.run_over(tx, run.id, held, now=now)
+    for task in held:
+        settled = failure.settle(ended.how, rules.agents, restarts=task.restarts)
+        error = task.last_error if settled.attempt and task.refusals else None
+        tasks.give_back(
+            tx, task, settled, error=error or ended.words or "The run ended without it.",
+            model=run.model, chain=rules.models.chain, now=now,
+        )  # fmt: skip
+        if settled.resume and run.feature_id:
+            tx.get_one(Feature, run.feature_id).resume_run_id = run.id
+
+
+def block(
+    tx: Session, project_id: int, interview_id: int | None, inquiry_id: int | None, words: str,
+    *, on: WaitingFor | None = None, now: datetime,
+) -> None:  # fmt: skip
+    """Block what runs work for: an addition, a question, else the whole project."""
+    if interview_id is not None:
+        specs.block(tx, interview_id, words, now=now)
+    elif inquiry_id is not None:
+        inquiries.give_up(tx, inquiry_id, words, now=now)
     else:
-        projects.block(tx, run.project_id, words, on=WaitingFor.RATE_LIMIT, now=now)
+        projects.block(tx, project_id, words, on=on, now=now)
 
 
 def _limited_in_a_row(tx: Session, run: Run) -> int:
@@ -336,8 +335,7 @@ def let_go(
     run = tx.get_one(Run, run_id)
     task = tx.get_one(Task, task_id)
     rules = rules.of_project(run.settings)
-    backoff_max = timedelta(seconds=rules.agents.backoff_max_s)
-    settled = failure.settle(EndedHow.AGENT, restarts=task.restarts, backoff_max=backoff_max)
+    settled = failure.settle(EndedHow.AGENT, rules.agents, restarts=task.restarts)
     error = f"{words}\n{task.last_error}" if task.refusals and task.last_error else words
     tasks.give_back(
         tx, task, settled, error=error, model=run.model, chain=rules.models.chain, now=now
@@ -357,7 +355,7 @@ def park(tx: Session, run_id: int, *, now: datetime) -> bool:
     run = tx.get_one(Run, run_id)
     if not asks(tx, run_id) or run.status is not RunStatus.WORKING:
         return False
-    if run.kind is AgentKind.CODER and not tasks.held_by(tx, run_id):
+    if PROFILES[run.kind].purpose is Purpose.TASKS and not tasks.held_by(tx, run_id):
         return False  # it went on without the answer, and is done
     move(run, RunStatus.WAITING, by=Cause.SERVICE)
     run.reserved_micro_usd = 0

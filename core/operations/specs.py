@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from core.domain import failure
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.events import Event, Level
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.lifecycle import (
     Cause,
     InterviewKind,
@@ -18,6 +18,7 @@ from core.domain.lifecycle import (
     may_move,
     move,
 )
+from core.domain.rules import Rules
 from core.operations import interviews, journal, planners, plans, projects
 from core.store.chat_tables import Interview
 from core.store.tables import Project, Run
@@ -26,39 +27,30 @@ SEND_BACKS = 3  # and as many failures of the agent's own; then a person is need
 EXCERPT = 20_000  # characters of a spec that its journal entry keeps for the card
 
 
-def run_ended(
-    tx: Session,
-    run: Run,
-    outcome: RunOutcome,
-    how: EndedHow,
-    words: str,
-    *,
-    backoff_max: timedelta,
-    now: datetime,
-) -> None:
+def run_ended(tx: Session, run: Run, ended: RunEnd, rules: Rules, *, now: datetime) -> None:
     """A run of an interview, or an addition's planner, ended without an open question."""
     interview = interviews.of(tx, run)
     wanted = InterviewStatus.PLANNING if run.kind is AgentKind.PLANNER else InterviewStatus.ASKING
     if interview.status is not wanted:
         return
-    if how is EndedHow.CREDENTIALS:
-        block(tx, interview.id, words, now=now)
+    if ended.how is EndedHow.CREDENTIALS:
+        block(tx, interview.id, ended.words, now=now)
         return
-    interviewer = run.kind is AgentKind.INTERVIEWER
-    if interviewer and how is EndedHow.AGENT and outcome is RunOutcome.FINISHED:
+    done = ended.how is EndedHow.AGENT and ended.outcome is RunOutcome.FINISHED
+    if run.kind is AgentKind.INTERVIEWER and done:
         if all(interviews.heard(tx, note["run"]) for note in interview.notes):
             move(interview, InterviewStatus.CHECKING, by=Cause.SERVICE)
             return
         if interviews.heard(tx, run.id):
             return  # something was said while it worked
-    settled = failure.settle(how, restarts=interview.restarts, backoff_max=backoff_max)
+    settled = failure.settle(ended.how, rules.agents, restarts=interview.restarts)
     interview.restarts = settled.restarts
     interview.not_before = now + settled.wait if settled.wait else None
     if not settled.attempt:
         return
     interview.failures += 1
     if interview.failures >= SEND_BACKS:
-        said = f"The {run.kind!s} ended {SEND_BACKS} times in vain: {words}"[:2000]
+        said = f"The {run.kind!s} ended {SEND_BACKS} times in vain: {ended.words}"[:2000]
         if run.kind is AgentKind.PLANNER:
             said += planners.refusal(tx, run.project_id, interview.id)
         block(tx, interview.id, said, now=now)

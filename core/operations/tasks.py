@@ -299,11 +299,13 @@ def guide(
         retry(tx, task_id, model=None, by=by, max_attempts=max_attempts, now=now)
 
 
-def skip(tx: Session, *task_ids: int, cause: Cause, by: str, now: datetime) -> None:
+def skip(tx: Session, *task_ids: int, cause: Cause, by: str, now: datetime) -> Sequence[int]:
     """End tasks unproved: met for their phase, not for what depends on them.
 
-    All of them or none; one that builds on another of them is skipped, not stuck first.
+    All of them or none; one that builds on another of them is skipped, not stuck first. The
+    numbers of the tasks that are stuck by it.
     """
+    stranded: list[int] = []
     found = [tx.get_one(Task, task_id) for task_id in task_ids]
     if cause is Cause.SERVICE:
         found = [
@@ -320,14 +322,17 @@ def skip(tx: Session, *task_ids: int, cause: Cause, by: str, now: datetime) -> N
     for task in found:
         dependents = select(Task).join(TaskDependency, TaskDependency.task_id == Task.id)
         left = f"task {task.number}, which was skipped"
-        _strand(tx, dependents.where(TaskDependency.depends_on_id == task.id), left, now=now)
+        direct = dependents.where(TaskDependency.depends_on_id == task.id)
+        stranded += _strand(tx, direct, left, now=now)
         if task.merging is not None:  # it stays off `main`, and so does all that its feature is
             feature = tx.get_one(Feature, task.feature_id)
             behind = select(Task).join(
                 FeatureDependency, FeatureDependency.feature_id == Task.feature_id
             )
             left = f"{feature.name}, which was left out"
-            _strand(tx, behind.where(FeatureDependency.depends_on_id == feature.id), left, now=now)
+            behind = behind.where(FeatureDependency.depends_on_id == feature.id)
+            stranded += _strand(tx, behind, left, now=now)
+    return sorted(stranded)
 
 
 def _may_skip(tx: Session, task: Task) -> None:
@@ -339,10 +344,12 @@ def _may_skip(tx: Session, task: Task) -> None:
         raise decided(tx, task)
 
 
-def _strand(tx: Session, dependents: Select[Task], what: str, *, now: datetime) -> None:
-    """What builds on something that does not come waits for a person."""
-    for task in tx.scalars(dependents.where(Task.status == TaskStatus.PENDING)).all():
+def _strand(tx: Session, dependents: Select[Task], what: str, *, now: datetime) -> Sequence[int]:
+    """What builds on something that does not come waits for a person: its numbers."""
+    found = tx.scalars(dependents.where(Task.status == TaskStatus.PENDING)).all()
+    for task in found:
         stick(tx, task.id, f"It builds on {what}.", now=now)
+    return [task.number for task in found]
 
 
 def undecided(tx: Session, task_id: int) -> None:

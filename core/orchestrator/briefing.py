@@ -5,6 +5,7 @@ Coders get constants of ours; people's words reach interviewers and planners onl
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from core.domain.lifecycle import InterviewKind
 from core.operations.additions import Wish
@@ -46,29 +47,33 @@ def for_coder(
     return f"{CODER_GO_ON}\n\n{said}"
 
 
-def for_planner(
-    *,
-    resumed: bool,
-    replan_reason: str | None,
-    rework_reason: str | None,
-    phase: str | None,
-    plan: Mapping[str, object] | None,
-) -> str:
+@dataclass(frozen=True)
+class Planning:
+    """What there is to plan: an addition, rework of a rejected phase, else the project."""
+
+    wish: Wish | None = None
+    phase: str | None = None
+    rework_reason: str | None = None
+    replan_reason: str | None = None
+    plan: Mapping[str, object] | None = None  # the last one
+
+
+def for_planner(todo: Planning, *, resumed: bool) -> str:
     """What the planner is to do: the first plan, a revised one, or rework of a phase."""
-    if rework_reason is not None:
+    if todo.rework_reason is not None:
         return (
             f"{PLANNER_GO_ON if resumed else 'A phase was rejected.'}\n\n"
-            f"The person at the gate rejected phase {phase!r} with this reason:\n\n"
-            f"{rework_reason}\n\n"
+            f"The person at the gate rejected phase {todo.phase!r} with this reason:\n\n"
+            f"{todo.rework_reason}\n\n"
             "Look at the repository, then call plan_submit with only what is new: one phase with"
             " features and tasks that mend it, each with a check of its own. Do not repeat what"
             " the plan has already; names must be new."
         )
-    if replan_reason is not None and plan is not None:
+    if todo.replan_reason is not None and todo.plan is not None:
         return (
             f"{PLANNER_GO_ON if resumed else PLANNER_BEGIN}\n\n"
-            f"Your last plan was rejected with this reason:\n\n{replan_reason}\n\n"
-            f"That plan was:\n\n{json.dumps(plan, ensure_ascii=False)}\n\n"
+            f"Your last plan was rejected with this reason:\n\n{todo.replan_reason}\n\n"
+            f"That plan was:\n\n{json.dumps(todo.plan, ensure_ascii=False)}\n\n"
             "Submit the whole plan again, changed as the reason asks."
         )
     return PLANNER_GO_ON if resumed else PLANNER_BEGIN

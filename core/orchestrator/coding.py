@@ -1,7 +1,7 @@
 """Carrying out one run of an agent, from its worktree to what it leaves behind."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from core.domain.agents import PROFILES, AgentKind, FailureKind, RunOutcome
-from core.domain.failure import EndedHow
+from core.domain.agents import PROFILES, FailureKind, Purpose, RunOutcome
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.order import StartRun
 from core.domain.proof import judge, own_tests
 from core.domain.rules import Agents, Rules
@@ -27,7 +27,7 @@ from core.orchestrator.proving import Prover, attempt_ref, run_checks
 from core.orchestrator.speccing import open_desk, spec_change
 from core.ports.agents import Activity, AgentRunner, RunEnded, RunRequest
 from core.ports.host import Merged, Worktree
-from core.store.tables import Phase, Project
+from core.store.tables import Phase, Project, Run
 from core.views import plans
 from core.views.projects import Service
 from core.views.tasks import TaskBrief, brief
@@ -82,17 +82,18 @@ class Worker:
         ended = self._at_work.setdefault(run.id, asyncio.Event())
         try:
             site = await self._parts.store.read(_site, project_id, run, self._parts.rules)
-            match run.kind:
-                case AgentKind.CODER:
+            purpose = PROFILES[run.kind].purpose
+            match purpose:
+                case Purpose.TASKS:
                     await self._code(site, run)
-                case AgentKind.PLANNER:
+                case Purpose.PLAN:
                     await self._plan(site, run)
-                case AgentKind.INTERVIEWER:
+                case Purpose.INTERVIEW:
                     await self._interview(site, run)
-                case AgentKind.ASSISTANT:
+                case Purpose.INQUIRY:
                     await self._assist(site, run)
                 case _:
-                    assert_never(run.kind)
+                    assert_never(purpose)
         finally:
             self.activity.pop(run.id, None)
             self._verdicts.pop(run.id, None)
@@ -111,23 +112,17 @@ class Worker:
 
     async def fail(self, run_id: int, words: str) -> None:
         """The service itself could not carry the run out."""
-        await self._end(run_id, runs.RunEnd(RunOutcome.FAILED, EndedHow.ACCIDENT, words))
+        await self._end(run_id, RunEnd(RunOutcome.FAILED, EndedHow.ACCIDENT, words))
 
     async def _plan(self, site: "_Site", run: runs.RunRef) -> None:
         work = self._parts.workspaces.project_path(site.slug)
         run, resume = await self._transcript(run, work)
-        if site.wish is not None:
-            prompt = briefing.for_addition(
-                site.wish, await spec_change(self._parts, site.slug, site.wish)
-            )
+        todo = await self._parts.store.read(_planning, run)
+        if todo.wish is not None:
+            changed = await spec_change(self._parts, site.slug, todo.wish)
+            prompt = briefing.for_addition(todo.wish, changed)
         else:
-            prompt = briefing.for_planner(
-                resumed=run.takes_over,
-                replan_reason=site.replan_reason,
-                rework_reason=site.rework_reason,
-                phase=site.phase_name,
-                plan=site.plan_payload,
-            )
+            prompt = briefing.for_planner(todo, resumed=run.takes_over)
         await self._drive(run, prompt, work, work / ".git", resume, site.rules.agents)
 
     async def _interview(self, site: "_Site", run: runs.RunRef) -> None:
@@ -140,9 +135,7 @@ class Worker:
     async def _assist(self, site: "_Site", run: runs.RunRef) -> None:
         """Reads the project as it has landed; whatever lands meanwhile it may see too."""
         if run.inquiry_id is None:
-            await self._end(
-                run.id, runs.RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "Nobody asks.")
-            )
+            await self._end(run.id, RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "Nobody asks."))
             return
         parts = self._parts
         work = parts.workspaces.project_path(site.slug)
@@ -160,9 +153,7 @@ class Worker:
     async def _code(self, site: "_Site", run: runs.RunRef) -> None:
         parts = self._parts
         if run.first_task is None or run.feature_slug is None or run.feature_id is None:
-            await self._end(
-                run.id, runs.RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "It has no task.")
-            )
+            await self._end(run.id, RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "It has no task."))
             return
         main = await parts.workspaces.head(site.slug) or ""
         start = run.good_commit or main
@@ -177,7 +168,7 @@ class Worker:
             results = await prepare(parts, worktree, site.setup, process_id=parts.service_process)
             if not results[-1].green:
                 words = f"Setup failed: $ {results[-1].command}\n{results[-1].output[-4000:]}"
-                await self._end(run.id, runs.RunEnd(RunOutcome.FAILED, EndedHow.AGENT, words))
+                await self._end(run.id, RunEnd(RunOutcome.FAILED, EndedHow.AGENT, words))
                 return
             await parts.store.run(runs.worktree_ready, run.feature_id, start, prepared=True)
         # While the agent reads its first words: its tools wait for this, however long it takes.
@@ -276,7 +267,7 @@ class Worker:
     ) -> None:
         parts = self._parts
         how = await self._how(run.id, ended)
-        closing = runs.RunEnd(
+        closing = RunEnd(
             ended.outcome,
             how,
             self._verdicts.get(run.id) or ended.text,
@@ -329,7 +320,7 @@ class Worker:
             case _:
                 assert_never(ended.outcome)
 
-    async def _end(self, run_id: int, ended: runs.RunEnd) -> None:
+    async def _end(self, run_id: int, ended: RunEnd) -> None:
         parts = self._parts
         await parts.store.run(runs.end, run_id, ended, parts.rules, now=parts.clock())
 
@@ -386,43 +377,33 @@ class _Site:
 
     slug: str
     setup: tuple[str, ...]
-    replan_reason: str | None
-    rework_reason: str | None
-    phase_name: str | None
-    plan_payload: Mapping[str, object] | None
-    wish: additions.Wish | None
     rules: Rules
 
 
 def _site(tx: Session, project_id: int, run: runs.RunRef, rules: Rules) -> _Site:
     project = tx.get_one(Project, project_id)
-    planner = run.kind is AgentKind.PLANNER  # a plan is large, and coders do not want it
-    phase = tx.get(Phase, run.phase_id) if planner and run.phase_id else None
-    plan = plans.latest(tx, project_id) if planner else None
-    return _Site(
-        slug=project.slug,
-        setup=tuple(project.setup),
-        replan_reason=project.replan_reason,
+    return _Site(project.slug, tuple(project.setup), runs.rules_of(tx, run.id, rules))
+
+
+def _planning(tx: Session, run: runs.RunRef) -> briefing.Planning:
+    project = tx.get_one(Project, tx.get_one(Run, run.id).project_id)
+    phase = tx.get_one(Phase, run.phase_id) if run.phase_id else None
+    plan = plans.latest(tx, project.id)
+    return briefing.Planning(
+        wish=additions.wish(tx, run.interview_id) if run.interview_id else None,
+        phase=phase.name if phase else None,
         rework_reason=phase.rework_reason if phase else None,
-        phase_name=phase.name if phase else None,
-        plan_payload=plan.payload if plan else None,
-        wish=additions.wish(tx, run.interview_id) if planner and run.interview_id else None,
-        rules=runs.rules_of(tx, run.id, rules),
+        replan_reason=project.replan_reason,
+        plan=plan.payload if plan else None,
     )
 
 
 def _close(
-    tx: Session, run_id: int, ended: runs.RunEnd, rules: Rules, *, now: datetime
+    tx: Session, run_id: int, ended: RunEnd, rules: Rules, *, now: datetime
 ) -> tuple[bool, TaskBrief | None] | None:
     """End a run that leaves nothing open, else say what: whether it asks, the task it holds."""
-    left = _left_open(tx, run_id)
-    if left != (False, None):
-        return left
+    held, asks = tasks.held_by(tx, run_id), runs.asks(tx, run_id)
+    if held or asks:
+        return asks, brief(tx, held[0].id) if held else None
     runs.end(tx, run_id, ended, rules, now=now)
     return None
-
-
-def _left_open(tx: Session, run_id: int) -> tuple[bool, TaskBrief | None]:
-    """Whether a run ends on a question, and the task it still holds."""
-    held = tasks.held_by(tx, run_id)
-    return runs.asks(tx, run_id), brief(tx, held[0].id) if held else None

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from sqlalchemy.orm import Session
 
 from core.domain import orders
-from core.domain.agents import AgentKind
+from core.domain.agents import PROFILES, Purpose
 from core.domain.lifecycle import Cause
 from core.domain.order import (
     AskApproval,
@@ -36,8 +36,8 @@ from core.operations import (
     inquiries,
     planners,
     projects,
+    runs,
     snapshots,
-    specs,
     spending,
     tasks,
 )
@@ -251,13 +251,10 @@ class Orchestrator:
                 assert_never(order)
 
     async def _block(self, project_id: int, order: StartRun | ResumeRun, words: str) -> None:
-        now = self._parts.clock()
-        if isinstance(order, StartRun) and order.inquiry_id is not None:
-            await self._parts.store.run(inquiries.give_up, order.inquiry_id, words, now=now)
-        elif order.interview_id is not None:
-            await self._parts.store.run(specs.block, order.interview_id, words, now=now)
-        else:
-            await self._parts.store.run(projects.block, project_id, words, now=now)
+        inquiry_id = order.inquiry_id if isinstance(order, StartRun) else None
+        await self._parts.store.run(
+            runs.block, project_id, order.interview_id, inquiry_id, words, now=self._parts.clock()
+        )  # fmt: skip
 
     def _busy(self, *key: object) -> bool:
         return key in self._jobs
@@ -313,7 +310,7 @@ class Orchestrator:
 
 def _place(order: StartRun | ResumeRun) -> object:
     """What one agent at a time works for."""
-    if order.kind is AgentKind.INTERVIEWER:
+    if PROFILES[order.kind].purpose is Purpose.INTERVIEW:
         return ("interview", order.interview_id)
     return order.feature_id or order.kind
 

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from core.domain.money import Dimension, Exhausted, to_micro, to_usd
-from core.domain.rules import Rules
+from core.domain.rules import Rules, TokenLimit
 from core.store.tables import AccountWindow, Project, UsageTotal
 from core.views.json import Usd
 
@@ -25,6 +25,7 @@ class Budgets:
 
 @dataclass(frozen=True)
 class UsageSettings:
+    usage: TokenLimit
     budget: Budgets
 
 

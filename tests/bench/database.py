@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.failure import EndedHow, settle
 from core.domain.orders import next_orders
-from core.domain.rules import Budget, Rules
+from core.domain.rules import Agents, Budget, Rules
 from core.operations import snapshots, tasks
 from core.store.session import Store
 from core.store.tables import Run, Task
@@ -126,7 +126,7 @@ async def transitions(folder: Path) -> Iterable[Figure]:
 
 
 def _give_back(tx: Session) -> None:
-    settled = settle(EndedHow.SERVICE, restarts=0, backoff_max=timedelta(minutes=5))
+    settled = settle(EndedHow.SERVICE, Agents(), restarts=0)
     tasks.give_back(
         tx, tx.get_one(Task, 1), settled, error="stopped", model="sonnet", chain=("sonnet",),
         now=_NOW,

@@ -13,9 +13,48 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from core.domain.plan import Plan, problems
+from core.domain.plan import NOTHING, Known, Plan, problems
+from core.orchestrator.briefing import Planning, for_planner
 
 SPEC = ".autocoder/prompts/app_spec.txt"
+OWN_WORDS: tuple[Mapping[str, str], ...] = (  # interviews that mean the story, by topic
+    {
+        "overview": "a todo app please",
+        "involvement": "quick one please",
+        "technology": "python standard library please",
+        "features": "the first two",
+        "success criteria": "just decide",
+    },
+    {
+        "overview": "Something to keep my to-dos in, for my family",
+        "involvement": "as few questions as you can",
+        "technology": "plain Python, nothing to install",
+        "features": "adding, searching by tag, weekly repeats, a cli",
+        "success criteria": "the tests pass",
+    },
+    {
+        "overview": "1",
+        "involvement": "1",
+        "technology": "1",
+        "features": "1, 2, 4",
+        "success criteria": "I can add and find things",
+    },
+    {
+        "overview": "whatever you like",
+        "involvement": "up to you",
+        "technology": "you choose",
+        "features": "everything but the command line",
+        "success criteria": "don't care",
+    },
+    {
+        "overview": "the first one",
+        "involvement": "detailed please",
+        "technology": "no packages please",
+        "features": "share it with friends, add",
+        "technical details": "a json file is fine",
+        "success criteria": "It works",
+    },
+)
 _CLEAN = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
 
 
@@ -46,6 +85,7 @@ class TaskService:
         self.plan: dict[str, Any] | None = None
         self.tasks: list[StoredTask] = []
         self.stuck_after = 5
+        self.goes_on = False  # a plan states only what is new
         self._claimed: StoredTask | None = None
         file = repository / SPEC
         file.parent.mkdir(parents=True)
@@ -94,7 +134,8 @@ class TaskService:
     def take_plan(self, plan: dict[str, Any]) -> None:
         """The plan is approved: its tasks are there."""
         self.plan = plan
-        self.tasks = []
+        if not self.goes_on:
+            self.tasks = []
         for phase in plan["phases"]:
             for feature in phase["features"]:
                 for task in feature["tasks"]:
@@ -105,8 +146,16 @@ class TaskService:
         if self._claimed is not None:
             self._release(self._claimed.id)
 
+    def end_look(self) -> None:
+        """Whoever asked for the next task only looked."""
+        self._claimed = None
+
     def _submit(self, plan: Any) -> str:
-        found = plan_problems(plan)
+        known = NOTHING
+        if self.goes_on:
+            features = {task.feature for task in self.tasks}
+            known = Known({task.given["name"]: task.feature for task in self.tasks}, features)
+        found = plan_problems(plan, known)
         if not found:
             self.take_plan(plan)
         return json.dumps({"accepted": not found, "problems": found})
@@ -164,6 +213,11 @@ class TaskService:
         return json.dumps({"released": True})
 
 
-def plan_problems(plan: Any) -> list[str]:
+def plan_problems(plan: Any, known: Known = NOTHING) -> list[str]:
     """What the service itself finds wrong with a plan."""
-    return list(problems(TypeAdapter(Plan).validate_python(plan)))
+    return list(problems(TypeAdapter(Plan).validate_python(plan), known=known))
+
+
+def rejected_gate(reason: str) -> str:
+    """What the planner hears of a rejected phase."""
+    return for_planner(Planning(rework_reason=reason, phase="Foundation"), resumed=False)

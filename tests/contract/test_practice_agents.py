@@ -1,7 +1,6 @@
 """The practice model's agents as pure functions, played against an honest task service."""
 
 import copy
-import json
 import random
 from collections.abc import Mapping
 from itertools import combinations
@@ -12,16 +11,20 @@ import pytest
 from pydantic import TypeAdapter
 
 from adapters.claude.judge import BashJudge
-from adapters.practice import bundle, crafting
+from adapters.practice import programs, wishes
 from adapters.practice.agents import answer
 from adapters.practice.conversation import Call, Reply, parse
-from adapters.practice.recipe import Task
+from adapters.practice.programs import Task
+from bot.cards.words import PRACTICE_REJECTION
 from core.domain.failure import signature
+from core.domain.lifecycle import InterviewKind
 from core.domain.plan import Plan
-from tests.contract.practice_parts import Refused, TaskService, plan_problems
+from core.operations.additions import Wish
+from core.orchestrator.briefing import PLANNER_BEGIN, Planning, for_addition, for_planner
+from tests.contract.practice_parts import Refused, TaskService, plan_problems, rejected_gate
 
 TOOLS = {
-    "planner": ["Read", "Grep", "mcp__autocoder__plan_submit"],
+    "planner": ["Read", "mcp__autocoder__plan_submit"],
     "coder": [
         "Read",
         "Write",
@@ -98,8 +101,6 @@ class Session:
         return {**block, "is_error": True} if failed else block
 
     def _run(self, tool: str, arguments: Mapping[str, Any]) -> str:
-        if tool == "Grep":
-            return "No matches found"
         if tool not in ("Read", "Write", "Edit"):
             return self.service.call(tool, arguments)
         path = self.service.repository / arguments["file_path"]
@@ -125,7 +126,7 @@ class Session:
 
 def planned(repository: Path, spec: str) -> TaskService:
     service = TaskService(repository, spec)
-    Session(service, "planner").prompt("Read the spec and plan it.")
+    Session(service, "planner").prompt(PLANNER_BEGIN)
     assert service.plan is not None
     return service
 
@@ -141,44 +142,44 @@ def build(service: TaskService, runs: int = 30) -> None:
 
 
 @pytest.fixture
-def bundled(tmp_path: Path) -> TaskService:
-    return planned(tmp_path / "work", bundle.spec())
+def story(tmp_path: Path) -> TaskService:
+    return planned(tmp_path / "work", programs.spec())
 
 
-def test_the_bundled_plan_has_its_shape(bundled: TaskService) -> None:
-    assert bundled.plan is not None
-    features = [f for phase in bundled.plan["phases"] for f in phase["features"]]
-    assert (len(bundled.plan["phases"]), len(features), len(bundled.tasks)) == (2, 4, 14)
-    home = {t.given["name"]: t.feature for t in bundled.tasks}
-    first = {f["name"] for f in bundled.plan["phases"][0]["features"]}
+def test_the_story_has_its_shape(story: TaskService) -> None:
+    assert story.plan is not None
+    features = [f for phase in story.plan["phases"] for f in phase["features"]]
+    assert (len(story.plan["phases"]), len(features), len(story.tasks)) == (2, 4, 14)
+    home = {t.given["name"]: t.feature for t in story.tasks}
+    first = {f["name"] for f in story.plan["phases"][0]["features"]}
     assert any(
         home[name] != t.feature and {home[name], t.feature} <= first
-        for t in bundled.tasks
+        for t in story.tasks
         for name in t.given["depends_on"]
     ), "no task depends on another feature of its phase"
-    assert bundled.plan["setup"] == []
+    assert story.plan["setup"] == []
 
 
-def test_one_check_is_mended_and_one_task_stuck(bundled: TaskService) -> None:
-    build(bundled)
-    (stuck,) = bundled.stuck
+def test_one_check_is_mended_and_one_task_stuck(story: TaskService) -> None:
+    build(story)
+    (stuck,) = story.stuck
     assert stuck.attempts == 5
     assert len({signature(output) for output in stuck.refusals}) == 1
-    passing = [t for t in bundled.tasks if t.passing]
+    passing = [t for t in story.tasks if t.passing]
     assert len(passing) == 13
     assert [len(t.refusals) for t in passing if t.refusals] == [1]
-    bundled.stuck_after = 10
-    build(bundled)
-    assert all(t.passing and t.was_red for t in bundled.tasks)
-    assert bundled.check("python3 -m unittest discover -s tests -t .")[0] == 0
+    story.stuck_after = 10
+    build(story)
+    assert all(t.passing and t.was_red for t in story.tasks)
+    assert story.check("python3 -m unittest discover -s tests -t .")[0] == 0
 
 
 @pytest.mark.slow
-def test_a_hint_helps_at_once(bundled: TaskService) -> None:
-    for task in bundled.tasks:
+def test_a_hint_helps_at_once(story: TaskService) -> None:
+    for task in story.tasks:
         task.notes = "Count from the first date."
-    build(bundled)
-    assert all(t.passing and t.attempts == 0 for t in bundled.tasks)
+    build(story)
+    assert all(t.passing and t.attempts == 0 for t in story.tasks)
 
 
 def test_the_place_of_an_earlier_attempt_is_no_hint() -> None:
@@ -191,7 +192,7 @@ def test_the_place_of_an_earlier_attempt_is_no_hint() -> None:
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
 )
 def test_kills_resumes_and_lost_results_change_nothing(tmp_path: Path, seed: int) -> None:
-    service = planned(tmp_path / "work", bundle.spec())
+    service = planned(tmp_path / "work", programs.spec())
     service.stuck_after = 99
     chance = random.Random(seed)
     session = Session(service, "coder")
@@ -241,26 +242,46 @@ QUICK = ("one byte", "quotes", "chinese", "python words")
 @pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SPECS]
 )
-def test_any_spec_becomes_a_package_that_holds(tmp_path: Path, name: str) -> None:
+def test_any_other_spec_becomes_a_notebook_that_says_so(tmp_path: Path, name: str) -> None:
     service = planned(tmp_path / "work", SPECS[name])
     assert service.plan is not None
-    assert 1 <= len(service.plan["phases"]) <= 2
-    assert 2 <= len(service.tasks) <= 8
-    build(service, runs=3)
+    assert "builds only a notebook with your words" in service.plan["summary"]
+    (phase,) = service.plan["phases"]
+    assert len(phase["features"]) == 1
+    build(service, runs=2)
     assert all(t.passing and t.was_red and not t.refusals for t in service.tasks)
     assert service.check(service.plan["checks"][0])[0] == 0
-    assert service.check(service.plan["run"])[0] == 0
-    assert "practice model" in (service.repository / "README.md").read_text()
+    assert "**not** what the spec asks for" in (service.repository / "README.md").read_text()
+    status, shown = service.check(service.plan["run"])
+    assert status == 0
+    assert shown.splitlines() == service.tasks[0].given["steps"]
 
 
-@pytest.mark.parametrize("spec", [bundle.spec(), SPECS["python words"], SPECS["emoji"]])
-async def test_every_command_of_a_plan_is_allowed(tmp_path: Path, spec: str) -> None:
+def test_a_notebook_holds_the_words_and_finds_them(tmp_path: Path) -> None:
+    service = planned(tmp_path / "work", SPECS["no headings"])
+    build(service, runs=2)
+    said = ["We want three things.", "red", "green code", "\"blue\" and 'grey'"]
+    assert (service.repository / "notes.txt").read_text().splitlines() == said
+    assert service.check("python3 notebook.py GREY blue") == (0, f"{said[-1]}\n")
+    assert service.check("python3 notebook.py purple")[0] == 1
+
+
+@pytest.mark.parametrize("spec", [programs.spec(), SPECS["python words"], SPECS["emoji"]])
+@pytest.mark.parametrize("reason", [PRACTICE_REJECTION, "'; rm -rf / #", '-v $(x) `y` \\ "z'])
+async def test_every_command_of_a_plan_is_allowed(tmp_path: Path, spec: str, reason: str) -> None:
     service = planned(tmp_path / "work", spec)
-    plan = TypeAdapter(Plan).validate_python(service.plan)
     judge = BashJudge("test")
-    assert plan.check_commands()
-    for command in plan.check_commands():
-        assert (await judge(command)).allowed, command
+    service.goes_on = True
+    for plan in (service.plan, _replanned(service, reason)):
+        commands = TypeAdapter(Plan).validate_python(plan).check_commands()
+        assert commands
+        for command in commands:
+            assert (await judge(command)).allowed, command
+
+
+def _replanned(service: TaskService, reason: str) -> dict[str, Any] | None:
+    Session(service, "planner").prompt(rejected_gate(reason))
+    return service.plan
 
 
 def task(name: str, *checks: str, **more: Any) -> dict[str, Any]:
@@ -268,55 +289,11 @@ def task(name: str, *checks: str, **more: Any) -> dict[str, Any]:
     return {**given, "complexity": 1, "checks": list(checks), "depends_on": [], "files": [], **more}
 
 
-def foreign(repository: Path, *tasks: dict[str, Any]) -> TaskService:
-    """A service with a plan of somebody else's."""
-    service = TaskService(repository, "# Theirs")
-    feature = {"name": "F", "depends_on": [], "tasks": list(tasks)}
+@pytest.mark.parametrize("check", ["make all", "test -f docs/NOTES.md"])
+def test_a_task_of_another_plan_is_given_back_with_a_reason(tmp_path: Path, check: str) -> None:
+    service = TaskService(tmp_path / "work", "# Theirs")
+    feature = {"name": "F", "depends_on": [], "tasks": [task("No", check)]}
     service.take_plan({"phases": [{"name": "P", "features": [feature]}]})
-    return service
-
-
-@pytest.mark.parametrize(
-    "checks",
-    [
-        ["python3 -m unittest tests.test_one -v"],
-        ["python3 -m unittest tests.deep.test_two.TestTwo.test_it"],
-        ["python3 -m unittest tests/test_three.py"],
-        ["test -f docs/NOTES.md", "grep -q hello docs/NOTES.md"],
-        ["[ -s data.json ]", "test -d assets"],
-        ["test -f a.txt && grep -qi 'two words' a.txt"],
-        ["python3 tools/run.py"],
-        ["python3 -m compileall -q src", "test -f src/app.py", "grep marker src/app.py"],
-        ["cat VERSION"],
-    ],
-)
-def test_a_task_of_another_plan_gets_a_labelled_note(tmp_path: Path, checks: list[str]) -> None:
-    service = foreign(tmp_path / "work", task("Schöne \"Sache\" '''", *checks, steps=["ß", "two"]))
-    build(service, runs=2)
-    (done,) = service.tasks
-    assert done.passing
-    assert done.was_red
-    changed = service.git("diff", "--name-only", "HEAD~1", "--", ":!*.pyc").split()
-    texts = [(service.repository / path).read_text() for path in changed]
-    assert any("practice" in text for text in texts)
-
-
-@pytest.mark.parametrize(
-    "check",
-    [
-        "make all",
-        "false",
-        "test -f ../outside",
-        "test -f /etc/made-up",
-        "grep -q x f.txt | cat",
-        "cat 'unclosed",
-        "grep -E '^a+$' f.txt",
-        "touch $(pwd)/x",
-        "test -f .git/hooks/pre-commit",
-    ],
-)
-def test_what_cannot_be_done_is_released_with_a_reason(tmp_path: Path, check: str) -> None:
-    service = foreign(tmp_path / "work", task("No", check))
     session = Session(service, "coder")
     session.prompt("Begin.")
     assert service.tasks[0].attempts == 1
@@ -324,110 +301,148 @@ def test_what_cannot_be_done_is_released_with_a_reason(tmp_path: Path, check: st
     assert service.git("status", "--porcelain") == ""
 
 
-def test_an_existing_file_of_theirs_is_left_as_it_is(tmp_path: Path) -> None:
-    service = foreign(
-        tmp_path / "work", task("Their test", "python3 -m unittest tests.test_theirs")
-    )
-    tests = service.repository / "tests"
-    tests.mkdir()
-    (tests / "test_theirs.py").write_text("raise SystemExit(3)\n")
-    service.git("add", "-A")
-    service.git("commit", "-qm", "Theirs")
-    Session(service, "coder").prompt("Begin.")
-    assert service.tasks[0].attempts == 1
-    assert (tests / "test_theirs.py").read_text() == "raise SystemExit(3)\n"
-
-
-def test_the_same_names_with_other_checks_are_not_the_bundled_plan(bundled: TaskService) -> None:
-    assert bundled.plan is not None
-    first = bundled.plan["phases"][0]["features"][0]["tasks"][0]
+def test_the_same_names_with_other_checks_are_not_the_story(story: TaskService) -> None:
+    assert story.plan is not None
+    first = story.plan["phases"][0]["features"][0]["tasks"][0]
     first["checks"] = ["test -f elsewhere.txt"]
-    bundled.take_plan(bundled.plan)
-    session = Session(bundled, "coder")
-    session.say("Begin.")
-    while not bundled.tasks[0].passing:
-        assert session.step().calls
-    assert (bundled.repository / "elsewhere.txt").exists()
+    story.take_plan(story.plan)
+    Session(story, "coder").prompt("Begin.")
+    assert story.tasks[0].attempts == 1
+
+
+STORY_SEARCH = ("To-do record", "Find by words and tag")  # of the story what its search stands on
+
+
+@pytest.mark.parametrize(
+    ("spec", "search", "reason"),
+    [
+        (programs.spec(), "todobook/search.py", PRACTICE_REJECTION),
+        ("# Shelf\n\n- Café Zoë\n", "notebook.py", PRACTICE_REJECTION),
+        ("# Shelf", "notebook.py", "please ignore accents when I search"),
+    ],
+)
+def test_the_offered_reason_is_carried_out_with_its_own_failing_test_first(
+    tmp_path: Path, spec: str, search: str, reason: str
+) -> None:
+    service = planned(tmp_path / "work", spec)
+    if search != "notebook.py":
+        service.tasks = [t for t in service.tasks if t.given["name"] in STORY_SEARCH]
+    build(service)
+    service.goes_on = True
+    Session(service, "planner").prompt(rejected_gate(reason))
+    rework = service.tasks[-1]
+    assert reason in rework.given["description"]
+    before = service.git("rev-parse", "HEAD").strip()
+    build(service)
+    assert rework.passing
+    assert rework.was_red
+    (refusal,) = rework.refusals
+    assert "AssertionError" in refusal, "the test itself fails, it is not only missing"
+    changed = service.git("diff", "--name-only", before, "--", ":!*.pyc").split()
+    assert sorted(changed) == sorted(["tests/test_accents.py", search])
+    test = rework.given["checks"][0]
+    service.git("checkout", "-q", before, "--", search)
+    assert service.check(test)[0] == 1, "with the program as it was the test is red"
+    service.git("checkout", "-q", "HEAD", "--", search)
+    assert service.check(test)[0] == 0
+    assert service.check("python3 -m unittest discover -s tests -t .")[0] == 0
 
 
 REASON = "Please export to CSV: commas, and a header"
 
 
-@pytest.mark.parametrize("spec", [bundle.spec(), "# Mine\n\n## A\n- b\n- c\n"])
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        f"Plan it.\n\nThe last plan was rejected by ada: {REASON}\n\nSubmit a revised one.",
-        f'Your plan was rejected. The reason:\n\n"{REASON}"',
-        f"The person at the gate rejected phase '1: A' with this reason:\n\n{REASON}\n\nAgain.",
-    ],
-)
-def test_a_rejected_plan_comes_back_changed(tmp_path: Path, spec: str, prompt: str) -> None:
-    service = planned(tmp_path / "work", spec)
-    before = service.plan
-    assert before is not None
-    Session(service, "planner").prompt(prompt)
-    assert service.plan is not None
-    assert "CSV" in json.dumps(service.plan["phases"])
-    assert plan_problems(service.plan) == []
-    known = {t["name"] for p in before["phases"] for f in p["features"] for t in f["tasks"]}
-    (new,) = (t for t in service.tasks if t.given["name"] not in known)
-    assert "CSV: commas" in new.given["description"]
-    assert "Again" not in new.given["description"]
-    service.tasks = [new]
+@pytest.mark.parametrize("reason", [REASON, 'Drop\n\nall `of` **it**\'s "tables"', "-", "…"])
+def test_any_other_reason_is_written_down_and_said_not_to_be_built(
+    tmp_path: Path, reason: str
+) -> None:
+    service = planned(tmp_path / "work", SPECS["one line"])
     build(service)
-    assert new.passing
-    assert new.was_red
+    service.goes_on = True
+    for times in (1, 2):
+        session = Session(service, "planner")
+        session.prompt(rejected_gate(reason))
+        assert [call.tool for call in session.calls].count("plan_submit") == times
+        noted = service.tasks[-1]
+        assert noted.given["name"].startswith("Write down: ")
+        assert service.plan is not None
+        assert "does not build this" in service.plan["summary"]
+        before = service.git("rev-parse", "HEAD").strip()
+        build(service)
+        assert noted.passing
+        assert noted.was_red
+        (path,) = service.git("diff", "--name-only", before, "--", ":!*.pyc").split()
+        text = (service.repository / path).read_text()
+        assert noted.given["description"] in text
+        assert "did not build it" in text
 
 
-def test_the_same_reason_twice_changes_the_plan_twice(tmp_path: Path) -> None:
-    service = planned(tmp_path / "work", bundle.spec())
-    for count in (15, 16):
-        shown = json.dumps(service.plan)
-        prompt = f"Your last plan was rejected with this reason:\n\n{REASON}\n\nIt was:\n\n{shown}"
-        Session(service, "planner").prompt(f"{prompt}\n\nSubmit the whole plan again.")
+def test_a_second_wish_for_accents_is_written_down(tmp_path: Path) -> None:
+    service = planned(tmp_path / "work", SPECS["one line"])
+    build(service)
+    service.goes_on = True
+    for count, name in ((3, "Find notes without accents"), (4, "Write down: ")):
+        Session(service, "planner").prompt(rejected_gate(PRACTICE_REJECTION))
         assert len(service.tasks) == count
-    one, other = service.tasks[-2:]
+        assert service.tasks[-1].given["name"].startswith(name)
+        build(service)
+        assert all(each.passing for each in service.tasks)
+
+
+def revise(service: TaskService, reason: str) -> None:
+    """The plan is sent back."""
+    prompt = for_planner(Planning(replan_reason=reason, plan=service.plan), resumed=False)
+    Session(service, "planner").prompt(prompt)
+
+
+@pytest.mark.parametrize("spec", [programs.spec(), "# Mine\n\n## A\n- b\n- c\n"])
+@pytest.mark.parametrize(
+    ("reason", "built"), [(REASON, "Write down: "), (PRACTICE_REJECTION, "Find ")]
+)
+def test_a_rejected_plan_comes_back_changed(
+    tmp_path: Path, spec: str, reason: str, built: str
+) -> None:
+    service = planned(tmp_path / "work", spec)
+    known = {stored.given["name"] for stored in service.tasks}
+    revise(service, reason)
+    assert service.plan is not None
+    assert plan_problems(service.plan) == []
+    (new,) = (stored for stored in service.tasks if stored.given["name"] not in known)
+    assert new.given["name"].startswith(built)
+    assert reason in new.given["description"]
+    if len(service.tasks) > 3:
+        service.tasks = [t for t in service.tasks if t.given["name"] in STORY_SEARCH] + [new]
+    build(service)
+    assert all(stored.passing and stored.was_red for stored in service.tasks)
+
+
+def test_the_same_reason_twice_changes_the_plan_twice(story: TaskService) -> None:
+    for count in (15, 16):
+        revise(story, REASON)
+        assert len(story.tasks) == count
+    one, other = story.tasks[-2:]
     assert not set(one.given["files"]) & set(other.given["files"])
 
 
-def test_the_same_session_goes_on_after_a_rejection(tmp_path: Path) -> None:
-    service = TaskService(tmp_path / "work", bundle.spec())
-    session = Session(service, "planner")
-    session.prompt("Plan it.")
-    session.prompt("No. I want it in green.")
-    assert len(service.tasks) == 15
-    assert "green" in service.tasks[-1].given["name"]
+def test_a_feature_that_nobody_needs_is_left_out(story: TaskService) -> None:
+    revise(story, "drop the command line")
+    assert len(story.tasks) == 11
 
 
-def test_a_feature_that_nobody_needs_is_left_out(tmp_path: Path) -> None:
-    service = TaskService(tmp_path / "work", bundle.spec())
-    Session(service, "planner").prompt("Plan. It was rejected: drop the command line")
-    assert len(service.tasks) == 11
-
-
-def test_on_a_project_that_is_built_only_what_is_new_is_stated(tmp_path: Path) -> None:
-    class Built(TaskService):
-        def _submit(self, plan: Any) -> str:
-            if any(f["name"] == "Storage" for p in plan["phases"] for f in p["features"]):
-                return json.dumps({"accepted": False, "problems": ["Feature exists already"]})
-            return super()._submit(plan)
-
-    service = Built(tmp_path / "work", bundle.spec())
-    Session(service, "planner").prompt(f"Phase 1 was rejected: {REASON}")
-    assert [t.given["category"] for t in service.tasks] == ["practice review"]
-
-
-def test_a_revised_plan_with_a_refused_check_is_mended_whole(tmp_path: Path) -> None:
-    class NoPlanChecks(TaskService):
-        def _submit(self, plan: Any) -> str:
-            if plan["checks"]:
-                return json.dumps({"accepted": False, "problems": ["The check is refused"]})
-            return super()._submit(plan)
-
-    service = NoPlanChecks(tmp_path / "work", bundle.spec())
-    Session(service, "planner").prompt(f"The plan was rejected: {REASON}")
-    assert len(service.tasks) == 15
+@pytest.mark.parametrize("kind", [InterviewKind.FEATURE, InterviewKind.SPEC])
+@pytest.mark.parametrize("refused", [None, "Call it comma separated"])
+def test_what_is_added_is_written_down(
+    tmp_path: Path, kind: InterviewKind, refused: str | None
+) -> None:
+    service = planned(tmp_path / "work", SPECS["one line"])
+    build(service)
+    service.goes_on = True
+    wish = Wish(kind, REASON, None, None, {} if refused else None, refused)
+    Session(service, "planner").prompt(for_addition(wish, "+- more"))
+    assert len(service.tasks) == 3
+    assert REASON in service.tasks[-1].given["description"]
+    assert (refused or "") in service.tasks[-1].given["description"]
+    build(service)
+    assert service.tasks[-1].passing
 
 
 def test_a_plan_that_is_never_taken_ends_in_words(tmp_path: Path) -> None:
@@ -465,20 +480,19 @@ def test_a_kind_it_does_not_play_is_said(kind: str) -> None:
     assert kind in reply.text
 
 
-@pytest.mark.parametrize("spec", [bundle.spec(), SPECS["many"]])
-def test_features_built_side_by_side_touch_no_file_together(tmp_path: Path, spec: str) -> None:
-    service = planned(tmp_path / "work", spec)
-    assert service.plan is not None
-    waits = {f["name"]: f["depends_on"] for p in service.plan["phases"] for f in p["features"]}
+def test_features_built_side_by_side_touch_no_file_together(story: TaskService) -> None:
+    revise(story, REASON)
+    assert story.plan is not None
+    waits = {f["name"]: f["depends_on"] for p in story.plan["phases"] for f in p["features"]}
     touched: dict[str, set[str]] = {name: set() for name in waits}
-    for stored in service.tasks:
+    for stored in story.tasks:
         shown = Task.read({**stored.given, "id": stored.id, "feature": {"name": stored.feature}})
         assert shown is not None
-        recipe = bundle.recipe(shown) or crafting.recipe(shown)
-        paths = {change.path for round_ in recipe.rounds for change in round_.changes}
+        rounds = programs.rounds(shown) or wishes.rounds(shown)
+        paths = {change.path for round_ in rounds for change in round_.changes}
         assert set(stored.given["files"]) <= paths
         touched[stored.feature] |= paths
-    for phase in service.plan["phases"]:
+    for phase in story.plan["phases"]:
         names = [feature["name"] for feature in phase["features"]]
         for one, other in combinations(names, 2):
             if one not in waits[other] and other not in waits[one]:

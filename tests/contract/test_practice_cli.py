@@ -14,10 +14,11 @@ from claude_agent_sdk import (
     create_sdk_mcp_server,
 )
 
-from adapters.practice import bundle
-from adapters.practice.books import read_books
+from adapters.practice import programs
 from adapters.practice.process import PracticeModel
-from tests.contract.practice_parts import Refused, TaskService
+from bot.cards.words import PRACTICE_REJECTION
+from core.orchestrator.briefing import CODER_BEGIN, PLANNER_BEGIN
+from tests.contract.practice_parts import Refused, TaskService, rejected_gate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -37,13 +38,8 @@ _TOOLS = {
 
 
 @pytest.fixture
-def books(tmp_path: Path) -> Path:
-    return tmp_path / "books.jsonl"
-
-
-@pytest.fixture
-async def model(books: Path) -> AsyncIterator[PracticeModel]:
-    async with PracticeModel(books=books, env={"AUTOCODER_PROCESS": "test-1"}) as running:
+async def model() -> AsyncIterator[PracticeModel]:
+    async with PracticeModel() as running:
         yield running
 
 
@@ -99,27 +95,31 @@ async def run(
     assert result is not None
     assert not result.is_error, result.result
     assert (result.result or "").startswith("[practice] ")
+    assert result.usage is not None
     return result
 
 
-async def plan(service: TaskService, model: PracticeModel, tmp_path: Path) -> None:
-    await run(service, model, tmp_path / "planner", "planner", "Plan it. Read the spec.")
-    assert service.plan is not None
+async def plan(service: TaskService, model: PracticeModel, tmp_path: Path, prompt: str) -> None:
+    before = service.plan
+    await run(service, model, tmp_path / "planner", "planner", prompt)
+    assert service.plan is not before
 
 
 async def build(service: TaskService, model: PracticeModel, tmp_path: Path) -> int:
     """Coder runs until nothing is ready; how many it took."""
     for runs in range(1, 12):
-        await run(service, model, tmp_path / "coder", "coder", "Begin.")
+        result = await run(service, model, tmp_path / "coder", "coder", CODER_BEGIN)
+        assert result.usage is not None
+        assert result.usage["cache_read_input_tokens"] > 1000
         if json.loads(service.call("task_get_next", {}))["task"] is None:
             return runs
-        service._claimed = None  # looked, did not take
+        service.end_look()
     pytest.fail("the coder never comes to an end")
 
 
-async def test_bundled_project(tmp_path: Path, model: PracticeModel, books: Path) -> None:
-    service = TaskService(tmp_path / "work", bundle.spec())
-    await plan(service, model, tmp_path)
+async def test_the_story(tmp_path: Path, model: PracticeModel) -> None:
+    service = TaskService(tmp_path / "work", programs.spec())
+    await plan(service, model, tmp_path, PLANNER_BEGIN)
     await build(service, model, tmp_path)
 
     (stuck,) = service.stuck
@@ -135,30 +135,26 @@ async def test_bundled_project(tmp_path: Path, model: PracticeModel, books: Path
     assert service.plan is not None
     for command in service.plan["checks"]:
         assert service.check(command)[0] == 0
-    entries = read_books(books)
-    assert len({entry.message_id for entry in entries}) == len(entries)
-    assert all(entry.end_sent for entry in entries)
-    assert any(entry.cache_read_input_tokens > 1000 for entry in entries)
 
 
-async def test_any_other_spec(tmp_path: Path, model: PracticeModel) -> None:
-    spec = "# Recettes « été » 🍓\n\n## Chercher\n- par mot\n- par 'tag'\n\n## Noter\n* de 1 à 5\n"
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "# Recettes « été » 🍓\n\n## Chercher\n- par mot\n- par 'tag'\n\n## Noter\n* de 1 à 5\n",
+        "# Big\n\n## Part\n" + "".join(f"- words and words {n}\n" for n in range(55_000)),
+        "x" * 1_000_000,
+    ],
+    ids=["ordinary", "too large to be read", "one enormous line"],
+)
+async def test_any_other_spec(tmp_path: Path, model: PracticeModel, spec: str) -> None:
     service = TaskService(tmp_path / "work", spec)
-    await plan(service, model, tmp_path)
+    await plan(service, model, tmp_path, PLANNER_BEGIN)
     assert await build(service, model, tmp_path) == 1
-    assert all(task.passing and task.was_red and not task.refusals for task in service.tasks)
+    service.goes_on = True
+    await plan(service, model, tmp_path, rejected_gate(PRACTICE_REJECTION))
+    assert await build(service, model, tmp_path) == 1
+    assert all(task.passing and task.was_red for task in service.tasks)
     assert service.check("python3 -m unittest discover -s tests -t .")[0] == 0
-
-
-async def test_a_spec_too_large_to_be_read(tmp_path: Path, model: PracticeModel) -> None:
-    service = TaskService(tmp_path / "work", "# Big\n\n## Part\n" + "- words and words\n" * 55_000)
-    await plan(service, model, tmp_path)
-    assert await build(service, model, tmp_path) == 1
-    assert all(task.passing for task in service.tasks)
-
-
-async def test_a_spec_of_one_enormous_line(tmp_path: Path, model: PracticeModel) -> None:
-    service = TaskService(tmp_path / "work", "x" * 1_000_000)
-    await plan(service, model, tmp_path)
-    assert await build(service, model, tmp_path) == 1
-    assert all(task.passing for task in service.tasks)
+    notes = (service.repository / "notes.txt").read_text().splitlines()
+    assert notes[0] == ("Recettes « été » 🍓" if "été" in spec else notes[0])
+    assert len(notes) <= 40

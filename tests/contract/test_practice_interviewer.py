@@ -1,14 +1,18 @@
 """The practice model's interviewer, as a pure function of what was asked and said."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from adapters.practice import bundle
+from adapters.practice import programs
 from adapters.practice.agents import answer
 from adapters.practice.conversation import Reply, parse
+from adapters.practice.meaning import Question, meaning
 from core.orchestrator.briefing import INTERVIEWER_GO_ON
+from tests.contract.practice_parts import OWN_WORDS
 
 SPEC = ".autocoder/prompts/app_spec.txt"
 FIRST = "Interview a person about a new project. Its name is: Books"
@@ -66,7 +70,7 @@ class Talk:
                 return "\n".join(f"{n}\t{line}" for n, line in enumerate(lines, start=1))
 
 
-def test_deciding_everything_makes_the_bundled_story() -> None:
+def test_deciding_everything_makes_the_story() -> None:
     talk = Talk()
     talk.hear(FIRST)
     for _ in range(5):
@@ -74,13 +78,70 @@ def test_deciding_everything_makes_the_bundled_story() -> None:
     assert talk.topics == [
         "overview", "involvement", "technology", "features", "success criteria",
     ]  # fmt: skip
-    assert bundle.is_bundled(talk.files[SPEC])
+    assert programs.is_todobook(talk.files[SPEC])
     assert talk.files[SPEC].count("Decided for you") == 5
     assert set(talk.files) == {SPEC, ".autocoder/prompts/initializer_prompt.md"}
 
 
+@pytest.mark.parametrize("said", OWN_WORDS)
+def test_an_interview_in_own_words_makes_the_story(said: Mapping[str, str]) -> None:
+    talk = Talk()
+    talk.hear(FIRST)
+    for words in said.values():
+        talk.hear(words)
+    assert talk.topics == list(said)
+    assert programs.is_todobook(talk.files[SPEC])
+
+
+def test_the_spec_says_how_own_words_were_taken_and_what_is_not_built() -> None:
+    talk = Talk()
+    talk.hear(FIRST)
+    for words in OWN_WORDS[4].values():
+        talk.hear(words)
+    decided = talk.files[SPEC].partition(programs.INTERVIEWED)[2]
+    assert "Python, the standard library only (in your words: no packages please)" in decided
+    assert "Not built by the practice model: share it with friends\n" in decided
+    assert (
+        "Built as well, because the practice model's story is one whole: Find by words and tags,"
+        " Repeating entries, A command line\n"
+    ) in decided
+
+
+ABOUT = Question("", "", "A", ("A", "B", "C", "D"), multiple=True)
+
+
 @pytest.mark.parametrize(
-    ("about", "data"), [("A chess clock", "One JSON file"), ("A todo list", "In memory only")]
+    ("said", "labels"),
+    [
+        ("the first two", "AB"), ("first three please", "ABC"), ("the last two", "CD"),
+        ("all of them", "ABCD"), ("everything", "ABCD"), ("all but the second", "ACD"),
+        ("1, 3", "AC"), ("2-4", "BCD"), ("second and last", "BD"), ("D, A", "AD"), ("b.", "B"),
+        ("the first aid kit", ""), ("9", ""), ("2 lists of 3", ""),
+    ],
+)  # fmt: skip
+def test_options_by_number(said: str, labels: str) -> None:
+    answer = meaning(said, ABOUT)
+    assert "".join(answer.options) == labels
+    assert bool(answer.own) is not bool(labels)
+
+
+@pytest.mark.parametrize(
+    ("said", "decides"),
+    [
+        ("just decide", True), ("You choose, please.", True), ("I don't mind", True),
+        ("whatever you think is best", True), ("up to you", True), ("No idea!", True),
+        ("Let people choose, and you decide what they are shown", False),
+        ("up to you, but B", False), ("decided", False),
+    ],
+)  # fmt: skip
+def test_who_shall_decide(said: str, decides: bool) -> None:
+    answer = meaning(said, replace(ABOUT, signs=((r"\bb\b", "B"),)))
+    assert (answer.decided == "A") is decides
+    assert (answer.line == "A") is decides
+
+
+@pytest.mark.parametrize(
+    ("about", "data"), [("A chess clock", "One JSON file"), ("A todo list", "in memory please")]
 )
 def test_other_answers_make_an_honest_spec(about: str, data: str) -> None:
     talk = Talk()
@@ -89,7 +150,7 @@ def test_other_answers_make_an_honest_spec(about: str, data: str) -> None:
     for words in said:
         talk.hear(words)
     assert talk.topics[4:] == ["technical details", "success criteria"]
-    assert not bundle.is_bundled(talk.files[SPEC])
+    assert not programs.is_todobook(talk.files[SPEC])
     assert all(words in talk.files[SPEC] for words in said if words != "just decide")
 
 

@@ -1,4 +1,4 @@
-"""The practice model as a server: what the Messages API promises, faults, books, death."""
+"""The practice model as a server: what the Messages API promises, its pace, its death."""
 
 import asyncio
 import json
@@ -15,7 +15,6 @@ import aiohttp
 import psutil
 import pytest
 
-from adapters.practice.books import read_books
 from adapters.practice.process import PracticeModel
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +30,8 @@ STREAMED = {**REQUEST, "stream": True}
 
 
 @pytest.fixture
-def books(tmp_path: Path) -> Path:
-    return tmp_path / "books.jsonl"
-
-
-@pytest.fixture
-async def model(books: Path) -> AsyncIterator[PracticeModel]:
-    async with PracticeModel(books=books) as running:
+async def model() -> AsyncIterator[PracticeModel]:
+    async with PracticeModel() as running:
         yield running
 
 
@@ -48,8 +42,8 @@ async def http(model: PracticeModel) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def post(http: aiohttp.ClientSession, body: Any, **more: Any) -> tuple[int, Any]:
-    async with http.post("/v1/messages", params={"beta": "true"}, json=body, **more) as response:
+async def post(http: aiohttp.ClientSession, body: Any) -> tuple[int, Any]:
+    async with http.post("/v1/messages", params={"beta": "true"}, json=body) as response:
         return response.status, await response.json()
 
 
@@ -131,7 +125,6 @@ async def test_whole_and_streamed_answers_are_the_same(http: aiohttp.ClientSessi
         **events[0]["message"]["usage"],
         "output_tokens": events[-2]["usage"]["output_tokens"],
     }
-    assert whole["id"] != events[0]["message"]["id"]
 
 
 async def test_a_turn_without_tools_ends(http: aiohttp.ClientSession) -> None:
@@ -171,117 +164,26 @@ async def test_a_malformed_request_is_named(http: aiohttp.ClientSession, body: b
     async with http.post("/v1/messages", data=body) as response:
         answer = await response.json()
         assert response.status == 400
+        assert answer["type"] == "error"
+        assert answer["request_id"] == response.headers["request-id"]
         assert answer["error"]["type"] == "invalid_request_error"
         assert answer["error"]["message"]
 
 
-async def faults(http: aiohttp.ClientSession, *given: dict[str, Any]) -> None:
-    async with http.post("/practice/faults", json=list(given)) as response:
-        assert response.status == 200
+async def test_only_a_coder_takes_its_time() -> None:
+    """One watches its steps; whoever talks with the others shall not wait."""
+    async with PracticeModel(latency=0.5) as model, aiohttp.ClientSession(model.url) as http:
+        for kind, waits in (("coder", True), ("interviewer", False)):
+            began = time.monotonic()
+            body = {**STREAMED, "system": f"You are the {kind} of autocoder."}
+            assert assembled(await stream(http, body))
+            assert (time.monotonic() - began >= 0.5) is waits
 
 
-@pytest.mark.parametrize(
-    ("kind", "status", "name"),
-    [
-        ("429", 429, "rate_limit_error"),
-        ("529", 529, "overloaded_error"),
-        ("500", 500, "api_error"),
-        ("401", 401, "authentication_error"),
-    ],
-)
-async def test_errors_on_demand(
-    http: aiohttp.ClientSession, books: Path, kind: str, status: int, name: str
-) -> None:
-    await faults(http, {"kind": kind, "times": 2, "after": 1})
-    answers = [await post(http, STREAMED if n == 2 else REQUEST) for n in range(1, 4) if n != 2]
-    assert [a[0] for a in answers] == [200, status]
-    assert answers[1][1]["type"] == "error"
-    assert answers[1][1]["error"]["type"] == name
-    assert answers[1][1]["request_id"].startswith("req_")
-    assert (await post(http, REQUEST))[0] == status
-    assert (await post(http, REQUEST))[0] == 200
-    assert len(read_books(books)) == 2
-
-
-async def test_a_rate_limit_says_when(http: aiohttp.ClientSession) -> None:
-    await faults(http, {"kind": "429", "retry_after": 7})
-    async with http.post("/v1/messages", json=REQUEST) as response:
-        assert response.headers["retry-after"] == "7"
-        assert response.headers["anthropic-ratelimit-requests-remaining"] == "0"
-        assert response.headers["anthropic-ratelimit-requests-reset"].endswith("Z")
-
-
-async def test_a_cut_stream_has_no_end(http: aiohttp.ClientSession, books: Path) -> None:
-    await faults(http, {"kind": "cut", "times": 2})
-    for body in (STREAMED, REQUEST):
-        async with http.post("/v1/messages", json=body) as response:
-            assert response.status == 200
-            parts = response.content.iter_any()
-            received = await anext(parts)
-            with pytest.raises(aiohttp.ClientPayloadError):
-                received += b"".join([part async for part in parts])
-        assert received
-        assert b"message_delta" not in received
-    assert [entry.end_sent for entry in read_books(books)] == [False, False]
-
-
-async def test_a_hanging_request_is_never_answered(
-    http: aiohttp.ClientSession, books: Path
-) -> None:
-    await faults(http, {"kind": "hang"})
-    with pytest.raises(TimeoutError):
-        await post(http, REQUEST, timeout=aiohttp.ClientTimeout(total=0.4))
-    assert (await post(http, REQUEST))[0] == 200
-    assert len(read_books(books)) == 1
-
-
-async def test_faults_are_shown_refused_and_cleared(http: aiohttp.ClientSession) -> None:
-    wrong: Any
-    for wrong in ({}, [{"kind": "418"}], [{"kind": "429", "times": "x"}], [{"when": 1}], [5]):
-        async with http.post("/practice/faults", json=wrong) as response:
-            assert response.status == 400
-    await faults(http, {"kind": "500", "times": None})
-    async with http.get("/practice/faults") as response:
-        assert [fault["kind"] for fault in await response.json()] == ["500"]
-    for _ in range(3):
-        assert (await post(http, REQUEST))[0] == 500
-    async with http.delete("/practice/faults") as response:
-        assert await response.json() == []
-    assert (await post(http, REQUEST))[0] == 200
-
-
-async def test_the_books_are_what_clients_were_told(
-    http: aiohttp.ClientSession, books: Path
-) -> None:
-    told: dict[str, Any] = {}
-    for n in range(6):
-        if n % 2:
-            _, message = await post(http, REQUEST)
-            told[message["id"]] = message["usage"]
-        else:
-            events = await stream(http, STREAMED)
-            told[events[0]["message"]["id"]] = events[-2]["usage"]
-    entries = {entry.message_id: entry for entry in read_books(books)}
-    assert entries.keys() == told.keys()
-    for number, usage in told.items():
-        entry = entries[number]
-        assert entry.end_sent
-        assert entry.kind == "coder"
-        for name in ("input_tokens", "cache_read_input_tokens", "output_tokens"):
-            assert getattr(entry, name) == usage[name]
-    async with http.get("/practice/books") as response:
-        assert {entry["message_id"] for entry in await response.json()} == told.keys()
-
-
-async def test_faults_and_latency_from_the_command_line(books: Path) -> None:
-    async with (
-        PracticeModel(latency=0.3, fail=["529:times=1,after=1"], books=books) as model,
-        aiohttp.ClientSession(model.url) as http,
-    ):
-        began = time.monotonic()
-        assert (await post(http, REQUEST))[0] == 200
-        assert time.monotonic() - began >= 0.3
-        assert (await post(http, REQUEST))[0] == 529
+async def test_every_answer_has_an_id_of_its_own(http: aiohttp.ClientSession) -> None:
+    whole = [(await post(http, REQUEST))[1]["id"] for _ in range(2)]
+    streamed = [(await stream(http, STREAMED))[0]["message"]["id"] for _ in range(2)]
+    assert len({*whole, *streamed}) == 4
 
 
 async def test_its_death_is_noticed_and_it_starts_again() -> None:

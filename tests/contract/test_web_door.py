@@ -221,8 +221,12 @@ def test_the_history_takes_days_and_can_be_summed_up(service: Running) -> None:
 
 def test_the_usage_settings_have_every_budget(service: Running) -> None:
     assert service.admin.get("/api/usage/settings").json == {
-        "budget": {"project_usd": "20", "run_usd": "5", "day_usd": None, "month_usd": None}
-    }
+        "usage": {
+            "monthly_limit": None, "warn_at": 0.2, "pause_at": 0.05, "reset_day": 1,
+            "track_by": "project",
+        },
+        "budget": {"project_usd": "20", "run_usd": "5", "day_usd": None, "month_usd": None},
+    }  # fmt: skip
 
 
 def test_metrics_have_their_names(service: Running) -> None:

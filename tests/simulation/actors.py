@@ -9,7 +9,7 @@ from random import Random
 from sqlalchemy import select
 
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
-from core.domain.failure import REFUSAL_LIMIT, EndedHow
+from core.domain.failure import REFUSAL_LIMIT, EndedHow, RunEnd
 from core.domain.lifecycle import (
     ApprovalStatus,
     Cause,
@@ -22,7 +22,6 @@ from core.domain.proof import CheckResult, Verdict
 from core.errors import StalePress
 from core.operations import approvals, evidence, plans, projects, questions, runs, spending, tasks
 from core.operations.evidence import Proof
-from core.operations.runs import RunEnd
 from core.ports.agents import LimitReport, RefusalReason
 from core.store.tables import Approval, Phase, Project, Question, Task, TaskDependency
 from tests.simulation.world import MAX_ATTEMPTS, RULES, UPSTREAM, Agent, World

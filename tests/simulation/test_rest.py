@@ -11,14 +11,13 @@ import pytest
 from sqlalchemy import func, select
 
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
-from core.domain.failure import REFUSAL_LIMIT, RESTART_LIMIT, WINDOW_LIMIT, EndedHow
+from core.domain.failure import REFUSAL_LIMIT, RESTART_LIMIT, WINDOW_LIMIT, EndedHow, RunEnd
 from core.domain.lifecycle import ProjectStatus
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.orders import PLANNER_ATTEMPTS
 from core.domain.proof import CheckResult, Verdict
 from core.operations import evidence, plans, runs, spending, tasks
 from core.operations.evidence import Proof
-from core.operations.runs import RunEnd
 from core.ports.agents import LimitReport
 from core.store.tables import Project, Task
 from tests.simulation.actors import Agents, Person, a_plan, pass_time

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.domain import failure, orders
+from core.domain.failure import RunEnd
 from core.domain.lifecycle import (
     ApprovalStatus,
     Cause,
@@ -318,7 +319,7 @@ class World:
         if self.waits_for() is None:
             raise AssertionError(f"dead end: {self.look()}")
 
-    def end(self, agent: Agent, ended: runs.RunEnd) -> None:
+    def end(self, agent: Agent, ended: RunEnd) -> None:
         """A run's end reaches us, now and then twice."""
         run_id = agent.run.id
         free = ended.how not in (failure.EndedHow.AGENT, failure.EndedHow.ACCIDENT)

@@ -10,12 +10,11 @@ from sqlalchemy.orm import Session
 
 from core.domain import card_keys
 from core.domain.agents import AgentKind, RunOutcome
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.rules import Models, Rules
 from core.operations import plans, projects, runs
-from core.operations.runs import RunEnd
 from core.store.chat_tables import Channel, ProjectPlace
 from core.store.session import Store
 

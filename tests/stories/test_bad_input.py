@@ -73,8 +73,11 @@ def test_the_same_name_again(tmp_path: Path) -> None:
     stranger = Stranger(tmp_path)
     spec = stranger.spec()
     expect_words(stranger.run("build", spec, "--yes"), 0, "Repository")
+    foreign = stranger.home / "report.json"
+    foreign.write_text('{"project": {"id": 2}}')
     again = stranger.run("build", spec, "--name", '"NOTES"')
     expect_words(again, 0, "Repository")
+    assert foreign.exists(), "it is another project's"
     other = stranger.spec("# Notes\n\nSomething else.\n", "other.md")
     expect_words(stranger.run("build", other), 2, "with another spec", "--name")
 

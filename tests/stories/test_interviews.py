@@ -6,14 +6,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.practice.programs import todobook
+from core.views.plans import PLAN
+from tests.contract.practice_parts import OWN_WORDS
 from tests.scripted.process import ROOT
 from tests.stories.world import marked_processes
 
@@ -211,6 +215,21 @@ def expect_undisturbed(service: Service) -> None:
     assert service.column("SELECT count(*) FROM journal WHERE event = 'spec_written'") == [1]
     assert service.column("SELECT count(*) FROM plans") == [1]
     assert service.column("SELECT failures FROM interviews") == [0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("said", OWN_WORDS)
+def test_own_words_lead_to_the_story(service: Service, said: Mapping[str, str]) -> None:
+    service.do("new", "Own words")
+    for number in range(1, len(said) + 1):
+        question, topic = service.question(number)
+        assert service.do("answer", question, said[topic]) is None
+    service.wait("SELECT 1 FROM approvals WHERE status = 'open'")
+    ((plan,),) = service.rows("SELECT payload FROM plans")
+    assert json.loads(plan) == json.loads(
+        json.dumps(asdict(PLAN.validate_python(todobook(asks=True))))
+    )
+    assert service.rows("SELECT topic, answer FROM questions ORDER BY id") == list(said.items())
 
 
 @pytest.mark.slow

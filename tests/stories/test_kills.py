@@ -161,7 +161,7 @@ def test_killed_check(world: MakeWorld) -> None:
 def test_killed_practice_model(practice_world: World, after: float) -> None:
     story = practice_world
     story.spec = "# Numbers\n\n## Sums\n- add two\n- add many\n\n## Products\n- multiply two\n"
-    program = story.start()
+    program = story.start(PRACTICE__LATENCY_S="0.5")
     until(lambda: any("adapters.practice" in line for line in story.left_processes()))
     time.sleep(after)
     killed = _kill(story, "adapters.practice")
@@ -178,7 +178,7 @@ def test_killed_practice_model(practice_world: World, after: float) -> None:
 def test_killed_program_with_practice_model(practice_world: World, after: float) -> None:
     story = practice_world
     story.spec = "# Numbers\n\n## Sums\n- add two numbers\n"
-    program = story.start()
+    program = story.start(PRACTICE__LATENCY_S="0.5")
     time.sleep(after)
     ours = below(program.process.pid)
     program.kill()

@@ -84,6 +84,7 @@ def test_end_of_input_at_a_stuck_task(world: MakeWorld) -> None:
     assert (story.home / "report.md").exists()
     second = story.build(answer=on_stuck("retry"), AGENTS__MAX_ATTEMPTS="1")
     assert second.code == 0, second.words
+    assert list(story.home.glob("report.*")) == [], "they tell of an end that was none"
     proofs.hold(story)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from adapters.practice.conversation import Call, Conversation, Exchange, Reply
-from adapters.practice.outline import clean
+from adapters.practice.text import clean
 
 _ASKED = re.compile(r"\A(?:You were interrupted[^\n]*\n\n)?(.+?) asks about the project (.+?):\n\n(.+?)(?=\n\nWhat the service has on file|\Z)", re.S)  # fmt: skip
 _TASK = re.compile(r"(?:\btasks?\s+#?|#)(\d{1,6})", re.I)

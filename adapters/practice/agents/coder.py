@@ -7,15 +7,14 @@ Where it is follows from the exchanges since the last prompt: after each prompt 
 import re
 from collections.abc import Sequence
 
-from adapters.practice import bundle, crafting
+from adapters.practice import programs, wishes
 from adapters.practice.conversation import Call, Conversation, Exchange, Reply
-from adapters.practice.outline import clean
-from adapters.practice.recipe import Change, Recipe, Task
+from adapters.practice.meaning import Question, meaning
+from adapters.practice.programs import Change, Round, Task
+from adapters.practice.text import clean
 
 _TRIES_PER_FILE = 3
-_PAUSE_S = 2.5  # a card shows the first failed check of a task before it is mended
 _ASK = re.compile(r"Ask a person before you write: (.+\?) \((.+)\)")
-_DECIDE = re.compile(r"\b(?:just decide|you (?:decide|choose)|nobody is here)\b", re.IGNORECASE)
 _ERROR_LINE = re.compile(r"[\w.]*(?:Error|Exception)\b")
 
 
@@ -44,7 +43,9 @@ def _work(talk: Conversation, task: Task, done: Sequence[Exchange]) -> Reply:
     asking, said = _question(talk, task)
     if asking is not None:
         return asking
-    recipe = bundle.recipe(task, said) or crafting.recipe(task)
+    rounds = programs.rounds(task, said) or wishes.rounds(task)
+    if not rounds:
+        return _release(talk, task, "It is of no plan of mine, so the practice model cannot do it.")
     refusals = 0
     since = 0
     for number, exchange in enumerate(done):
@@ -55,7 +56,7 @@ def _work(talk: Conversation, task: Task, done: Sequence[Exchange]) -> Reply:
                 )
             refusals += 1
             since = number + 1
-    return _round(talk, task, recipe, refusals, done[since:])
+    return _round(talk, task, rounds, refusals, done[since:])
 
 
 def _question(talk: Conversation, task: Task) -> tuple[Reply | None, str]:
@@ -84,15 +85,18 @@ def _question(talk: Conversation, task: Task) -> tuple[Reply | None, str]:
 
 
 def _decided(said: str, options: Sequence[str]) -> str:
-    return options[0] if _DECIDE.search(said) else clean(said, 200)
+    signs = tuple((rf"\b{each.casefold().split()[0].split('-')[0]}\b", each) for each in options)
+    question = Question("", "", options[0], tuple(options), signs=signs)
+    return clean(meaning(said, question).taken, 200)
 
 
 def _round(
-    talk: Conversation, task: Task, recipe: Recipe, number: int, done: Sequence[Exchange]
+    talk: Conversation, task: Task, rounds: Sequence[Round], number: int, done: Sequence[Exchange]
 ) -> Reply:
-    if number >= len(recipe.rounds):
-        return _release(talk, task, f"{recipe.regret} {_last_error(talk)}".rstrip())
-    this = recipe.rounds[number]
+    if number >= len(rounds):
+        regret = "The check still fails and I know no other way."
+        return _release(talk, task, f"{regret} {_last_error(talk)}".rstrip())
+    this = rounds[number]
     reads = [path for path in this.reads if not _was_read(done, path)]
     if reads:
         return Reply(
@@ -100,8 +104,6 @@ def _round(
         )
     calls: list[Call] = []
     for change in this.changes:
-        if change.only_new and _exists(done, change.path):
-            continue
         tries = [n for n, e in enumerate(done) if _writes(e, change.path)]
         last = done[tries[-1]] if tries else None
         if last is not None and last.result is not None and not last.failed:
@@ -114,8 +116,7 @@ def _round(
         else:
             calls.append(_change(change, again=bool(tries)))
     if calls:
-        first = number == 1 and not done and not task.attempts
-        return Reply(this.words, tuple(calls), _PAUSE_S if first else 0)
+        return Reply(this.words, tuple(calls))
     claim = Call("task_mark_passing", {"task_id": task.id})
     return Reply(f"The files of task {task.id} stand; its checks may run.", (claim,))
 
@@ -151,14 +152,6 @@ def _read(path: str) -> Call:
 
 def _writes(exchange: Exchange, path: str) -> bool:
     return exchange.tool in ("Write", "Edit") and exchange.concerns(path)
-
-
-def _exists(done: Sequence[Exchange], path: str) -> bool:
-    """Whether the file could be read before this round wrote it."""
-    for exchange in done:
-        if exchange.concerns(path) and exchange.result is not None:
-            return exchange.tool == "Read" and not exchange.failed
-    return False
 
 
 def _was_read(done: Sequence[Exchange], path: str) -> bool:

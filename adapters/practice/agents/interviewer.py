@@ -6,11 +6,11 @@ or stands in a prompt as `You asked: … Answer: …`, which a later one overrid
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from adapters.practice import bundle
+from adapters.practice import programs
 from adapters.practice.conversation import Call, Conversation, Exchange, Reply
-from adapters.practice.outline import clean, unnumbered
+from adapters.practice.meaning import Answer, Question, meaning
+from adapters.practice.text import clean, unnumbered
 
 APP_SPEC = ".autocoder/prompts/app_spec.txt"
 SPEC_NOW = ".autocoder/prompts/app_spec.main.txt"
@@ -24,71 +24,86 @@ _REQUEST = re.compile(r"In the person's words:\n\n(.+?)(?=\n\nYou asked|\n\nA fi
 _SAID = re.compile(r"You asked: (.+?)\nAnswer: (.*?)(?=\n\nYou asked: |\n\nAsk your last|\Z)", re.S)
 _CHANGED = re.compile(r"\AI change an earlier answer\.")
 _INTERRUPTED = re.compile(r"\AYou (?:were interrupted|ended your turn)")
-_DECIDE = re.compile(r"\b(?:just decide|you (?:decide|choose)|nobody is here)\b", re.I)
 _DROPPED = re.compile(r"`material/([^`]+)`")
 
-
-@dataclass(frozen=True)
-class _Question:
-    topic: str
-    text: str
-    choice: str  # what it takes where it shall decide
-    options: tuple[str, ...] = ()
-    multiple: bool = False
-
-
 _STORY = "A to-do list for the terminal"
-_LANGUAGE = "Python, the standard library only"
-_FILE = "One JSON file"
-_ABOUT = _Question(
+_PYTHON, _PACKAGES, _OTHER = (
+    "Python, the standard library only", "Python with packages", "Something else",
+)  # fmt: skip
+_FILE, _DATABASE, _MEMORY = "One JSON file", "An SQLite database", "In memory only"
+_ADD, _FIND, _REPEAT, _TERMINAL = (
+    "Add and list", "Find by words and tags", "Repeating entries", "A command line",
+)  # fmt: skip
+_ABOUT = Question(
     "overview",
     "What shall {name} be, and for whom? The practice model has one story that it builds to the"
-    " end, the first choice; of anything else it builds an honest outline.",
+    " end, the first choice; of anything else it makes a small notebook with your words.",
     _STORY,
     (_STORY, "A list of books I have read", "A small calculator"),
+    signs=((r"\bto-?\s?dos?\b|\btodo|\btask list|\bthings to do\b", _STORY),),
 )
-_DEPTH = _Question(
+_DEPTH = Question(
     "involvement",
     "How much do you want to be asked? Quick leaves the technical side to me.",
     "Quick",
     ("Quick", "Detailed"),
+    signs=(
+        (r"\b(?:quick|fast|short|brief|few|hurry|simpl|minim)", "Quick"),
+        (r"\b(?:detail|thorough|in depth|everything|full|long)", "Detailed"),
+    ),
 )
-_WITH = _Question(
+_WITH = Question(
     "technology",
     "Which technology? With the first choice nothing has to be installed, so I would take it.",
-    _LANGUAGE,
-    (_LANGUAGE, "Python with packages", "Something else"),
+    _PYTHON,
+    (_PYTHON, _PACKAGES, _OTHER),
+    signs=(
+        (
+            r"c\+\+|c#|\b(?:rust|go|golang|java|javascript|typescript|node|ruby|php|kotlin)\b",
+            _OTHER,
+        ),
+        (r"\b(?:no|without|nothing)\b.*(?:package|depend|librar|install)", _PYTHON),
+        (r"\bpackages?\b|\bpip\b|\b(?:flask|django|fastapi|click|typer)\b", _PACKAGES),
+        (r"\bpython|\bstdlib\b|\bstandard lib", _PYTHON),
+    ),
 )
-_PARTS = _Question(
+_PARTS = Question(
     "features",
     "What must it do in its first version?",
-    "Add and list, Find by words and tags, Repeating entries, A command line",
-    ("Add and list", "Find by words and tags", "Repeating entries", "A command line"),
+    f"{_ADD}, {_FIND}, {_REPEAT}, {_TERMINAL}",
+    (_ADD, _FIND, _REPEAT, _TERMINAL),
     multiple=True,
+    signs=(
+        (r"\badd|\blist|\bcreat|\benter", _ADD),
+        (r"\bfind|\bsearch|\bfilter|\btag|\blook", _FIND),
+        (r"\brepeat|\brecur|\bdaily|\bweekly|\bmonthly", _REPEAT),
+        (r"\bcommand|\bterminal|\bcli\b|\bshell|\bconsole", _TERMINAL),
+    ),
 )
-_OTHER_PARTS = _Question(
+_OTHER_PARTS = Question(
     "features",
     "What must it have in its first version?",
     "Its core with tests, A command line",
     ("Its core with tests", "Saving to a file", "A command line", "A page of help"),
     multiple=True,
 )
-_WHERE = _Question(
+_WHERE = Question(
     "technical details",
     "Where shall it keep its data?",
     _FILE,
-    (_FILE, "An SQLite database", "In memory only"),
+    (_FILE, _DATABASE, _MEMORY),
+    signs=((r"sql|\bdatabase", _DATABASE), (r"json|\bfile", _FILE), (r"\bmemory", _MEMORY)),
 )
-_DONE = _Question(
+_DONE = Question(
     "success criteria",
     "How will you see that it is done? A sentence is enough.",
     "Every module has tests, and they pass.",
 )
-_NEW = _Question("overview", "What exactly shall {name} do then? A sentence or two.", "")
-_NEW_DONE = _Question(
+_NEW = Question("overview", "What exactly shall {name} do then? A sentence or two.", "")
+_NEW_DONE = Question(
     "success criteria",
     "How will you see that this is done?",
-    "It has tests, and they pass.",
+    "It has tests, and they pass",
     ("It has tests, and they pass", "It is described in the docs"),
 )
 
@@ -97,71 +112,70 @@ def answer(talk: Conversation) -> Reply:
     first = talk.prompts[0] if talk.prompts else ""
     if _CHANGED_SPEC.search(first):
         return _change(talk)
-    added = _ADDED_TO.search(first)
-    if added:
-        return _add(talk, added[1], added[2])
+    if _ADDED_TO.search(first):
+        return _add(talk)
     found = _NAME.search(first)
     name = clean(found[1], 70) if found else "The project"
     answers = _answers(talk)
-    parts = _PARTS if _is_story(_said(answers, _ABOUT, name)) else _OTHER_PARTS
-    questions = [_ABOUT, _DEPTH, _WITH, parts, _DONE]
-    if _said(answers, _DEPTH, name).casefold().startswith("detailed"):
+    about = meaning(_said(answers, _ABOUT, name), _ABOUT)
+    questions = [_ABOUT, _DEPTH, _WITH, _PARTS if _is_story(about) else _OTHER_PARTS, _DONE]
+    if "Detailed" in meaning(_said(answers, _DEPTH, name), _DEPTH).options:
         questions.insert(4, _WHERE)
     asking = _ask_next(talk, questions, answers, name)
     if asking is not None:
         return asking
-    spec = _spec(name, questions, answers, _dropped(talk))
+    taken = {question: meaning(_said(answers, question, name), question) for question in questions}
     prompt = (
         f"Plan {name} from `app_spec.txt`.\n\nBegin with what everything else stands on."
         " What the spec does not name is left out.\n"
     )
+    spec = _spec(name, taken, _dropped(talk))
     return _write(talk, {APP_SPEC: spec, INITIALIZER: prompt}, "The spec is written.")
 
 
-def _add(talk: Conversation, name: str, kind: str) -> Reply:
+def _add(talk: Conversation) -> Reply:
     """A feature or phase: two questions, then a section more in the spec."""
-    source = SPEC_NOW if SPEC_NOW in talk.prompts[-1] else APP_SPEC
-    found = _REQUEST.search(talk.prompts[0])
-    request = clean(found[1], 200) if found else f"a new {kind}"
+    request = _request(talk, 200)
     answers = _answers(talk)
     asking = _ask_next(talk, (_NEW, _NEW_DONE), answers, request)
     if asking is not None:
         return asking
-    reads = [e for e in talk.recent if e.tool == "Read" and e.concerns(source) and e.result]
-    if not reads:
-        return Reply("I read the spec as it is.", (Call("Read", {"file_path": source}),))
-    before = _whole(reads[-1])
-    section = [f"## {request[:1].upper()}{request[1:]}", ""]
-    for question in (_NEW, _NEW_DONE):
-        said = _said(answers, question, request)
-        decided = _DECIDE.search(said) is not None
-        section.append(f"- {clean((question.choice or request) if decided else said, 300)}")
-    spec = before if "\n".join(section) in before else f"{before}\n" + "\n".join(section) + "\n"
-    return _write(talk, {APP_SPEC: spec}, "The spec says what is new.")
+    taken = [meaning(_said(answers, each, request), each).taken for each in (_NEW, _NEW_DONE)]
+    points = [f"- {clean(words, 300) or request}" for words in taken]
+    section = "\n".join([f"## {request[:1].upper()}{request[1:]}", "", *points])
+    return _extend(talk, section, "The spec says what is new.")
 
 
 def _change(talk: Conversation) -> Reply:
     """A person's words become a section of the spec; the practice model understands no more."""
-    source = SPEC_NOW if SPEC_NOW in talk.prompts[-1] else APP_SPEC
+    section = f"## Changed since\n\n- {_request(talk, 2000)}"
+    return _extend(talk, section, "The spec says what was wanted.")
+
+
+def _request(talk: Conversation, limit: int) -> str:
     found = _REQUEST.search(talk.prompts[0])
-    request = clean(found[1], 2000) if found else "a change"
+    return clean(found[1], limit) if found else "something new"
+
+
+def _extend(talk: Conversation, section: str, words: str) -> Reply:
+    """The spec with a section more."""
+    source = SPEC_NOW if SPEC_NOW in talk.prompts[-1] else APP_SPEC
     reads = [e for e in talk.recent if e.tool == "Read" and e.concerns(source) and e.result]
     if not reads:
         return Reply("I read the spec as it is.", (Call("Read", {"file_path": source}),))
-    before = _whole(reads[-1])
-    section = f"## Changed since\n\n- {request}\n"
-    spec = before if f"- {request}\n" in before else f"{before}\n{section}"
-    return _write(talk, {APP_SPEC: spec}, "The spec says what was wanted.")
+    before = unnumbered(reads[-1].result or "").rstrip() + "\n"
+    spec = before if f"{section}\n" in before else f"{before}\n{section}\n"
+    return _write(talk, {APP_SPEC: spec}, words)
 
 
 def _ask_next(
-    talk: Conversation, questions: Sequence[_Question], answers: Mapping[str, str], name: str
+    talk: Conversation, questions: Sequence[Question], answers: Mapping[str, str], name: str
 ) -> Reply | None:
     """The next question, or the end of a turn that asked one; None when all are answered."""
     asked = [e for e in talk.recent if e.tool == "ask_person" and e.result is not None]
     if asked and asked[-1].answer().get("asked"):
         return Reply("I wait for the answer.")
-    for question in questions:
+    for place, question in enumerate(questions):
         if _text(question, name) in answers:
             continue
         if any(e.failed and e.arguments.get("question") == _text(question, name) for e in asked):
@@ -173,25 +187,19 @@ def _ask_next(
         tool = talk.tool("ask_person")
         if tool is not None and {"topic", "expected"} <= tool.parameters:
             call |= {"topic": question.topic, "expected": len(questions)}
-        return Reply(_chosen(questions, question, answers, name), (Call("ask_person", call),))
+        chosen = ""
+        if place:
+            before = meaning(_said(answers, questions[place - 1], name), questions[place - 1])
+            chosen = f"I choose: {before.decided}. " if before.decided else ""
+        return Reply(f"{chosen}Next: {question.topic}.", (Call("ask_person", call),))
     return None
 
 
-def _chosen(
-    questions: Sequence[_Question], now: _Question, answers: Mapping[str, str], name: str
-) -> str:
-    """What was decided for the person just before, if anything was."""
-    place = questions.index(now)
-    if place and _DECIDE.search(_said(answers, questions[place - 1], name)):
-        return f"I choose: {questions[place - 1].choice or name}. Next: {now.topic}."
-    return f"Next: {now.topic}."
-
-
-def _text(question: _Question, name: str) -> str:
+def _text(question: Question, name: str) -> str:
     return question.text.format(name=name)
 
 
-def _said(answers: Mapping[str, str], question: _Question, name: str) -> str:
+def _said(answers: Mapping[str, str], question: Question, name: str) -> str:
     return answers.get(_text(question, name), "")
 
 
@@ -213,34 +221,46 @@ def _answers(talk: Conversation) -> dict[str, str]:
     return found
 
 
-def _is_story(about: str) -> bool:
-    """Whether the bundled story is meant, which "just decide" also means."""
-    return bool(re.search(r"\bto-?dos?\b|\btodo", about, re.I) or _DECIDE.search(about))
+def _is_story(about: Answer) -> bool:
+    """Whether the to-do book is meant, which "just decide" also means."""
+    return _STORY in (*about.options, about.decided)
 
 
-def _spec(
-    name: str,
-    questions: Sequence[_Question],
-    answers: Mapping[str, str],
-    dropped: Sequence[str],
-) -> str:
-    said = {question: clean(_said(answers, question, name), 2000) for question in questions}
-    decided = [question for question in questions if _DECIDE.search(said[question])]
-    taken = {q: q.choice if q in decided else said[q] for q in questions}
-    parts = taken.get(_PARTS) or taken.get(_OTHER_PARTS, "")
-    story = _is_story(taken[_ABOUT])
-    fits = taken[_WITH] == _LANGUAGE and taken.get(_WHERE, _FILE) == _FILE
+def _spec(name: str, taken: Mapping[Question, Answer], dropped: Sequence[str]) -> str:
+    """The to-do book's spec with what was decided, or one of the person's words alone."""
+    where = taken.get(_WHERE)
+    fits = taken[_WITH].taken == _PYTHON and (where is None or where.taken == _FILE)
+    story = fits and _is_story(taken[_ABOUT])
     lines: list[str] = []
-    if story and fits:
-        lines += [bundle.spec().rstrip(), "", bundle.INTERVIEWED, ""]
+    if story:
+        lines += [programs.spec().rstrip(), "", programs.INTERVIEWED, ""]
     else:
-        lines += [f"# {name}", "", taken[_ABOUT], "", "## Features", ""]
-        lines += [f"- {part.strip()}" for part in parts.split(",") if part.strip()]
+        parts = taken.get(_PARTS) or taken[_OTHER_PARTS]
+        lines += [f"# {name}", "", taken[_ABOUT].taken, "", "## Features", ""]
+        lines += [f"- {part.strip()}" for part in parts.taken.split(",") if part.strip()]
         lines += ["", "## Technology and success", ""]
-    lines += [f"- {question.topic.capitalize()}: {taken[question]}" for question in questions]
-    lines += [f"- Decided for you: {q.topic}, {q.choice}" for q in decided]
+    lines += [f"- {question.topic.capitalize()}: {said.line}" for question, said in taken.items()]
+    lines += _beside(taken[_PARTS]) if story else ()
+    lines += [
+        f"- Decided for you: {question.topic}, {said.decided}"
+        for question, said in taken.items()
+        if said.decided
+    ]
     lines += [f"- Material: {file}" for file in dropped]
     return "\n".join(lines) + "\n"
+
+
+def _beside(parts: Answer) -> Sequence[str]:
+    """Where the story is not what was chosen of its features: it is built whole, and nothing else."""
+    left = [option for option in _PARTS.options if option not in parts.options]
+    found = []
+    if left and not parts.decided:
+        found.append(
+            f"- Built as well, because the practice model's story is one whole: {', '.join(left)}"
+        )
+    if parts.own:
+        found.append(f"- Not built by the practice model: {', '.join(parts.own)}")
+    return found
 
 
 def _dropped(talk: Conversation) -> tuple[str, ...]:
@@ -266,7 +286,3 @@ def _write(talk: Conversation, files: Mapping[str, str], words: str) -> Reply:
 def _read_since(done: Sequence[Exchange], path: str) -> bool:
     last = max(n for n, e in enumerate(done) if e.tool == "Write" and e.concerns(path))
     return any(e.tool == "Read" and e.concerns(path) and e.result for e in done[last:])
-
-
-def _whole(reading: Exchange) -> str:
-    return unnumbered(reading.result or "").rstrip() + "\n"

@@ -107,6 +107,8 @@ def test_an_unknown_variable_is_named_too(tmp_path: Path, variable: str, nearest
         ("SANDBOX__READ", "relative/path"),
         ("SANDBOX__READ", "/a/../b"),
         ("SLACK__COMMAND", "autocoder"),
+        ("PRACTICE__LATENCY_S", "-1"),
+        ("PRACTICE__LATENCY_S", "61"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, key: str, value: str) -> None:

@@ -36,6 +36,15 @@ def test_tokens(number: int, shown: str) -> None:
     assert wording.tokens(number) == shown
 
 
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [((3,), "task 3"), ((3, 4), "tasks 3 and 4"), ((3, 4, 9), "tasks 3, 4 and 9"),
+     ((3, 4, 9, 10, 11), "tasks 3, 4, 9 and 2 more")],
+)  # fmt: skip
+def test_numbers_of_things(numbers: tuple[int, ...], shown: str) -> None:
+    assert wording.numbered("task", numbers, 3) == shown
+
+
 def test_shares() -> None:
     assert wording.percent(9, 14) == "64 %"
     assert wording.percent(1, 0) == "–"

@@ -17,6 +17,7 @@ from core.domain.failure import (
     signature,
     window_end,
 )
+from core.domain.rules import Agents
 
 CHAIN = ("haiku", "sonnet", "opus")
 NOW = datetime(2027, 3, 10, 12, 0, tzinfo=UTC)
@@ -119,26 +120,26 @@ def test_the_next_model_is_one_step_up_the_chain(model: str, chain: Sequence[str
         assert chain.index(found) == chain.index(model) + 1
 
 
-@given(st.sampled_from(EndedHow), st.integers(0, 20), st.timedeltas(timedelta(0)))
+@given(st.sampled_from(EndedHow), st.integers(0, 20), st.floats(0, 7 * 86_400))
 def test_only_the_agents_own_doing_and_the_sixth_accident_count(
-    how: EndedHow, restarts: int, longest: timedelta
+    how: EndedHow, restarts: int, longest: float
 ) -> None:
-    found = settle(how, restarts=restarts, backoff_max=longest)
+    found = settle(how, Agents(backoff_max_s=longest), restarts=restarts)
     worn_out = how is EndedHow.ACCIDENT and restarts >= RESTART_LIMIT
     assert found.attempt == (how is EndedHow.AGENT or worn_out)
     assert found.resume != found.attempt
-    assert timedelta(0) <= found.wait <= longest
+    assert timedelta(0) <= found.wait <= timedelta(seconds=longest)
 
 
 def test_accidents_back_off_by_steps_and_end_in_an_attempt() -> None:
     restarts, waits = 0, []
     for _ in range(RESTART_LIMIT):
-        found = settle(EndedHow.ACCIDENT, restarts=restarts, backoff_max=timedelta(seconds=50))
+        found = settle(EndedHow.ACCIDENT, Agents(backoff_max_s=50), restarts=restarts)
         assert not found.attempt
         restarts = found.restarts
         waits.append(found.wait.total_seconds())
     assert waits == [0, 15, 30, 45, 50]
-    last = settle(EndedHow.ACCIDENT, restarts=restarts, backoff_max=timedelta(seconds=50))
+    last = settle(EndedHow.ACCIDENT, Agents(backoff_max_s=50), restarts=restarts)
     assert last.attempt
     assert last.restarts == 0
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from core.domain.agents import AgentKind, RunOutcome
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.lifecycle import ApprovalStatus
 from core.domain.order import StartRun
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
@@ -18,7 +18,7 @@ from core.domain.rules import Rules
 from core.domain.snapshot import Snapshot
 from core.operations import approvals, evidence, features, plans, projects, runs, snapshots
 from core.operations.evidence import Proof
-from core.operations.runs import RunEnd, RunRef
+from core.operations.runs import RunRef
 from core.store.tables import Approval, Feature, Project, Task
 from tests.unit.operations.database import Database
 

@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import func, select
 
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
-from core.domain.failure import WINDOW_LIMIT, EndedHow
+from core.domain.failure import WINDOW_LIMIT, EndedHow, RunEnd
 from core.domain.lifecycle import FeatureStatus, ProjectStatus, RunStatus, TaskStatus
 from core.domain.order import Requeue, ResumeRun, StartRun
 from core.domain.orders import next_orders
 from core.errors import InputError, StalePress
 from core.operations import projects, questions, runs
-from core.operations.runs import RunEnd, RunRef
+from core.operations.runs import RunRef
 from core.store.tables import AgentProcess, JournalEntry, Project, Question, Run
 from tests.unit.operations.build import DIED, GIVEN_UP, LIMITED, NOW, RULES, Site, task
 

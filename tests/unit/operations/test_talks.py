@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from core.domain.agents import AgentKind, RunOutcome
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.lifecycle import (
     ApprovalStatus,
     Cause,
@@ -39,7 +39,7 @@ from core.operations import (
     specs,
     spending,
 )
-from core.operations.runs import RunEnd, RunRef
+from core.operations.runs import RunRef
 from core.orchestrator import briefing
 from core.ports.chat import Attachment, Place
 from core.store.chat_tables import Interview, OutboxItem

@@ -29,11 +29,8 @@ def test_the_answer_a_session_waits_for_is_all_it_hears() -> None:
     assert words == "no\n\nweb:ann says: the port is 8080"
 
 
-def planner(**given: Any) -> str:
-    plain: dict[str, Any] = {
-        "resumed": False, "replan_reason": None, "rework_reason": None, "phase": None, "plan": None,
-    }  # fmt: skip
-    return briefing.for_planner(**{**plain, **given})
+def planner(*, resumed: bool = False, **given: Any) -> str:
+    return briefing.for_planner(briefing.Planning(**given), resumed=resumed)
 
 
 def test_a_planner_hears_what_is_wanted() -> None:

@@ -20,7 +20,7 @@ from core.domain.lifecycle import Cause, FeatureStatus, InterviewKind, RunStatus
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import CheckResult, Verdict
-from core.domain.rules import Rules
+from core.domain.rules import Agents, Rules
 from core.operations import (
     additions,
     approvals,
@@ -247,9 +247,7 @@ def fail(
     for _ in range(times):
         coder = claim(tx, project_id, number, model=model)
         evidence.record_proof(tx, row.id, coder.id, Proof(Verdict.RED, COMMIT, (RED,)), now=NOW)
-        settled = failure.settle(
-            failure.EndedHow.AGENT, restarts=0, backoff_max=timedelta(minutes=5)
-        )
+        settled = failure.settle(failure.EndedHow.AGENT, Agents(), restarts=0)
         tasks.give_back(
             tx, row, settled, error=row.last_error or "", model=model, chain=("sonnet",), now=NOW
         )

@@ -6,12 +6,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.cards import pictures
+from bot.cards import forms, pictures, words
+from bot.commands import presses
 from core.domain import card_keys, light
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
     Card,
+    Label,
     Link,
     Progress,
     TextFile,
@@ -19,6 +21,7 @@ from core.domain.cards import (
 )
 from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
+from core.domain.people import LOCAL
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
 from core.operations import approvals, notices, planners, projects, questions, tasks
@@ -205,8 +208,12 @@ def test_practice_invites_to_reject_a_gate_once(tx: Session) -> None:
     project = stage.build(tx, practice=True)
     approval = stage.to_gate(tx, project)
     tell(tx)
-    invites = "Reject it once with a reason"
-    assert invites in stage.card(tx, CardKind.GATE).body
+    invites = "Reject it once with “Find must ignore accents: cafe finds Café”"
+    card = stage.card(tx, CardKind.GATE)
+    assert invites in card.body
+    (reject,) = [button for button in card.buttons if button.press.label is Label.REJECT]
+    assert reject.form == forms.proposing(forms.REASON, words.PRACTICE_REJECTION)
+    assert presses.form(tx, reject.press, LOCAL, now=NOW) == reject.form
     approvals.reject(tx, approval.id, "Paging is missing.", by="web:ann", now=NOW)
     tell(tx)
     assert invites not in stage.card(tx, CardKind.GATE).body

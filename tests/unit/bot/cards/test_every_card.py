@@ -25,7 +25,7 @@ from core.domain.cards import (
     parse_press,
 )
 from core.domain.events import CardKind, Event
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.lifecycle import (
     Cause,
     FeatureStatus,
@@ -38,6 +38,7 @@ from core.domain.lifecycle import (
 )
 from core.domain.people import Role
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
+from core.domain.rules import Rules
 from core.operations import (
     approvals,
     inquiries,
@@ -389,7 +390,6 @@ def _turns(tx: Session, words: Words, project: Project, asked: Sequence[int]) ->
         inquiries.taken_up(tx, inquiry, now=NOW)
         yield
         move(run, RunStatus.ENDED, by=Cause.SERVICE)
-        inquiries.run_ended(
-            tx, run, outcome, how, words.sentence, backoff_max=HOUR, now=NOW
-        )  # fmt: skip
+        ended = RunEnd(outcome, how, words.sentence)
+        inquiries.run_ended(tx, run, ended, Rules(), now=NOW)
         yield

@@ -15,13 +15,12 @@ from core.domain import light
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import BODY_LIMIT, Card
 from core.domain.events import CardKind
-from core.domain.failure import EndedHow
+from core.domain.failure import EndedHow, RunEnd
 from core.domain.lifecycle import Cause, InquiryStatus, ProjectStatus, RunStatus, TaskStatus, move
 from core.domain.order import StartRun
 from core.domain.proof import Verdict
 from core.domain.rules import Models, Rules
 from core.operations import inquiries, outbox, runs
-from core.operations.runs import RunEnd
 from core.orchestrator import assisting
 from core.ports.chat import Place
 from core.ports.host import BoxLevel

@@ -609,6 +609,33 @@ async def test_of_several_tasks_all_are_skipped_or_none(tmp_path: Path) -> None:
         assert (await it.row(Task, 1)).status is TaskStatus.STUCK
 
 
+@pytest.mark.parametrize(
+    ("statuses", "body"),
+    [
+        ((), "Nothing proves it."),
+        (
+            (TaskStatus.PENDING,),
+            "Nothing proves it.\nTask 2 builds on it and is stuck until you decide.",
+        ),
+        (
+            (TaskStatus.PENDING, TaskStatus.PASSING, TaskStatus.PENDING),
+            "Nothing proves it.\nTasks 2 and 4 build on it and are stuck until you decide.",
+        ),
+    ],
+)
+async def test_a_skipped_task_leaves_stuck_what_builds_on_it(
+    tmp_path: Path, statuses: tuple[TaskStatus, ...], body: str
+) -> None:
+    def prepare(tx: Session) -> None:
+        _building(TaskStatus.STUCK, *statuses)(tx)
+        tx.add_all(TaskDependency(task_id=n, depends_on_id=1) for n in range(2, 2 + len(statuses)))
+
+    async with stage(tmp_path) as it:
+        await it.change(prepare)
+        card = await it.ask("skip 1")
+        assert (card.title, card.body) == ("Task 1 is skipped", body)
+
+
 async def test_no_stuck_card_comes_of_a_task_that_is_skipped_with_what_it_builds_on(
     tmp_path: Path,
 ) -> None:
@@ -619,7 +646,8 @@ async def test_no_stuck_card_comes_of_a_task_that_is_skipped_with_what_it_builds
     async with stage(tmp_path) as it:
         await it.change(prepare)
         card = await it.ask("skip 1 2")
-        assert card.title == "Tasks 1, 2 are skipped"
+        assert card.title == "Tasks 1 and 2 are skipped"
+        assert card.body == "Nothing proves them."
         assert [row.status for row in await it.rows(Task)] == [TaskStatus.SKIPPED] * 2
         assert await it.happened(Event.TASK_STUCK) == []
 
