@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -119,7 +118,7 @@ async def test_no_form_is_opened_for_what_will_be_refused(
     planned = (ProjectStatus.AWAITING_APPROVAL, *AT_REST)  # where a first plan may be open
     for status in planned if action == "reject:plan:1" else ProjectStatus:
         async with stage(tmp_path / status) as it:
-            await it.change(partial(prepare, status=status))
+            await it.change(lambda tx, now=status: prepare(tx, now))  # type: ignore[misc]  # a loop's lambda
             form = await it.door.form(parse_press(action), LOCAL)
             empty = await it.press(action) if FILLED[action] else None
             assert empty is None or (empty.form is None) == (form is None), (status, empty)
