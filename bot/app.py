@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 from pwd import getpwuid
 from typing import Any
 from uuid import uuid4
@@ -38,6 +39,7 @@ from bot.door import FILES
 from bot.home import database_held, held, home_hash, runtime_folder
 from bot.metrics import MEDIA_TYPE, Metrics
 from bot.settings import GIB, ModelSource, Settings, derived_host_parallel
+from bot.whereabouts import known_token
 from core.domain.agents import AgentKind
 from core.domain.cards import Automatic, Card
 from core.domain.money import MessageUsage, Price
@@ -89,7 +91,6 @@ def open_web(
     listening: socket.socket,
     *,
     token: str,
-    redaction: Redaction,
     metrics: Metrics,
     svg: Callable[[str], Awaitable[str]],
     ready: Callable[[], bool],
@@ -109,7 +110,7 @@ def open_web(
         about=app.about,
         commands=[CommandLine(s.name, s.usage, s.about, s.role) for s in COMMANDS.values()],
         files=settings.home / FILES,
-        redact=redaction,
+        redact=parts.redact,
         clock=parts.clock,
         run=parts.store.run,
         read_first=parts.store.read_first,
@@ -175,8 +176,16 @@ def _login_name() -> str | None:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIterator[App]:
-    """Everything wired and running but the orchestrator's loop; all of it ends with the block."""
+async def open_app(
+    settings: Settings,
+    *,
+    nobody_here: bool = False,
+    token: Callable[[Path], str | None] = known_token,
+) -> AsyncIterator[App]:
+    """Everything wired and running but the orchestrator's loop; all of it ends with the block.
+
+    `token` gives the home's web token, once nobody else holds the home.
+    """
     practice, rules = settings.model is ModelSource.PRACTICE, settings.rules
     sys.setswitchinterval(_SWITCH_S)
     async with AsyncExitStack() as stack:
@@ -216,6 +225,7 @@ async def open_app(settings: Settings, *, nobody_here: bool = False) -> AsyncIte
             home_hash=marker,
             life=uuid4().hex,
             host=socket.gethostname(),
+            redact=Redaction(settings.secrets(token(settings.home))),
         )
         gateway = Gateway(
             StoreLedger(parts),

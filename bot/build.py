@@ -28,8 +28,8 @@ from core.domain import light
 from core.domain.cards import TITLE_LIMIT, Automatic, Card, Field, Label, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import InterviewStatus, ProjectStatus, WaitingFor
+from core.domain.names import mend
 from core.domain.people import LOCAL
-from core.domain.redaction import Redaction
 from core.domain.spec import digest
 from core.errors import InputError, StateError
 from core.operations import notices, outbox, places, projects
@@ -107,14 +107,14 @@ async def run(
     check: Check,
 ) -> Exit:
     """Until the project is complete or cannot go on without somebody."""
-    redaction = Redaction(settings.secrets(None))
     async with open_app(settings, nobody_here=errand.nobody_here) as app:
-        with logged(settings.home, redaction):
+        errand = replace(errand, name=mend(app.parts.redact.hide(errand.name)))
+        with logged(settings.home, app.parts.redact):
             await app.parts.store.run(outbox.drop, PLACE)
             terminal = open_terminal(errand.automatic)
             build = _Build(app, errand, terminal, stop)
             try:
-                return await build.run(Talk(app, check, redaction))
+                return await build.run(Talk(app, check))
             finally:
                 await app.orchestrator.stop()
                 await terminal.close()

@@ -340,7 +340,7 @@ class Delivery:
         await self._store.run(
             outbox.refused,
             due.place,
-            str(refusal),
+            self._terms.redact(str(refusal)),
             _notice(due.place, refusal, now),
             project_id=due.project_id,
             now=now,
@@ -364,7 +364,7 @@ class Delivery:
         await self._store.run(
             outbox.failed,
             due.id,
-            words,
+            self._terms.redact(words),
             retry_at=None if late else now + _backoff(due.attempts),
             now=now,
         )

@@ -45,7 +45,7 @@ class ServiceDoor:
     async def form(self, press: Press, person: str) -> Form | None:
         """What must be filled in or confirmed before a press counts; it acts on nothing."""
         form = await self._store.read_first(presses.form, press, person, now=self._clock())
-        return redacted(form, self._desk.redact)
+        return redacted(form, self._desk.parts.redact)
 
     async def suggest(
         self, command: str, option: str, typed: str, place: Place, person: str
@@ -54,13 +54,13 @@ class ServiceDoor:
         found = await self._store.read_first(
             suggestions.suggest, COMMANDS, command, option, typed, place, person
         )
-        return redacted(tuple(found), self._desk.redact)
+        return redacted(tuple(found), self._desk.parts.redact)
 
     async def keep(
         self, source: AsyncIterator[bytes], name: str, *, by: str, place: Place, key: str = ""
     ) -> Attachment:
         """Keep a dropped file; of one person the same `key` again is the file that came first."""
-        name, file_id = file_name(name), secrets.token_hex(16)
+        name, file_id = file_name(self._desk.parts.redact.hide(name)), secrets.token_hex(16)
         if key:
             file_id = sha256(f"{by}:{key}".encode()).hexdigest()[:32]
         part, size = await _write(self._files, source)
@@ -98,12 +98,12 @@ class ServiceDoor:
         )
         if drawn is None:
             raise _no_picture()
-        return self._desk.redact(drawn)
+        return self._desk.parts.redact(drawn)
 
     async def home(self, person: str) -> Sequence[Card]:
         """What waits for a person, and their projects."""
         found = await self._store.read(_home, person, self._desk, self._clock())
-        return redacted(tuple(found), self._desk.redact)
+        return redacted(tuple(found), self._desk.parts.redact)
 
     async def heard_until(self, place: Place) -> str | None:
         """The last message that was heard there, to catch up after an outage."""

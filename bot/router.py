@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from bot.commands import calls, messages, presses, replies
 from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
+from bot.wording import cut
 from core.domain.people import Role
 from core.domain.redaction import redacted
 from core.errors import (
@@ -66,7 +67,7 @@ class InboxTicket:
     async def outcome(self, within: float | None = None) -> Outcome | None:
         """What comes of it; None where that takes longer than `within` seconds."""
         found = self.known or await self.router.outcome(self.item_id, within)
-        return redacted(found, self.router.desk.redact)
+        return redacted(found, self.router.desk.parts.redact)
 
 
 class Router:
@@ -88,6 +89,7 @@ class Router:
         Whoever pressed waits, so where nothing else of its channel does, a press is inserted and
         acted upon in one transaction. A repeated delivery is told what the first one was.
         """
+        heard = self._hidden(heard)
         if isinstance(heard, Inbound) and _lane(heard) not in self._lanes:
             effect = _effect_of(heard)
             if effect is not None:
@@ -95,6 +97,17 @@ class Router:
         received = await self._received(heard)
         self.nudge()
         return InboxTicket(received.item_id, received.message, received.outcome, self)
+
+    def _hidden(self, heard: Heard) -> Heard:
+        """The same without secrets: what is made of it later need not be looked through."""
+        if not isinstance(heard, Inbound):
+            return lambda tx: self._without(heard(tx))
+        return self._without(heard)
+
+    def _without(self, inbound: Inbound) -> Inbound:
+        hide = self.desk.parts.redact.hide
+        content, name = redacted(inbound.content, hide), redacted(inbound.name, hide)
+        return replace(inbound, content=content, name=name)
 
     async def _deliver_at_once(self, inbound: Inbound, effect: "_Act") -> InboxTicket:
         item = _Item(0, inbound)
@@ -188,7 +201,7 @@ class Router:
             return await self._refused(item, problem)
         except Exception as problem:
             log.exception("delivery %s failed inside autocoder", item.id or item.inbound.delivery)
-            words = f"{type(problem).__name__}: {problem}"[:200]
+            words = cut(self.desk.parts.redact(f"{type(problem).__name__}: {problem}"), 200)
             hint = f"The service's log has more: {words}"
             return await self._refused(item, AutocoderError(UNEXPECTED, hint=hint))
 

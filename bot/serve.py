@@ -28,7 +28,6 @@ from core.domain import card_keys, light
 from core.domain.cards import BODY_LIMIT, Card
 from core.domain.events import CardKind, Event
 from core.domain.people import Role
-from core.domain.redaction import Redaction
 from core.operations import journal, members, outbox
 from core.ports.chat import ChatPlatform, Place, PlatformState, State
 from core.ports.host import BoxLevel
@@ -62,29 +61,26 @@ async def serve(settings: Settings, say: Say, check: Check) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with open_app(settings) as app:
-        token = web_token(settings.home)
-        redaction = Redaction(settings.secrets(token))
-        with logged(settings.home, redaction):
-            async with _room(app, token, redaction, check) as room:
+    async with open_app(settings, token=web_token) as app:
+        with logged(settings.home, app.parts.redact):
+            async with _room(app, web_token(settings.home), check) as room:
                 await _run(room, stop, say)
 
 
 @asynccontextmanager
-async def _room(app: App, token: str, redaction: Redaction, check: Check) -> AsyncIterator[_Room]:
+async def _room(app: App, token: str, check: Check) -> AsyncIterator[_Room]:
     settings, metrics = app.settings, Metrics()
     with contextlib.closing(listen(settings.host, settings.port)) as listening:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
         where = Whereabouts(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
-        talk = Talk(app, check, redaction)
+        talk = Talk(app, check)
         platforms: list[ChatPlatform] = []
         web = open_web(
             app,
             listening,
             token=token,
-            redaction=redaction,
             metrics=metrics,
             svg=talk.door.svg,
             ready=lambda: _recovered(app, talk.router),

@@ -20,10 +20,8 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 class Talk:
     """Router and door; and the cards of each platform."""
 
-    def __init__(self, app: App, check: Check, redact: Callable[[str], str]) -> None:
-        """Every text that leaves passes `redact`."""
+    def __init__(self, app: App, check: Check) -> None:
         self._app = app
-        self._redact = redact
         self.desk = Desk(
             parts=app.parts,
             settings=app.settings,
@@ -31,7 +29,6 @@ class Talk:
             activity=lambda: app.orchestrator.activity,
             check=check,
             take_up=app.orchestrator.add,
-            redact=redact,
         )
         self.router = Router(self.desk)
         self.door = ServiceDoor(self.desk, self.router)
@@ -48,7 +45,7 @@ class Talk:
         yield self.router.run
         yield Teller(parts.store, parts.wake, parts.clock, remind_after).run
         for platform in platforms:
-            terms = Terms(interval, self._redact, observed)
+            terms = Terms(interval, parts.redact, observed)
             delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)
             yield delivery.run
 

@@ -19,6 +19,7 @@ from core.domain.counting import count
 from core.domain.lifecycle import TaskStatus
 from core.domain.plan import Plan
 from core.domain.proof import Verdict
+from core.domain.redaction import redacted
 from core.errors import AutocoderError, InputError, StateError
 from core.operations import additions, guidance, planners, questions, runs
 from core.orchestrator.parts import Parts
@@ -120,7 +121,7 @@ class Toolbox:
                 handler.__name__,
                 inspect.getdoc(handler) or "",
                 schema(arguments),
-                _checked(handler),
+                _checked(handler, self._parts.redact.hide),
                 read_only,
             )
             for handler, arguments, read_only in rows
@@ -334,10 +335,11 @@ def validation_problems(error: ValidationError) -> tuple[str, ...]:
     )
 
 
-def _checked(handler: Handler) -> Handler:
+def _checked(handler: Handler, hide: Callable[[str], str]) -> Handler:
     async def checked(call: ToolCall) -> ToolReply:
         try:
-            return await handler(ToolCall(call.process_id, _storable(call.arguments)))
+            arguments = redacted(_storable(call.arguments), hide)
+            return await handler(ToolCall(call.process_id, arguments))
         except ValidationError as error:
             return ToolReply("; ".join(validation_problems(error)), refused=True)
         except AutocoderError as error:

@@ -9,7 +9,6 @@ from adapters.claude.tools import PREFIX
 from core.domain.agents import FailureKind, RunOutcome
 from core.ports.agents import Activity, Refusal, RefusalReason, RunEnded
 
-_MOST_WORDS = 80
 # A conversation that does not fit, however often the CLI (2.1.327) compacts it: what was read or
 # written is too large, and the same session would end there again.
 _OWN_DOING = {"prompt_too_long", "rapid_refill_breaker"}
@@ -87,5 +86,4 @@ def _words(name: str, arguments: dict[str, Any], work: str) -> str:
         return f"calls {name.removeprefix(PREFIX)}"
     verb, key = _VERBS.get(name, ("uses", ""))
     what = str(arguments.get(key, name)).removeprefix(f"{work}/").strip()
-    line = what.splitlines()[0] if what else name
-    return f"{verb} {line if len(line) <= _MOST_WORDS else line[: _MOST_WORDS - 1] + '…'}"
+    return f"{verb} {what.splitlines()[0] if what else name}"

@@ -127,7 +127,7 @@ def parse_cursor(cursor: str) -> int:
         return min(int(position), 2**62)
     except (binascii.Error, ValueError) as error:
         raise InputError(
-            f"{cursor[:40]!r} is no cursor.", hint="Take `next` of the part before."
+            f"{cursor!r} is no cursor.", hint="Take `next` of the part before."
         ) from error
 
 
@@ -183,4 +183,4 @@ async def known_only(request: Request) -> None:
     for name in request.query_params:
         if name not in known:
             hint = f"There are {', '.join(known)}." if known else "There are none."
-            raise InputError(f"{name[:40]!r} is no parameter of this path.", hint=hint)
+            raise InputError(f"{name!r} is no parameter of this path.", hint=hint)

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from core.domain.cards import Picture
 from core.domain.people import Role
+from core.domain.redaction import Redaction
 from core.ports.host import BoxLevel
 from core.views import projects
 from core.views.budgets import UsageSettings
@@ -62,7 +63,7 @@ class Backend:
     about: Callable[[], projects.Service]
     commands: Sequence[CommandLine]
     files: Path  # the folder of what was dropped
-    redact: Callable[[str], str]
+    redact: Redaction
     clock: Callable[[], datetime]
     run: Transact  # for the web's own rows
     read_first: Transact  # a short look that somebody waits for

@@ -99,7 +99,7 @@ async def say(channel: ChannelName, body: NewMessage, inside: Inside, person: Pe
             web.say,
             channel=channel,
             person=person,
-            text=body.text,
+            text=inside.backend.redact.hide(body.text),
             thread=body.thread,
             files=body.files,
             client_id=body.client_id,

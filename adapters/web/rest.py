@@ -110,7 +110,7 @@ async def add_member(body: NewMember, inside: Inside, person: Admin) -> MemberTo
         raise InputError(f"{LOCAL} is whoever holds the web token.", hint="Use another name.")
     roles = [role for role in Role if role is not Role.NONE]
     if body.role not in roles:
-        raise InputError(f"{body.role[:40]!r} is no role.", hint=f"There are {', '.join(roles)}.")
+        raise InputError(f"{body.role!r} is no role.", hint=f"There are {', '.join(roles)}.")
     token = await inside.backend.run(
         web.issue_token, body.user, Role(body.role), by=person, now=inside.backend.clock()
     )

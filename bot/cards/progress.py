@@ -227,7 +227,7 @@ def _doing(run: AgentOnBoard, scene: Scene) -> tuple[str, str]:
         case RunStatus.QUEUED | RunStatus.STARTING:
             return words.PENDING, "starting"
         case RunStatus.WORKING:
-            doing = said(words.doing(scene.activity.get(run.run_id, "")), 120)
+            doing = said(words.doing(scene.activity.get(run.run_id, "")), 80)
             return words.PROGRESS, f"a check failed, mends it: {doing}" if run.mending else doing
         case RunStatus.WAITING:
             return words.WAITS, "waits for an answer"

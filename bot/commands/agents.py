@@ -57,7 +57,7 @@ def _agent(each: AtWork, activity: str, call: Call) -> tuple[str, ...]:
         f"{each.task} {wording.one_line(each.task_name, 80)}" if each.task else "",
         f"{words.WAITS} waits for an answer"
         if waits
-        else f"{words.PROGRESS} {wording.one_line(words.doing(activity), 120)}",
+        else f"{words.PROGRESS} {wording.one_line(words.doing(activity), 80)}",
         wording.duration((call.now - each.started_at).total_seconds()),
         wording.UNKNOWN if each.cost_usd is None else wording.usd(each.cost_usd),
     )

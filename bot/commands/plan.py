@@ -190,7 +190,7 @@ async def spec(call: Call) -> Reply:
         raise StateError(
             f"{project.name} has no spec yet.", hint="The interview in its thread makes it."
         )
-    text = clean(content.decode("utf-8", "replace"))
+    text = clean(call.desk.parts.redact.hide(content.decode("utf-8", "replace")))
     rest = len(text) - _SPEC_SHOWN
     return Reply(
         title=f"Spec of {project.name}",
@@ -211,7 +211,7 @@ async def diff(call: Call) -> Reply:
     stat = await parts.workspaces.diff_stat(project.slug, since, until)
     patch = await parts.workspaces.diff(project.slug, since, until, limit=_PATCH)
     changed = await parts.workspaces.changed(project.slug, since, until)
-    text = clean(patch).rstrip("\n")
+    text = clean(parts.redact.hide(patch)).rstrip("\n")
     body = lines(*_files(changed), light.verbatim(text) if text else "")
     return Reply(
         title=f"{what} of {project.name}: {words.diff(stat.files, stat.added, stat.removed)}",

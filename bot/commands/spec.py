@@ -25,7 +25,6 @@ from core.domain.cards import (
 )
 from core.domain.events import CardKind
 from core.domain.people import Role
-from core.domain.redaction import Redaction
 from core.domain.rules import Rules
 from core.errors import InputError
 from core.orchestrator.parts import Parts
@@ -67,9 +66,6 @@ class Desk:
     check: Callable[[], Sequence[Finding]]  # about a second; in a thread
     take_up: Callable[[int], None]  # a project begins: the orchestrator shall look at it
     tries: Tries = field(default_factory=Tries)  # of claim codes
-    redact: Callable[[str], str] = field(
-        default_factory=Redaction
-    )  # every text that leaves passes it
 
     def rules(self, tx: Session, project_id: int) -> Rules:
         """The service's rules, less what the project has of its own."""

@@ -1,7 +1,12 @@
-"""No secret leaves: texts for logs, chat and exports pass here."""
+"""No secret leaves: texts for logs, chat and exports pass here.
+
+One that this process knows does not even enter: whatever people say, agents hand in and commands
+print is looked through where it comes in, whole. So nothing that is made of it later, by cutting,
+lower case or a slug, holds a piece that nobody would find.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -39,9 +44,14 @@ class Redaction:
         wanted |= {light.escape(each) for each in wanted}  # as it stands in a card's body
         self.known = tuple(sorted(wanted, key=len, reverse=True))
 
-    def __call__(self, text: str) -> str:
+    def hide(self, text: str) -> str:
+        """Without those that are known; what only looks like one is for agents to read."""
         for secret in self.known:
             text = text.replace(secret, HIDDEN)
+        return text
+
+    def __call__(self, text: str) -> str:
+        text = self.hide(text)
         for mark, shape in _SHAPES:
             if mark in text:
                 text = shape.sub(HIDDEN, text)
@@ -78,15 +88,17 @@ _KEPT = frozenset({(Card, "key"), (Input, "name"), (Picture, "url")})
 
 
 def redacted(value: T, redact: Callable[[str], str]) -> T:
-    """A card, an outcome, or what they are made of, with no secret in any of its texts.
+    """A card, an outcome, what was heard, or what they are made of, with no secret in its texts.
 
     What a button does stays as it is; an option whose value is secret is sent by its place.
     """
     found: Any = value
     if type(found) is str:
         found = redact(found)
-    elif isinstance(found, tuple):
-        found = tuple(redacted(each, redact) for each in found)
+    elif isinstance(found, tuple | list):
+        found = type(found)(redacted(each, redact) for each in found)
+    elif isinstance(found, Mapping):
+        found = {name: redacted(each, redact) for name, each in found.items()}
     elif is_dataclass(found) and not isinstance(found, Press):
         if isinstance(found, Input):
             found = replace(found, options=tuple(_by_place(found.options, redact)))

@@ -96,7 +96,7 @@ def edit(tx: Session, message: str, card: Card, *, now: datetime) -> None:
     """Bring a card up to date; an edit that changes nothing is none."""
     row = tx.get(WebMessage, int(message)) if message.isdecimal() else None
     if row is None or row.deleted:
-        raise MessageGone(f"There is no message {message[:40]!r}.")
+        raise MessageGone(f"There is no message {message!r}.")
     _edit(tx, row, card, now)
 
 
@@ -141,7 +141,7 @@ def issue_token(tx: Session, person: str, role: Role, *, by: str, now: datetime)
 def _file(tx: Session, channel: str, file_id: str) -> Attachment:
     row = tx.get(WebFile, file_id)
     if row is None or row.channel != channel:
-        raise InputError(f"There is no file {file_id[:40]!r} in this channel.")
+        raise InputError(f"There is no file {file_id!r} in this channel.")
     return Attachment(row.id, row.name, row.size)
 
 

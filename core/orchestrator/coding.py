@@ -252,10 +252,10 @@ class Worker:
         async for signal in self._runner.run(request):
             match signal:
                 case Activity():
-                    self.activity[run.id] = signal.text
+                    self.activity[run.id] = parts.redact.hide(signal.text)
                     parts.wake.notify()
                 case RunEnded():
-                    ended = signal
+                    ended = replace(signal, text=parts.redact.hide(signal.text))
                 case _:
                     assert_never(signal)
         if ended.outcome is not RunOutcome.STOPPED:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.domain.money import MessageUsage, Price
+from core.domain.redaction import Redaction
 from core.domain.rules import Rules
 from core.operations import runs
 from core.orchestrator.wake import Wake
@@ -35,6 +36,7 @@ class Parts:
     home_hash: str
     life: str  # this life of the service
     host: str
+    redact: Redaction  # every text passes it: `hide` where it enters, whole where it leaves
 
     @property
     def service_process(self) -> str:

@@ -79,7 +79,7 @@ async def run_checks(
             command,
             timeout=timeout or timedelta(seconds=parts.rules.agents.check_timeout_s),
         )
-        output = done.output
+        output = parts.redact.hide(done.output)
         if done.timed_out:
             output += f"\n(ended after {done.seconds:.0f} s: it took too long)"
         results.append(CheckResult(command, done.exit_code, output, done.seconds))

@@ -140,7 +140,7 @@ class SpecWriter:
         text = files[APP_SPEC].decode()
         await parts.store.run(
             specs.spec_written, interview_id, commit, spec.digest(text),
-            excerpt=_news(text, (before or b"").decode("utf-8", "replace")), now=parts.clock(),
+            excerpt=parts.redact.hide(_news(text, (before or b"").decode("utf-8", "replace"))), now=parts.clock(),
         )  # fmt: skip
 
     async def _send_back(self, interview_id: int, problems: list[str]) -> None:

@@ -236,7 +236,7 @@ def channels(tx: Session) -> tuple[ChannelView, ...]:
 def file(tx: Session, file_id: str) -> Attachment:
     row = tx.get(WebFile, file_id)
     if row is None:
-        raise NotFound(f"There is no file {file_id[:40]!r}.")
+        raise NotFound(f"There is no file {file_id!r}.")
     return Attachment(row.id, row.name, row.size)
 
 

@@ -120,7 +120,7 @@ def find(tx: Session, name: str) -> ProjectSummary:
         row = tx.scalars(select(Project).where(Project.slug == name.casefold())).first()
         found = _summary(row) if row else None
     if found is None:
-        raise NotFound(f"There is no project {name[:80]!r}.", hint="`/autocoder list` shows all.")
+        raise NotFound(f"There is no project {name!r}.", hint="`/autocoder list` shows all.")
     return found
 
 

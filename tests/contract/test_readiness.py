@@ -8,7 +8,6 @@ from pathlib import Path
 from bot import serve
 from bot.app import open_app
 from bot.settings import load
-from core.domain.redaction import Redaction
 from tests.stories.service import Client
 
 
@@ -16,7 +15,7 @@ async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
     settings = load({"AUTOCODER_MODEL": "practice", "AUTOCODER_PORT": "0"}, tmp_path / "home")
     async with (
         open_app(settings) as app,
-        serve._room(app, "token", Redaction(()), tuple) as room,
+        serve._room(app, "token", tuple) as room,
         asyncio.TaskGroup() as group,
     ):
         [web] = [group.create_task(chat.run(room.talk.door)) for chat in room.platforms]

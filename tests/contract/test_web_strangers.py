@@ -350,3 +350,38 @@ def test_no_secret_leaves(service: Running) -> None:
     for page in pages:
         assert not [secret for secret in secrets if secret.encode() in page]
     assert all(b"[redacted]" in page for page in pages[:-1])
+
+
+def test_no_piece_of_the_token_is_answered(service: Running) -> None:
+    """Whatever part of a request it stands in, and wherever there."""
+    client, token = service.admin, service.admin.token
+    assert token is not None
+    paths = (
+        "/api/projects/{}", "/api/projects/{}/tasks", "/api/projects?cursor={}",
+        "/api/projects?limit={}", "/api/projects?{}=1", "/api/usage/history?project={}",
+        "/api/usage/history?by={}", "/api/files/{}", "/c/{}", "/search?q={}", "/card?key={}",
+        "/healthz?{}=1", "/{}",
+    )  # fmt: skip
+    bodies = (
+        ("/api/chat/presses", {"action_id": "{}"}),
+        ("/api/chat/main/messages", {"text": "so", "files": ["{}"]}),
+        ("/api/members", {"user": "web:ann", "role": "{}"}),
+        ("/api/members", {"user": "{}", "role": "viewer"}),
+    )
+    pieces = [token[at : at + 8].lower() for at in range(len(token) - 7)]
+    for before in (0, 5, 20, 35, 50, 70):
+        said = f"{'y' * before}{token}"
+        answers = [client.get(path.format(said)) for path in paths]
+        answers += [
+            client.post(path, {name: _put(value, said) for name, value in body.items()})
+            for path, body in bodies
+        ]
+        for answer in answers:
+            words = answer.body.decode("utf-8", "replace").lower()
+            assert not [piece for piece in pieces if piece in words], (before, words[:300])
+
+
+def _put(value: object, said: str) -> object:
+    if isinstance(value, list):
+        return [_put(each, said) for each in value]
+    return value.replace("{}", said) if isinstance(value, str) else value

@@ -20,12 +20,11 @@ from bot.listening import listen
 from bot.metrics import Metrics
 from core.domain.cards import Card
 from core.domain.people import LOCAL
-from core.domain.redaction import Redaction
 from core.ports.chat import ChatPlatform, Inbound, Place, Pressed, content_of
 from core.ports.host import BoxLevel
 from core.views import projects
 from tests.chat.memory import MemoryChat, Posted
-from tests.platforms.house import SECRET, words_of
+from tests.platforms.house import words_of
 from tests.stories.service import Client, Listener
 from tests.unit.bot.commands.stage import Stage, told
 
@@ -105,7 +104,6 @@ async def web(at: Stage) -> AsyncIterator[WebSeat]:
             cast(App, app),
             listening,
             token="the-web-token",
-            redaction=Redaction([SECRET]),
             metrics=Metrics(),
             svg=at.door.svg,
             ready=lambda: True,

@@ -1,14 +1,13 @@
 """The door: forms without effects, files once each, pictures, suggestions, a person's own page."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from bot.door import FILES, ServiceDoor
+from bot.door import FILES
 from core.domain.cards import parse_press
 from core.domain.events import Event
 from core.domain.lifecycle import (
@@ -19,7 +18,7 @@ from core.domain.lifecycle import (
     TaskStatus,
 )
 from core.domain.people import LOCAL, Role
-from core.domain.redaction import HIDDEN, Redaction
+from core.domain.redaction import HIDDEN
 from core.errors import NotFound
 from core.operations import members
 from core.ports.chat import Asked, Door, Inbound, Place, Pressed
@@ -261,10 +260,9 @@ async def test_no_secret_leaves_by_the_door(tmp_path: Path) -> None:
         world.plan(tx, row)
         world.question(tx, row, "Which?", secret, "b", multiple=True)
 
-    async with stage(tmp_path) as it:
+    async with stage(tmp_path, secrets=[secret, "Foundation"]) as it:
         await it.change(leaks)
-        desk = replace(it.desk, redact=Redaction([secret, "Foundation"]))
-        door, it.router.desk = ServiceDoor(desk, it.router), desk
+        door = it.door
         form = await door.form(parse_press("answer:question:1"), LOCAL)
         assert form is not None
         assert (form.inputs[0].options[0].label, form.inputs[0].options[1].label) == (HIDDEN, "b")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -15,22 +15,25 @@ from sqlalchemy import select
 from adapters.worktrees.workspaces import Worktrees
 from core.domain.agents import PROFILES, AgentKind
 from core.domain.events import Event
+from core.domain.lifecycle import RunStatus
 from core.domain.money import Price
 from core.domain.order import StartRun
 from core.domain.proof import Verdict
+from core.domain.redaction import Redaction
 from core.domain.rules import Agents, Rules
 from core.operations import approvals, projects, questions, runs
 from core.operations.planners import SHOWN
 from core.orchestrator.parts import Parts
-from core.orchestrator.proving import ProofReply, Prover
+from core.orchestrator.proving import ProofReply, Prover, run_checks
 from core.orchestrator.wake import Wake
 from core.ports.agents import ToolCall, ToolReply
-from core.ports.host import Box, Desks
+from core.ports.host import Box, Desks, Execution, Worktree
 from core.store.session import Store
-from core.store.tables import Approval, JournalEntry, Question, Task
+from core.store.tables import Approval, JournalEntry, Question, Run, Task
 from core.views import json as json_of
 from core.views import tasks
 from mcp_server.tools import NOBODY_HERE, Toolbox
+from tests.chat.planted import TOKEN, found, kept, texts
 from tests.unit.operations.build import NOW, plan, task
 from tests.unit.operations.database import migrated
 
@@ -130,6 +133,7 @@ async def open_desk(folder: Path, ask_wait_s: float = 50, *, nobody_here: bool =
         home_hash="home",
         life="life",
         host="h",
+        redact=Redaction([TOKEN]),
     )
     return Desk(parts, ScriptedProver(), ref.id or 1)
 
@@ -382,3 +386,38 @@ async def test_who_has_no_run_is_told_to_end(desk: Desk) -> None:
         ("ask_person", {"question": "?"}), ("plan_submit", {"plan": PLAN}),
     ):  # fmt: skip
         assert "This run has ended. End your turn." in await desk.refusal(tool, **arguments)
+
+
+def _planted(value: Any, text: str, name: str = "") -> Any:
+    """The same with a text at the end of each of its texts that names nothing else."""
+    if isinstance(value, dict):
+        return {key: _planted(each, text, key) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_planted(each, text, name) for each in value]
+    return f"{value} {text}" if isinstance(value, str) and name != "depends_on" else value
+
+
+async def test_no_piece_of_a_secret_is_kept_that_an_agent_hands_in(desk: Desk) -> None:
+    for text in texts(640):
+        await desk.begin(AgentKind.PLANNER)
+        submitted = _planted(PLAN, text)
+        reply = await desk.call("plan_submit", plan=submitted)
+        as_text = await desk.call("plan_submit", plan=json.dumps(submitted))
+        asked = await desk.call(
+            "ask_person", question=text, options=[f"{TOKEN} a", "b"], topic=f"{text} topic"
+        )
+        for each in (reply, as_text, asked):
+            assert not found(each.text), each
+        await desk.parts.store.run(lambda tx: tx.query(Run).update({Run.status: RunStatus.ENDED}))
+    assert not found(kept(desk.parts.store.path))
+
+
+async def test_what_commands_print_is_looked_through(desk: Desk, tmp_path: Path) -> None:
+    class Printing:
+        async def run(self, profile: object, command: str, **_how: object) -> Execution:
+            return Execution(command, 1, f"{'.' * 900}{TOKEN}\n", 0.1)
+
+    parts = replace(desk.parts, box=cast(Box, Printing()))
+    worktree = Worktree(tmp_path, tmp_path, tmp_path, None)
+    [result] = await run_checks(parts, worktree, ["true"], process_id="home-0")
+    assert result.output == f"{'.' * 900}[redacted]\n"

@@ -221,6 +221,7 @@ async def stage(
             rules=Rules(),
             clock=clock,
             upstream="practice",
+            redact=Redaction(secrets),
         ),
     )
     desk = Desk(
@@ -233,7 +234,6 @@ async def stage(
             Finding("disk", Level.ERROR, "full", "Free some."),
         ],
         take_up=begun.append,
-        redact=Redaction(secrets),
     )
     router = Router(desk)
     made = Stage(home, store, router, ServiceDoor(desk, router), worktrees, desk, begun)
