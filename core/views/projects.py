@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core.domain import reasons
 from core.domain.lifecycle import ProjectStatus, WaitingFor
 from core.domain.money import to_usd
+from core.domain.names import NAME_LIMIT
 from core.domain.orders import ACTIVE
 from core.domain.plan import Estimate
 from core.domain.rules import Rules
@@ -120,7 +121,9 @@ def find(tx: Session, name: str) -> ProjectSummary:
         row = tx.scalars(select(Project).where(Project.slug == name.casefold())).first()
         found = _summary(row) if row else None
     if found is None:
-        raise NotFound(f"There is no project {name!r}.", hint="`/autocoder list` shows all.")
+        # A longer one is no name: whole it would fill the card, and cut it could hide a secret.
+        said = repr(name) if len(name) <= NAME_LIMIT else "of such a long name"
+        raise NotFound(f"There is no project {said}.", hint="`/autocoder list` shows all.")
     return found
 
 

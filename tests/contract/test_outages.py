@@ -265,7 +265,7 @@ async def test_a_place_that_takes_nothing_is_told_of_once_and_goes_on_once_mende
     assert {ROOT, PLAN, PROGRESS} <= set(house.shown()), "the other place goes on"
     tries = [call for call in house.chat.calls if call[0] == "post"]
     assert 24 <= len(tries) - len(house.chat.messages) <= 25, "every five minutes"
-    assert await house.store.read(channel) == str(gone)
+    assert await house.store.read(channel) == "The channel was deleted by [redacted]."
     notices = [item for item in await house.items() if item.kind is CardKind.NOTICE]
     (notice,) = notices
     assert (notice.platform, notice.channel) == ("web", "main"), "an admin looks there"
