@@ -7,7 +7,7 @@ that tell the agent what to do instead. The box is what holds; this is good mann
 
 import posixpath
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -55,6 +55,7 @@ _KNOWN = frozenset(
 _WRITES = {">", ">>", ">|", "&>", "&>>", "<>", ">&"}
 _TEXTS = {"<<", "<<-", "<<<"}
 _DEEPEST = 10
+_LEVELS = 500  # of the syntax tree; a chain of 200 `&&` has 400, and what parses it knows no limit
 _DECLARED = {"export", "declare", "local", "readonly", "typeset"}
 
 
@@ -85,24 +86,31 @@ def judge(
 ) -> Judgement:
     """Judge a tree. `extra` names further allowed programs (settings)."""
     walk = _Walk(folder or Folder(), ALLOWED | extra)
-    walk.functions = {_name(node) for node in _nodes(tree) if node.get("Type") == "FuncDecl"}
-    for node in _nodes(tree):
+    nodes = _nodes(tree)
+    if nodes is None:
+        return Judgement("The command is nested too deeply. Write it more simply.")
+    walk.functions = {_name(node) for node in nodes if node.get("Type") == "FuncDecl"}
+    for node in nodes:
         walk.reason = walk.node(node)
         if walk.reason is not None:
             break
     return Judgement(walk.reason, walk.scripts)
 
 
-def _nodes(tree: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """Every object in the tree, without recursion: a hostile command nests deeply."""
-    pending: list[object] = [tree]
+def _nodes(tree: Mapping[str, object]) -> list[Mapping[str, object]] | None:
+    """Every object in the tree, without recursion; None if it nests deeper than `_LEVELS`."""
+    found: list[Mapping[str, object]] = []
+    pending: list[tuple[object, int]] = [(tree, 0)]
     while pending:
-        value = pending.pop()
+        value, level = pending.pop()
+        if level > _LEVELS:
+            return None
         if isinstance(value, Mapping):
-            yield value
-            pending.extend(value.values())
+            found.append(value)
+            pending.extend((inner, level + 1) for inner in value.values())
         elif isinstance(value, Sequence) and not isinstance(value, str):
-            pending.extend(value)
+            pending.extend((inner, level + 1) for inner in value)
+    return found
 
 
 def _name(node: Mapping[str, object], key: str = "Name") -> str:

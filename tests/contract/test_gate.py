@@ -142,6 +142,7 @@ async def test_relative_paths_become_absolute(work: Path, judge: BashJudge) -> N
         "echo 'open",
         "ls\0",
         "ls " + "x" * 200_000,
+        "(" * 600 + "1" + ")" * 600,
         "(" * 3_000 + "ls" + ")" * 3_000,
         "$(" * 2_000 + "ls" + ")" * 2_000,
         "ls \ud800",
@@ -152,6 +153,11 @@ async def test_what_cannot_be_parsed_is_refused(judge: BashJudge, command: str) 
     verdict = await judge(command)
     assert not verdict.allowed
     assert verdict.reason
+
+
+@pytest.mark.parametrize("command", [" && ".join(["ls"] * 200), "(" * 40 + "1" + ")" * 40])
+async def test_what_nests_as_people_write_it_is_judged(judge: BashJudge, command: str) -> None:
+    assert (await judge(command)).allowed
 
 
 async def test_scripts_inside_scripts_are_judged(judge: BashJudge) -> None:
