@@ -1,6 +1,6 @@
 # One word per task. ARGS is passed on: `make test ARGS=tests/unit`, `make demo ARGS="--home /tmp/x"`.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run demo test test-slow bench check format docs lock
+.PHONY: help setup dev run demo test test-slow test-fresh bench check format docs lock
 BIN := .venv/bin
 
 help: ## this list
@@ -23,6 +23,9 @@ test: dev ## the quick tests
 
 test-slow: dev ## the others: kills, whole flows, large inputs
 	@$(BIN)/python -m pytest -q --timeout 900 -m "slow and not bench" $(ARGS)
+
+test-fresh: ## demo and quick tests in a bare Debian 12 and 13 (as root, with debootstrap)
+	@.ci/fresh $(ARGS)
 
 bench: dev ## what it costs beside the bare CLI, in one run
 	@$(BIN)/python -m tests.bench $(ARGS)
