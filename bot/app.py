@@ -23,7 +23,7 @@ from adapters.claude.gateway import Credential, CredentialKind, Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.runner import ClaudeRunner
 from adapters.desks import InterviewDesks
-from adapters.practice.process import PracticeModel
+from adapters.practice.server import practice_model
 from adapters.processes import HostProcesses
 from adapters.terminal.live import open_screen
 from adapters.terminal.platform import TerminalPlatform
@@ -227,16 +227,17 @@ async def open_app(
             host=socket.gethostname(),
             redact=Redaction(settings.secrets(token(settings.home))),
         )
+        upstream = settings.base_url or ANTHROPIC
+        if practice:
+            model = practice_model(latency=rules.practice.latency_s)
+            upstream = await stack.enter_async_context(model)
         gateway = Gateway(
             StoreLedger(parts),
             stack.enter_context(runtime_folder(settings.home)),
-            settings.base_url or ANTHROPIC,
-            _credential(settings),
+            upstream,
+            None if practice else _credential(settings),
         )
         stack.push_async_callback(gateway.close)
-        if practice:
-            latency = settings.rules.practice.latency_s
-            await stack.enter_async_context(_practice(gateway, f"{marker}-0", latency))
         yield _wire(settings, parts, gateway, processes, practice=practice)
 
 
@@ -275,26 +276,6 @@ def _wire(
     worker = Worker(parts, runner, prover)
     orchestrator = Orchestrator(parts, runner, worker, Lander(parts, runner))
     return App(settings, parts, orchestrator, parts.box.level, practice)
-
-
-@asynccontextmanager
-async def _practice(gateway: Gateway, marker: str, latency: float) -> AsyncIterator[None]:
-    """The practice model as the gateway's upstream; begun again should it die."""
-    async with PracticeModel(env={"AUTOCODER_PROCESS": marker}, latency=latency) as model:
-        gateway.upstream = model.url
-        gateway.credential = None
-
-        async def keep() -> None:
-            while True:
-                await model.wait()
-                gateway.upstream = await model.restart()
-
-        keeper = asyncio.create_task(keep())
-        try:
-            yield
-        finally:
-            keeper.cancel()
-            await asyncio.wait([keeper])
 
 
 def _need_git() -> None:

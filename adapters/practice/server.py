@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +16,26 @@ from adapters.practice.usage import input_tokens, measure
 
 LARGEST_REQUEST = 64 * 2**20  # bytes; the real API takes 32 MB
 WATCHED = "coder"  # the kind of agent whose steps one watches; nobody shall wait for the others
+
+
+@asynccontextmanager
+async def practice_model(*, latency: float = 0) -> AsyncIterator[str]:
+    """Serves on a free port of the loopback address; its base URL (for ANTHROPIC_BASE_URL).
+
+    `latency` is the seconds that it takes for each answer to a coder.
+    """
+    runner = web.AppRunner(
+        PracticeServer(latency=latency).app(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=0.1,  # 0 waits for the end of every request
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 class PracticeServer:

@@ -15,7 +15,7 @@ from claude_agent_sdk import (
 )
 
 from adapters.practice import programs
-from adapters.practice.process import PracticeModel
+from adapters.practice.server import practice_model
 from bot.cards.words import PRACTICE_REJECTION
 from core.orchestrator.briefing import CODER_BEGIN, PLANNER_BEGIN
 from tests.contract.practice_parts import Refused, TaskService, rejected_gate
@@ -38,9 +38,9 @@ _TOOLS = {
 
 
 @pytest.fixture
-async def model() -> AsyncIterator[PracticeModel]:
-    async with PracticeModel() as running:
-        yield running
+async def model() -> AsyncIterator[str]:
+    async with practice_model() as url:
+        yield url
 
 
 def _tool(service: TaskService, name: str) -> SdkMcpTool[Any]:
@@ -57,7 +57,7 @@ def _tool(service: TaskService, name: str) -> SdkMcpTool[Any]:
 
 
 async def run(
-    service: TaskService, model: PracticeModel, home: Path, kind: str, prompt: str
+    service: TaskService, model: str, home: Path, kind: str, prompt: str
 ) -> ResultMessage:
     """One run of an agent in the repository."""
     builtin, own = _TOOLS[kind]
@@ -74,7 +74,7 @@ async def run(
         strict_mcp_config=True,
         max_turns=150,
         env={
-            "ANTHROPIC_BASE_URL": model.url,
+            "ANTHROPIC_BASE_URL": model,
             "ANTHROPIC_API_KEY": "x",
             "CLAUDE_CONFIG_DIR": str(home),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -99,13 +99,13 @@ async def run(
     return result
 
 
-async def plan(service: TaskService, model: PracticeModel, tmp_path: Path, prompt: str) -> None:
+async def plan(service: TaskService, model: str, tmp_path: Path, prompt: str) -> None:
     before = service.plan
     await run(service, model, tmp_path / "planner", "planner", prompt)
     assert service.plan is not before
 
 
-async def build(service: TaskService, model: PracticeModel, tmp_path: Path) -> int:
+async def build(service: TaskService, model: str, tmp_path: Path) -> int:
     """Coder runs until nothing is ready; how many it took."""
     for runs in range(1, 12):
         result = await run(service, model, tmp_path / "coder", "coder", CODER_BEGIN)
@@ -117,7 +117,7 @@ async def build(service: TaskService, model: PracticeModel, tmp_path: Path) -> i
     pytest.fail("the coder never comes to an end")
 
 
-async def test_the_story(tmp_path: Path, model: PracticeModel) -> None:
+async def test_the_story(tmp_path: Path, model: str) -> None:
     service = TaskService(tmp_path / "work", programs.spec())
     await plan(service, model, tmp_path, PLANNER_BEGIN)
     await build(service, model, tmp_path)
@@ -146,7 +146,7 @@ async def test_the_story(tmp_path: Path, model: PracticeModel) -> None:
     ],
     ids=["ordinary", "too large to be read", "one enormous line"],
 )
-async def test_any_other_spec(tmp_path: Path, model: PracticeModel, spec: str) -> None:
+async def test_any_other_spec(tmp_path: Path, model: str, spec: str) -> None:
     service = TaskService(tmp_path / "work", spec)
     await plan(service, model, tmp_path, PLANNER_BEGIN)
     assert await build(service, model, tmp_path) == 1

@@ -1,23 +1,16 @@
-"""The practice model as a server: what the Messages API promises, its pace, its death."""
+"""The practice model as a server: what the Messages API promises, its pace, its end."""
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 
-from adapters.practice.process import PracticeModel
+from adapters.practice.server import practice_model
 
-ROOT = Path(__file__).parents[2]
 NEXT = {"name": "mcp__autocoder__task_get_next", "input_schema": {"type": "object"}}
 REQUEST: dict[str, Any] = {
     "model": "claude-sonnet-5",
@@ -30,15 +23,9 @@ STREAMED = {**REQUEST, "stream": True}
 
 
 @pytest.fixture
-async def model() -> AsyncIterator[PracticeModel]:
-    async with PracticeModel() as running:
-        yield running
-
-
-@pytest.fixture
-async def http(model: PracticeModel) -> AsyncIterator[aiohttp.ClientSession]:
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=20)
-    async with aiohttp.ClientSession(model.url, timeout=timeout) as session:
+    async with practice_model() as url, aiohttp.ClientSession(url, timeout=timeout) as session:
         yield session
 
 
@@ -172,7 +159,7 @@ async def test_a_malformed_request_is_named(http: aiohttp.ClientSession, body: b
 
 async def test_only_a_coder_takes_its_time() -> None:
     """One watches its steps; whoever talks with the others shall not wait."""
-    async with PracticeModel(latency=0.5) as model, aiohttp.ClientSession(model.url) as http:
+    async with practice_model(latency=0.5) as url, aiohttp.ClientSession(url) as http:
         for kind, waits in (("coder", True), ("interviewer", False)):
             began = time.monotonic()
             body = {**STREAMED, "system": f"You are the {kind} of autocoder."}
@@ -186,62 +173,15 @@ async def test_every_answer_has_an_id_of_its_own(http: aiohttp.ClientSession) ->
     assert len({*whole, *streamed}) == 4
 
 
-async def test_its_death_is_noticed_and_it_starts_again() -> None:
-    async with PracticeModel() as model:
-        os.kill(model.pid, signal.SIGKILL)
-        assert await asyncio.wait_for(model.wait(), 5) == -signal.SIGKILL
-        url = await model.restart()
-        assert url == model.url
-        async with aiohttp.ClientSession(url) as http:
-            assert (await post(http, REQUEST))[0] == 200
-        pid = model.pid
-    assert not psutil.pid_exists(pid)
-
-
-async def test_it_has_a_session_and_environment_of_its_own(monkeypatch: Any) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
-    async with PracticeModel(env={"AUTOCODER_PROCESS": "abc-7"}) as model:
-        environment = psutil.Process(model.pid).environ()
-        assert environment["AUTOCODER_PROCESS"] == "abc-7"
-        assert "ANTHROPIC_API_KEY" not in environment
-        assert os.getsid(model.pid) == model.pid
-
-
-async def test_it_dies_with_its_parent() -> None:
-    script = (
-        "import asyncio, time\n"
-        "from adapters.practice.process import PracticeModel\n"
-        "async def main():\n"
-        "    async with PracticeModel() as model:\n"
-        "        print(model.pid, flush=True)\n"
-        "        time.sleep(60)\n"
-        "asyncio.run(main())\n"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
-        child = psutil.Process(pid)
-    finally:
-        parent.kill()
-        parent.wait()
-        assert parent.stdout is not None
-        parent.stdout.close()
-    deadline = time.monotonic() + 0.5
-    while time.monotonic() < deadline and child.is_running():
-        if child.status() == psutil.STATUS_ZOMBIE:
-            break  # dead; in a container nobody may have reaped it
-        await asyncio.sleep(0.01)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
-
-
-async def test_it_does_not_outlive_a_parent_that_is_gone_already() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "adapters.practice", "--parent", "1"],
-        cwd=ROOT,
-        capture_output=True,
-        timeout=20,
-    )
-    assert (done.returncode, done.stdout) == (1, b"")
+async def test_its_end_waits_for_no_request() -> None:
+    body = json.dumps({**REQUEST, "stream": True}).encode()
+    async with practice_model(latency=60) as url:
+        port = int(url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"POST /v1/messages HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    assert await reader.read() == b""
+    writer.close()

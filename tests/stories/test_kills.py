@@ -157,23 +157,6 @@ def test_killed_check(world: MakeWorld) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [1.0, 2.5, 4.0])
-def test_killed_practice_model(practice_world: World, after: float) -> None:
-    story = practice_world
-    story.spec = "# Numbers\n\n## Sums\n- add two\n- add many\n\n## Products\n- multiply two\n"
-    program = story.start(PRACTICE__LATENCY_S="0.5")
-    until(lambda: any("adapters.practice" in line for line in story.left_processes()))
-    time.sleep(after)
-    killed = _kill(story, "adapters.practice")
-    ending = program.wait()
-    assert killed
-    assert ending.code == 0, ending.words
-    assert set(story.statuses().values()) == {"passing"}
-    proofs.one_commit_per_task(story)
-    proofs.stranger_can_use_it(story)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("after", [1.5, 4.0])
 def test_killed_program_with_practice_model(practice_world: World, after: float) -> None:
     story = practice_world

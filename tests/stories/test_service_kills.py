@@ -1,9 +1,5 @@
 """The service killed at any moment of the journey: the same end as undisturbed, nothing twice."""
 
-import os
-import random
-import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.home import home_hash
 from tests.scripted.process import scripted_model
 from tests.stories.kills_journeys import Journey, short, whole
 from tests.stories.kills_story import Moment, Story, expect_the_same, look, moments
-from tests.stories.service import House, Running, wait_until
-from tests.stories.test_service_journey import Person as Newcomer
-from tests.stories.world import marked_processes
+from tests.stories.service import wait_until
 
 SEEDS = range(50)
 QUICK = (
@@ -107,33 +100,3 @@ def test_killed_cli(begin: Begin, part: float) -> None:
     story.travel([Moment("requests", part, victim="/claude")])
     assert story.kills
     expect_the_same(story)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_practice_model(tmp_path: Path, seed: int) -> None:
-    """It is started again; a newcomer sees nothing of it."""
-    chance = random.Random(seed)
-    house = House(tmp_path / "home")
-    marker = f"AUTOCODER_PROCESS={home_hash(house.home.resolve())}-".encode()
-    with house.running() as service:
-        person = Newcomer(service)
-        assert service.admin.say("/autocoder new todo-api").status == 201
-        for event in ("question_answered", "plan_submitted", "task_passed"):
-            wait_until(lambda wanted=event: person.look() and _happened(service, wanted), 400)
-            time.sleep(chance.random() * 2)
-            models = [pid for pid, line in marked_processes(marker) if "adapters.practice" in line]
-            assert models
-            os.kill(models[0], signal.SIGKILL)
-        wait_until(lambda: person.look() and _happened(service, "feature_landed"), 400)
-        tasks = service.admin.get("/api/projects/todo-api/tasks?limit=1000").json["items"]
-        assert not any(task["attempts"] for task in tasks if task["status"] == "passing")
-        keys = [m["card"]["key"] for m in service.admin.messages() if m["card"]]
-        assert len(keys) == len(set(keys))
-        assert service.stop() < 5
-
-
-def _happened(service: Running, event: str) -> bool:
-    found = service.admin.get("/api/projects/todo-api/journal?limit=1000").json["items"]
-    return any(entry["event"] == event for entry in found)
