@@ -48,33 +48,22 @@ Clock = Callable[[], datetime]
 
 
 class Teller:
-    """Turns the journal into cards that are wanted, and open decisions into reminders."""
+    """Turns the journal into cards that are wanted."""
 
-    def __init__(self, store: Store, wake: Wake, clock: Clock, remind_after: timedelta) -> None:
+    def __init__(self, store: Store, wake: Wake, clock: Clock) -> None:
         self._store = store
         self._wake = wake.of(notices.TABLE)
         self._clock = clock
-        self._remind_after = remind_after
 
     async def run(self) -> None:
-        """Until cancelled; it sleeps until something was committed or a reminder is due."""
+        """Until cancelled; it sleeps until something was committed."""
         while True:
             seen = self._wake.count
-            untold, at = await self._store.read(_untold, self._remind_after)
-            if untold:
+            if await self._store.read(notices.untold):
                 while await self._store.run(notices.tell, cards.CARDS, now=self._clock()):
                     continue
-                at = await self._store.read(notices.next_reminder, self._remind_after)
-            now = self._clock()
-            if at is not None and at <= now:
-                await self._store.run(notices.remind, self._remind_after, now=now)
-                continue
-            await self._wake.wait(seen, None if at is None else min(at - now, LONGEST))
+            await self._wake.wait(seen)
             await asyncio.sleep(GATHER.total_seconds())
-
-
-def _untold(tx: Session, remind_after: timedelta) -> tuple[bool, datetime | None]:
-    return notices.untold(tx), notices.next_reminder(tx, remind_after)
 
 
 @dataclass(frozen=True)

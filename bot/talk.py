@@ -11,6 +11,7 @@ from bot.delivery import Delivery, Teller, Terms
 from bot.door import ServiceDoor
 from bot.finding import Finding
 from bot.router import Router
+from bot.schedule import Schedule
 from core.ports.chat import ChatPlatform
 
 Check = Callable[[], Sequence[Finding]]
@@ -41,9 +42,9 @@ class Talk:
         """Each runs until it is cancelled."""
         parts, rules = self._app.parts, self._app.settings.rules
         interval = timedelta(seconds=rules.chat.edit_interval_s)
-        remind_after = timedelta(seconds=rules.gates.remind_after_s)
         yield self.router.run
-        yield Teller(parts.store, parts.wake, parts.clock, remind_after).run
+        yield Teller(parts.store, parts.wake, parts.clock).run
+        yield Schedule(parts, self._app.settings).run
         for platform in platforms:
             terms = Terms(interval, parts.redact, observed)
             delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)

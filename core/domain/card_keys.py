@@ -78,6 +78,11 @@ def refused(place: str, day: date) -> str:
     return f"refused:{place}:{day}"
 
 
+def backup_failed(day: date) -> str:
+    """A daily copy of the database that could not be made: said once a day."""
+    return f"backup-failed:{day}"
+
+
 def reminder(key: str, number: int) -> str:
     """A card that calls to mind the decision of this key."""
     return f"{key}:{_REMINDER}{number}"

@@ -1,21 +1,19 @@
-"""Turning what the journal says into cards that are wanted, and open decisions into reminders."""
+"""Turning what the journal says into cards that are wanted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import assert_never
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.domain import card_keys
 from core.domain.events import EVERYWHERE, CardKind, Event
-from core.domain.lifecycle import AT_REST, ApprovalKind, ApprovalStatus, ProjectStatus
+from core.domain.lifecycle import ProjectStatus
 from core.operations import card_subjects, outbox
 from core.operations.card_subjects import ByEntry, ByProject, CardSubject
 from core.ports.chat import Place
 from core.store.chat_tables import Told
-from core.store.tables import Approval, JournalEntry, Project
+from core.store.tables import JournalEntry, Project
 from core.views import projects
 from core.views.waiting import WaitKind
 
@@ -139,57 +137,3 @@ class _Teller:
                 thread_key=root_key if subject.in_thread else None,
                 now=self._now,
             )
-
-
-def next_reminder(tx: Session, after: timedelta) -> datetime | None:
-    """When somebody is next reminded of a plan or a gate that waits."""
-    moments = [
-        (approval.reminded_at or approval.opened_at) + after for approval in _waiting_decisions(tx)
-    ]
-    return min(moments, default=None)
-
-
-def remind(tx: Session, after: timedelta, *, now: datetime) -> None:
-    """A line in the thread for each decision that waits `after` since it was last called to mind.
-
-    However long the service was away, it is one reminder.
-    """
-    for approval in _waiting_decisions(tx):
-        if (approval.reminded_at or approval.opened_at) + after > now:
-            continue
-        approval.reminded_at = now
-        slug = tx.get_one(Project, approval.project_id).slug
-        kind, subject, key = _decision_card(tx, approval, slug)
-        outbox.refresh(tx, approval.project_id, kind, subject, now=now)
-        number = outbox.count(tx, approval.project_id, kind, subject)
-        for place, root in projects.places_of(tx, approval.project_id):
-            outbox.want(
-                tx,
-                place,
-                card_keys.reminder(key, number),
-                kind,
-                project_id=approval.project_id,
-                subject_id=subject,
-                thread_key=root,
-                now=now,
-            )
-
-
-def _waiting_decisions(tx: Session) -> Sequence[Approval]:
-    return tx.scalars(
-        select(Approval)
-        .join(Project, Project.id == Approval.project_id)
-        .where(Approval.status == ApprovalStatus.OPEN, Project.status.not_in(AT_REST))
-        .order_by(Approval.id)
-    ).all()
-
-
-def _decision_card(tx: Session, approval: Approval, slug: str) -> tuple[CardKind, int, str]:
-    match approval.kind:
-        case ApprovalKind.PLAN:
-            key = card_keys.plan(slug, int(approval.version))
-            return CardKind.PLAN, approval.subject_id, key
-        case ApprovalKind.GATE:
-            return CardKind.GATE, approval.id, card_keys.gate(slug, approval.id)
-        case _:
-            assert_never(approval.kind)

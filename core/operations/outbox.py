@@ -438,8 +438,12 @@ def refused(
     first = channel.refused_at is None
     channel.refused, channel.refused_at = why[:2000], now
     tx.flush()
-    if not first:
-        return
+    if first:
+        tell_admins(tx, notice, project_id=project_id, now=now)
+
+
+def tell_admins(tx: Session, notice: Card, *, project_id: int | None = None, now: datetime) -> None:
+    """Say it where an admin sees it and cards are taken; else elsewhere in the project."""
     known = select(Channel).where(Channel.platform == _ADMINS.platform).order_by(Channel.name)
     others = [Place(each.platform, each.name) for each in tx.scalars(known)] or [_ADMINS]
     if project_id is not None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from core.domain.proof import CheckResult
-from core.errors import MainMoved, StateError
+from core.errors import MainMoved
 from core.operations import approvals, features, projects, tasks
 from core.operations.features import Landing
 from core.orchestrator.parts import Parts
@@ -43,7 +43,7 @@ class Lander:
     async def _land(self, landing: Landing) -> bool:
         """One try; False when `main` moved meanwhile."""
         parts = self._parts
-        main = await self._main(landing.slug)
+        main = await self._parts.main(landing.slug)
         found = await self._merged_before(landing, main)
         target = found or ""
         if found is None:
@@ -113,7 +113,7 @@ class Lander:
         async with self._turns[project_id]:
             parts = self._parts
             proof = await parts.store.read(_gate_proof, phase_id)
-            main = await self._main(proof.slug)
+            main = await self._parts.main(proof.slug)
             results = await self._prove(proof.slug, main, proof.setup, proof.checks, every=True)
             if all(result.green for result in results):
                 diff = await parts.workspaces.diff_stat(proof.slug, proof.base or main, main)
@@ -148,7 +148,7 @@ class Lander:
             now = parts.clock()
             report = await parts.store.read(reports.report, project_id, parts.about())
             slug = report.project.slug
-            main = await self._main(slug)
+            main = await self._parts.main(slug)
             history = await parts.workspaces.history(
                 slug, report.about.first_commit or main, main, first_parent=True
             )
@@ -163,12 +163,6 @@ class Lander:
                 )
             await parts.workspaces.sync(slug)
             await parts.store.run(projects.complete, project_id, commit, now=now)
-
-    async def _main(self, slug: str) -> str:
-        main = await self._parts.workspaces.head(slug)
-        if main is None:
-            raise StateError(f"The repository of {slug} has no main.")
-        return main
 
     async def _prove(
         self,

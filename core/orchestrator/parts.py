@@ -8,6 +8,7 @@ from pathlib import Path
 from core.domain.money import MessageUsage, Price
 from core.domain.redaction import Redaction
 from core.domain.rules import Rules
+from core.errors import StateError
 from core.operations import runs
 from core.orchestrator.wake import Wake
 from core.ports.host import Box, Desks, Workspaces
@@ -50,6 +51,16 @@ class Parts:
     async def rules_of(self, run_id: int) -> Rules:
         """What a run follows: the rules it began with."""
         return await self.store.read(runs.rules_of, run_id, self.rules)
+
+    async def main(self, slug: str) -> str:
+        """The commit of a project's `main`."""
+        found = await self.workspaces.head(slug)
+        if found is None:
+            raise StateError(
+                f"The repository projects/{slug} is missing from the home, or has no branch main."
+                " Put it back from a copy of the home, then `/autocoder resume`."
+            )
+        return found
 
     def process_number(self, process_id: str) -> int:
         """The row of a process from its marker HOMEHASH-N."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.domain import spec
 from core.domain.lifecycle import InterviewKind
-from core.errors import AutocoderError, BadSpec, MainMoved, StateError, StorageFailed
+from core.errors import AutocoderError, BadSpec, MainMoved, StorageFailed
 from core.operations import interviews, specs
 from core.operations.additions import Wish
 from core.operations.interviews import Sitting
@@ -34,7 +34,7 @@ async def open_desk(parts: Parts, sitting: Sitting) -> Desk:
     else:
         base = sitting.base_commit
         if base is None:
-            base = await _main(parts, sitting.slug)
+            base = await parts.main(sitting.slug)
             await parts.store.run(interviews.based, sitting.interview_id, base)
         worktree = await _worktree(parts, sitting.slug, sitting.number, base)
         desk = Desk(worktree.path, worktree.common_dir)
@@ -78,7 +78,7 @@ class SpecWriter:
         if draft.kind is InterviewKind.PROJECT:
             folder = await parts.desks.open(draft.slug)
         else:
-            base = draft.base_commit or await _main(parts, draft.slug)
+            base = draft.base_commit or await parts.main(draft.slug)
             folder = (await _worktree(parts, draft.slug, draft.number, base)).path
         files: dict[str, bytes] = {}
         problems = []
@@ -104,7 +104,7 @@ class SpecWriter:
         """Put a changed spec on `main`, unless the one there changed too."""
         parts = self._parts
         while True:
-            main = await _main(parts, draft.slug)
+            main = await parts.main(draft.slug)
             now = {path: await parts.workspaces.show(draft.slug, main, path) for path in files}
             before = await parts.workspaces.show(draft.slug, draft.base_commit or main, APP_SPEC)
             if now == files and files[APP_SPEC] != before:
@@ -158,13 +158,6 @@ def _news(text: str, before: str) -> str:
 
 async def _worktree(parts: Parts, slug: str, number: int, base: str) -> Worktree:
     return await parts.workspaces.open_apart(slug, f"interview-{number}", base)
-
-
-async def _main(parts: Parts, slug: str) -> str:
-    main = await parts.workspaces.head(slug)
-    if main is None:
-        raise StateError(f"The repository of {slug} has no main.")
-    return main
 
 
 async def _text(parts: Parts, slug: str, commit: str) -> str:

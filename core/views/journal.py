@@ -37,6 +37,11 @@ class JournalLine:
     previous_hash: str
 
 
+def first_at(tx: Session) -> datetime | None:
+    """When the first thing happened in this home."""
+    return tx.scalar(select(JournalEntry.at).order_by(JournalEntry.id).limit(1))
+
+
 def journal(
     tx: Session,
     project_id: int,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -236,7 +236,7 @@ async def test_a_waiting_limit_is_edited_when_it_is_over(house: House) -> None:
 
 async def test_the_loops_tell_at_once_and_sleep_when_nothing_is_wanted(house: House) -> None:
     begun = asyncio.get_running_loop().time()
-    teller = Teller(house.store, house.wake, lambda: house.now, timedelta(days=1))
+    teller = Teller(house.store, house.wake, lambda: house.now)
     async with running(teller, house.delivery):
         await house.store.run(stage.build)
         await until(lambda: len(house.shown()) == 4)
@@ -253,27 +253,6 @@ async def test_the_loops_tell_at_once_and_sleep_when_nothing_is_wanted(house: Ho
 def ask(tx: Session) -> None:
     coder = stage.claim(tx, 1, 1)
     questions.ask(tx, coder.id, "Which?", ("a", "b"), False, now=NOW)
-
-
-async def test_a_reminder_goes_out_while_the_loop_sleeps(house: House) -> None:
-    def gated(tx: Session) -> datetime:
-        project = stage.build(tx)
-        return stage.to_gate(tx, project).opened_at
-
-    opened = await house.store.run(gated)
-    teller = Teller(house.store, house.wake, lambda: house.now, timedelta(hours=1))
-    async with running(teller):
-        await until(lambda: house.wake.count > 1)
-        house.now = opened + timedelta(hours=1)
-        house.wake.notify()
-        async with asyncio.timeout(20):
-            while not await house.store.read(reminders):
-                await asyncio.sleep(0.02)
-    assert len(await house.store.read(reminders)) == 1
-
-
-def reminders(tx: Session) -> list[str]:
-    return list(tx.scalars(select(OutboxItem.key).where(OutboxItem.key.contains("reminder"))))
 
 
 async def test_no_secret_leaves_and_what_is_hidden_can_be_chosen(house: House) -> None:

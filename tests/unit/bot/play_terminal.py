@@ -120,7 +120,7 @@ def _loops(it: Stage, terminal: Terminal) -> Iterator[Coroutine[Any, Any, None]]
         return work.NOW + timedelta(seconds=time.monotonic() - begun)
 
     yield terminal.platform.run(it.door)
-    yield Teller(it.store, wake, clock, timedelta(days=1)).run()
+    yield Teller(it.store, wake, clock).run()
     terms = Terms(edit_interval=timedelta(seconds=0.05))
     yield Delivery(
         it.store, wake, clock, terminal.platform, lambda: work.scene(now=clock()), terms

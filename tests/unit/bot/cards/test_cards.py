@@ -24,7 +24,7 @@ from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.people import LOCAL
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.domain.proof import Verdict
-from core.operations import approvals, notices, planners, projects, questions, tasks
+from core.operations import approvals, notices, planners, projects, questions, reminders, tasks
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem
 from core.store.tables import Approval, Project, Question
@@ -586,18 +586,19 @@ def test_reminders_go_out_once_per_interval_and_end_with_the_decision(tx: Sessio
     tell(tx)
     day = timedelta(days=1)
     opened = approval.opened_at
-    assert notices.next_reminder(tx, day) == opened + day
+    assert not reminders.due(tx, day, now=opened + day - timedelta(seconds=1))
+    assert reminders.due(tx, day, now=opened + day)
     for now in (opened + day, opened + day, opened + 5 * day):  # five days away: one reminder
-        notices.remind(tx, day, now=now)
-    reminders = [key for key in stage.keys(tx) if "reminder" in key]
-    assert reminders == [f"gate:todo-api:{approval.id}:reminder-{n}" for n in (1, 2)]
+        reminders.remind(tx, day, now=now)
+    posted = [key for key in stage.keys(tx) if "reminder" in key]
+    assert posted == [f"gate:todo-api:{approval.id}:reminder-{n}" for n in (1, 2)]
     card = stage.card(tx, CardKind.GATE)
     assert card.title == "Reminder: the gate of phase 1 waits since 11:48"
     assert labels(card) == ["Approve", "Reject", "Details"]
     stage.approve(tx, tx.get_one(Approval, approval.id))
     tell(tx)
     assert stage.card(tx, CardKind.GATE).buttons == ()
-    assert notices.next_reminder(tx, day) is None
+    assert not reminders.due(tx, day, now=opened + 9 * day)
 
 
 def test_a_project_may_be_called_reminder(tx: Session) -> None:

@@ -45,11 +45,11 @@ from core.operations import (
     interviews,
     journal,
     members,
-    notices,
     outbox,
     own_settings,
     projects,
     questions,
+    reminders,
     specs,
     tasks,
 )
@@ -104,7 +104,7 @@ def life(tx: Session, words: Words) -> Iterator[None]:
     yield
     first = stage.submit(tx, project.id, _plan(words))
     yield
-    notices.remind(tx, HOUR, now=NOW + 2 * HOUR)
+    reminders.remind(tx, HOUR, now=NOW + 2 * HOUR)
     yield
     approvals.reject(tx, first.id, words.sentence, by=BOB, now=NOW)
     yield
@@ -235,7 +235,7 @@ def _gates(tx: Session, words: Words, project: Project) -> Iterator[None]:
         yield
         gate = stage.open_gate(tx, project.id, phase.position, red=words.many)
         yield
-        notices.remind(tx, HOUR, now=NOW + 3 * HOUR)
+        reminders.remind(tx, HOUR, now=NOW + 3 * HOUR)
         yield
         stage.approve(tx, gate, by=BOB)
         yield

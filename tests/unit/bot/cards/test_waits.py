@@ -16,7 +16,17 @@ from core.domain.cards import Link
 from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, ProjectStatus
 from core.domain.people import Role
-from core.operations import approvals, moves, notices, places, plans, projects, questions, tasks
+from core.operations import (
+    approvals,
+    moves,
+    notices,
+    places,
+    plans,
+    projects,
+    questions,
+    reminders,
+    tasks,
+)
 from core.ports.chat import Place
 from core.store.chat_tables import Member, OutboxItem
 from core.store.tables import Phase
@@ -136,7 +146,7 @@ def test_nothing_of_a_project_at_rest_waits_on_any_card(tx: Session, archived: b
     progress = stage.card(tx, CardKind.PROGRESS)
     assert "▲" not in progress.body + progress.fallback
     assert progress.links == ()
-    assert notices.next_reminder(tx, timedelta(days=1)) is None
+    assert not reminders.due(tx, timedelta(days=1), now=NOW + timedelta(days=9))
     if archived:
         return
     for number in (project, other):
@@ -172,7 +182,7 @@ def test_a_reminder_leads_to_the_decision_it_calls_to_mind(tx: Session) -> None:
     stage.submit(tx, stage.begin(tx, "other"))
     tell(tx)
     assert stage.card(tx, CardKind.PLAN).links == ()
-    notices.remind(tx, timedelta(days=1), now=NOW + timedelta(days=2))
+    reminders.remind(tx, timedelta(days=1), now=NOW + timedelta(days=2))
     reminder = stage.card(tx, CardKind.PLAN)
     assert reminder.key == "plan:other:1:reminder-1"
     assert reminder.links == (Link("Review the plan", "plan:other:1"),)
