@@ -59,6 +59,7 @@ from core.ports.host import BoxLevel
 from core.store.session import Store
 from core.views import projects
 from core.views.budgets import Budgets, UsageSettings
+from mcp_server.server import agent_server
 from mcp_server.tools import Toolbox
 
 ANTHROPIC = "https://api.anthropic.com"
@@ -270,6 +271,7 @@ def _wire(
         box=parts.box,
         processes=processes,
         tools=tools,
+        server=agent_server,
         judge=judge,
         home=settings.home,
     )

@@ -14,10 +14,10 @@ from typing import Any
 from claude_agent_sdk import HookContext
 from claude_agent_sdk.types import HookInput, HookJSONOutput
 
-from adapters.claude.tools import PREFIX
 from core.domain.bash_policy import JudgeCommand
-from core.ports.agents import RunRequest
+from core.ports.agents import TOOL_SERVER, RunRequest
 
+PREFIX = f"mcp__{TOOL_SERVER}__"  # of our tools, where the CLI names them
 _PATIENCE_SECONDS = 30  # half of what the CLI waits for a hook
 _READERS = {"Read": "file_path", "Glob": "path", "Grep": "path"}
 _WRITERS = {"Write": "file_path", "Edit": "file_path"}

@@ -1,14 +1,15 @@
 """Agents through claude-agent-sdk: one Claude CLI per agent at work, in the box (DESIGN.md §6)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
 from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, ResultMessage
+from claude_agent_sdk.types import McpSdkServerConfig
 
-from adapters.claude.gate import Gate
+from adapters.claude.gate import PREFIX, Gate
 from adapters.claude.gateway import CredentialKind, Door, Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.launch import (
@@ -21,10 +22,19 @@ from adapters.claude.launch import (
 )
 from adapters.claude.process import AgentDiedError, AgentProcess, Ended
 from adapters.claude.signals import activities, ended, refused
-from adapters.claude.tools import PREFIX, SERVER, answer, tool_server
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.errors import AutocoderError
-from core.ports.agents import ProcessRegistry, RunEnded, RunRequest, RunSignal, Tool, ToolReply
+from core.ports.agents import (
+    TOOL_SERVER,
+    CallTool,
+    ProcessRegistry,
+    RunEnded,
+    RunRequest,
+    RunSignal,
+    Tool,
+    ToolCall,
+    ToolReply,
+)
 from core.ports.host import Box, BoxLevel, Processes
 
 _LARGEST_MESSAGE = 32 * 1024**2  # the SDK's own 1 MB ends the run at a long Write
@@ -91,6 +101,7 @@ class ClaudeRunner:
         box: Box,
         processes: Processes,
         tools: Mapping[str, Tool],
+        server: Callable[[Sequence[Tool], CallTool], McpSdkServerConfig],
         judge: BashJudge,
         home: Path,
     ) -> None:
@@ -99,6 +110,7 @@ class ClaudeRunner:
         self._box = box
         self._processes = processes
         self._tools = tools
+        self._server = server
         self._judge = judge
         self._home = home
         self._cli = find_cli()
@@ -298,7 +310,7 @@ class ClaudeRunner:
         async def call(tool: Tool, arguments: Mapping[str, object]) -> ToolReply:
             process.calls += 1
             try:
-                return await answer(tool, process.id, arguments)
+                return await tool.handler(ToolCall(process.id, arguments))
             finally:
                 process.touch()
                 process.calls -= 1
@@ -314,7 +326,7 @@ class ClaudeRunner:
             tools=list(request.builtin_tools),
             allowed_tools=[*request.builtin_tools, *(PREFIX + tool.name for tool in own)],
             disallowed_tools=_NEVER,
-            mcp_servers={SERVER: tool_server(own, call)} if own else {},
+            mcp_servers={TOOL_SERVER: self._server(own, call)} if own else {},
             strict_mcp_config=True,
             setting_sources=[],
             settings=SETTINGS,

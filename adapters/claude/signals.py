@@ -4,8 +4,8 @@ from typing import Any, assert_never
 
 from claude_agent_sdk import AssistantMessage, Message, ResultMessage, ToolUseBlock
 
+from adapters.claude.gate import PREFIX
 from adapters.claude.gateway import Door
-from adapters.claude.tools import PREFIX
 from core.domain.agents import FailureKind, RunOutcome
 from core.ports.agents import Activity, Refusal, RefusalReason, RunEnded
 

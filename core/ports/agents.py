@@ -10,6 +10,8 @@ from typing import Protocol
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.domain.money import MessageUsage
 
+TOOL_SERVER = "autocoder"  # the MCP server of our tools, as agents know it
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -29,13 +31,16 @@ class ToolReply:
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool of ours, for the in-process MCP server and later for any MCP client."""
+    """A tool of ours; its handler refuses in words and raises no error of ours."""
 
     name: str  # without the server's prefix
     description: str
     schema: Mapping[str, object]  # JSON Schema of the arguments
     handler: Callable[[ToolCall], Awaitable[ToolReply]]
     read_only: bool = False
+
+
+CallTool = Callable[[Tool, Mapping[str, object]], Awaitable[ToolReply]]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from core.ports.agents import (
     ToolReply,
 )
 from core.ports.host import Box
+from mcp_server.server import agent_server
 
 
 @dataclass
@@ -160,6 +161,7 @@ async def parts(url: str, folder: Path, box: Box | None = None) -> AsyncIterator
         box=box,
         processes=HostProcesses(),
         tools=calls.tools(),
+        server=agent_server,
         judge=BashJudge("test-0"),
         home=home,
     )
