@@ -17,14 +17,14 @@ from typing import Any
 from uuid import uuid4
 
 from adapters import prices
-from adapters.box.levels import detect, unseen_toolchains
-from adapters.box.sandbox import open_box
 from adapters.claude.gateway import Credential, CredentialKind, Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.runner import ClaudeRunner
-from adapters.desks import InterviewDesks
+from adapters.interview_folders import InterviewDesks
 from adapters.practice.server import practice_model
 from adapters.processes import HostProcesses
+from adapters.sandbox.levels import detect, unseen_toolchains
+from adapters.sandbox.sandbox import open_box
 from adapters.terminal.live import open_screen
 from adapters.terminal.platform import TerminalPlatform
 from adapters.web.backend import Backend, CommandLine
@@ -38,21 +38,21 @@ from bot.commands import COMMANDS
 from bot.door import FILES
 from bot.home import database_held, held, home_hash, runtime_folder
 from bot.metrics import MEDIA_TYPE, Metrics
+from bot.service_info import known_token
 from bot.settings import GIB, ModelSource, Settings, derived_host_parallel
-from bot.whereabouts import known_token
 from core.domain.agents import AgentKind
 from core.domain.cards import Automatic, Card
 from core.domain.money import MessageUsage, Price
 from core.domain.people import LOCAL
 from core.domain.redaction import Redaction
 from core.errors import HostUnfit, MissingProgram
+from core.orchestrator.change_signal import ChangeSignal
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
 from core.orchestrator.ledger import StoreLedger, StoreRegistry
 from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover
 from core.orchestrator.tick import Orchestrator
-from core.orchestrator.wake import Wake
 from core.ports.agents import Tool
 from core.ports.chat import ChatPlatform, Hearing, Place
 from core.ports.host import BoxLevel
@@ -206,14 +206,14 @@ async def open_app(
         on_host = rules.agents.host_parallel or derived_host_parallel(
             os.cpu_count() or 1, processes.free_memory() or GIB
         )
-        wake = Wake()
+        wake = ChangeSignal()
         store = Store(settings.database, on_commit=wake.notify)
         stack.push_async_callback(store.close)
         parts = Parts(
             store=store,
             wake=wake,
             workspaces=Worktrees(settings.home, f"{marker}-0"),
-            desks=InterviewDesks(settings.home),
+            interview_folders=InterviewDesks(settings.home),
             box=box,
             rules=replace(rules, agents=replace(rules.agents, host_parallel=on_host)),
             clock=lambda: datetime.now(UTC),
@@ -224,7 +224,7 @@ async def open_app(
             practice=practice,
             nobody_here=nobody_here,
             home_hash=marker,
-            life=uuid4().hex,
+            boot_id=uuid4().hex,
             host=socket.gethostname(),
             redact=Redaction(settings.secrets(token(settings.home))),
         )

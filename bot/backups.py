@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from bot.settings import Settings
-from core.domain import card_keys, light
+from core.domain import card_keys, markup
 from core.domain.cards import Card, Tone
 from core.domain.events import CardKind
 from core.errors import AutocoderError
@@ -68,7 +68,7 @@ def _notice(target: Path, words: str, now: datetime) -> Card:
         key=card_keys.backup_failed(now.date()),
         kind=CardKind.NOTICE,
         title=title,
-        body=f"{light.escape(words)}\nIt was to be `{light.escape(target.name)}`. {again}",
+        body=f"{markup.escape(words)}\nIt was to be `{markup.escape(target.name)}`. {again}",
         fallback=f"{title}: {words} {again}",
         tone=Tone.WARNING,
     )

@@ -16,15 +16,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from bot import report, wording
+from bot import formatting, report
 from bot.app import App, Terminal, open_app
-from bot.cards import CARDS, words
-from bot.cards.frame import footnote
+from bot.cards import CARDS, labels
+from bot.cards.rendering import footnote
 from bot.exits import Exit
 from bot.logs import logged
 from bot.settings import Settings
 from bot.talk import Check, Talk
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import TITLE_LIMIT, Automatic, Card, Field, Label, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import InterviewStatus, ProjectStatus, WaitingFor
@@ -55,7 +55,7 @@ _RETRIES = 2  # of one task in a demo
 
 
 @dataclass(frozen=True)
-class Errand:
+class BuildRequest:
     """What was asked for on the command line."""
 
     title: str
@@ -101,18 +101,18 @@ def _retry(card: Card) -> str:
 
 async def run(
     settings: Settings,
-    errand: Errand,
+    request: BuildRequest,
     open_terminal: OpenTerminal,
     stop: asyncio.Event,
     check: Check,
 ) -> Exit:
     """Until the project is complete or cannot go on without somebody."""
-    async with open_app(settings, nobody_here=errand.nobody_here) as app:
-        errand = replace(errand, name=mend(app.parts.redact.hide(errand.name)))
+    async with open_app(settings, nobody_here=request.nobody_here) as app:
+        request = replace(request, name=mend(app.parts.redact.hide(request.name)))
         with logged(settings.home, app.parts.redact):
             await app.parts.store.run(outbox.drop, PLACE)
-            terminal = open_terminal(errand.automatic)
-            build = _Build(app, errand, terminal, stop)
+            terminal = open_terminal(request.automatic)
+            build = _Build(app, request, terminal, stop)
             try:
                 return await build.run(Talk(app, check))
             finally:
@@ -121,10 +121,12 @@ async def run(
 
 
 class _Build:
-    def __init__(self, app: App, errand: Errand, terminal: Terminal, stop: asyncio.Event) -> None:
+    def __init__(
+        self, app: App, request: BuildRequest, terminal: Terminal, stop: asyncio.Event
+    ) -> None:
         self._app = app
         self._parts = app.parts
-        self._errand = errand
+        self._errand = request
         self._terminal = terminal
         self._stop = stop
 
@@ -148,9 +150,9 @@ class _Build:
 
     async def _begin(self) -> "_Begun":
         """The project of a spec with its repository."""
-        errand, parts = self._errand, self._parts
-        spec = errand.spec or ""
-        begun = await parts.store.run(_created, self._app, errand, digest(spec), now=parts.clock())
+        request, parts = self._errand, self._parts
+        spec = request.spec or ""
+        begun = await parts.store.run(_created, self._app, request, digest(spec), now=parts.clock())
         slug = begun.project.slug
         files = {
             f"{_SPEC_FOLDER}/app_spec.txt": spec.encode(),
@@ -185,17 +187,17 @@ class _Build:
         app = self._app
         home, parallel = app.settings.home, self._parts.rules.agents.max_parallel
         facts = (
-            f"home {light.escape(str(home))}",
+            f"home {markup.escape(str(home))}",
             "SQLite",
-            words.sandbox(app.box),
-            f"{wording.count(parallel, 'agent')} at most",
+            labels.sandbox(app.box),
+            f"{formatting.count(parallel, 'agent')} at most",
             "Ctrl-C stops, running it again resumes",
         )
         newer = ""
         if done := self._parts.store.upgrade:
             newer = (
-                f"{words.WAITS} The database was brought to a newer schema, from {done.before};"
-                f" as it was it is kept in {light.escape(str(done.copy))}."
+                f"{labels.WAITS} The database was brought to a newer schema, from {done.before};"
+                f" as it was it is kept in {markup.escape(str(done.copy))}."
             )
         going_on = "Going on where it was." if known else ""
         return _card(
@@ -250,7 +252,7 @@ class _Build:
         stuck = [wait.number for wait in waits if wait.kind is WaitKind.STUCK]
         if stuck:
             are = "is" if len(stuck) == 1 else "are"
-            return f"{wording.numbered('Task', stuck)} {are} stuck and nothing else can run."
+            return f"{formatting.numbered('Task', stuck)} {are} stuck and nothing else can run."
         return f"{project.name} is {view.status.words} and nothing can run."
 
     async def _view(self, project: ProjectRef) -> ProjectView:
@@ -274,15 +276,17 @@ class _Build:
             return replace(_card("Done", ()), tone=Tone.SUCCESS, fields=paths)
         view = await self._view(project)
         stuck = f", {view.tasks.stuck} stuck" if view.tasks.stuck else ""
-        sums = f"{view.tasks.passing} of {wording.count(view.tasks.total, 'task')} passing{stuck}"
+        sums = (
+            f"{view.tasks.passing} of {formatting.count(view.tasks.total, 'task')} passing{stuck}"
+        )
         first, *more = why.splitlines()
         lines = (
-            *map(light.escape, more),
-            f"{sums}, {wording.usd(view.cost_usd)} at list prices.",
+            *map(markup.escape, more),
+            f"{sums}, {formatting.usd(view.cost_usd)} at list prices.",
             "Nothing done is lost: the same command goes on from here.",
         )
         return replace(
-            _card(wording.one_line(first, TITLE_LIMIT), lines),
+            _card(formatting.one_line(first, TITLE_LIMIT), lines),
             tone=Tone.WARNING if self._stop.is_set() else Tone.DANGER,
             fields=(Field("Report", str(await self._report(project))),),
         )
@@ -317,20 +321,22 @@ class _Begun:
     known: bool
 
 
-def _created(tx: Session, app: App, errand: Errand, spec_digest: str, *, now: datetime) -> _Begun:
+def _created(
+    tx: Session, app: App, request: BuildRequest, spec_digest: str, *, now: datetime
+) -> _Begun:
     """The project of this name and spec, living in the terminal."""
-    before = project_views.by_name(tx, errand.name)
+    before = project_views.by_name(tx, request.name)
     project = projects.create(
         tx,
-        name=errand.name,
+        name=request.name,
         spec_digest=spec_digest,
         practice=app.practice,
-        budget=errand.budget or app.settings.rules.budget.project_usd,
+        budget=request.budget or app.settings.rules.budget.project_usd,
         actor=LOCAL,
         now=now,
     )
-    if before is not None and errand.budget is not None:
-        projects.set_budget(tx, project.id, errand.budget)
+    if before is not None and request.budget is not None:
+        projects.set_budget(tx, project.id, request.budget)
     _taken_up(tx, project.id, now=now)
     return _Begun(project, before is not None)
 
@@ -343,7 +349,7 @@ def _taken_up(tx: Session, project_id: int, *, now: datetime) -> None:
 
 def _unshown(tx: Session, *, now: datetime) -> bool:
     """Whether something is to be shown now, or in a moment."""
-    if notices.untold(tx) or outbox.due(tx, PLACE.platform, now=now):
+    if notices.pending(tx) or outbox.due(tx, PLACE.platform, now=now):
         return True
     held = outbox.next_due(tx, PLACE.platform, now=now)
     return held is not None and held - now < _MOMENT

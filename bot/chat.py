@@ -10,7 +10,7 @@ from bot.app import Terminal
 from bot.client import Client
 from core.domain.cards import Card, Field
 from core.domain.events import CardKind
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.people import LOCAL
 from core.domain.redaction import clean
 from core.errors import AutocoderError, StateError

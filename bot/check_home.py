@@ -13,8 +13,8 @@ from typing import Final
 from bot.finding import Finding, Level
 from bot.home import need_free
 from bot.listening import listen
+from bot.service_info import TOKEN, service_info
 from bot.settings import GIB, Settings
-from bot.whereabouts import TOKEN, whereabouts
 from core.errors import HomeHeld, StateError
 from core.store import migrations
 
@@ -90,7 +90,7 @@ def _service(settings: Settings) -> Finding:
         need_free(home)
     except HomeHeld as error:
         try:
-            found = whereabouts(home)
+            found = service_info(home)
         except StateError:
             return Finding("service", Level.OK, f"`build` or a start is at work (pid {error.pid})")
         return Finding("service", Level.OK, f"runs, pid {found.pid}, {found.url}")

@@ -31,7 +31,7 @@ from core.errors import AutocoderError, BadSpec, InputError
 # What a command needs beside this is imported where it is needed: the whole takes seconds on a
 # busy host, and a second `serve` shall say at once who holds the home.
 if TYPE_CHECKING:
-    from bot.build import Errand
+    from bot.build import BuildRequest
     from bot.client import Client
 
 _LEAST_BUDGET = Decimal("0.000001")  # USD; less is not counted
@@ -195,11 +195,11 @@ def build(
     yes: Annotated[bool, typer.Option("--yes", help="Approve the plan and every gate.")] = False,
 ) -> None:
     """Build what a spec says, into a repository whose checks pass. Again goes on where it was."""
-    from bot.build import Errand, approving
+    from bot.build import BuildRequest, approving
 
-    def prepare() -> tuple[Settings, Errand]:
+    def prepare() -> tuple[Settings, BuildRequest]:
         text = read_spec(_content(spec))
-        errand = Errand(
+        request = BuildRequest(
             title=f"autocoder {version('autocoder')} build",
             name=parse_name(name) if name is not None else name_from(text, spec.stem),
             spec=text,
@@ -207,7 +207,7 @@ def build(
             automatic=approving if yes else None,
             nobody_here=yes,
         )
-        return settings_file.load(os.environ, home), errand
+        return settings_file.load(os.environ, home), request
 
     _carry_out(prepare)
 
@@ -215,13 +215,13 @@ def build(
 @app.command()
 def demo(home: Home = None) -> None:
     """The whole story once with the practice model: offline, scripted, free."""
-    from bot.build import Demonstrator, Errand
+    from bot.build import BuildRequest, Demonstrator
 
-    def prepare() -> tuple[Settings, Errand]:
+    def prepare() -> tuple[Settings, BuildRequest]:
         place = home or Path(tempfile.mkdtemp(prefix="autocoder-demo-"))
         title = f"autocoder {version('autocoder')} demo"
-        errand = Errand(title=title, name=_DEMO, spec=None, automatic=Demonstrator())
-        return settings_file.load({**_DEMO_PACE, **os.environ, **_DEMO_SETTINGS}, place), errand
+        request = BuildRequest(title=title, name=_DEMO, spec=None, automatic=Demonstrator())
+        return settings_file.load({**_DEMO_PACE, **os.environ, **_DEMO_SETTINGS}, place), request
 
     _carry_out(prepare)
 
@@ -266,15 +266,15 @@ def _money(text: str) -> Decimal:
     return amount
 
 
-def _carry_out(prepare: Callable[[], tuple[Settings, "Errand"]]) -> None:
+def _carry_out(prepare: Callable[[], tuple[Settings, "BuildRequest"]]) -> None:
     try:
-        settings, errand = prepare()
+        settings, request = prepare()
     except AutocoderError as error:
         raise typer.Exit(complain(error)) from error
-    _leave(event_loop.run(_in_terminal(partial(_built, settings, errand))))
+    _leave(event_loop.run(_in_terminal(partial(_built, settings, request))))
 
 
-async def _built(settings: Settings, errand: "Errand", stop: asyncio.Event) -> Exit:
+async def _built(settings: Settings, request: "BuildRequest", stop: asyncio.Event) -> Exit:
     from bot import check as host_check
     from bot.app import host_probes, open_terminal
     from bot.build import PLACE, run
@@ -284,7 +284,7 @@ async def _built(settings: Settings, errand: "Errand", stop: asyncio.Event) -> E
         return host_check.check(os.environ, settings.home, host_probes())
 
     return await run(
-        settings, errand, partial(open_terminal, PLACE, os.environ, stop.set), stop, look
+        settings, request, partial(open_terminal, PLACE, os.environ, stop.set), stop, look
     )
 
 

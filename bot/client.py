@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from bot.whereabouts import TOKEN, whereabouts
+from bot.service_info import TOKEN, service_info
 from core.errors import AutocoderError, InputError, NotAllowed, NotFound, StateError
 
 _TIMEOUT_S = 40
@@ -26,7 +26,7 @@ class Client:
 
     def __init__(self, home: Path) -> None:
         """Raises StateError when no service runs in the home."""
-        where = whereabouts(home)
+        where = service_info(home)
         self._address = (urlsplit(where.url).hostname or "127.0.0.1", where.port)
         self._headers = {"Authorization": f"Bearer {(home / TOKEN).read_text().strip()}"}
 

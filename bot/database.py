@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from bot.client import Client
 from bot.home import database_held, held
+from bot.service_info import known_token, service_info
 from bot.settings import Settings
-from bot.whereabouts import known_token, whereabouts
 from core.domain.redaction import Redaction
 from core.errors import NotFound, StateError, StorageFailed
 from core.operations import journal
@@ -55,7 +55,7 @@ def backup(settings: Settings, target: Path) -> str:
     source = _existing(settings)
     target = target.expanduser().absolute()
     try:
-        whereabouts(settings.home)
+        service_info(settings.home)
     except StateError:
         size = copy(source, target)
     else:

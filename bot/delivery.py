@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from bot import cards
-from bot.cards import frame
-from bot.cards.frame import Scene
-from core.domain import card_keys, light
+from bot.cards import rendering
+from bot.cards.rendering import RenderContext
+from core.domain import card_keys, markup
 from core.domain.cards import Card, Tone
 from core.domain.events import CardKind
 from core.domain.redaction import Redaction, redacted
@@ -29,7 +29,7 @@ from core.errors import (
 )
 from core.operations import notices, outbox
 from core.operations.outbox import Due
-from core.orchestrator.wake import Wake
+from core.orchestrator.change_signal import ChangeSignal
 from core.ports.chat import ChatPlatform, MessageRef, Place
 from core.store.session import Store
 
@@ -47,10 +47,10 @@ GIVE_UP_TRIES = 10  # at least: a clock may have jumped a day ahead
 Clock = Callable[[], datetime]
 
 
-class Teller:
+class Notifier:
     """Turns the journal into cards that are wanted."""
 
-    def __init__(self, store: Store, wake: Wake, clock: Clock) -> None:
+    def __init__(self, store: Store, wake: ChangeSignal, clock: Clock) -> None:
         self._store = store
         self._wake = wake.of(notices.TABLE)
         self._clock = clock
@@ -59,7 +59,7 @@ class Teller:
         """Until cancelled; it sleeps until something was committed."""
         while True:
             seen = self._wake.count
-            if await self._store.read(notices.untold):
+            if await self._store.read(notices.pending):
                 while await self._store.run(notices.tell, cards.CARDS, now=self._clock()):
                     continue
             await self._wake.wait(seen)
@@ -111,10 +111,10 @@ class Delivery:
     def __init__(
         self,
         store: Store,
-        wake: Wake,
+        wake: ChangeSignal,
         clock: Clock,
         platform: ChatPlatform,
-        scene: Callable[[], Scene],
+        scene: Callable[[], RenderContext],
         terms: Terms,
     ) -> None:
         """`scene` is what cards depend on beside the database, as it is now."""
@@ -241,7 +241,7 @@ class Delivery:
         scene = replace(self._scene(), now=self._clock())
         drawn = await self._store.read(cards.draw, due, scene)
         card = redacted(drawn.card, self._terms.redact)
-        digest = frame.digest(card)
+        digest = rendering.digest(card)
         message, sent = due.message, self._clock()
         rested = sent  # when it may be edited next: what was posted now may be decided at once
         if message is None:
@@ -367,7 +367,7 @@ def _notice(place: Place, refusal: PlaceRefused, now: datetime) -> Card:
         key=card_keys.refused(place.name, now.date()),
         kind=CardKind.NOTICE,
         title=title,
-        body="\n".join(filter(None, (light.escape(str(refusal)), refusal.hint, waits))),
+        body="\n".join(filter(None, (markup.escape(str(refusal)), refusal.hint, waits))),
         fallback=f"{title}: {refusal} {waits}",
         tone=Tone.WARNING,
     )

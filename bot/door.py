@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from bot.cards import pictures
 from bot.commands import COMMANDS, presses, projects, replies, suggestions
-from bot.commands.spec import Call, Desk
+from bot.commands.command import Call, Desk
 from bot.router import Router
 from core.domain.cards import Card, Form, Picture, Press
 from core.domain.names import file_name

@@ -9,8 +9,8 @@ from typing import Any
 
 import jinja2
 
-from bot import markdown, wording
-from bot.cards import words
+from bot import formatting, markdown
+from bot.cards import labels
 from core.domain.lifecycle import ApprovalStatus, FeatureStatus, TaskStatus
 from core.domain.money import Tokens
 from core.domain.proof import CheckResult, Verdict
@@ -73,7 +73,7 @@ def _page(report: Report, box: BoxLevel) -> str:
     return _TEMPLATE.render(
         **{name: getattr(report, name) for name in Report.__dataclass_fields__},
         box=box,
-        sandbox=words.sandbox(box),
+        sandbox=labels.sandbox(box),
         checks=tuple(dict.fromkeys((*report.about.checks, *own))),
         phase_names={
             phase.id: f"{phase.position} {markdown.text(phase.name)}" for phase in report.phases
@@ -123,11 +123,11 @@ def _cost(parts: dict[str, Spent], key: int) -> Decimal:
 
 def _cached(tokens: Tokens) -> str:
     """How much of what a model was given to read came from the cache."""
-    return wording.percent(tokens.cache_read, tokens.total - tokens.output)
+    return formatting.percent(tokens.cache_read, tokens.total - tokens.output)
 
 
 def _commit(name: str | None) -> str:
-    return markdown.code(wording.commit(name), table=True) if name else wording.UNKNOWN
+    return markdown.code(formatting.commit(name), table=True) if name else formatting.UNKNOWN
 
 
 def _when(moment: datetime) -> str:
@@ -135,11 +135,11 @@ def _when(moment: datetime) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 600 else wording.duration(seconds)
+    return f"{seconds:.1f} s" if seconds < 600 else formatting.duration(seconds)
 
 
 def _usd_range(low_high: Sequence[Decimal]) -> str:
-    return wording.usd_range(*low_high)
+    return formatting.usd_range(*low_high)
 
 
 def _environment() -> jinja2.Environment:
@@ -154,12 +154,12 @@ def _environment() -> jinja2.Environment:
         "text": markdown.text,
         "code": markdown.code,
         "block": markdown.block,
-        "usd": wording.usd,
+        "usd": formatting.usd,
         "usd_range": _usd_range,
-        "percent": wording.percent,
-        "count": wording.count,
-        "tokens": wording.tokens,
-        "duration": wording.duration,
+        "percent": formatting.percent,
+        "count": formatting.count,
+        "tokens": formatting.tokens,
+        "duration": formatting.duration,
         "cached": _cached,
         "commit": _commit,
         "when": _when,
@@ -179,11 +179,11 @@ def _environment() -> jinja2.Environment:
         "because": _BECAUSE,
         "decided": _DECIDED,
         "marks": {
-            "done": words.DONE,
-            "stopped": words.STOPPED,
-            "project": words.PROJECT_MARKS,
-            "phase": words.PHASE_MARKS,
-            "task": words.TASK_MARKS,
+            "done": labels.DONE,
+            "stopped": labels.STOPPED,
+            "project": labels.PROJECT_MARKS,
+            "phase": labels.PHASE_MARKS,
+            "task": labels.TASK_MARKS,
         },
     }
     return found

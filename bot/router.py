@@ -18,8 +18,8 @@ from typing import TypeVar, assert_never
 from sqlalchemy.orm import Session
 
 from bot.commands import calls, messages, presses, replies
-from bot.commands.spec import Call, CommandSpec, Desk, MissingValues, Operation, Reply
-from bot.wording import cut
+from bot.commands.command import Call, CommandSpec, Desk, MissingValues, Operation, Reply
+from bot.formatting import cut
 from core.domain.people import Role
 from core.domain.redaction import redacted
 from core.errors import (

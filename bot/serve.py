@@ -21,10 +21,10 @@ from bot.listening import listen
 from bot.logs import logged
 from bot.metrics import Metrics
 from bot.router import Router
+from bot.service_info import ServiceInfo, published, web_token
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.talk import Check, Talk
-from bot.whereabouts import Whereabouts, announced, web_token
-from core.domain import card_keys, light
+from core.domain import card_keys, markup
 from core.domain.cards import BODY_LIMIT, Card
 from core.domain.events import CardKind, Event
 from core.domain.people import Role
@@ -51,7 +51,7 @@ class _Room:
     platforms: Sequence[ChatPlatform]
     talk: Talk
     loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
-    where: Whereabouts
+    where: ServiceInfo
     token: str
 
 
@@ -74,7 +74,7 @@ async def _room(app: App, token: str, check: Check) -> AsyncIterator[_Room]:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else host  # noqa: S104  # compared
-        where = Whereabouts(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
+        where = ServiceInfo(os.getpid(), port, f"http://{shown}:{port}", utc(app.parts.clock()))
         talk = Talk(app, check)
         platforms: list[ChatPlatform] = []
         web = open_web(
@@ -109,7 +109,7 @@ async def _run(room: _Room, stop: asyncio.Event, say: Say) -> None:
     await store.run(_started, app, room.where, now=clock())
     app.orchestrator.take_all()
     code = await store.run(_claim_code, now=clock())
-    with announced(app.settings.home, room.where):
+    with published(app.settings.home, room.where):
         try:
             async with asyncio.TaskGroup() as group:
                 chats = [group.create_task(chat.run(room.talk.door)) for chat in room.platforms]
@@ -191,7 +191,7 @@ def _upgraded(app: App) -> str:
     return f"; brought from {done.before} to {HEAD}, as it was: {done.copy}" if done else ""
 
 
-def _started(tx: Session, app: App, where: Whereabouts, *, now: datetime) -> None:
+def _started(tx: Session, app: App, where: ServiceInfo, *, now: datetime) -> None:
     for person in app.settings.admins:
         members.set_role(tx, person, Role.ADMIN, by=journal.SERVICE, now=now)
     journal.record(
@@ -229,7 +229,7 @@ async def _news(app: App, before: str | None) -> list[str]:
         key=card_keys.news(now),
         kind=CardKind.NOTICE,
         title=f"autocoder {now} is at work, {before} was before",
-        body=light.escape(text)[:BODY_LIMIT],
+        body=markup.escape(text)[:BODY_LIMIT],
         fallback=f"autocoder {now} is at work, {before} was before.",
     )
     await app.parts.store.run(_tell_channels, card, now=app.parts.clock())

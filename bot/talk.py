@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from bot.app import App
-from bot.cards.frame import Scene
-from bot.commands.spec import Desk
-from bot.delivery import Delivery, Teller, Terms
+from bot.cards.rendering import RenderContext
+from bot.commands.command import Desk
+from bot.delivery import Delivery, Notifier, Terms
 from bot.door import ServiceDoor
 from bot.finding import Finding
 from bot.router import Router
@@ -43,12 +43,12 @@ class Talk:
         parts, rules = self._app.parts, self._app.settings.rules
         interval = timedelta(seconds=rules.chat.edit_interval_s)
         yield self.router.run
-        yield Teller(parts.store, parts.wake, parts.clock).run
+        yield Notifier(parts.store, parts.wake, parts.clock).run
         yield Schedule(parts, self._app.settings).run
         for platform in platforms:
             terms = Terms(interval, parts.redact, observed)
             delivery = Delivery(parts.store, parts.wake, parts.clock, platform, self._scene, terms)
             yield delivery.run
 
-    def _scene(self) -> Scene:
+    def _scene(self) -> RenderContext:
         return self.desk.scene(self._app.parts.clock())

@@ -18,7 +18,7 @@ from typer.main import get_command
 
 import adapters.web
 import core.errors
-from adapters.web.asking import Local
+from adapters.web.dependencies import Local
 from adapters.web.security import OPEN
 from bot.cards import CARDS
 from bot.cli import app
@@ -28,7 +28,7 @@ from bot.settings import FILE_NAME, VARIABLES
 from core.domain.cards import Label
 from core.domain.events import MEANINGS, Event
 from core.domain.lifecycle import TaskStatus
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.money import Tokens
 from core.domain.people import LOCAL, Role
 from core.domain.rules import SECTIONS

@@ -25,11 +25,11 @@ from core.operations import additions, guidance, planners, questions, runs
 from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover, load_work
 from core.ports.agents import Tool, ToolCall, ToolReply
-from core.views import dossiers, projects
+from core.views import projects, task_context
 from core.views import runs as running
 from core.views import tasks as listed
-from core.views.dossiers import TaskDossier
 from core.views.json import plain
+from core.views.task_context import TaskContext
 from core.views.tasks import TaskBrief, TaskLine
 
 JudgeCommand = Callable[[str], Awaitable[str | None]]
@@ -151,8 +151,8 @@ class Toolbox:
         store = self._parts.store
         run = await store.read(running.run, run_id)
         if PROFILES[run.kind].purpose is not Purpose.TASKS:
-            found = await store.read(dossiers.of_task, run.project_id, arguments.task_id)
-            return _json(plain(TaskDossier, found))
+            found = await store.read(task_context.of_task, run.project_id, arguments.task_id)
+            return _json(plain(TaskContext, found))
         work = await store.read(load_work, run_id, self._parts.rules)
         if work.task.id != arguments.task_id:
             raise StateError(

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from adapters.terminal.typed import options
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import Card, Progress, TableBlock, TextFile, Tone
 from core.domain.events import CardKind
-from core.domain.light import Look
+from core.domain.markup import Look
 from core.domain.redaction import clean
 
 DECISIONS = (CardKind.PLAN, CardKind.GATE, CardKind.QUESTION, CardKind.STUCK)
@@ -151,7 +151,7 @@ def one_line(words: str) -> str:
 def _groups(body: str, known: Collection[str] = ()) -> list[Group]:
     """The paragraphs of a body."""
     found: list[Group] = [[]]
-    for line in light.parse(body):
+    for line in markup.parse(body):
         text = _text(line)
         if not text.plain.strip() and not line.verbatim:
             found.append([])
@@ -167,7 +167,7 @@ def _parted(card: Card, known: Collection[str]) -> tuple[list[Group], Group]:
     return groups, groups.pop() if told else []
 
 
-def _text(line: light.Line) -> Text:
+def _text(line: markup.Line) -> Text:
     text = Text("- " if line.item else "")
     for span in line.spans:
         style = FAINT if line.verbatim else _LOOKS.get(span.look, "")

@@ -9,9 +9,9 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from adapters.web import chat_api, house_api, pages, rest
-from adapters.web.asking import Rails, Within, known_only
+from adapters.web import admin_api, chat_api, pages, rest
 from adapters.web.backend import Backend
+from adapters.web.dependencies import Rails, Within, known_only
 from adapters.web.security import Security, trouble
 from adapters.web.shapes import TEXT_LIMIT, ErrorData
 from adapters.web.stream import Hub
@@ -25,7 +25,7 @@ from core.errors import (
 )
 from core.ports.chat import Door
 
-ROUTERS = (rest.open_routes, rest.routes, chat_api.routes, house_api.routes, pages.routes)
+ROUTERS = (rest.open_routes, rest.routes, chat_api.routes, admin_api.routes, pages.routes)
 _BY_STATUS = {
     400: ("malformed", "The request cannot be read."),
     404: ("not_found", "There is nothing at this path."),

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from sqlalchemy.orm import Session
 from sse_starlette import EventSourceResponse
 
-from adapters.web.asking import Inside, Person, Viewer, WantedPart, as_json, cursor_of
+from adapters.web.dependencies import Inside, Person, Viewer, WantedPart, as_json, cursor_of
 from adapters.web.presses import press_answer, pressed
 from adapters.web.security import FILE_LIMIT, TooLarge, trouble
 from adapters.web.shapes import (
@@ -34,7 +34,7 @@ from core.operations import web
 from core.ports.chat import Attachment, Outcome, Place, Theme
 from core.views import messages as views
 from core.views.json import encode
-from core.views.messages import MAIN, PLATFORM, ChannelView, Echo, MessageView
+from core.views.messages import MAIN, PLATFORM, ChannelView, MessageView, PostResult
 
 routes = APIRouter(prefix="/api", tags=["chat"])
 
@@ -154,7 +154,7 @@ async def outcome(
     inside: Inside,
     person: Person,
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
-) -> Echo:
+) -> PostResult:
     """What came of one's own message: `done` once it was acted upon and its answers stand.
 
     Whatever one's role: who may nothing else may ask for help, and hears the answer here.

@@ -17,8 +17,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from adapters.web import drawing
-from adapters.web.asking import Inside, Viewer, Within
+from adapters.web import presenter
+from adapters.web.dependencies import Inside, Viewer, Within
 from adapters.web.shapes import CHANNEL, TEXT_LIMIT
 from core.domain.lifecycle import ProjectStatus
 from core.domain.people import Role
@@ -28,7 +28,7 @@ from core.views import members, messages
 from core.views import usage as usages
 from core.views.messages import MAIN, MessageView, Standing
 from core.views.project_lines import ProjectLine
-from core.views.rail import Rail
+from core.views.sidebar import Sidebar
 
 SHOWN = 60  # messages at once
 FOUND = 50
@@ -86,13 +86,13 @@ def _environment() -> jinja2.Environment:
         "usd": _usd,
         "size": _size,
         "tokens": _tokens,
-        "day": drawing.day,
-        "groups": drawing.groups,
-        "days": drawing.since_days,
-        "marks": drawing.marks,
+        "day": presenter.day,
+        "groups": presenter.groups,
+        "days": presenter.since_days,
+        "marks": presenter.marks,
     }
     found.tests["picture"] = _is_picture
-    found.globals |= {"digest": _digest(), "MARKS": drawing.MARKS, "text_limit": TEXT_LIMIT}
+    found.globals |= {"digest": _digest(), "MARKS": presenter.MARKS, "text_limit": TEXT_LIMIT}
     return found
 
 
@@ -128,7 +128,7 @@ async def _frame(inside: Within, person: str, theme: str | None) -> dict[str, An
         "last_messages": last_messages,
         "projects": [_rail_project(line, around) for line in around.projects],
         "me": name,
-        "initials": drawing.initials(name),
+        "initials": presenter.initials(name),
         "role": role.value,
         "may_say": role.covers(Role.VIEWER),
         "practice": backend.practice,
@@ -160,7 +160,7 @@ _STATES: Mapping[ProjectStatus, tuple[str, str, str]] = {
 }
 
 
-def _rail_project(line: ProjectLine, around: Rail) -> RailProject:
+def _rail_project(line: ProjectLine, around: Sidebar) -> RailProject:
     mark, tone, state = _STATES[line.status]
     if line.at_gate:
         state = "gate"
@@ -174,11 +174,13 @@ def _rail_project(line: ProjectLine, around: Rail) -> RailProject:
     )
 
 
-async def _shown(inside: Within, found: Sequence[MessageView], person: str) -> list[drawing.Shown]:
+async def _shown(
+    inside: Within, found: Sequence[MessageView], person: str
+) -> list[presenter.Shown]:
     roots = [message.id for message in found if message.thread is None]
     replies = await inside.door.read(messages.replies, roots, person) if roots else {}
     return [
-        drawing.shown(message, person, replies.get(message.id))
+        presenter.shown(message, person, replies.get(message.id))
         for message in found
         if not message.deleted
     ]
@@ -305,7 +307,7 @@ async def waiting(inside: Inside, person: Viewer, theme: Theme = None) -> Respon
     """A person's own page: what waits for them, and their projects."""
     found = await inside.door.home(person)
     frame = await _frame(inside, person, theme)
-    shown = [drawing.card(messages.card_view(each)) for each in found]
+    shown = [presenter.card(messages.card_view(each)) for each in found]
     return _draw("waiting.html", **{**frame, "here": "waiting", "cards": shown})
 
 
@@ -322,10 +324,10 @@ async def search(
         found = await inside.door.read(messages.search, words, person, limit=FOUND)
     hits = [
         {
-            "shown": drawing.shown(message, person),
+            "shown": presenter.shown(message, person),
             "url": _url(message),
             "text": message.text if len(message.text) < 300 else f"{message.text[:299]}…",
-            "when": drawing.clock(message.created_at, inside.backend.clock()),
+            "when": presenter.clock(message.created_at, inside.backend.clock()),
         }
         for message in found
     ]

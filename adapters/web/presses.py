@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from adapters.web.asking import Within
+from adapters.web.dependencies import Within
 from core.domain.cards import Form, Press
 from core.ports.chat import Inbound, Outcome, Place, Pressed
 from core.views.json import plain

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 from sqlalchemy.orm import Session
 
-from adapters.web.asking import (
+from adapters.web.dependencies import (
     Admin,
     Approver,
     Inside,

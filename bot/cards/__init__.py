@@ -21,7 +21,7 @@ from bot.cards import (
     questions,
     stuck,
 )
-from bot.cards.frame import CardRef, Drawn, Scene
+from bot.cards.rendering import CardRef, Drawn, RenderContext
 from core.domain.events import CardKind, Event
 from core.errors import StateError
 from core.operations import card_subjects
@@ -35,7 +35,9 @@ class CardRow(CardSpec):
     """All that is said of a kind of card in one place."""
 
     about: str  # what it shows, for docs/reference/cards.md
-    draw: Callable[[Session, CardRef, Scene], Drawn] | None = None  # None: its words are fixed
+    draw: Callable[[Session, CardRef, RenderContext], Drawn] | None = (
+        None  # None: its words are fixed
+    )
 
 
 _PROJECT_WENT_ON = (Event.PROJECT_RESUMED, Event.PROJECT_STOPPED, Event.PROJECT_ARCHIVED)
@@ -194,7 +196,7 @@ CARDS: Mapping[CardKind, CardRow] = {
 }
 
 
-def draw(tx: Session, due: Due, scene: Scene) -> Drawn:
+def draw(tx: Session, due: Due, scene: RenderContext) -> Drawn:
     """The card that `due` asks for, as it is now; a read."""
     if due.fixed is not None:
         return Drawn(due.fixed)

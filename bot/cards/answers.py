@@ -6,10 +6,21 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import progress, words
-from bot.cards.frame import CardRef, Drawn, Scene, body, bold, code, footnote, said, spoken, title
-from core.domain import light
+from bot import formatting
+from bot.cards import labels, progress
+from bot.cards.rendering import (
+    CardRef,
+    Drawn,
+    RenderContext,
+    body,
+    bold,
+    code,
+    footnote,
+    said,
+    spoken,
+    title,
+)
+from core.domain import markup
 from core.domain.cards import BODY_LIMIT, Card, Field, Link, TextFile, Tone
 from core.domain.events import CardKind, Event, Level
 from core.domain.lifecycle import InquiryStatus, ProjectStatus, RunStatus, TaskStatus
@@ -29,13 +40,13 @@ _FILE = "answer.md"
 _PLAIN = 8_000  # characters of the answer as plain text
 _LAST = 6  # decisions about a task that are told
 _DECISIONS = (Event.TASK_RETRIED, Event.TASK_GUIDED, Event.TASK_SKIPPED, Event.TASK_STUCK)
-_MARKS = {Level.INFO: "", Level.WARNING: f"{words.WAITS} ", Level.ERROR: f"{words.STOPPED} "}
+_MARKS = {Level.INFO: "", Level.WARNING: f"{labels.WAITS} ", Level.ERROR: f"{labels.STOPPED} "}
 _SPAN = re.compile(r"`([^`\n]+)`|\*\*([^*\n]+)\*\*")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.*)")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 
 
-def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     """A question, while an assistant works on it and once it is answered."""
     if not ref.subject_id:
         return _known(tx, ref)
@@ -43,14 +54,14 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     project = projects.summary(tx, inquiry.project_id)
     again: datetime | None = None
     tone, answer = Tone.INFO, inquiry.answer or ""
-    asked = wording.one_line(inquiry.text, 140)
+    asked = formatting.one_line(inquiry.text, 140)
     if inquiry.status is InquiryStatus.ANSWERED:
         lines = [rendered(answer, _ANSWER)]
     elif inquiry.status is InquiryStatus.GIVEN_UP:
         tone = Tone.WARNING
         state = f"No assistant could answer: {said(inquiry.trouble or '', 400)}"
         lines = [
-            f"{words.STOPPED} {state}",
+            f"{labels.STOPPED} {state}",
             *_what_to_do(project),
             *_from_journal(tx, inquiry, scene),
         ]
@@ -63,7 +74,7 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
             kind=CardKind.ANSWER,
             title=title(asked),
             body=body(lines, [footnote(project.practice, scene.box)], rest=f"see {_FILE}"),
-            fallback=wording.cut("\n".join([asked, *map(light.plain, lines)]), _PLAIN),
+            fallback=formatting.cut("\n".join([asked, *map(markup.plain, lines)]), _PLAIN),
             project=project.name,
             fields=tuple(_cost(inquiry)),
             tone=tone,
@@ -81,7 +92,7 @@ def _known(tx: Session, ref: CardRef) -> Drawn:
     root = next(key for place, key in places if (place.platform, place.channel) == here)
     thread = outbox.message_of(tx, ref.place, root)
     heading = title(f"{project.name} exists already")
-    state = f"{words.PROJECT_MARKS[project.status]} {project.status.words}"
+    state = f"{labels.PROJECT_MARKS[project.status]} {project.status.words}"
     where = f"Its thread is message {thread} of this channel." if thread else ""
     return Drawn(
         Card(
@@ -96,20 +107,22 @@ def _known(tx: Session, ref: CardRef) -> Drawn:
     )
 
 
-def _under_way(tx: Session, inquiry: InquiryView, scene: Scene) -> tuple[str, datetime | None]:
+def _under_way(
+    tx: Session, inquiry: InquiryView, scene: RenderContext
+) -> tuple[str, datetime | None]:
     if inquiry.at_work:
-        return f"{words.PROGRESS} An assistant reads the project and answers here", None
+        return f"{labels.PROGRESS} An assistant reads the project and answers here", None
     until = budgets.limit_ahead(tx, scene.upstream, scene.now)
     if until is not None:
         waits = f"The account's limit is reached until {scene.when(until)}"
-        return f"{words.WAITS} {waits}; it is answered by itself then", until
+        return f"{labels.WAITS} {waits}; it is answered by itself then", until
     if inquiry.not_before is not None and inquiry.not_before > scene.now:
         trouble = said(inquiry.trouble or "")
-        return f"{words.WAITS} Tried again in a moment: {trouble}", inquiry.not_before
+        return f"{labels.WAITS} Tried again in a moment: {trouble}", inquiry.not_before
     if inquiry.ahead:
-        behind = wording.count(inquiry.ahead, "question")
-        return f"{words.PENDING} Waits behind {behind}; they are answered one by one", None
-    return f"{words.PROGRESS} An assistant is asked", None
+        behind = formatting.count(inquiry.ahead, "question")
+        return f"{labels.PENDING} Waits behind {behind}; they are answered one by one", None
+    return f"{labels.PROGRESS} An assistant is asked", None
 
 
 def _what_to_do(project: ProjectSummary) -> Iterator[str]:
@@ -126,7 +139,7 @@ def _what_to_do(project: ProjectSummary) -> Iterator[str]:
             )
 
 
-def _from_journal(tx: Session, inquiry: InquiryView, scene: Scene) -> Iterator[str]:
+def _from_journal(tx: Session, inquiry: InquiryView, scene: RenderContext) -> Iterator[str]:
     for number in task_numbers(inquiry.text)[:1]:
         try:
             task = tasks.task(tx, inquiry.project_id, number)
@@ -140,18 +153,18 @@ def _from_journal(tx: Session, inquiry: InquiryView, scene: Scene) -> Iterator[s
 
 def _cost(inquiry: InquiryView) -> Iterator[Field]:
     if inquiry.status is InquiryStatus.ANSWERED and inquiry.cost_usd is not None:
-        yield Field("Cost", wording.usd(inquiry.cost_usd))
+        yield Field("Cost", formatting.usd(inquiry.cost_usd))
 
 
 def rendered(text: str, limit: int) -> str:
     """An agent's Markdown in the markup of cards; what that does not know is shown as written."""
     out: list[str] = []
     fenced = False
-    for line in wording.cut(clean(text).strip(), limit).split("\n"):
+    for line in formatting.cut(clean(text).strip(), limit).split("\n"):
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif fenced:
-            out.append(light.verbatim(line))
+            out.append(markup.verbatim(line))
         elif heading := _HEADING.match(line):
             out.append(bold(heading[1]))
         elif item := _ITEM.fullmatch(line):
@@ -165,30 +178,30 @@ def rendered(text: str, limit: int) -> str:
 def _spans(line: str) -> str:
     made, at = "", 0
     for found in _SPAN.finditer(line):
-        made += light.escape(line[at : found.start()])
-        made += light.code(found[1]) if found[1] else light.bold(found[2])
+        made += markup.escape(line[at : found.start()])
+        made += markup.code(found[1]) if found[1] else markup.bold(found[2])
         at = found.end()
-    rest = light.escape(line[at:])
+    rest = markup.escape(line[at:])
     return made + rest
 
 
-def why(tx: Session, task: TaskView, scene: Scene) -> list[str]:
+def why(tx: Session, task: TaskView, scene: RenderContext) -> list[str]:
     """What led to where a task stands, from its runs, proofs and journal."""
-    found = [f"{words.TASK_MARKS[task.status]} {_reason(tx, task)}"]
+    found = [f"{labels.TASK_MARKS[task.status]} {_reason(tx, task)}"]
     for run in runs.of_task(tx, task.row_id):
         found += _run(run, [proof for proof in task.evidence if proof.run_id == run.id], scene)
     decisions = journal.of_task(tx, task.row_id, _DECISIONS)[-_LAST:]
     return found + [f"- {entry(tx, each, scene)}" for each in decisions]
 
 
-def _run(run: RunView, proofs: Sequence[EvidenceView], scene: Scene) -> Iterator[str]:
+def _run(run: RunView, proofs: Sequence[EvidenceView], scene: RenderContext) -> Iterator[str]:
     outcome = run.outcome.value.replace("_", " ") if run.outcome else run.status.value
-    mark = words.STOPPED if run.status is RunStatus.ENDED else words.PROGRESS
+    mark = labels.STOPPED if run.status is RunStatus.ENDED else labels.PROGRESS
     proved = any(proof.accepted for proof in proofs)
-    state = f"{words.DONE} passed" if proved else f"{mark} {outcome}"
+    state = f"{labels.DONE} passed" if proved else f"{mark} {outcome}"
     refusals = [proof for proof in proofs if not proof.accepted]
-    tries = f", {wording.count(len(refusals), 'refusal')}" if refusals else ""
-    who = f"{bold(run.agent)} {said(wording.model(run.model))}"
+    tries = f", {formatting.count(len(refusals), 'refusal')}" if refusals else ""
+    who = f"{bold(run.agent)} {said(formatting.model(run.model))}"
     yield f"- {scene.when(run.started_at)} {who}: {state}{tries}"
     red = (
         next((check for check in refusals[-1].checks if not check.green), None)
@@ -196,10 +209,10 @@ def _run(run: RunView, proofs: Sequence[EvidenceView], scene: Scene) -> Iterator
         else None
     )
     if red:
-        yield f"  {said(words.telling_line(red.output) or red.command, 160)}"
+        yield f"  {said(labels.telling_line(red.output) or red.command, 160)}"
 
 
-def entry(tx: Session, line: JournalLine, scene: Scene) -> str:
+def entry(tx: Session, line: JournalLine, scene: RenderContext) -> str:
     """A line of the journal."""
     by = "" if line.actor == "service" else f" · {said(members.name_of(tx, line.actor), 60)}"
     return f"{scene.when(line.at)} {_MARKS[line.level]}{said(line.text, 180)}{by}"
@@ -210,17 +223,17 @@ def _reason(tx: Session, task: TaskView) -> str:
     project = projects.summary(tx, task.project_id)
     match task.status:
         case TaskStatus.PASSING:
-            return f"passes after {wording.count(task.attempts + 1, 'attempt')}"
+            return f"passes after {formatting.count(task.attempts + 1, 'attempt')}"
         case TaskStatus.STUCK:
-            telling = said(words.telling_line(task.last_error or ""), 160)
-            return f"is stuck: {words.tries(task.attempts, task.error_repeats)}. {telling}".strip()
+            telling = said(labels.telling_line(task.last_error or ""), 160)
+            return f"is stuck: {labels.tries(task.attempts, task.error_repeats)}. {telling}".strip()
         case TaskStatus.PENDING if project.status is not ProjectStatus.RUNNING:
             return f"waits: the project is {project.status.words}"
         case _:
             return said(task.reason)
 
 
-def standing(tx: Session, project_id: int, scene: Scene) -> list[str]:
+def standing(tx: Session, project_id: int, scene: RenderContext) -> list[str]:
     """How a project stands, and what it waits for."""
     board = progress.seen(tx, project_id, scene)
     counts = board.counts
@@ -228,5 +241,5 @@ def standing(tx: Session, project_id: int, scene: Scene) -> list[str]:
     if counts.total:
         lines.append(f"**{counts.passing} of {counts.total}** tasks pass")
     if board.blocked_reason:
-        lines.append(f"{words.STOPPED} {said(board.blocked_reason, 300)}")
+        lines.append(f"{labels.STOPPED} {said(board.blocked_reason, 300)}")
     return lines + [f"- {waits}" for waits in progress.waits_of(board, scene)]

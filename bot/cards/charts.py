@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot import wording
-from bot.cards.drawing import MARGIN, WIDE, svg, text
+from bot import formatting
+from bot.cards.plan_picture import MARGIN, WIDE, svg, text
 
 MOST_ROWS = 24
 _MOST_PIECES = 40  # a bar of more is drawn by shares
@@ -52,23 +52,23 @@ class Column:
 
 def look_of(model: str) -> str:
     """The colour of a model; it is the same in every picture."""
-    return next((name for name in wording.FAMILIES if name in model.lower()), "bar")
+    return next((name for name in formatting.FAMILIES if name in model.lower()), "bar")
 
 
 def _facts(lane: Lane) -> tuple[str, str]:
     """How many of its tasks pass, and what it cost."""
     done = sum(look in ("done", "again") for look in lane.looks)
-    return f"{done}/{len(lane.looks)}", wording.usd(lane.cost)
+    return f"{done}/{len(lane.looks)}", formatting.usd(lane.cost)
 
 
 def told(lane: Lane) -> str:
     """What its row says, for whoever does not see it."""
-    return " ".join((wording.one_line(lane.name, 60), *_facts(lane)))
+    return " ".join((formatting.one_line(lane.name, 60), *_facts(lane)))
 
 
 def board_svg(heading: str, lanes: Sequence[Lane]) -> str:
     """A row per feature, a piece per task, and what the colours say."""
-    parts: list[str] = [text(MARGIN, MARGIN + 12, "phase", wording.one_line(heading, 42))]
+    parts: list[str] = [text(MARGIN, MARGIN + 12, "phase", formatting.one_line(heading, 42))]
     y = MARGIN + _HEAD
     for lane in lanes[:MOST_ROWS]:
         parts += _row(lane.name, " · ".join(_facts(lane)), y)
@@ -90,7 +90,7 @@ def board_svg(heading: str, lanes: Sequence[Lane]) -> str:
 
 def _row(name: str, facts: str, y: int) -> Iterator[str]:
     room = 46 - len(facts)
-    yield text(MARGIN, y + 10, "name", wording.one_line(name, room))
+    yield text(MARGIN, y + 10, "name", formatting.one_line(name, room))
     yield text(WIDE - MARGIN, y + 10, "less end", facts)
 
 
@@ -118,7 +118,7 @@ def cost_svg(heading: str, blocks: Sequence[tuple[str, Sequence[Bar]]]) -> str:
         y += _HEAD
         for bar in bars[:MOST_ROWS]:
             share = float(bar.usd / most) if most else 0.0
-            parts += _row(bar.name, wording.usd(bar.usd), y)
+            parts += _row(bar.name, formatting.usd(bar.usd), y)
             parts.append(
                 f'<rect class="{bar.look}" x="{MARGIN}" y="{y + 16}"'
                 f' width="{max(_INSIDE * share, 1):.1f}" height="8" rx="2"/>'
@@ -138,11 +138,11 @@ def days_svg(heading: str, columns: Sequence[Column], *, wide: bool = False) -> 
     whole = sum(sums.values(), Decimal(0))
     days = [sum(each.models.values(), Decimal(0)) for each in columns]
     top = _round_above(max(days, default=whole))
-    axis = 18 + round(6.4 * len(wording.usd(top)))
+    axis = 18 + round(6.4 * len(formatting.usd(top)))
     foot = MARGIN + _HEAD + 8 + _HIGH
     parts = [
         text(MARGIN, MARGIN + 12, "phase", BY_DAY),
-        text(width - MARGIN, MARGIN + 12, "less end", wording.usd(whole)),
+        text(width - MARGIN, MARGIN + 12, "less end", formatting.usd(whole)),
         *_scale(top, axis, foot, width),
     ]
     each = (width - MARGIN - axis) / max(len(columns), 1)
@@ -153,7 +153,7 @@ def days_svg(heading: str, columns: Sequence[Column], *, wide: bool = False) -> 
     parts.append(text(width - MARGIN, foot + 16, "less end", ends[1]))
     x, y = float(MARGIN), foot + 28
     for model, usd in sums.items():
-        words = f"{wording.one_line(model, 24)} {wording.usd(usd)}"
+        words = f"{formatting.one_line(model, 24)} {formatting.usd(usd)}"
         if x > MARGIN and x + 14 + 7 * len(words) > width:
             x, y = float(MARGIN), y + 16
         parts.append(
@@ -170,7 +170,7 @@ def by_model(days: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
     for models in days:
         for model, usd in models.items():
             found[model] = found.get(model, Decimal(0)) + usd
-    order = (*wording.FAMILIES, "bar")  # the first lies below
+    order = (*formatting.FAMILIES, "bar")  # the first lies below
     return dict(sorted(found.items(), key=lambda pair: (order.index(look_of(pair[0])), pair[0])))
 
 
@@ -184,7 +184,7 @@ def _round_above(usd: Decimal) -> Decimal:
 
 def _scale(top: Decimal, axis: int, foot: int, width: int) -> Iterator[str]:
     for share in (1, 2):
-        words, y = wording.usd(top * share / 2), foot - _HIGH * share // 2
+        words, y = formatting.usd(top * share / 2), foot - _HIGH * share // 2
         yield f'<rect class="rest" x="{axis}" y="{y}" width="{width - MARGIN - axis}" height="1"/>'
         yield text(axis - 6, y + 4, "less end", words)
     yield f'<rect class="skipped" x="{axis}" y="{foot}" width="{width - MARGIN - axis}" height="1"/>'

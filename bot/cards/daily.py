@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from bot import wording
+from bot import formatting
 from bot.cards import charts
 from core.domain.cards import Picture
 from core.views import daily_costs, projects
@@ -27,14 +27,14 @@ def shown(tx: Session, sort: str, number: int, until: date) -> Picture | None:
     whole = sum(sums.values(), Decimal(0))
     facts = [
         f"{charts.BY_DAY}, {_day(_first(days, until))} to {_day(until)}",
-        f"last {wording.usd(sums.get(until, Decimal(0)))}",
-        f"highest {wording.usd(sums[highest])} on {_day(highest)}",
-        f"{wording.usd(whole)} in all",
-        *(f"{name} {wording.usd(usd)}" for name, usd in charts.by_model(days.values()).items()),
+        f"last {formatting.usd(sums.get(until, Decimal(0)))}",
+        f"highest {formatting.usd(sums[highest])} on {_day(highest)}",
+        f"{formatting.usd(whole)} in all",
+        *(f"{name} {formatting.usd(usd)}" for name, usd in charts.by_model(days.values()).items()),
     ]
     if len(sums) >= _FORETELLS:
         rate = whole / ((until - min(sums)).days + 1)
-        facts.append(f"at this rate about {wording.usd(30 * rate)} in 30 days")
+        facts.append(f"at this rate about {formatting.usd(30 * rate)} in 30 days")
     return Picture(f"/api/pictures/{sort}/{number}.svg?until={until}", ", ".join(facts))
 
 
@@ -70,7 +70,7 @@ def _spent(
 def _families(models: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
     found: dict[str, Decimal] = {}
     for model, usd in models.items():
-        family = wording.model(model)
+        family = formatting.model(model)
         found[family] = found.get(family, Decimal(0)) + usd
     return found
 

@@ -5,12 +5,14 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import charts, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import charts, labels
+from bot.cards.progress import bar
+from bot.cards.progress import buttons as project_buttons
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     approved,
     body,
     bold,
@@ -23,9 +25,7 @@ from bot.cards.frame import (
     spoken,
     title,
 )
-from bot.cards.progress import bar
-from bot.cards.progress import buttons as project_buttons
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import Card, Field, Label, Picture, Subject, TextFile, Tone
 from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus
@@ -45,7 +45,7 @@ _SEE = f"see `{_FILE}`"
 _SURE = 2_000  # characters that stand in its body whatever else does
 
 
-def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw_report(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     """The project as it was completed."""
     entry = journal.entry(tx, ref.subject_id)
     done = completions.completion(tx, entry.project_id or 0)
@@ -56,10 +56,10 @@ def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         if done.vouched
         else "each proved by its own checks"
     )
-    proved = f"{counts.passing} of {wording.count(counts.total, 'task')} passing, {by_what}."
+    proved = f"{counts.passing} of {formatting.count(counts.total, 'task')} passing, {by_what}."
     commit = project.report_commit or ""
     where = (
-        f"Everything is on main at {code(wording.commit(commit))}, the report in"
+        f"Everything is on main at {code(formatting.commit(commit))}, the report in"
         if commit
         else "The report is in"
     )
@@ -67,21 +67,21 @@ def draw_report(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     every = "\n".join(_found(done))
     lines = [proved, *found, *_by_model(done), "", f"{where} {code(REPORT_FILE)}."]
     shortens = every != "\n".join(found) or len(every) > _SURE
-    state = f"{words.DONE} Completed, {scene.when(entry.at)}"
-    budget = wording.usd(to_usd(project.budget_micro_usd))
+    state = f"{labels.DONE} Completed, {scene.when(entry.at)}"
+    budget = formatting.usd(to_usd(project.budget_micro_usd))
     card = Card(
         key=ref.key,
         kind=CardKind.REPORT,
         title=heading,
         body=body(lines, [state, footnote(project.practice, scene.box)], rest=_SEE),
-        fallback=fallback(heading, proved, f"{wording.usd(done.cost_usd)} of {budget}"),
+        fallback=fallback(heading, proved, f"{formatting.usd(done.cost_usd)} of {budget}"),
         project=project.name,
         fields=_fields(done, scene),
         progress=bar(counts),
         pictures=_pictures(tx, project.id),
         tone=Tone.SUCCESS,
         buttons=(button("Details", Label.DETAILS, Subject.PROJECT, project.id),),
-        whole=TextFile(_FILE, clean(f"{heading}\n{light.plain(every)}\n")) if shortens else None,
+        whole=TextFile(_FILE, clean(f"{heading}\n{markup.plain(every)}\n")) if shortens else None,
     )
     return Drawn(card)
 
@@ -92,13 +92,13 @@ def _pictures(tx: Session, project_id: int) -> tuple[Picture, ...]:
     if not costs or len(blocks[0][1]) < 2:
         return ()
     told = "; ".join(f"{name}: {_told(bars)}" for name, bars in blocks if bars)
-    alt = f"Cost of {costs.name}, {wording.usd(costs.whole)} in all. {told}"
+    alt = f"Cost of {costs.name}, {formatting.usd(costs.whole)} in all. {told}"
     return (Picture(f"/api/pictures/cost/{project_id}.svg", alt),)
 
 
 def _told(bars: Sequence[charts.Bar]) -> str:
     """What bars say; of many the first, how many more there are, and the highest."""
-    said = [f"{wording.one_line(bar.name, 40)} {wording.usd(bar.usd)}" for bar in bars]
+    said = [f"{formatting.one_line(bar.name, 40)} {formatting.usd(bar.usd)}" for bar in bars]
     if len(said) <= MOST:
         return ", ".join(said)
     highest = said[max(range(len(bars)), key=lambda at: bars[at].usd)]
@@ -114,7 +114,7 @@ def picture(tx: Session, project_id: int) -> str | None:
 def _blocks(costs: Costs) -> list[tuple[str, list[charts.Bar]]]:
     """Bars by feature, by model where one is known, by day where there are two."""
     models = [
-        charts.Bar(wording.model(model), usd, charts.look_of(model))
+        charts.Bar(formatting.model(model), usd, charts.look_of(model))
         for model, usd in list(costs.by_model.items())[:MOST]
     ]
     days = [charts.Bar(day, usd) for day, usd in list(costs.by_day.items())[-MOST_DAYS:]]
@@ -131,23 +131,23 @@ def _by_feature(costs: Costs) -> list[charts.Bar]:
     more = len(bars) - 2 * MOST
     if more > 0:
         left = sum((bar.usd for bar in bars[2 * MOST :]), Decimal(0))
-        bars = [*bars[: 2 * MOST], charts.Bar(wording.count(more, "more feature"), left)]
+        bars = [*bars[: 2 * MOST], charts.Bar(formatting.count(more, "more feature"), left)]
     return [*bars, charts.Bar("Interview and plans", rest, "skipped")] if rest > 0 else bars
 
 
-def _fields(done: Completion, scene: Scene) -> tuple[Field, ...]:
+def _fields(done: Completion, scene: RenderContext) -> tuple[Field, ...]:
     project = done.project
     plan = estimate(done.complexities, parallel=parallel_of(project.settings, scene))
     paid = " at list prices; $0.00 paid" if project.practice else ""
-    took = wording.UNKNOWN
+    took = formatting.UNKNOWN
     if project.completed_at is not None:
-        took = wording.duration((project.completed_at - project.created_at).total_seconds())
-    spent = f"{wording.usd(done.cost_usd)}{paid}"
+        took = formatting.duration((project.completed_at - project.created_at).total_seconds())
+    spent = f"{formatting.usd(done.cost_usd)}{paid}"
     return (
-        Field("Cost", f"{spent}, plan {wording.usd_range(*plan.cost_usd)}"),
+        Field("Cost", f"{spent}, plan {formatting.usd_range(*plan.cost_usd)}"),
         Field("Time", took),
         Field("Gates", f"{done.gates} of {done.phases} approved"),
-        Field("Messages", wording.count(done.messages)),
+        Field("Messages", formatting.count(done.messages)),
     )
 
 
@@ -159,38 +159,38 @@ def _found(
     if landed:
         yield ""
     for feature in landed:
-        commit = code(wording.commit(feature.commit))
-        yield f"{words.DONE} {bold(feature.name, 80)} landed, {commit}"
+        commit = code(formatting.commit(feature.commit))
+        yield f"{labels.DONE} {bold(feature.name, 80)} landed, {commit}"
     if more := len(done.landed) - len(landed):
-        yield f"and {wording.count(more, 'more feature')}: {_SEE}"
+        yield f"and {formatting.count(more, 'more feature')}: {_SEE}"
     for number, name in skipped:
-        yield f"{words.STOPPED} Task {number} {said(name, 80)} skipped: nothing proves it"
+        yield f"{labels.STOPPED} Task {number} {said(name, 80)} skipped: nothing proves it"
     if more := len(done.skipped) - len(skipped):
-        yield f"{words.STOPPED} and {more} more skipped: {_SEE}"
+        yield f"{labels.STOPPED} and {more} more skipped: {_SEE}"
     last = done.last_gate
     if last is None or not last.checks:
         return
     yield ""
-    yield f"**Evidence** on main at {code(wording.commit(last.version))}"
+    yield f"**Evidence** on main at {code(formatting.commit(last.version))}"
     checks = last.checks[:most_checks]
     for check in checks:
-        mark = words.DONE if check.green else words.STOPPED
-        yield f"{mark} {code(check.command, 120)} {said(words.check_facts(check), 140)}"
+        mark = labels.DONE if check.green else labels.STOPPED
+        yield f"{mark} {code(check.command, 120)} {said(labels.check_facts(check), 140)}"
     if more := len(last.checks) - len(checks):
-        yield f"and {wording.count(more, 'more check')}: {_SEE}"
+        yield f"and {formatting.count(more, 'more check')}: {_SEE}"
 
 
 def _by_model(done: Completion) -> Iterator[str]:
     if done.by_model:
         spent = ", ".join(
-            f"{said(wording.model(model))} {wording.usd(usd)}"
+            f"{said(formatting.model(model))} {formatting.usd(usd)}"
             for model, usd in list(done.by_model.items())[:MOST]
         )
         yield ""
         yield f"**By model** {spent}"
 
 
-def draw_blocked(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw_blocked(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     """The service cannot go on by itself: why, and what a person can do."""
     entry = journal.entry(tx, ref.subject_id)
     project = projects.summary(tx, entry.project_id or 0)
@@ -201,9 +201,9 @@ def draw_blocked(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         by = members.name_of(tx, over.actor)
         state = approved(by, over.at, scene, _WENT_ON[over.event])
     elif blocked:
-        state = f"{words.WAITS} Waits for somebody since {scene.when(entry.at)}"
+        state = f"{labels.WAITS} Waits for somebody since {scene.when(entry.at)}"
     else:
-        state = f"{words.DONE} It goes on"
+        state = f"{labels.DONE} It goes on"
     after = "Nothing done is lost. Mend the cause, then resume." if blocked else ""
     card = Card(
         key=ref.key,
@@ -212,7 +212,7 @@ def draw_blocked(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         body=body(
             [spoken(entry.text, REASON), after], [state, footnote(project.practice, scene.box)]
         ),
-        fallback=fallback(heading, wording.one_line(entry.text, 300), state),
+        fallback=fallback(heading, formatting.one_line(entry.text, 300), state),
         project=project.name,
         tone=Tone.DANGER if blocked else Tone.INFO,
         buttons=project_buttons(project.id, project.status, project.name) if blocked else (),

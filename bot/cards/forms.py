@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.cards import words
+from bot.cards import labels
 from core.domain.cards import OPTION_BUTTONS, Form, Input, InputKind, Label, Option, Press, Subject
 from core.domain.names import NAME_LIMIT
 
@@ -51,7 +51,7 @@ def choice(question_id: int, options: Sequence[str], *, multiple: bool) -> Input
         InputKind.MULTI_SELECT if multiple else InputKind.SELECT,
         required=False,
         options=tuple(
-            Option(label, str(place)) for place, label in enumerate(words.labels(options))
+            Option(label, str(place)) for place, label in enumerate(labels.labels(options))
         ),
     )
 

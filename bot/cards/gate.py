@@ -6,12 +6,13 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import charts, forms, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import charts, forms, labels
+from bot.cards.plan import decide, decider, reminder_words
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     approved,
     body,
     bold,
@@ -24,7 +25,6 @@ from bot.cards.frame import (
     said,
     title,
 )
-from bot.cards.plan import decide, decider, reminder_words
 from core.domain import card_keys
 from core.domain.cards import Card, Field, Form, Link, Picture, Progress, Subject, Tone
 from core.domain.events import CardKind
@@ -39,7 +39,7 @@ MOST_FEATURES = 12
 MOST_TASKS = 6  # of each sort that is named
 
 
-def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     gate = gates.gate(tx, ref.subject_id)
     if gate is None:
         raise NotFound("There is no such gate.")
@@ -55,8 +55,8 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     landed = sum(feature.landed_commit is not None for feature in gate.features)
     proved = (
         f"{passing - len(_with(gate, Verdict.VOUCHED))} of"
-        f" {wording.count(len(gate.tasks), 'task')} proved,"
-        f" {wording.count(landed, 'feature')} landed on main."
+        f" {formatting.count(len(gate.tasks), 'task')} proved,"
+        f" {formatting.count(landed, 'feature')} landed on main."
     )
     state = _state(tx, gate, scene)
     lines = [proved, _after(gate)] if open_now else [proved]
@@ -79,22 +79,22 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     return Drawn(card)
 
 
-def _state(tx: Session, gate: GateView, scene: Scene) -> str:
+def _state(tx: Session, gate: GateView, scene: RenderContext) -> str:
     approval = gate.approval
     match approval.status:
         case ApprovalStatus.OPEN if not approval.waits:
-            return words.at_rest(gate.project.name, gate.project.status)
+            return labels.at_rest(gate.project.name, gate.project.status)
         case ApprovalStatus.OPEN:
-            return f"{words.WAITS} Waits for an approver.{reminder_words(approval, scene)}"
+            return f"{labels.WAITS} Waits for an approver.{reminder_words(approval, scene)}"
         case ApprovalStatus.APPROVED:
             return approved(decider(tx, approval), approval.decided_at, scene)
         case ApprovalStatus.REJECTED:
             line = refused(decider(tx, approval), approval.decided_at, scene)
             return f"{line}: {reason(approval.reason or '')}. It becomes rework."
         case ApprovalStatus.EXPIRED:
-            return f"{words.STOPPED} Expired: it is asked again"
+            return f"{labels.STOPPED} Expired: it is asked again"
         case ApprovalStatus.WITHDRAWN:
-            return f"{words.STOPPED} Withdrawn: the phase goes on"
+            return f"{labels.STOPPED} Withdrawn: the phase goes on"
         case _:
             assert_never(approval.status)
 
@@ -103,7 +103,7 @@ def rejection(gate: GateView) -> Form:
     """What `Reject` opens; in practice a reason that can be carried out stands there first."""
     if not _invites(gate):
         return forms.REASON
-    return forms.proposing(forms.REASON, words.PRACTICE_REJECTION)
+    return forms.proposing(forms.REASON, labels.PRACTICE_REJECTION)
 
 
 def _invites(gate: GateView) -> bool:
@@ -112,12 +112,12 @@ def _invites(gate: GateView) -> bool:
     return gate.project.practice and first and gate.approval.waits
 
 
-def _note(gate: GateView, scene: Scene) -> str:
+def _note(gate: GateView, scene: RenderContext) -> str:
     note = footnote(gate.project.practice, scene.box)
     if not _invites(gate):
         return note
-    invitation = f"Reject it once with “{words.PRACTICE_REJECTION}”, and see real rework"
-    return note.replace(words.PRACTICE, f"{words.PRACTICE}. {invitation}", 1)
+    invitation = f"Reject it once with “{labels.PRACTICE_REJECTION}”, and see real rework"
+    return note.replace(labels.PRACTICE, f"{labels.PRACTICE}. {invitation}", 1)
 
 
 def _tone(status: ApprovalStatus) -> Tone:
@@ -130,21 +130,21 @@ def _after(gate: GateView) -> str:
     return f"Phase {gate.phase.position + 1} starts only after approval."
 
 
-def _fields(gate: GateView, scene: Scene) -> tuple[Field, ...]:
+def _fields(gate: GateView, scene: RenderContext) -> tuple[Field, ...]:
     plan = estimate(
         (task.complexity for task in gate.tasks), parallel=parallel_of(gate.project.settings, scene)
     )
-    cost = f"{wording.usd(gate.cost_usd)}, plan {wording.usd_range(*plan.cost_usd)}"
-    took = wording.UNKNOWN
+    cost = f"{formatting.usd(gate.cost_usd)}, plan {formatting.usd_range(*plan.cost_usd)}"
+    took = formatting.UNKNOWN
     if gate.phase.started_at is not None:
         seconds = (gate.approval.opened_at - gate.phase.started_at).total_seconds()
-        took = wording.duration(seconds)
+        took = formatting.duration(seconds)
     found = [
         Field("Cost", cost),
-        Field("Time", f"{took}, plan {wording.minutes_range(*plan.minutes)}"),
+        Field("Time", f"{took}, plan {formatting.minutes_range(*plan.minutes)}"),
     ]
     diff = gate.approval.diff
-    changed = words.diff(diff.files, diff.added, diff.removed) if diff else wording.UNKNOWN
+    changed = labels.diff(diff.files, diff.added, diff.removed) if diff else formatting.UNKNOWN
     found.append(Field("Diff", changed))
     again = [task for task in gate.tasks if task.attempts]
     retries = str(sum(task.attempts for task in again))
@@ -156,7 +156,7 @@ def _fields(gate: GateView, scene: Scene) -> tuple[Field, ...]:
 
 def _numbers(tasks: Sequence[TaskAtGate]) -> str:
     """`task 3`, `tasks 3, 4 and 2 more`."""
-    return wording.numbered("task", [task.number for task in tasks], MOST_TASKS)
+    return formatting.numbered("task", [task.number for task in tasks], MOST_TASKS)
 
 
 def _built(gate: GateView) -> Iterator[str]:
@@ -167,11 +167,11 @@ def _built(gate: GateView) -> Iterator[str]:
         own = [task for task in gate.tasks if task.feature_id == feature.id]
         passing = sum(task.status is TaskStatus.PASSING for task in own)
         yield (
-            f"{words.DONE} {bold(feature.name, 80)} {passing}/{len(own)},"
-            f" {code(wording.commit(feature.landed_commit))}"
+            f"{labels.DONE} {bold(feature.name, 80)} {passing}/{len(own)},"
+            f" {code(formatting.commit(feature.landed_commit))}"
         )
     if len(gate.features) > MOST_FEATURES:
-        more = wording.count(len(gate.features) - MOST_FEATURES, "more feature")
+        more = formatting.count(len(gate.features) - MOST_FEATURES, "more feature")
         yield f"and {more}: see details"
 
 
@@ -179,30 +179,30 @@ def _notes(gate: GateView) -> Iterator[str]:
     """What proves less than it seems."""
     skipped = [task for task in gate.tasks if task.status is TaskStatus.SKIPPED]
     for task in skipped[:MOST_TASKS]:
-        yield f"{words.STOPPED} Task {task.number} {said(task.name, 80)} skipped: nothing proves it"
+        yield f"{labels.STOPPED} Task {task.number} {said(task.name, 80)} skipped: nothing proves it"
     if len(skipped) > MOST_TASKS:
-        yield f"{words.STOPPED} and {len(skipped) - MOST_TASKS} more skipped"
+        yield f"{labels.STOPPED} and {len(skipped) - MOST_TASKS} more skipped"
     before = _with(gate, Verdict.GREEN_BEFORE)
     if before:
-        yield f"{words.WAITS} Green before the work began, so proved by less: {_numbers(before)}"
+        yield f"{labels.WAITS} Green before the work began, so proved by less: {_numbers(before)}"
     passed = _with(gate, Verdict.VOUCHED)
     if passed:
-        yield f"{words.WAITS} A person vouches, no check of their own proves it: {_numbers(passed)}"
+        yield f"{labels.WAITS} A person vouches, no check of their own proves it: {_numbers(passed)}"
     own = [task for task in gate.tasks if task.own_tests]
     if own:
-        yield f"{words.WAITS} Proved by tests of their own run: {_numbers(own)}"
+        yield f"{labels.WAITS} Proved by tests of their own run: {_numbers(own)}"
 
 
 def _evidence(gate: GateView) -> Iterator[str]:
     checks = gate.approval.checks
     yield ""
-    yield f"**Evidence** on main at {code(wording.commit(gate.approval.version))}"
-    most = words.MOST_CHECKS
+    yield f"**Evidence** on main at {code(formatting.commit(gate.approval.version))}"
+    most = labels.MOST_CHECKS
     for check in checks[:most]:
-        mark = words.DONE if check.green else words.STOPPED
-        yield f"{mark} {code(check.command, 120)} {said(words.check_facts(check), 140)}"
+        mark = labels.DONE if check.green else labels.STOPPED
+        yield f"{mark} {code(check.command, 120)} {said(labels.check_facts(check), 140)}"
     if len(checks) > most:
-        yield f"and {wording.count(len(checks) - most, 'more check')}: see details"
+        yield f"and {formatting.count(len(checks) - most, 'more check')}: see details"
 
 
 def _with(gate: GateView, verdict: Verdict) -> Sequence[TaskAtGate]:
@@ -214,19 +214,19 @@ def _pictures(gate: GateView) -> tuple[Picture, ...]:
     counted = [
         f"{looks.count(look):,} {name}" for look, name in charts.LOOKS.items() if look in looks
     ]
-    alt = f"{_heading(gate)}, {wording.count(len(looks), 'task')}: {', '.join(counted)}"
+    alt = f"{_heading(gate)}, {formatting.count(len(looks), 'task')}: {', '.join(counted)}"
     told = (charts.told(lane) for lane in _lanes(gate)[:MOST_FEATURES])
     more = len(gate.features) - MOST_FEATURES
     alt += f"; {', '.join(told)}{f' and {more} more' if more > 0 else ''}"
     whole = sum((feature.cost_usd for feature in gate.features), Decimal(0))
     if whole:
         most = max(gate.features, key=lambda feature: feature.cost_usd)
-        alt += f"; the highest cost {wording.one_line(most.name, 60)}, {wording.usd(whole)} in all"
+        alt += f"; the highest cost {formatting.one_line(most.name, 60)}, {formatting.usd(whole)} in all"
     return (Picture(f"/api/pictures/gate/{gate.approval.id}.svg", alt),)
 
 
 def _heading(gate: GateView) -> str:
-    return f"Board of phase {gate.phase.position} {wording.one_line(gate.phase.name, 60)}"
+    return f"Board of phase {gate.phase.position} {formatting.one_line(gate.phase.name, 60)}"
 
 
 def picture(tx: Session, approval_id: int) -> str | None:

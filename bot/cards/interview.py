@@ -6,12 +6,12 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import forms, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import forms, labels
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     body,
     bold,
     button,
@@ -22,7 +22,7 @@ from bot.cards.frame import (
     spoken,
     title,
 )
-from core.domain import card_keys, light
+from core.domain import card_keys, markup
 from core.domain.cards import Button, Card, Label, Link, Subject, TextFile, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import (
@@ -45,7 +45,7 @@ _MARKED = re.compile(r"(`[^`]+`|\*\*[^*]+\*\*)")
 SPEC_FILES = (".autocoder/prompts/app_spec.txt", ".autocoder/prompts/initializer_prompt.md")
 
 
-def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     project = projects.summary(tx, ref.project_id)
     number = card_keys.interview_number(ref.key)
     interview = interviews.by_number(tx, ref.project_id, number)
@@ -114,24 +114,24 @@ def _state(
 ) -> tuple[str, str]:
     match project.status:
         case ProjectStatus.INTERVIEWING:
-            return _asking(tx, interview) if interview else (words.PROGRESS, "Interview")
+            return _asking(tx, interview) if interview else (labels.PROGRESS, "Interview")
         case ProjectStatus.PLANNING:
-            return words.PROGRESS, "The spec is written; the plan is being made"
+            return labels.PROGRESS, "The spec is written; the plan is being made"
         case ProjectStatus.AWAITING_APPROVAL:
-            return words.WAITS, "The plan waits for an approver"
+            return labels.WAITS, "The plan waits for an approver"
         case ProjectStatus.RUNNING:
             after = "; it stops after the features at work" if project.winding_down_by else ""
-            return words.PROGRESS, f"Being built: {_how_far(tx, project)}{after}"
+            return labels.PROGRESS, f"Being built: {_how_far(tx, project)}{after}"
         case ProjectStatus.PAUSED:
-            return words.STOPPED, "Paused"
+            return labels.STOPPED, "Paused"
         case ProjectStatus.BLOCKED:
-            return words.STOPPED, f"Blocked: {said(project.blocked_reason or '', 300)}"
+            return labels.STOPPED, f"Blocked: {said(project.blocked_reason or '', 300)}"
         case ProjectStatus.COMPLETED:
-            return words.DONE, "Complete"
+            return labels.DONE, "Complete"
         case ProjectStatus.STOPPED:
-            return words.STOPPED, "Stopped"
+            return labels.STOPPED, "Stopped"
         case ProjectStatus.ARCHIVED:
-            return words.STOPPED, "Archived"
+            return labels.STOPPED, "Archived"
         case _:
             assert_never(project.status)
 
@@ -152,20 +152,20 @@ def _going_back(tx: Session, interview: InterviewView | None) -> tuple[Button, .
     ]
     if not answered:
         return ()
-    form = forms.change([(each.id, wording.one_line(each.text, 75)) for each in answered])
+    form = forms.change([(each.id, formatting.one_line(each.text, 75)) for each in answered])
     last = answered[-1].id
     return (button("Change an answer", Label.CHANGE_ANSWER, Subject.QUESTION, last, form=form),)
 
 
 def _asking(tx: Session, interview: InterviewView) -> tuple[str, str]:
     if interview.status is InterviewStatus.CHECKING:
-        return words.PROGRESS, "Interview: the spec is being checked"
+        return labels.PROGRESS, "Interview: the spec is being checked"
     if any(each.answer is None for each in questions.of_interview(tx, interview.id)):
-        return words.WAITS, f"Interview: question {interview.asked} waits for an answer"
+        return labels.WAITS, f"Interview: question {interview.asked} waits for an answer"
     if interview.asked:
-        answered = wording.count(interview.asked, "question")
-        return words.PROGRESS, f"Interview: {answered} answered, the interviewer is at work"
-    return words.PROGRESS, "Interview: the interviewer is at work"
+        answered = formatting.count(interview.asked, "question")
+        return labels.PROGRESS, f"Interview: {answered} answered, the interviewer is at work"
+    return labels.PROGRESS, "Interview: the interviewer is at work"
 
 
 def _tone(status: ProjectStatus) -> Tone:
@@ -188,7 +188,7 @@ def _tone(status: ProjectStatus) -> Tone:
 
 
 def _addition(
-    tx: Session, key: str, project: ProjectSummary, interview: InterviewView, scene: Scene
+    tx: Session, key: str, project: ProjectSummary, interview: InterviewView, scene: RenderContext
 ) -> Drawn:
     mark, state, tone = _addition_state(tx, interview)
     if project.status in AT_REST and interview.status not in INTERVIEW_OVER:
@@ -238,30 +238,30 @@ def _addition_state(tx: Session, interview: InterviewView) -> tuple[str, str, To
         case InterviewStatus.ASKING | InterviewStatus.CHECKING:
             return *_asking(tx, interview), Tone.INFO
         case InterviewStatus.PLANNING:
-            return words.PROGRESS, "What is new is being planned", Tone.INFO
+            return labels.PROGRESS, "What is new is being planned", Tone.INFO
         case InterviewStatus.AWAITING_APPROVAL:
-            return words.WAITS, "The plan waits for an approver", Tone.WARNING
+            return labels.WAITS, "The plan waits for an approver", Tone.WARNING
         case InterviewStatus.DONE:
-            return words.DONE, "Taken into the plan", Tone.SUCCESS
+            return labels.DONE, "Taken into the plan", Tone.SUCCESS
         case InterviewStatus.BLOCKED:
             reason = said((interview.blocked_reason or "").partition("\n")[0], 500)
-            return words.STOPPED, f"Blocked: {reason}", Tone.DANGER
+            return labels.STOPPED, f"Blocked: {reason}", Tone.DANGER
         case InterviewStatus.WITHDRAWN:
-            return words.STOPPED, "Withdrawn", Tone.INFO
+            return labels.STOPPED, "Withdrawn", Tone.INFO
         case _:
             assert_never(interview.status)
 
 
-def draw_spec(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw_spec(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     """The spec as far as a card takes it, and where it is whole."""
     entry = journal.entry(tx, ref.subject_id)
     project = projects.summary(tx, ref.project_id)
     heading = title(f"Spec of {project.name}")
     first, second = (code(name) for name in SPEC_FILES)
     commit = str(entry.data.get("commit") or project.first_commit or "")
-    at = f" at {code(wording.commit(commit))}" if commit else ""
+    at = f" at {code(formatting.commit(commit))}" if commit else ""
     text = str(entry.data.get("excerpt") or "")
-    state = f"{words.DONE} On main{at}: {first} and {second}"
+    state = f"{labels.DONE} On main{at}: {first} and {second}"
     shown = excerpt(text, SPEC)
     is_all = entry.data.get("characters") == len(text)  # that is kept; more of it is in the file
     asking = f"The whole text: {code(f'/autocoder spec {project.name}')}."
@@ -278,7 +278,7 @@ def draw_spec(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
                 footnote(project.practice, scene.box),
             ],
         ),
-        fallback=fallback(heading, f"On main at {wording.commit(commit)}"),
+        fallback=fallback(heading, f"On main at {formatting.commit(commit)}"),
         project=project.name,
         tone=Tone.SUCCESS,
         whole=TextFile("spec.md", clean(text)) if is_all and len(text) > SPEC else None,
@@ -290,7 +290,7 @@ def excerpt(text: str, limit: int) -> list[str]:
     """Its paragraphs and points, each on one line; headings bold, as a body has none."""
     made: list[str] = []
     open_line = ""
-    for line in [*wording.cut(clean(text).strip(), limit).split("\n"), ""]:
+    for line in [*formatting.cut(clean(text).strip(), limit).split("\n"), ""]:
         plain = line.strip()
         heading = plain.startswith("#") and plain.lstrip("# ")
         starts = plain.startswith(("#", "- ", "* "))
@@ -312,11 +312,11 @@ def _inline(line: str) -> str:
     """Words of the spec with its code and its bold ones."""
     item = "- " if line.startswith("- ") else ""
     found = []
-    for part in _MARKED.split(wording.cut(line.removeprefix("- "), 600)):
+    for part in _MARKED.split(formatting.cut(line.removeprefix("- "), 600)):
         if len(part) > 2 and part.startswith("`"):
-            found.append(light.code(part[1:-1]))
+            found.append(markup.code(part[1:-1]))
         elif len(part) > 4 and part.startswith("**"):
-            found.append(light.bold(part[2:-2]))
+            found.append(markup.bold(part[2:-2]))
         else:
-            found.append(light.escape(part))
+            found.append(markup.escape(part))
     return item + "".join(found)

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import forms, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import forms, labels
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     body,
     button,
     code,
@@ -39,7 +39,7 @@ _OVER = (ProjectStatus.COMPLETED, ProjectStatus.STOPPED, ProjectStatus.ARCHIVED)
 _NEWER = (Event.BUDGET_CHANGED, Event.BUDGET_WARNING, Event.BUDGET_REACHED)
 
 
-def draw_budget(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw_budget(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     """A warning, or the end of the budget; it can be acted upon until something newer is said."""
     entry = journal.entry(tx, ref.subject_id)
     project = projects.summary(tx, ref.project_id)
@@ -51,22 +51,22 @@ def draw_budget(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     reached = entry.event is Event.BUDGET_REACHED
     heading = title(entry.text.rstrip("."))
     later = journal.next_one(tx, _NEWER, after=entry.id, project_id=project.id)
-    sum_ = f"{wording.usd(cost)} of {wording.usd(to_usd(budget))}"
+    sum_ = f"{formatting.usd(cost)} of {formatting.usd(to_usd(budget))}"
     buttons: tuple[Button, ...] = ()
     lines, state = [f"{sum_} at list prices."], ""
     if later is not None:
         state = _since(tx, later, scene)
     elif project.status in _OVER or (spent < budget and reached):
-        state = f"{words.DONE} Over"
+        state = f"{labels.DONE} Over"
     else:
         lines = [
-            f"**{wording.usd(cost)}** of {wording.usd(to_usd(budget))} at list prices.",
+            f"**{formatting.usd(cost)}** of {formatting.usd(to_usd(budget))} at list prices.",
             "Nothing new starts; messages under way are let through to their end."
             if reached
             else "Work goes on until the budget is spent; then nothing new starts.",
         ]
         if reached:
-            state = f"{words.WAITS} Waits for an admin since {scene.when(entry.at)}"
+            state = f"{labels.WAITS} Waits for an admin since {scene.when(entry.at)}"
         buttons = _buttons(project, reached=reached)
     card = Card(
         key=ref.key,
@@ -88,20 +88,22 @@ def _newer(tx: Session, project: ProjectSummary, later: JournalLine) -> tuple[Li
     return tuple(Link("Open the newer card", key) for key in known.values())
 
 
-def _draw_span(key: str, project: ProjectSummary, entry: JournalLine, scene: Scene) -> Drawn:
+def _draw_span(
+    key: str, project: ProjectSummary, entry: JournalLine, scene: RenderContext
+) -> Drawn:
     """A day's or a month's budget, which begins anew by itself."""
     until = datetime.fromisoformat(entry.data["until"])
-    cap, scope = wording.usd(to_usd(entry.data["cap"])), str(entry.data["scope"])
+    cap, scope = formatting.usd(to_usd(entry.data["cap"])), str(entry.data["scope"])
     whose = said(project.name) if entry.data["own"] else "all projects"
     reached = entry.event is Event.BUDGET_REACHED
     over = scene.now >= until or project.status in _OVER
     lines = [f"The {scope}'s budget of {whose} (UTC) is **{cap}** at list prices."]
     buttons: tuple[Button, ...] = ()
     if over:
-        state = f"{words.DONE} Over: it began anew"
+        state = f"{labels.DONE} Over: it began anew"
     else:
         raising = code(f"/autocoder budget {scope} AMOUNT")
-        state = f"{words.WAITS} Begins anew at {scene.when(until)}; an admin raises it: {raising}"
+        state = f"{labels.WAITS} Begins anew at {scene.when(until)}; an admin raises it: {raising}"
         buttons = _buttons(project, reached=reached)[1:] if reached else ()
         if reached:
             lines.append("Nothing new starts until then; messages under way come to their end.")
@@ -119,11 +121,11 @@ def _draw_span(key: str, project: ProjectSummary, entry: JournalLine, scene: Sce
     return Drawn(card, None if over else until)
 
 
-def _since(tx: Session, later: JournalLine, scene: Scene) -> str:
+def _since(tx: Session, later: JournalLine, scene: RenderContext) -> str:
     if later.event is Event.BUDGET_CHANGED:
         by = said(members.name_of(tx, later.actor), 128)
-        return f"{words.DONE} Changed by {by}, {scene.when(later.at)}: {said(later.text)}"
-    return f"{words.DONE} A newer card says more"
+        return f"{labels.DONE} Changed by {by}, {scene.when(later.at)}: {said(later.text)}"
+    return f"{labels.DONE} A newer card says more"
 
 
 def _buttons(project: ProjectSummary, *, reached: bool) -> tuple[Button, ...]:
@@ -138,7 +140,7 @@ def _buttons(project: ProjectSummary, *, reached: bool) -> tuple[Button, ...]:
     return (raising, stop)
 
 
-def draw_limit(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw_limit(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     """The account is limited: until when, and that nobody has to do anything."""
     entry = journal.entry(tx, ref.subject_id)
     project = projects.summary(tx, ref.project_id)  # the entry may be another one's
@@ -147,7 +149,7 @@ def draw_limit(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     note = footnote(project.practice, scene.box)
     if until is not None:
         heading = title(f"{project.name} waits for the account's limit until {scene.clock(until)}")
-        rest = wording.forecast(until - scene.now)
+        rest = formatting.forecast(until - scene.now)
         lines = [
             f"All agents wait until {scene.when(until)}, in about {rest}, and resume by themselves."
         ]
@@ -157,14 +159,14 @@ def draw_limit(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
             key=ref.key,
             kind=CardKind.LIMIT,
             title=heading,
-            body=body(lines, [f"{words.WAITS} Waits by itself; nobody has to do anything", note]),
+            body=body(lines, [f"{labels.WAITS} Waits by itself; nobody has to do anything", note]),
             fallback=fallback(heading, "It resumes by itself"),
             project=project.name,
             tone=Tone.WARNING,
         )
         return Drawn(card, until)
     heading = title(f"{project.name} waited for the account's limit")
-    over = f"{words.DONE} Over: agents were let go on by themselves"
+    over = f"{labels.DONE} Over: agents were let go on by themselves"
     card = Card(
         key=ref.key,
         kind=CardKind.LIMIT,

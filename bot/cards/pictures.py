@@ -7,7 +7,7 @@ import resvg_py
 from sqlalchemy.orm import Session
 
 from bot.cards import daily, ending, gate, plan
-from bot.cards.drawing import GROUNDS, themed
+from bot.cards.plan_picture import GROUNDS, themed
 from core.ports.chat import Theme
 
 _FONTS = [str(path) for path in (Path(__file__).parents[1] / "fonts").glob("*.otf")]

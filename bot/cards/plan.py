@@ -6,12 +6,12 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import drawing, forms, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import forms, labels, plan_picture
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     approved,
     body,
     bold,
@@ -54,7 +54,7 @@ MOST_SETUP = 6
 MOST_TOLD = 8  # features, to who does not see the picture
 
 
-def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     row = plans.plan(tx, ref.subject_id)
     if row is None:
         raise NotFound("There is no such plan.")
@@ -102,16 +102,16 @@ def _state(
     row: PlanView,
     decision: ApprovalView | None,
     project: ProjectSummary,
-    scene: Scene,
+    scene: RenderContext,
 ) -> str:
     if decision is None:
-        return f"{words.DONE} Taken up"
+        return f"{labels.DONE} Taken up"
     match decision.status:
         case ApprovalStatus.OPEN if not decision.waits:
-            return words.at_rest(project.name, project.status)
+            return labels.at_rest(project.name, project.status)
         case ApprovalStatus.OPEN:
             again = reminder_words(decision, scene)
-            return f"{words.WAITS} Waits for an approver. Nothing is built before approval.{again}"
+            return f"{labels.WAITS} Waits for an approver. Nothing is built before approval.{again}"
         case ApprovalStatus.APPROVED:
             return approved(decider(tx, decision), decision.decided_at, scene)
         case ApprovalStatus.REJECTED:
@@ -120,10 +120,10 @@ def _state(
         case ApprovalStatus.WITHDRAWN:
             wish = interviews.by_id(tx, row.interview_id) if row.interview_id else None
             if wish is not None and wish.status is InterviewStatus.WITHDRAWN:
-                return f"{words.STOPPED} Withdrawn: it is not wanted any more"
-            return f"{words.STOPPED} Withdrawn: a newer plan took its place"
+                return f"{labels.STOPPED} Withdrawn: it is not wanted any more"
+            return f"{labels.STOPPED} Withdrawn: a newer plan took its place"
         case ApprovalStatus.EXPIRED:
-            return f"{words.STOPPED} Expired: it is asked again"
+            return f"{labels.STOPPED} Expired: it is asked again"
         case _:
             assert_never(decision.status)
 
@@ -133,7 +133,7 @@ def decider(tx: Session, decision: ApprovalView) -> str | None:
     return members.name_of(tx, decision.decided_by) if decision.decided_by else None
 
 
-def reminder_words(decision: ApprovalView, scene: Scene) -> str:
+def reminder_words(decision: ApprovalView, scene: RenderContext) -> str:
     """` Reminder Thu 09:00.`"""
     after = timedelta(seconds=scene.rules.gates.remind_after_s)
     at = (decision.reminded_at or decision.opened_at) + after
@@ -174,7 +174,7 @@ def _changes(row: PlanView) -> Iterator[str]:
         return
     yield ""
     yield f"**Changed** since plan {row.version - 1}"
-    for line in words.plan_changes(row.changes):
+    for line in labels.plan_changes(row.changes):
         yield f"- {said(line, 240)}"
 
 
@@ -188,25 +188,25 @@ def tree(plan: Plan, first: int = 1, into: str | None = None) -> Iterator[str]:
     for position, phase in enumerate(plan.phases, start=first):
         yield ""
         tasks = [task for feature in phase.features for task in feature.tasks]
-        cost = wording.usd_range(*estimate(task.complexity for task in tasks).cost_usd)
-        count = wording.count(len(tasks), "task")
+        cost = formatting.usd_range(*estimate(task.complexity for task in tasks).cost_usd)
+        count = formatting.count(len(tasks), "task")
         yield f"{bold(f'{position} {into or phase.name}', 80)} · {count} · about {cost}"
         yield from _features(phase, lifted, max(left, 0))
         left -= len(phase.features)
 
 
 def _features(phase: PlannedPhase, lifted: dict[str, set[str]], most: int) -> Iterator[str]:
-    depths = words.depths({feature.name: lifted[feature.name] for feature in phase.features})
+    depths = labels.depths({feature.name: lifted[feature.name] for feature in phase.features})
     for feature in phase.features[:most]:
         depth = depths[feature.name]
         branch = f"{'   ' * (depth - 1)}└─ " if depth else ""
         waits = sorted(lifted[feature.name])
         after = f" ← {said(', '.join(waits), 100)}" if waits else ""
-        count = wording.count(len(feature.tasks), "task")
-        yield f"{branch}{words.PENDING} {said(feature.name, 80)}, {count}{after}"
+        count = formatting.count(len(feature.tasks), "task")
+        yield f"{branch}{labels.PENDING} {said(feature.name, 80)}, {count}{after}"
     hidden = len(phase.features) - most
     if hidden > 0:
-        yield f"and {wording.count(hidden, 'more feature')}: see details"
+        yield f"and {formatting.count(hidden, 'more feature')}: see details"
 
 
 def _setup(plan: Plan) -> Iterator[str]:
@@ -214,7 +214,7 @@ def _setup(plan: Plan) -> Iterator[str]:
     if not plan.setup:
         return
     yield (
-        f"{words.WAITS} Setup runs with the network, the rest never does; by approving you allow"
+        f"{labels.WAITS} Setup runs with the network, the rest never does; by approving you allow"
         " these commands:"
     )
     for command in plan.setup[:MOST_SETUP]:
@@ -223,18 +223,18 @@ def _setup(plan: Plan) -> Iterator[str]:
         yield f"- and {len(plan.setup) - MOST_SETUP} more: see details"
 
 
-def _fields(plan: Plan, project: ProjectSummary, scene: Scene) -> tuple[Field, ...]:
+def _fields(plan: Plan, project: ProjectSummary, scene: RenderContext) -> tuple[Field, ...]:
     parallel = parallel_of(project.settings, scene)
     foretold = estimate((task.complexity for task in plan.tasks()), parallel=parallel)
-    cost = f"about {wording.usd_range(*foretold.cost_usd)}"
-    budget = wording.usd(to_usd(project.budget_micro_usd))
-    time = wording.minutes_range(*foretold.minutes)
+    cost = f"about {formatting.usd_range(*foretold.cost_usd)}"
+    budget = formatting.usd(to_usd(project.budget_micro_usd))
+    time = formatting.minutes_range(*foretold.minutes)
     found = [
         Field("Cost", f"{cost}, budget {budget}"),
-        Field("Time", f"about {time} with {wording.count(parallel, 'agent')}"),
-        Field("Checks", words.plan_checks(plan)),
+        Field("Time", f"about {time} with {formatting.count(parallel, 'agent')}"),
+        Field("Checks", labels.plan_checks(plan)),
     ]
-    riskiest = words.riskiest(plan)
+    riskiest = labels.riskiest(plan)
     if riskiest:
         found.append(Field("Riskiest", riskiest))
     return tuple(found)
@@ -243,31 +243,31 @@ def _fields(plan: Plan, project: ProjectSummary, scene: Scene) -> tuple[Field, .
 def dependencies(plan: Plan, address: str) -> tuple[Picture, ...]:
     """Worth a picture when something waits for something; the service draws it when asked."""
     features, waits = plan.features(), lifted_dependencies(plan)
-    if len(features) > drawing.MOST_FEATURES or not any(waits.values()):
+    if len(features) > plan_picture.MOST_FEATURES or not any(waits.values()):
         return ()
     drawn, left = [], MOST_TOLD
     for position, phase in enumerate(plan.phases, start=1):
         told = [
-            f"{wording.one_line(feature.name, 60)} {wording.count(len(feature.tasks), 'task')}"
-            + (f" after {wording.one_line(', '.join(sorted(after)), 90)}" if after else "")
+            f"{formatting.one_line(feature.name, 60)} {formatting.count(len(feature.tasks), 'task')}"
+            + (f" after {formatting.one_line(', '.join(sorted(after)), 90)}" if after else "")
             for feature in phase.features[:left]
             for after in (waits[feature.name],)
         ]
         if told:
-            drawn.append(f"{position} {wording.one_line(phase.name, 60)}: {', '.join(told)}")
+            drawn.append(f"{position} {formatting.one_line(phase.name, 60)}: {', '.join(told)}")
         left -= len(told)
     more = len(features) - MOST_TOLD
-    rest = f" and {wording.count(more, 'more feature')}" if more > 0 else ""
+    rest = f" and {formatting.count(more, 'more feature')}" if more > 0 else ""
     return (Picture(address, f"Dependencies of {plan.size}. {'; '.join(drawn)}{rest}"),)
 
 
 def picture(tx: Session, plan_id: int) -> str | None:
     """The drawing behind a card's picture; None when there is no such plan."""
     row = plans.plan(tx, plan_id)
-    return drawing.plan_svg(row.plan) if row else None
+    return plan_picture.plan_svg(row.plan) if row else None
 
 
 def graph(tx: Session, project_id: int) -> str | None:
     """The same of a project as it is built; None before a plan was approved."""
     built = plans.built(tx, project_id) if projects.by_id(tx, project_id) else None
-    return drawing.plan_svg(built.plan) if built else None
+    return plan_picture.plan_svg(built.plan) if built else None

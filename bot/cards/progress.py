@@ -9,12 +9,12 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import forms, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import forms, labels
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     body,
     bold,
     button,
@@ -45,7 +45,7 @@ MOST_WAITS = 4
 LEAST_PASSED = 3  # before anything is foretold
 
 
-def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     board = seen(tx, ref.project_id, scene)
     waits = list(waits_of(board, scene))
     left = time_left(board, scene.now)
@@ -64,17 +64,17 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
         progress=bar(board.counts),
         tone=_tone(board),
         buttons=buttons(board.id, board.status, board.name),
-        links=tuple(words.way_to(wait) for wait in board.waits[:MOST_WAITS]),
+        links=tuple(labels.way_to(wait) for wait in board.waits[:MOST_WAITS]),
     )
     return Drawn(card, _again_at(board, scene))
 
 
-def seen(tx: Session, project_id: int, scene: Scene) -> Board:
+def seen(tx: Session, project_id: int, scene: RenderContext) -> Board:
     """A project as it stands in this scene."""
     return boards.board(tx, project_id, upstream=scene.upstream, rules=scene.rules, now=scene.now)
 
 
-def _again_at(board: Board, scene: Scene) -> datetime | None:
+def _again_at(board: Board, scene: RenderContext) -> datetime | None:
     """While agents work its minutes run; else a wait for the account's limit ends by the clock."""
     if any(run.status is not RunStatus.WAITING for run in board.agents):
         return scene.now + timedelta(minutes=1)
@@ -155,14 +155,14 @@ def _sums(board: Board) -> Iterator[str]:
     counts = board.counts
     if not counts.total:
         return
-    share = wording.percent(counts.passing, counts.total)
+    share = formatting.percent(counts.passing, counts.total)
     tasks = "task" if counts.total == 1 else "tasks"
     yield f"**{counts.passing} of {counts.total}** {tasks} passing, {share}"
     rest = (
-        (words.PROGRESS, counts.in_progress, "in progress"),
-        (words.STOPPED, counts.stuck, "stuck"),
-        (words.STOPPED, counts.skipped, "skipped"),
-        (words.PENDING, counts.pending, "pending"),
+        (labels.PROGRESS, counts.in_progress, "in progress"),
+        (labels.STOPPED, counts.stuck, "stuck"),
+        (labels.STOPPED, counts.skipped, "skipped"),
+        (labels.PENDING, counts.pending, "pending"),
     )
     line = " · ".join(f"{mark} {number:,} {name}" for mark, number, name in rest if number)
     if line:
@@ -172,7 +172,7 @@ def _sums(board: Board) -> Iterator[str]:
 def _short(board: Board) -> Iterator[str]:
     """The sums in one sentence: `9 of 14 passing, 1 stuck, $5.70 of $12.00`."""
     counts = board.counts
-    spent = f"{wording.usd(board.cost_usd)} of {wording.usd(board.budget_usd)}"
+    spent = f"{formatting.usd(board.cost_usd)} of {formatting.usd(board.budget_usd)}"
     if not counts.total:
         yield spent
         return
@@ -180,17 +180,17 @@ def _short(board: Board) -> Iterator[str]:
     yield f"{counts.passing} of {counts.total} passing{stuck}, {spent}"
 
 
-def _phases(board: Board, scene: Scene) -> Iterator[str]:
+def _phases(board: Board, scene: RenderContext) -> Iterator[str]:
     if board.phases:
         yield ""
     now = board.open_phase
     begin = max((now.position - 2) if now else len(board.phases) - NEAR, 0)
     if begin:
-        yield f"{words.DONE} {wording.count(begin, 'phase')} before"
+        yield f"{labels.DONE} {formatting.count(begin, 'phase')} before"
     for phase in board.phases[begin : begin + NEAR]:
         begun = phase.status in (PhaseStatus.IN_PROGRESS, PhaseStatus.AWAITING_APPROVAL)
         rests = begun and board.status in AT_REST
-        mark = words.STOPPED if rests else words.PHASE_MARKS[phase.status]
+        mark = labels.STOPPED if rests else labels.PHASE_MARKS[phase.status]
         line = f"{mark} {bold(f'{phase.position} {phase.name}', 80)}"
         line += f" {phase.counts.passing}/{phase.counts.total}"
         if phase.approved_by and phase.approved_at:
@@ -198,10 +198,10 @@ def _phases(board: Board, scene: Scene) -> Iterator[str]:
         yield line
     later = len(board.phases) - begin - NEAR
     if later > 0:
-        yield f"{words.PENDING} and {wording.count(later, 'more phase')}"
+        yield f"{labels.PENDING} and {formatting.count(later, 'more phase')}"
 
 
-def _agents(board: Board, scene: Scene) -> Iterator[str]:
+def _agents(board: Board, scene: RenderContext) -> Iterator[str]:
     if board.status in AT_REST:
         return  # what is parked waits for nobody
     if board.agents:
@@ -209,36 +209,36 @@ def _agents(board: Board, scene: Scene) -> Iterator[str]:
     for run in board.agents[:MOST_AGENTS]:
         yield from _agent(run, scene)
     if len(board.agents) > MOST_AGENTS:
-        more = wording.count(len(board.agents) - MOST_AGENTS, "more agent")
-        yield f"{words.PROGRESS} and {more}"
+        more = formatting.count(len(board.agents) - MOST_AGENTS, "more agent")
+        yield f"{labels.PROGRESS} and {more}"
 
 
-def _agent(run: AgentOnBoard, scene: Scene) -> Iterator[str]:
+def _agent(run: AgentOnBoard, scene: RenderContext) -> Iterator[str]:
     mark, doing = _doing(run, scene)
     about = f" {run.task} {said(run.name or '', 100)}" if run.task else ""
-    yield f"{mark} {bold(run.agent)} {said(wording.model(run.model))}{about}"
+    yield f"{mark} {bold(run.agent)} {said(formatting.model(run.model))}{about}"
     minutes = int((scene.now - run.started_at).total_seconds() // 60)
     facts = [doing, f"{minutes} min" if minutes else "", _cost(run.cost_usd)]
     yield "  " + " · ".join(fact for fact in facts if fact)
 
 
-def _doing(run: AgentOnBoard, scene: Scene) -> tuple[str, str]:
+def _doing(run: AgentOnBoard, scene: RenderContext) -> tuple[str, str]:
     match run.status:
         case RunStatus.QUEUED | RunStatus.STARTING:
-            return words.PENDING, "starting"
+            return labels.PENDING, "starting"
         case RunStatus.WORKING:
-            doing = said(words.doing(scene.activity.get(run.run_id, "")), 80)
-            return words.PROGRESS, f"a check failed, mends it: {doing}" if run.mending else doing
+            doing = said(labels.doing(scene.activity.get(run.run_id, "")), 80)
+            return labels.PROGRESS, f"a check failed, mends it: {doing}" if run.mending else doing
         case RunStatus.WAITING:
-            return words.WAITS, "waits for an answer"
+            return labels.WAITS, "waits for an answer"
         case RunStatus.ENDED:
-            return words.DONE, "ended"
+            return labels.DONE, "ended"
         case _:
             assert_never(run.status)
 
 
 def _cost(usd: Decimal) -> str:
-    return wording.usd(usd) if usd else ""
+    return formatting.usd(usd) if usd else ""
 
 
 def _service(board: Board) -> Iterator[str]:
@@ -247,68 +247,70 @@ def _service(board: Board) -> Iterator[str]:
         return
     clean = "setup and checks in a clean checkout"
     for name in board.landing[:NEAR]:
-        yield f"{words.PROGRESS} {bold('landing')} {said(name, 100)}: {clean}"
+        yield f"{labels.PROGRESS} {bold('landing')} {said(name, 100)}: {clean}"
     phase = board.open_phase
     if phase is None or phase.status is not PhaseStatus.IN_PROGRESS or board.agents:
         return
     counts = phase.counts
     if phase.rework:
-        yield f"{words.PROGRESS} {bold('rework')} of phase {phase.position} is being planned"
+        yield f"{labels.PROGRESS} {bold('rework')} of phase {phase.position} is being planned"
     elif not board.landing and counts.total == counts.passing + counts.skipped:
-        yield f"{words.PROGRESS} {bold('gate')} of phase {phase.position}: every check on main"
+        yield f"{labels.PROGRESS} {bold('gate')} of phase {phase.position}: every check on main"
 
 
-def waits_of(board: Board, scene: Scene) -> Iterator[str]:
+def waits_of(board: Board, scene: RenderContext) -> Iterator[str]:
     """Who or what is waited for, a line each."""
     until = board.window_until
     if until and _works(board):
-        rest = wording.duration((until - scene.now).total_seconds())
+        rest = formatting.duration((until - scene.now).total_seconds())
         yield (
-            f"{words.WAITS} Waits until {scene.when(until)}, in {rest}, for the account's limit;"
+            f"{labels.WAITS} Waits until {scene.when(until)}, in {rest}, for the account's limit;"
             " resumes by itself"
         )
     yield from _spent(board, scene)
     if board.blocked_reason:
-        yield f"{words.STOPPED} {said(board.blocked_reason, 300)}"
+        yield f"{labels.STOPPED} {said(board.blocked_reason, 300)}"
     for wait in board.waits[:MOST_WAITS]:
         who = "an approver" if wait.kind.role is Role.APPROVER else "somebody"
-        yield f"{words.WAITS} {words.waits(wait)} waits for {who} since {scene.when(wait.since)}"
+        yield f"{labels.WAITS} {labels.waits(wait)} waits for {who} since {scene.when(wait.since)}"
     if len(board.waits) > MOST_WAITS:
-        yield f"{words.WAITS} and {len(board.waits) - MOST_WAITS} more"
+        yield f"{labels.WAITS} and {len(board.waits) - MOST_WAITS} more"
 
 
-def _spent(board: Board, scene: Scene) -> Iterator[str]:
+def _spent(board: Board, scene: RenderContext) -> Iterator[str]:
     """A budget that is spent: a day's and a month's begin anew by themselves."""
     spent = board.exhausted
     if spent is None or board.status is ProjectStatus.COMPLETED:
         return
     what = said(spent.words.rstrip("."))
     if spent.until is None:
-        yield f"{words.WAITS} {what}: nothing new starts"
+        yield f"{labels.WAITS} {what}: nothing new starts"
     elif _works(board):
-        yield f"{words.WAITS} {what}: nothing new starts before {scene.when(spent.until)}"
+        yield f"{labels.WAITS} {what}: nothing new starts before {scene.when(spent.until)}"
 
 
-def _fields(board: Board, left: timedelta | None, scene: Scene) -> tuple[Field, ...]:
-    spent = wording.percent(board.cost_usd, board.budget_usd)
-    cost = f"{wording.usd(board.cost_usd)} of {wording.usd(board.budget_usd)}, {spent}"
+def _fields(board: Board, left: timedelta | None, scene: RenderContext) -> tuple[Field, ...]:
+    spent = formatting.percent(board.cost_usd, board.budget_usd)
+    cost = f"{formatting.usd(board.cost_usd)} of {formatting.usd(board.budget_usd)}, {spent}"
     found = [Field("Cost", cost)]
     if board.status is ProjectStatus.COMPLETED:
         if board.completed_at:
-            took = wording.duration((board.completed_at - board.created_at).total_seconds())
+            took = formatting.duration((board.completed_at - board.created_at).total_seconds())
             found.append(Field("Time", took))
         return tuple(found)
     if board.planned is not None:
-        plan = f"plan {wording.usd_range(*board.planned.cost_usd)}"
+        plan = f"plan {formatting.usd_range(*board.planned.cost_usd)}"
         ahead = forecast(board)
-        about = f"about {wording.usd(ahead)}, " if ahead is not None else f"{wording.UNKNOWN}, "
+        about = (
+            f"about {formatting.usd(ahead)}, " if ahead is not None else f"{formatting.UNKNOWN}, "
+        )
         found.append(Field("Forecast", about + plan))
-        ready = wording.UNKNOWN
+        ready = formatting.UNKNOWN
         phase = board.open_phase
         if phase is not None and phase.status is PhaseStatus.AWAITING_APPROVAL:
             ready = "after the gate"
         elif left is not None:
-            ready = f"about {scene.clock(scene.now + left)}, in {wording.forecast(left)}"
+            ready = f"about {scene.clock(scene.now + left)}, in {formatting.forecast(left)}"
         found.append(Field("Ready", ready))
     working = sum(run.status is not RunStatus.WAITING for run in board.agents)
     found.append(Field("Agents", f"{working} of {board.parallel}"))

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import forms, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import forms, labels
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     body,
     bold,
     button,
@@ -20,7 +20,7 @@ from bot.cards.frame import (
     spoken,
     title,
 )
-from core.domain import light
+from core.domain import markup
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     OPTION_BUTTONS,
@@ -46,7 +46,7 @@ _SURE = 2_400  # characters that stand in a body whatever they are
 _FILE = "question.md"
 
 
-def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     question = asked.question(tx, ref.subject_id)
     project = projects.summary(tx, question.project_id)
     heading = _heading(tx, question)
@@ -70,14 +70,14 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
     hint = "Or reply in this thread." if question.options else "Or just reply in this thread."
     if interviews_:
         hint += " “just decide” lets me choose."
-    waits = f"{words.WAITS} {question.agent} waits for an answer since"
+    waits = f"{labels.WAITS} {question.agent} waits for an answer since"
     state, short = (
         f"{waits} {scene.when(question.asked_at)}",
         f"{waits} {scene.clock(question.asked_at)}",
     )
     rests = project.status in AT_REST
     if rests:
-        state = short = words.at_rest(project.name, project.status)
+        state = short = labels.at_rest(project.name, project.status)
     return Drawn(
         Card(
             key=ref.key,
@@ -99,23 +99,23 @@ def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
 
 
 def _over(
-    tx: Session, question: QuestionView, answer: str, scene: Scene
+    tx: Session, question: QuestionView, answer: str, scene: RenderContext
 ) -> tuple[Sequence[str], str, Tone]:
     """The answer and who gave it, or why nobody had to; the same on one line."""
     when = f", {scene.when(question.answered_at)}" if question.answered_at else ""
     if question.answered_by is None:
         why = f"Withdrawn: {reason(answer, ANSWER)}"
-        return [f"{words.STOPPED} {why}{when}"], why, Tone.INFO
+        return [f"{labels.STOPPED} {why}{when}"], why, Tone.INFO
     by = f"Answered by {said(members.name_of(tx, question.answered_by), 128)}"
     return [*_given(answer), f"{by}{when}"], f"{by}: {said(answer, 300)}", Tone.SUCCESS
 
 
 def _given(answer: str) -> Sequence[str]:
     """An answer as it was given: what markup or lines would change stands verbatim."""
-    written = wording.cut(clean(answer).strip(), ANSWER)
-    if light.escape(written) == written and "\n" not in written:
-        return [f"{words.DONE} {bold(answer, ANSWER)}"]
-    return [f"{words.DONE} In own words:", light.verbatim(written)]
+    written = formatting.cut(clean(answer).strip(), ANSWER)
+    if markup.escape(written) == written and "\n" not in written:
+        return [f"{labels.DONE} {bold(answer, ANSWER)}"]
+    return [f"{labels.DONE} In own words:", markup.verbatim(written)]
 
 
 def _whole(question: QuestionView) -> TextFile | None:
@@ -145,15 +145,15 @@ def _heading(tx: Session, question: QuestionView) -> str:
 def _addition(tx: Session, question: QuestionView) -> str:
     """What an addition is about: two may ask in one thread."""
     about = interviews.by_id(tx, question.interview_id) if question.interview_id else None
-    request = wording.one_line(about.request, 60) if about and about.number else ""
+    request = formatting.one_line(about.request, 60) if about and about.number else ""
     return f" · {request}" if request else ""
 
 
 def _written_out(options: Sequence[str]) -> Sequence[str]:
     """Options that a button would cut short."""
-    if all(len(option) <= words.OPTION for option in options):
+    if all(len(option) <= labels.OPTION for option in options):
         return []
-    return ["", *(f"- {said(label)}" for label in words.labels(options))]
+    return ["", *(f"- {said(label)}" for label in labels.labels(options))]
 
 
 def _inputs(question: QuestionView) -> tuple[Input, ...]:
@@ -172,7 +172,7 @@ def _buttons(question: QuestionView, *, interviews: bool) -> tuple[Button, ...]:
     if question.options and not _chosen_in_card(question):
         found = [
             button(label, Label.ANSWER, Subject.QUESTION, question.id, more=str(number))
-            for number, label in enumerate(words.labels(question.options))
+            for number, label in enumerate(labels.labels(question.options))
         ]
     own = forms.answer(question.id, question.options, multiple=False)
     found.append(

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import forms, words
-from bot.cards.frame import (
+from bot import formatting
+from bot.cards import forms, labels
+from bot.cards.rendering import (
     CardRef,
     Drawn,
-    Scene,
+    RenderContext,
     body,
     button,
     code,
@@ -42,25 +42,25 @@ class _Spell:
     over: JournalLine | None
 
 
-def draw(tx: Session, ref: CardRef, scene: Scene) -> Drawn:
+def draw(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
     stuck = stuck_tasks.stuck_task(tx, ref.subject_id)
     task, project = stuck.task, stuck.project
     spell = _spell(stuck.turns, card_keys.times_stuck(ref.key))
     fields: tuple[Field, ...] = ()
     buttons: tuple[Button, ...] = ()
     heading = title(f"Task {task.id} is stuck: {task.name}")
-    tried = words.tries(task.attempts, task.error_repeats)
+    tried = labels.tries(task.attempts, task.error_repeats)
     if spell.over is not None:
         state = _ended(tx, spell.over, scene)
         lines = [said(spell.words, 300)]
         tone = Tone.INFO
     else:
-        state = f"{words.WAITS} Waits for somebody since {scene.when(spell.since)}"
+        state = f"{labels.WAITS} Waits for somebody since {scene.when(spell.since)}"
         lines = [f"{tried}. {_others(stuck.holds_up)}", *_error(task), *_tried(stuck)]
         tone, fields = Tone.DANGER, _fields(tx, stuck, scene)
         buttons = decisions(stuck, scene.rules.models.chain)
         if project.status in AT_REST:
-            state, tone, buttons = words.at_rest(project.name, project.status), Tone.INFO, ()
+            state, tone, buttons = labels.at_rest(project.name, project.status), Tone.INFO, ()
     card = Card(
         key=ref.key,
         kind=CardKind.STUCK,
@@ -83,59 +83,59 @@ def _spell(turns: Sequence[JournalLine], times: int) -> _Spell:
     return _Spell(turns[place].at, turns[place].text, over)
 
 
-def _ended(tx: Session, entry: JournalLine, scene: Scene) -> str:
+def _ended(tx: Session, entry: JournalLine, scene: RenderContext) -> str:
     by, when = said(members.name_of(tx, entry.actor), 128), scene.when(entry.at)
     match entry.event:
         case Event.TASK_SKIPPED:
-            return f"{words.STOPPED} Skipped by {by}, {when}: nothing proves it"
+            return f"{labels.STOPPED} Skipped by {by}, {when}: nothing proves it"
         case Event.TASK_GUIDED:
-            return f"{words.DONE} Guided by {by}, {when}: {said(entry.text, 400)}"
+            return f"{labels.DONE} Guided by {by}, {when}: {said(entry.text, 400)}"
         case Event.TASK_PASSED:
-            return f"{words.DONE} Passed, {when}"
+            return f"{labels.DONE} Passed, {when}"
         case Event.TASK_RETRIED:
-            return f"{words.DONE} Tried again by {by}, {when}: {said(entry.text, 200)}"
+            return f"{labels.DONE} Tried again by {by}, {when}: {said(entry.text, 200)}"
         case _:
-            return f"{words.STOPPED} Stuck again, {when}"
+            return f"{labels.STOPPED} Stuck again, {when}"
 
 
 def _others(numbers: Sequence[int]) -> str:
     if not numbers:
         return "Nothing depends on it; other work goes on."
     wait = "waits" if len(numbers) == 1 else "wait"
-    return f"{wording.numbered('Task', numbers)} {wait} for it; other work goes on."
+    return f"{formatting.numbered('Task', numbers)} {wait} for it; other work goes on."
 
 
 def _error(task: TaskView) -> Iterator[str]:
     if not task.last_error:
         return
     yield ""
-    for line in words.error_lines(task.last_error, ERROR_LINES):
+    for line in labels.error_lines(task.last_error, ERROR_LINES):
         yield code(line, 200)
 
 
 def _tried(stuck: StuckTask) -> Iterator[str]:
     """`Tried: 3 runs of Sonnet, 2 of Opus`, and what is known of it."""
-    task, runs = stuck.task, Counter(wording.model(model) for model in stuck.models)
+    task, runs = stuck.task, Counter(formatting.model(model) for model in stuck.models)
     if runs:
         yield ""
         told = ", ".join(
-            f"{wording.count(number, 'run') if at == 0 else number} of {said(model)}"
+            f"{formatting.count(number, 'run') if at == 0 else number} of {said(model)}"
             for at, (model, number) in enumerate(runs.items())
         )
         yield f"**Tried** {told}"
     if task.last_error:
-        yield f"**Likely** {said(words.telling_line(task.last_error), 160)}"
+        yield f"**Likely** {said(labels.telling_line(task.last_error), 160)}"
     if task.recovery_notes:
         yield f"**Notes** {said(task.recovery_notes, 300)}"
 
 
-def _fields(tx: Session, stuck: StuckTask, scene: Scene) -> tuple[Field, ...]:
-    found = [Field("Cost so far", wording.usd(stuck.cost_usd))]
+def _fields(tx: Session, stuck: StuckTask, scene: RenderContext) -> tuple[Field, ...]:
+    found = [Field("Cost so far", formatting.usd(stuck.cost_usd))]
     if opus_is_stronger(stuck, scene.rules.models.chain):
         opus = stuck_tasks.usual_cost(tx, stuck.project.id, "opus")
         if opus is not None:
-            found.append(Field("With Opus", f"about {wording.usd(opus)}"))
-    found.append(Field("Checks", words.some(stuck.task.checks) or "none"))
+            found.append(Field("With Opus", f"about {formatting.usd(opus)}"))
+    found.append(Field("Checks", labels.some(stuck.task.checks) or "none"))
     return tuple(found)
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot.commands import agents, asked_back, house, money, plan, projects, tasks
+from bot.commands import admin, agents, asked_back, money, plan, projects, tasks
+from bot.commands.command import Argument, Call, CommandSpec, Kind, Reply
 from bot.commands.parsing import nearest, not_built, shown
-from bot.commands.spec import Argument, Call, CommandSpec, Kind, Reply
 from core.domain.events import CardKind
 from core.domain.lifecycle import TaskStatus
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.people import Role
 from core.errors import InputError
 
@@ -29,7 +29,7 @@ def _help(_tx: Session, call: Call) -> Reply:
     if not wanted:
         return Reply(
             title="autocoder: what can be said",
-            body=house.overview(COMMANDS, FAMILIES),
+            body=admin.overview(COMMANDS, FAMILIES),
             kind=CardKind.HELP,
             private=True,
         )
@@ -40,7 +40,7 @@ def _help(_tx: Session, call: Call) -> Reply:
             f"There is no command {shown(wanted)}.",
             hint=f"Did you mean `{COMMAND} help {nearest(wanted, list(COMMANDS))}`?",
         )
-    return house.help_on(COMMANDS[wanted])
+    return admin.help_on(COMMANDS[wanted])
 
 
 _PROJECTS = (
@@ -110,7 +110,7 @@ _PROJECTS = (
             Argument("key", "a setting's name", Kind.ONE, required=False),
             Argument("value", "its value", Kind.TEXT, required=False),
         ),
-        ("settings", "settings max_parallel 3"), does=house.settings, sets=True,
+        ("settings", "settings max_parallel 3"), does=admin.settings, sets=True,
     ),
 )  # fmt: skip
 
@@ -242,10 +242,10 @@ _HOUSE = (
     ),
     CommandSpec(
         "check", "check", Role.VIEWER, "What is missing or wrong on this host.",
-        looks=house.check, slow=True, project=False,
+        looks=admin.check, slow=True, project=False,
     ),
     CommandSpec(
-        "members", "members", Role.VIEWER, "Who may what.", does=house.people, project=False
+        "members", "members", Role.VIEWER, "Who may what.", does=admin.people, project=False
     ),
     CommandSpec(
         "role", "role USER ROLE", Role.ADMIN, "Give a person a role, or `none`.",
@@ -253,12 +253,12 @@ _HOUSE = (
             Argument("user", "a person's id", Kind.ONE),
             Argument("role", "a role", Kind.WORD, choices=tuple(role.value for role in Role)),
         ),
-        ("role slack:U012AB approver",), does=house.role, project=False, private=True,
+        ("role slack:U012AB approver",), does=admin.role, project=False, private=True,
         planned="role USER ROLE in PROJECT",
     ),
     CommandSpec(
         "claim", "claim CODE", Role.NONE, "Become admin with the code that `serve` printed.",
-        (Argument("code", "the code", Kind.ONE),), does=house.claim, project=False, private=True,
+        (Argument("code", "the code", Kind.ONE),), does=admin.claim, project=False, private=True,
         sets=True,
     ),
 )  # fmt: skip

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import answers, words
-from bot.cards.frame import code
+from bot import formatting
+from bot.cards import answers, labels
+from bot.cards.rendering import code
+from bot.commands.command import Call, Reply
 from bot.commands.replies import lines
-from bot.commands.spec import Call, Reply
 from core.domain.cards import TableBlock, TextFile
 from core.domain.events import Level
 from core.domain.lifecycle import ProjectStatus, RunStatus, TaskStatus
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.mention import task_numbers
 from core.domain.redaction import clean
 from core.errors import InputError
@@ -39,7 +39,7 @@ def agents(tx: Session, call: Call) -> Reply:
     home = () if call.project else ("Project",)
     activity = call.desk.activity()
     return Reply(
-        title=f"{wording.count(len(found), 'agent')}{where}",
+        title=f"{formatting.count(len(found), 'agent')}{where}",
         table=TableBlock(
             ("Agent", "Model", *home, "Task", "Doing", "For", "Cost"),
             tuple(_agent(each, activity.get(each.run_id, ""), call) for each in found),
@@ -52,14 +52,14 @@ def _agent(each: AtWork, activity: str, call: Call) -> tuple[str, ...]:
     waits = each.status is RunStatus.WAITING
     return (
         each.agent,
-        wording.model(each.model),
+        formatting.model(each.model),
         *(() if call.project else (each.project,)),
-        f"{each.task} {wording.one_line(each.task_name, 80)}" if each.task else "",
-        f"{words.WAITS} waits for an answer"
+        f"{each.task} {formatting.one_line(each.task_name, 80)}" if each.task else "",
+        f"{labels.WAITS} waits for an answer"
         if waits
-        else f"{words.PROGRESS} {wording.one_line(words.doing(activity), 80)}",
-        wording.duration((call.now - each.started_at).total_seconds()),
-        wording.UNKNOWN if each.cost_usd is None else wording.usd(each.cost_usd),
+        else f"{labels.PROGRESS} {formatting.one_line(labels.doing(activity), 80)}",
+        formatting.duration((call.now - each.started_at).total_seconds()),
+        formatting.UNKNOWN if each.cost_usd is None else formatting.usd(each.cost_usd),
     )
 
 
@@ -79,7 +79,7 @@ def retry_it(tx: Session, call: Call, row: TaskView, model: str | None) -> Reply
         max_attempts=call.desk.rules(tx, row.project_id).agents.max_attempts,
         now=call.now,
     )
-    with_model = f" with {wording.model(model)}" if model else ""
+    with_model = f" with {formatting.model(model)}" if model else ""
     return Reply(said=f"Task {row.id} is tried again{with_model}.", begun=row.project_id)
 
 
@@ -144,7 +144,7 @@ def _entries(
         title=title,
         body=lines(
             *(f"- {answers.entry(tx, line, scene)}" for line in found[-_ENTRIES:]),
-            f"Before that: {code(whole.name)}, {wording.count(len(found), 'line')}"
+            f"Before that: {code(whole.name)}, {formatting.count(len(found), 'line')}"
             if whole
             else "",
         )
@@ -229,7 +229,7 @@ def _no_project(tx: Session, text: str) -> InputError:
     shown = ", ".join(known[:_NAMED]) + (
         f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
     )
-    line = wording.one_line(text, 60).replace("`", "'")
+    line = formatting.one_line(text, 60).replace("`", "'")
     return InputError(
         f"Which project is meant? There are: {shown}.",
         hint=f'`{COMMAND} ask project:"{known[0]}" {line}`, or choose one for this'

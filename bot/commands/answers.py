@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
-from bot import wording
+from bot import formatting
 from bot.cards import forms
-from bot.commands.spec import MissingValues
+from bot.commands.command import MissingValues
 from core.domain.cards import OPTION_BUTTONS, Form, Label, Press, Subject
 from core.errors import InputError, NotFound
 from core.views import questions
@@ -23,7 +23,7 @@ def form(question: QuestionView) -> Form:
 def form_of_change(tx: Session, interview_id: int | None) -> Form | None:
     """Every answered question of an interview; None where there is none."""
     asked = questions.of_interview(tx, interview_id) if interview_id is not None else ()
-    answered = [(e.id, wording.one_line(e.text, 75)) for e in asked if e.answer is not None]
+    answered = [(e.id, formatting.one_line(e.text, 75)) for e in asked if e.answer is not None]
     return forms.change(answered) if answered else None
 
 
@@ -92,7 +92,7 @@ def _given(question: QuestionView, values: Values) -> list[str]:
             labelled = name == before and value in options
             if name in (now, before) and not labelled and _is_place(value, options):
                 found.append(options[int(value)])
-            elif not wording.is_blank(value):
+            elif not formatting.is_blank(value):
                 found.append(value)
     return found
 
@@ -104,7 +104,7 @@ def _selects(question: QuestionView) -> tuple[str, str]:
 
 
 def _is_no_option(value: str, options: Sequence[str]) -> bool:
-    return not (wording.is_blank(value) or value in options or _is_place(value, options))
+    return not (formatting.is_blank(value) or value in options or _is_place(value, options))
 
 
 def _is_place(value: str, options: Sequence[str]) -> bool:

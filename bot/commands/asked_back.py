@@ -3,11 +3,11 @@
 from sqlalchemy.orm import Session
 
 from bot.cards import forms
-from bot.cards.frame import button
-from bot.commands.spec import Call, Reply
+from bot.cards.rendering import button
+from bot.commands.command import Call, Reply
 from core.domain.cards import BUTTONS, Button, Form, Label, Style, Subject
 from core.domain.lifecycle import ApprovalKind
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.operations import approvals
 from core.views import phases, tasks
 

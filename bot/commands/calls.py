@@ -5,9 +5,9 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from bot.commands import COMMANDS, PLANNED, parsing
-from bot.commands.spec import Call, CommandSpec
+from bot.commands.command import Call, CommandSpec
 from core.domain.lifecycle import ProjectStatus
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.names import is_name, unquote
 from core.errors import InputError, NotAllowed, NotFound, StateError
 from core.ports.chat import Asked

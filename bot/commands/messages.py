@@ -3,11 +3,11 @@
 from sqlalchemy.orm import Session
 
 from bot.commands import answers, calls, offers, presses
+from bot.commands.command import Call, Reply
 from bot.commands.replies import words
-from bot.commands.spec import Call, Reply
-from bot.wording import is_blank
+from bot.formatting import is_blank
 from core.domain.lifecycle import ProjectStatus
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.people import Role
 from core.errors import InputError, NotAllowed
 from core.operations import guidance, interviews, plans, questions

@@ -5,17 +5,17 @@ from decimal import Decimal, InvalidOperation
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import daily, forms, words
-from bot.cards.frame import bold, said
+from bot import formatting
+from bot.cards import daily, forms, labels
+from bot.cards.rendering import bold, said
+from bot.commands.command import Call, MissingValues, Reply
 from bot.commands.replies import lines
-from bot.commands.spec import Call, MissingValues, Reply
 from core.domain.cards import Field, Picture, TableBlock
 from core.domain.money import Dimension, to_micro, to_usd
 from core.domain.people import Role
 from core.domain.rules import Rules
 from core.errors import InputError, NotAllowed
-from core.operations import own_settings
+from core.operations import project_overrides
 from core.views import budgets, costs, projects
 from core.views.costs import By, Costs
 from core.views.projects import ProjectRef
@@ -37,13 +37,13 @@ def cost(tx: Session, call: Call) -> Reply:
     found = costs.costs(tx, project_id=number, since=since, by=by, limit=_LISTED)
     where = f" on {project.name}" if project else ""
     free = "; the practice model costs nothing" if call.desk.practice else ""
-    unpriced = wording.count(found.unpriced_messages, "message")
+    unpriced = formatting.count(found.unpriced_messages, "message")
     return Reply(
-        title=f"{_HEADINGS[span]}: {wording.usd(found.cost_usd)}{where}",
+        title=f"{_HEADINGS[span]}: {formatting.usd(found.cost_usd)}{where}",
         body=lines(
-            f"{wording.count(found.messages, 'message')}, {wording.tokens(found.tokens)} tokens,"
+            f"{formatting.count(found.messages, 'message')}, {formatting.tokens(found.tokens)} tokens,"
             f" at list price{free}",
-            f"{words.WAITS} {unpriced} without a known price" if found.unpriced_messages else "",
+            f"{labels.WAITS} {unpriced} without a known price" if found.unpriced_messages else "",
             _models(tx, number) if by is By.FEATURE and span is None else "",
         ),
         fields=_budget_fields(tx, project),
@@ -61,7 +61,7 @@ def _usual(project: ProjectRef | None, span: str | None) -> By:
 
 def _models(tx: Session, project_id: int | None) -> str:
     found = costs.costs(tx, project_id=project_id, since=None, by=By.MODEL, limit=_LISTED).shares
-    listed = ", ".join(f"{said(each.name, 60)} {wording.usd(each.cost_usd)}" for each in found)
+    listed = ", ".join(f"{said(each.name, 60)} {formatting.usd(each.cost_usd)}" for each in found)
     return f"{bold('By model')} {listed}" if listed else ""
 
 
@@ -72,11 +72,11 @@ def _table(found: Costs, by: By) -> TableBlock | None:
     rows = []
     for each in found.shares:
         name = _day(each.name) if by is By.DAY else each.name or _REST[by]
-        figures = (wording.count(each.messages), wording.tokens(each.tokens))
-        rows.append((wording.one_line(name, 80), *figures, wording.usd(each.cost_usd)))
+        figures = (formatting.count(each.messages), formatting.tokens(each.tokens))
+        rows.append((formatting.one_line(name, 80), *figures, formatting.usd(each.cost_usd)))
     if found.more:
         left = found.cost_usd - sum((each.cost_usd for each in found.shares), Decimal(0))
-        rows.append((wording.count(found.more, f"more {by}"), "", "", wording.usd(left)))
+        rows.append((formatting.count(found.more, f"more {by}"), "", "", formatting.usd(left)))
     if not rows:
         return None
     return TableBlock((by.capitalize(), "Messages", "Tokens", "Cost"), tuple(rows))
@@ -101,8 +101,8 @@ def _budget_fields(tx: Session, project: ProjectRef | None) -> tuple[Field, ...]
     if project is None:
         return ()
     spent, whole = _spent(tx, project.id)
-    share = wording.percent(spent, whole)
-    return (Field("Budget", f"{wording.usd(spent)} of {wording.usd(whole)}, {share}"),)
+    share = formatting.percent(spent, whole)
+    return (Field("Budget", f"{formatting.usd(spent)} of {formatting.usd(whole)}, {share}"),)
 
 
 def _spent(tx: Session, project_id: int) -> tuple[Decimal, Decimal]:
@@ -124,8 +124,8 @@ def budget(tx: Session, call: Call) -> Reply:
         raise InputError("An amount is missing.", hint=f"`/autocoder budget {scope} 20`")
     if scope == "project":
         amount = dollars(given)
-        own_settings.set_budget(tx, project.id, amount, by=call.person, now=call.now)
-        words_ = f"The budget of {project.name} is {wording.usd(amount)} now"
+        project_overrides.set_budget(tx, project.id, amount, by=call.person, now=call.now)
+        words_ = f"The budget of {project.name} is {formatting.usd(amount)} now"
     else:
         if given.lower() in ("none", "off", "default"):
             if scope == "run":
@@ -135,8 +135,10 @@ def budget(tx: Session, call: Call) -> Reply:
             value = None
         else:
             value = str(dollars(given))
-        own_settings.set_one(tx, project.id, f"{scope}_usd", value, by=call.person, now=call.now)
-        shown = wording.usd(Decimal(value)) if value else "the service's again"
+        project_overrides.set_one(
+            tx, project.id, f"{scope}_usd", value, by=call.person, now=call.now
+        )
+        shown = formatting.usd(Decimal(value)) if value else "the service's again"
         words_ = f"The {scope}'s budget of {project.name} is {shown} now"
     return Reply(title=words_, project=call.here, begun=project.id)
 
@@ -145,13 +147,23 @@ def _budgets(tx: Session, call: Call) -> Reply:
     rules = call.desk.rules(tx, call.here.id)
     spent, whole = _spent(tx, call.here.id)
     return Reply(
-        title=f"Budget of {call.here.name}: {wording.usd(spent)} of {wording.usd(whole)} spent",
+        title=f"Budget of {call.here.name}: {formatting.usd(spent)} of {formatting.usd(whole)} spent",
         body="Set one: `/autocoder budget project 20`. A day and a month are counted in UTC.",
         table=TableBlock(
             ("Budget", "Spent", "Limit", "Share"),
             (
-                ("Project", wording.usd(spent), wording.usd(whole), wording.percent(spent, whole)),
-                ("One run", wording.UNKNOWN, wording.usd(rules.budget.run_usd), wording.UNKNOWN),
+                (
+                    "Project",
+                    formatting.usd(spent),
+                    formatting.usd(whole),
+                    formatting.percent(spent, whole),
+                ),
+                (
+                    "One run",
+                    formatting.UNKNOWN,
+                    formatting.usd(rules.budget.run_usd),
+                    formatting.UNKNOWN,
+                ),
                 *(_span_row(tx, call, rules, name) for name in ("day", "month")),
             ),
         ),
@@ -168,10 +180,15 @@ def _span_row(tx: Session, call: Call, rules: Rules, name: str) -> tuple[str, ..
         today = call.now.astimezone(UTC)
         since = today.replace(day=1) if name == "month" else today
         spent = to_usd(budgets.spent_in(tx, since, today + timedelta(days=1)))
-        return f"{heading}, all projects", wording.usd(spent), "none", wording.UNKNOWN
+        return f"{heading}, all projects", formatting.usd(spent), "none", formatting.UNKNOWN
     whose = "this project" if found.own else "all projects"
     spent, cap = to_usd(found.spent), to_usd(found.cap)
-    return f"{heading}, {whose}", wording.usd(spent), wording.usd(cap), wording.percent(spent, cap)
+    return (
+        f"{heading}, {whose}",
+        formatting.usd(spent),
+        formatting.usd(cap),
+        formatting.percent(spent, cap),
+    )
 
 
 def raise_it(tx: Session, call: Call, project_id: int, given: str) -> Reply:
@@ -184,11 +201,12 @@ def raise_it(tx: Session, call: Call, project_id: int, given: str) -> Reply:
     now_ = to_usd(project.budget_micro_usd)
     if amount <= now_:
         raise MissingValues(
-            f"The budget of {project.name} is {wording.usd(now_)} already; give more.", forms.AMOUNT
+            f"The budget of {project.name} is {formatting.usd(now_)} already; give more.",
+            forms.AMOUNT,
         )
-    own_settings.set_budget(tx, project.id, amount, by=call.person, now=call.now)
+    project_overrides.set_budget(tx, project.id, amount, by=call.person, now=call.now)
     return Reply(
-        said=f"The budget of {project.name} is {wording.usd(amount)} now.", begun=project.id
+        said=f"The budget of {project.name} is {formatting.usd(amount)} now.", begun=project.id
     )
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from bot.cards import forms
-from bot.cards.frame import button
-from bot.cards.words import DONE
+from bot.cards.labels import DONE
+from bot.cards.rendering import button
 from bot.commands import plan, projects, replies
+from bot.commands.command import Call, MissingValues, Reply
 from bot.commands.parsing import shown
-from bot.commands.spec import Call, MissingValues, Reply
 from core.domain.cards import Form, Label, Style, Subject, Tone
 from core.domain.names import is_name, mend, slugify, unquote
 from core.operations import inbox, interviews, outbox

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.commands.spec import Argument, CommandSpec, Kind
-from core.domain.light import COMMAND
+from bot.commands.command import Argument, CommandSpec, Kind
+from core.domain.markup import COMMAND
 from core.domain.names import NAME_LIMIT, unquote
 from core.errors import InputError
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import forms, words
-from bot.cards.frame import bold, button, code, parallel_of, said
+from bot import formatting
+from bot.cards import forms, labels
 from bot.cards.interview import excerpt
+from bot.cards.rendering import bold, button, code, parallel_of, said
 from bot.commands import parsing
+from bot.commands.command import Call, Operation, Reply
 from bot.commands.replies import lines
-from bot.commands.spec import Call, Operation, Reply
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import BODY_LIMIT, Button, Field, Label, Style, Subject, TextFile, Tone
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewKind
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.plan import Plan, PlannedFeature, PlannedTask, estimate
 from core.domain.proof import CheckResult
 from core.domain.redaction import clean
@@ -73,9 +73,9 @@ def _plan(
             f"Runs with: {code(made.run)}" if made.run else "",
         ),
         fields=(
-            Field("Cost", f"about {wording.usd_range(*cost.cost_usd)}"),
-            Field("Time", f"about {wording.minutes_range(*cost.minutes)}"),
-            Field("Checks", words.plan_checks(made)),
+            Field("Cost", f"about {formatting.usd_range(*cost.cost_usd)}"),
+            Field("Time", f"about {formatting.minutes_range(*cost.minutes)}"),
+            Field("Checks", labels.plan_checks(made)),
         ),
         whole=TextFile(
             "plan.md", clean("\n".join([f"# {title}", "", *_written(made, numbers)]) + "\n")
@@ -87,11 +87,11 @@ def _plan(
 
 def _state(tx: Session, call: Call, approval: ApprovalView) -> str:
     if approval.waits:
-        return f"{words.WAITS} waits for an approver; nothing is built before approval"
+        return f"{labels.WAITS} waits for an approver; nothing is built before approval"
     if approval.status is ApprovalStatus.OPEN:
         project = projects.summary(tx, approval.project_id)
-        return words.at_rest(project.name, project.status)
-    mark = words.DONE if approval.status is ApprovalStatus.APPROVED else words.STOPPED
+        return labels.at_rest(project.name, project.status)
+    mark = labels.DONE if approval.status is ApprovalStatus.APPROVED else labels.STOPPED
     by, at = approval.decided_by, approval.decided_at
     who = f" by {said(members.name_of(tx, by))}" if by else ""
     when = f", {call.desk.scene(call.now).when(at)}" if at else ""
@@ -177,8 +177,8 @@ def gate_details(tx: Session, approval_id: int) -> Reply:
 
 
 def check_line(check: CheckResult) -> str:
-    mark = words.DONE if check.green else words.STOPPED
-    return f"- {mark} {code(check.command, 100)} {said(words.check_facts(check), 120)}"
+    mark = labels.DONE if check.green else labels.STOPPED
+    return f"- {mark} {code(check.command, 100)} {said(labels.check_facts(check), 120)}"
 
 
 async def spec(call: Call) -> Reply:
@@ -196,7 +196,7 @@ async def spec(call: Call) -> Reply:
         title=f"Spec of {project.name}",
         body=lines(
             *excerpt(text, _SPEC_SHOWN),
-            f"… {wording.count(rest, 'more character')}: {code('spec.md')}" if rest > 0 else "",
+            f"… {formatting.count(rest, 'more character')}: {code('spec.md')}" if rest > 0 else "",
         ),
         whole=TextFile("spec.md", text) if rest > 0 else None,
         project=project,
@@ -212,9 +212,9 @@ async def diff(call: Call) -> Reply:
     patch = await parts.workspaces.diff(project.slug, since, until, limit=_PATCH)
     changed = await parts.workspaces.changed(project.slug, since, until)
     text = clean(parts.redact.hide(patch)).rstrip("\n")
-    body = lines(*_files(changed), light.verbatim(text) if text else "")
+    body = lines(*_files(changed), markup.verbatim(text) if text else "")
     return Reply(
-        title=f"{what} of {project.name}: {words.diff(stat.files, stat.added, stat.removed)}",
+        title=f"{what} of {project.name}: {labels.diff(stat.files, stat.added, stat.removed)}",
         body=body or "Nothing has changed.",
         whole=TextFile("changes.diff", f"{text}\n") if len(body) > BODY_LIMIT else None,
         project=project,
@@ -224,7 +224,7 @@ async def diff(call: Call) -> Reply:
 def _files(changed: Sequence[str]) -> Iterator[str]:
     yield from (f"- {code(path)}" for path in changed[:20])
     if len(changed) > 20:
-        yield f"- and {wording.count(len(changed) - 20, 'more file')}"
+        yield f"- and {formatting.count(len(changed) - 20, 'more file')}"
 
 
 def _span(tx: Session, project: ProjectRef, what: str) -> tuple[str, str, str]:
@@ -255,7 +255,7 @@ def _span(tx: Session, project: ProjectRef, what: str) -> tuple[str, str, str]:
         near = parsing.nearest(what, [f.name for f in every]) if every else ""
         hint = f"Did you mean `{COMMAND} diff {near}`?" if near else ""
         raise NotFound(f"There is no feature {parsing.shown(what)}.", hint=hint)
-    head = feature.landed_commit or feature.good_commit
+    head = feature.landed_commit or feature.last_green_commit
     if head is None:
         raise StateError(f"{feature.name} has not begun.")
     if feature.landed_commit:
@@ -309,7 +309,7 @@ def _decided(tx: Session, approval_id: int, to: ApprovalStatus, typed: bool) -> 
     )
     approved = to is ApprovalStatus.APPROVED
     sentence = f"{about} was {to.words}"
-    mark = words.DONE if approved else words.STOPPED
+    mark = labels.DONE if approved else labels.STOPPED
     return Reply(
         title=f"{mark} {sentence}" if typed else "",
         said=f"{sentence}.",
@@ -328,7 +328,7 @@ def reject(tx: Session, call: Call) -> Reply:
         if not parked or decisions.waiting(tx, call.here.id):
             raise
         raise StateError(
-            f"{problem} Parked is: {wording.one_line(parked[-1].request, 80)}",
+            f"{problem} Parked is: {formatting.one_line(parked[-1].request, 80)}",
             hint=f"`{COMMAND} withdraw {parked[-1].number}` gives it up,"
             f" `{COMMAND} resume` lets it go on.",
         ) from None
@@ -369,7 +369,7 @@ def withdraw(tx: Session, call: Call) -> Reply:
         tx, call.here.id, number=number, by=call.person, role=call.role, now=call.now
     )
     return Reply(
-        title=f"{words.STOPPED} Given up: {wording.one_line(request, 100)}",
+        title=f"{labels.STOPPED} Given up: {formatting.one_line(request, 100)}",
         project=call.here,
         begun=call.here.id,
     )
@@ -388,7 +388,7 @@ def _add(tx: Session, call: Call, kind: InterviewKind) -> Reply:
     additions.begin(tx, call.here.id, kind, call.values["text"], by=call.person, now=call.now)
     what = "The spec" if kind is InterviewKind.SPEC else kind.value.capitalize()
     return Reply(
-        title=f"{what} for {call.here.name}: {wording.one_line(call.values['text'], 90)}",
+        title=f"{what} for {call.here.name}: {formatting.one_line(call.values['text'], 90)}",
         body=_NEXT[kind],
         project=call.here,
         begun=call.here.id,

@@ -8,12 +8,12 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import forms, gate, words
-from bot.cards.frame import button
+from bot import formatting
+from bot.cards import forms, gate, labels
+from bot.cards.rendering import button
 from bot.commands import agents, answers, money, offers, plan, projects, tasks
+from bot.commands.command import Call, MissingValues, Operation, Reply
 from bot.commands.parsing import is_number
-from bot.commands.spec import Call, MissingValues, Operation, Reply
 from core.domain.cards import Button, Form, Label, Link, Press, Subject
 from core.domain.events import CardKind
 from core.domain.lifecycle import ProjectStatus
@@ -332,7 +332,7 @@ def standing(tx: Session, project: ProjectRef) -> Standing:
         wait = next((each for each in reversed(waits) if each.kind in kinds), None)
         if wait is None:
             continue
-        links = (words.way_to(wait),)
+        links = (labels.way_to(wait),)
         match wait.kind:
             case WaitKind.PLAN:
                 what, subject = f"Plan {wait.number} of {project.name}", Subject.PLAN
@@ -378,7 +378,9 @@ def refresh(tx: Session, press: Press, *, now: datetime) -> None:
 
 def _filled(values: Values, form: Form, missing: str) -> str:
     """The one text of a form, whatever the platform called its field."""
-    given = [value for chosen in values.values() for value in chosen if not wording.is_blank(value)]
+    given = [
+        value for chosen in values.values() for value in chosen if not formatting.is_blank(value)
+    ]
     if not given:
         raise MissingValues(missing, form)
     limit = form.inputs[0].max_length

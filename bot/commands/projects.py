@@ -4,18 +4,18 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import CARDS, progress, words
-from bot.cards.frame import CardRef, bold, code, said
+from bot import formatting
+from bot.cards import CARDS, labels, progress
 from bot.cards.plan import dependencies
+from bot.cards.rendering import CardRef, bold, code, said
 from bot.commands import parsing, replies, waiting
+from bot.commands.command import Call, Reply
 from bot.commands.replies import lines
-from bot.commands.spec import Call, Reply
 from core.domain import card_keys
 from core.domain.cards import Label, TableBlock, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.names import is_name, mend, parse_name, unquote
 from core.errors import BadName, NotFound, StalePress, StateError
 from core.operations import interviews, moves, outbox, places, projects
@@ -29,12 +29,12 @@ _LISTED = 40
 _NAMED = 5  # archived projects
 _COLUMN = 12  # tasks that a board lists per status
 FEATURE_MARKS = {
-    FeatureStatus.PENDING: words.PENDING,
-    FeatureStatus.SPECCING: words.PENDING,
-    FeatureStatus.READY: words.PENDING,
-    FeatureStatus.IN_PROGRESS: words.PROGRESS,
-    FeatureStatus.LANDING: words.PROGRESS,
-    FeatureStatus.COMPLETED: words.DONE,
+    FeatureStatus.PENDING: labels.PENDING,
+    FeatureStatus.SPECCING: labels.PENDING,
+    FeatureStatus.READY: labels.PENDING,
+    FeatureStatus.IN_PROGRESS: labels.PROGRESS,
+    FeatureStatus.LANDING: labels.PROGRESS,
+    FeatureStatus.COMPLETED: labels.DONE,
 }
 
 
@@ -80,7 +80,7 @@ def list_all(tx: Session, call: Call) -> Reply:
         )
     number = sum(counts.values())
     return Reply(
-        title=wording.count(number, "project"),
+        title=formatting.count(number, "project"),
         body=lines(f"The newest {_LISTED}." if number > _LISTED else "", put_away),
         table=TableBlock(
             ("Project", "State", "Passing", "Stuck", "Cost"),
@@ -102,10 +102,10 @@ def _row(line: ProjectLine) -> tuple[str, ...]:
     counts = line.counts
     return (
         line.project.name,
-        f"{words.PROJECT_MARKS[line.status]} {line.status.words}",
-        f"{counts.passing} of {counts.total}" if counts.total else wording.UNKNOWN,
+        f"{labels.PROJECT_MARKS[line.status]} {line.status.words}",
+        f"{counts.passing} of {counts.total}" if counts.total else formatting.UNKNOWN,
         str(counts.stuck) if counts.stuck else "",
-        wording.UNKNOWN if line.cost_usd is None else wording.usd(line.cost_usd),
+        formatting.UNKNOWN if line.cost_usd is None else formatting.usd(line.cost_usd),
     )
 
 
@@ -150,7 +150,7 @@ def inbox(tx: Session, call: Call) -> Reply:
         return Reply(title="Nothing waits for you", body="", tone=Tone.SUCCESS)
     scene = call.desk.scene(call.now)
     return Reply(
-        title=f"{wording.count(len(found), 'thing')} waiting",
+        title=f"{formatting.count(len(found), 'thing')} waiting",
         body=lines(*(f"- {waiting.line(wait, scene)}" for wait in found)),
         links=tuple(map(waiting.way, found)),
     )
@@ -166,7 +166,7 @@ def board(tx: Session, call: Call) -> Reply:
     for status_, count in counts.by_status:
         if not count:
             continue
-        body.append(f"{words.TASK_MARKS[status_]} {bold(f'{count} {status_.words}')}")
+        body.append(f"{labels.TASK_MARKS[status_]} {bold(f'{count} {status_.words}')}")
         column = tasks.lines(tx, project.id, status=status_, limit=_COLUMN)
         body += [f"- {task.id} {said(task.name, 90)}" for task in column]
         if count > _COLUMN:
@@ -184,7 +184,7 @@ def graph(tx: Session, call: Call) -> Reply:
     named = {feature.id: feature.name for feature in found}
     body: list[str] = []
     for phase in made:
-        mark = words.PHASE_MARKS[phase.status]
+        mark = labels.PHASE_MARKS[phase.status]
         body.append(f"{mark} {bold(f'{phase.position} {phase.name}')}")
         for feature in found:
             if feature.phase_id != phase.id:
@@ -224,9 +224,9 @@ def stop_after(tx: Session, call: Call) -> Reply:
         title = f"{call.here.name} is stopped; no feature was at work"
         return Reply(title=title, project=call.here, begun=call.here.id)
     return Reply(
-        title=f"{call.here.name} stops after {wording.count(len(names), 'feature')}",
+        title=f"{call.here.name} stops after {formatting.count(len(names), 'feature')}",
         body=lines(
-            *(f"- {words.PROGRESS} {said(name, 90)}" for name in names),
+            *(f"- {labels.PROGRESS} {said(name, 90)}" for name in names),
             f"`{COMMAND} resume` takes that back, `{COMMAND} stop` stops it now.",
         ),
         project=call.here,
@@ -300,7 +300,7 @@ def preview(tx: Session, call: Call) -> Reply:
             f"- {code(f'cd {folder}')}",
             *(f"- {code(command)}" for command in project.setup),
             f"- {code(project.run_command)}",
-            "" if landed else f"{words.WAITS} Nothing has landed yet: this is what its plan says.",
+            "" if landed else f"{labels.WAITS} Nothing has landed yet: this is what its plan says.",
         ),
         project=call.here,
     )

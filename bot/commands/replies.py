@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from bot.cards.frame import Scene
-from bot.commands.spec import Reply
-from bot.wording import count, cut
-from core.domain import card_keys, light
+from bot.cards.rendering import RenderContext
+from bot.commands.command import Reply
+from bot.formatting import count, cut
+from core.domain import card_keys, markup
 from core.domain.cards import (
     BODY_LIMIT,
     FIELDS,
@@ -49,7 +49,7 @@ def card_of(reply: Reply, item_id: int) -> Card:
     )
 
 
-_CODE = (light.Look.CODE, light.Look.COMMAND)
+_CODE = (markup.Look.CODE, markup.Look.COMMAND)
 
 
 def fallback(title: str, body: str, reply: Reply | None = None) -> str:
@@ -68,7 +68,7 @@ def _one_line(title: str) -> str:
 
 def _plain_text(body: str) -> str:
     lines = []
-    for line in light.parse(body):
+    for line in markup.parse(body):
         words = "".join(
             f"`{span.text}`" if span.look in _CODE and not line.verbatim else span.text
             for span in line.spans
@@ -89,12 +89,12 @@ def shorten(body: str, limit: int = BODY_LIMIT, *, whole: str = "") -> str:
         kept.append(line)
         length += len(line) + 1
     if not kept:  # one line that is longer than a card
-        return light.escape(cut(light.plain(lines[0]), limit // 2))
-    where = f": {light.code(whole)}" if whole else ""
+        return markup.escape(cut(markup.plain(lines[0]), limit // 2))
+    where = f": {markup.code(whole)}" if whole else ""
     return "\n".join([*kept, f"… {count(len(lines) - len(kept), 'more line')}{where}"])
 
 
-def told(problem: AutocoderError, scene: Scene) -> tuple[str, str, str]:
+def told(problem: AutocoderError, scene: RenderContext) -> tuple[str, str, str]:
     """A title, what else there is to say in a body, and both as one plain sentence."""
     if isinstance(problem, StalePress) and problem.at is not None:
         zone = problem.at.astimezone(scene.zone).tzname()  # no platform writes it in another
@@ -107,7 +107,7 @@ def told(problem: AutocoderError, scene: Scene) -> tuple[str, str, str]:
 
 def error(
     problem: AutocoderError,
-    scene: Scene,
+    scene: RenderContext,
     *,
     reason: str = "",
     instead: str = "",
@@ -132,9 +132,9 @@ def own_words(text: str) -> str:
     """Our own sentences, in which `this` is code; whatever else they repeat is shown as it is."""
     parts = clean(text).split("`")
     if len(parts) % 2 == 0:
-        return light.escape(clean(text))
+        return markup.escape(clean(text))
     return "".join(
-        light.code(part) if at % 2 else light.escape(part) for at, part in enumerate(parts)
+        markup.code(part) if at % 2 else markup.escape(part) for at, part in enumerate(parts)
     )
 
 
@@ -154,4 +154,4 @@ def markdown(table: TableBlock) -> str:
 
 def words(text: str, limit: int = 200) -> str:
     """Somebody's words on one line, safe in a body."""
-    return light.escape(cut(" ".join(clean(text).split()), limit))
+    return markup.escape(cut(" ".join(clean(text).split()), limit))

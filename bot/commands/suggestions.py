@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
-from bot.commands.spec import CommandSpec, Kind
+from bot.commands.command import CommandSpec, Kind
 from core.domain.people import Role
 from core.ports.chat import Place, Suggestion
 from core.views import members, projects, tasks

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import stuck, words
-from bot.cards.frame import bold, code, said, spoken
+from bot import formatting
+from bot.cards import labels, stuck
+from bot.cards.rendering import bold, code, said, spoken
+from bot.commands.command import Call, Operation, Reply
 from bot.commands.plan import check_line
 from bot.commands.replies import lines, markdown
-from bot.commands.spec import Call, Operation, Reply
 from core.domain.cards import Field, TableBlock, TextFile, Tone
 from core.domain.lifecycle import Cause, TaskStatus
 from core.domain.money import Dimension
@@ -35,7 +35,7 @@ def all_tasks(tx: Session, call: Call) -> Reply:
     rest = len(found) > _SHOWN
     whole = TextFile("tasks.md", f"# Tasks of {project.name}\n\n{markdown(_table(found))}\n")
     return Reply(
-        title=f"{project.name}: {wording.count(len(found), what)}",
+        title=f"{project.name}: {formatting.count(len(found), what)}",
         body=lines(
             "" if status else standing(view.counts(tx, project.id)),
             f"The first {_SHOWN}; all of them are in {code(whole.name)}." if rest else "",
@@ -49,7 +49,7 @@ def all_tasks(tx: Session, call: Call) -> Reply:
 def standing(counts: Counts) -> str:
     """`◐ 2 in progress · ✓ 9 passing`."""
     return " · ".join(
-        f"{words.TASK_MARKS[status]} {number} {status.words}"
+        f"{labels.TASK_MARKS[status]} {number} {status.words}"
         for status, number in counts.by_status
         if number
     )
@@ -61,10 +61,10 @@ def _table(found: Sequence[TaskLine]) -> TableBlock:
         tuple(
             (
                 str(each.id),
-                wording.one_line(each.name, 90),
-                wording.one_line(each.feature, 60),
-                f"{words.TASK_MARKS[each.status]} {each.status.words}",
-                words.tries(each.attempts, each.error_repeats) if each.attempts else "",
+                formatting.one_line(each.name, 90),
+                formatting.one_line(each.feature, 60),
+                f"{labels.TASK_MARKS[each.status]} {each.status.words}",
+                labels.tries(each.attempts, each.error_repeats) if each.attempts else "",
             )
             for each in found
         ),
@@ -89,21 +89,21 @@ def _task(tx: Session, call: Call, row: TaskView) -> Reply:
     return Reply(
         title=f"Task {row.id} {row.name}",
         body=lines(
-            f"{words.TASK_MARKS[row.status]} {row.status.words} ·"
-            f" {words.tries(made, row.error_repeats)}",
+            f"{labels.TASK_MARKS[row.status]} {row.status.words} ·"
+            f" {labels.tries(made, row.error_repeats)}",
             spoken(row.description, 900),
             *(f"- {said(step, 160)}" for step in row.steps[:12]),
             f"Builds on {', '.join(str(n) for n in row.depends_on)}" if row.depends_on else "",
             *(f"Check {code(check)}" for check in row.checks),
             *([bold("Last proof"), *map(check_line, proof.checks)] if proof else []),
             bold("Last error") if row.last_error else "",
-            *(f"- {said(line, 200)}" for line in words.error_lines(row.last_error or "", 6)),
+            *(f"- {said(line, 200)}" for line in labels.error_lines(row.last_error or "", 6)),
             f"{bold('Hints')} {said(row.recovery_notes, 400)}" if row.recovery_notes else "",
         ),
         fields=(
-            Field("Feature", wording.one_line(feature.name, 80)),
+            Field("Feature", formatting.one_line(feature.name, 80)),
             Field("Complexity", f"{row.complexity} of 5"),
-            Field("Cost", wording.usd(cost) if cost else wording.UNKNOWN),
+            Field("Cost", formatting.usd(cost) if cost else formatting.UNKNOWN),
         ),
         buttons=stuck.decisions(
             stuck_tasks.stuck_task(tx, row.row_id), call.desk.parts.rules.models.chain
@@ -121,7 +121,7 @@ def skip(tx: Session, call: Call) -> Reply:
     stranded = tasks.skip(tx, *ids, cause=Cause.PERSON, by=call.person, now=call.now)
     are, them = ("is", "it") if len(numbers) == 1 else ("are", "them")
     return Reply(
-        title=f"{wording.numbered('Task', numbers, len(numbers))} {are} skipped",
+        title=f"{formatting.numbered('Task', numbers, len(numbers))} {are} skipped",
         body=lines(f"Nothing proves {them}.", *_stranded(stranded, them)),
         project=call.here,
         tone=Tone.WARNING,
@@ -131,7 +131,7 @@ def skip(tx: Session, call: Call) -> Reply:
 def _stranded(numbers: Sequence[int], on: str) -> Iterator[str]:
     if numbers:
         build, are = ("builds", "is") if len(numbers) == 1 else ("build", "are")
-        tasks_ = wording.numbered("Task", numbers)
+        tasks_ = formatting.numbered("Task", numbers)
         yield f"{tasks_} {build} on {on} and {are} stuck until you decide."
 
 
@@ -147,7 +147,7 @@ async def vouch(call: Call) -> Reply | Operation:
     task_id = (await store.read(view.task, call.here.id, number)).row_id
     work = await store.read(evidence.vouching, task_id)
     feature = work.task.feature.slug
-    base = work.good_commit or await workspaces.head(work.slug) or ""
+    base = work.last_green_commit or await workspaces.head(work.slug) or ""
     worktree = await workspaces.open(work.slug, feature, base)
     head = await workspaces.head(work.slug, f"refs/heads/feature/{feature}") or base
     made = await workspaces.history(work.slug, base, head)
@@ -160,7 +160,7 @@ async def vouch(call: Call) -> Reply | Operation:
         evidence.vouch(tx, task_id, commit, reason, by=call.person, now=call.now)
         who = members.name_of(tx, call.person)
         return Reply(
-            title=f"{words.DONE} Task {number} passes: {who} vouches for it",
+            title=f"{labels.DONE} Task {number} passes: {who} vouches for it",
             body=said(reason, 500),
             project=call.here,
             begun=call.here.id,

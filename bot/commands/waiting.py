@@ -2,15 +2,15 @@
 
 from typing import assert_never
 
-from bot.cards import words
-from bot.cards.frame import Scene, bold, said
+from bot.cards import labels
+from bot.cards.rendering import RenderContext, bold, said
 from core.domain.cards import Link
 from core.views.waiting import Waiting, WaitKind
 
 
-def line(wait: Waiting, scene: Scene) -> str:
+def line(wait: Waiting, scene: RenderContext) -> str:
     """`▲ Task 11 of todo-api is stuck, since 11:29: Sign-in`."""
-    mark = words.STOPPED if wait.kind is WaitKind.BLOCKED else words.WAITS
+    mark = labels.STOPPED if wait.kind is WaitKind.BLOCKED else labels.WAITS
     project, since = bold(wait.project.name), f"since {scene.when(wait.since)}"
     match wait.kind:
         case WaitKind.PLAN:
@@ -31,5 +31,5 @@ def line(wait: Waiting, scene: Scene) -> str:
 
 def way(wait: Waiting) -> Link:
     """To where it is decided, among those of other projects."""
-    link = words.way_to(wait)
+    link = labels.way_to(wait)
     return Link(f"{link.label}, {wait.project.name}", link.to)

@@ -32,7 +32,7 @@ class AgentProfile:
     warm: bool = False  # its process may be cleared and used for another run in the same worktree
     awaited: bool = False  # a person waits for it: it takes no other agent's place
     converses: bool = False  # each question ends its turn, and the answer is its next message
-    patience: timedelta | None = None  # no run of it is longer
+    time_limit: timedelta | None = None  # no run of it is longer
 
 
 PROFILES: dict[AgentKind, AgentProfile] = {
@@ -69,7 +69,7 @@ PROFILES: dict[AgentKind, AgentProfile] = {
         own_tools=("task_get", "task_list"),
         builtin_tools=("Read", "Glob", "Grep"),
         awaited=True,
-        patience=timedelta(minutes=10),
+        time_limit=timedelta(minutes=10),
     ),
 }
 SLOTLESS = tuple(kind for kind, profile in PROFILES.items() if profile.awaited)

@@ -209,7 +209,7 @@ class TextFile:
 class Card:
     """Title → state → bar → facts → evidence → who is waited for → buttons.
 
-    `body` is light Markdown, at most BODY_LIMIT characters: core/domain/light.py says exactly
+    `body` is light Markdown, at most BODY_LIMIT characters: core/domain/markup.py says exactly
     what that is, parses it, and escapes words from outside, which whoever builds the card does.
     Everything else on a card is plain text. `fallback` is never empty.
     """

@@ -135,7 +135,7 @@ _RESETS_AT = re.compile(
 
 
 def window_end(
-    headers: Mapping[str, str], message: str, *, strikes: int, now: datetime
+    headers: Mapping[str, str], message: str, *, consecutive_limits: int, now: datetime
 ) -> datetime:
     """When the account's window opens again.
 
@@ -147,7 +147,7 @@ def window_end(
         _retry_after(headers.get("retry-after", ""), now)
         or _exhausted_reset(headers, now)
         or _spoken_reset(message, now)
-        or now + min(WINDOW_STEP * 2 ** min(strikes, 12), WINDOW_UNKNOWN_MAX)
+        or now + min(WINDOW_STEP * 2 ** min(consecutive_limits, 12), WINDOW_UNKNOWN_MAX)
     )
     return min(max(found, now + timedelta(seconds=1)), now + WINDOW_MAX)
 

@@ -15,7 +15,7 @@ class StartRun:
     phase_id: int | None = None
     feature_id: int | None = None
     task_id: int | None = None
-    seat: int = 1
+    slot: int = 1
     resumes: int | None = None  # an earlier run whose worktree and session go on
     interview_id: int | None = None
     inquiry_id: int | None = None

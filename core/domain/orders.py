@@ -285,7 +285,7 @@ def _finish_features(snapshot: Snapshot) -> Iterable[Order]:
 
 def _start_coders(snapshot: Snapshot, room: int) -> Iterable[Order]:
     held = {run.feature_id for run in snapshot.runs if run.feature_id is not None}
-    seats = {run.seat for run in snapshot.runs if run.kind is AgentKind.CODER}
+    seats = {run.slot for run in snapshot.runs if run.kind is AgentKind.CODER}
     running = [
         task
         for task in snapshot.tasks
@@ -296,7 +296,7 @@ def _start_coders(snapshot: Snapshot, room: int) -> Iterable[Order]:
             return
         if clashes(task, running):
             continue
-        seat = next(n for n in range(1, len(seats) + 2) if n not in seats)
+        slot = next(n for n in range(1, len(seats) + 2) if n not in seats)
         yield StartRun(
             AgentKind.CODER,
             task.model or snapshot.rules.models.coder,
@@ -304,10 +304,10 @@ def _start_coders(snapshot: Snapshot, room: int) -> Iterable[Order]:
             phase_id=snapshot.phase.id if snapshot.phase else None,
             feature_id=feature.id,
             task_id=task.id,
-            seat=seat,
+            slot=slot,
             resumes=feature.resume_run_id,
         )
-        seats.add(seat)
+        seats.add(slot)
         running.append(task)
         room -= 1
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import Card, Input, Option, Picture, Press
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Redaction:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         wanted = {each for each in known if len(each) >= _SHORTEST}
-        wanted |= {light.escape(each) for each in wanted}  # as it stands in a card's body
+        wanted |= {markup.escape(each) for each in wanted}  # as it stands in a card's body
         self.known = tuple(sorted(wanted, key=len, reverse=True))
 
     def hide(self, text: str) -> str:

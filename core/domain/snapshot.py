@@ -60,7 +60,7 @@ class RunView:
     kind: AgentKind
     status: RunStatus
     feature_id: int | None
-    seat: int
+    slot: int
     ours: bool  # started in this life of the service
     answered: bool  # parked, and every question of it has an answer
     interview_id: int | None = None

@@ -292,7 +292,7 @@ def _carry_out(
 
 
 @dataclass(frozen=True)
-class Wish:
+class AdditionRequest:
     """An addition as its planner is told."""
 
     kind: InterviewKind
@@ -303,10 +303,10 @@ class Wish:
     reason: str | None
 
 
-def wish(tx: Session, interview_id: int) -> Wish:
+def requested(tx: Session, interview_id: int) -> AdditionRequest:
     interview = tx.get_one(Interview, interview_id)
     before = latest(tx, interview.project_id, interview_id)
-    return Wish(
+    return AdditionRequest(
         interview.kind,
         interview.request,
         interview.base_commit,

@@ -121,7 +121,7 @@ class Vouching:
 
     task: TaskBrief
     slug: str
-    good_commit: str | None
+    last_green_commit: str | None
 
 
 def vouching(tx: Session, task_id: int) -> Vouching:
@@ -151,7 +151,7 @@ def vouching(tx: Session, task_id: int) -> Vouching:
             hint="Vouch when it is done, or pause the project first.",
         )
     slug = tx.get_one(Project, task.project_id).slug
-    return Vouching(brief(tx, task_id), slug, feature.good_commit)
+    return Vouching(brief(tx, task_id), slug, feature.last_green_commit)
 
 
 def vouch(tx: Session, task_id: int, commit: str, reason: str, *, by: str, now: datetime) -> None:
@@ -193,7 +193,7 @@ def _passed(tx: Session, task: Task, commit: str) -> None:
     task.restarts = 0
     task.not_before = None
     feature = tx.get_one(Feature, task.feature_id)
-    feature.good_commit = commit
+    feature.last_green_commit = commit
     unblock_dependents(tx, task)
 
 

@@ -38,7 +38,7 @@ def begin_landing(tx: Session, feature_id: int) -> Landing | None:
     )
     if (
         feature.status is FeatureStatus.COMPLETED
-        or feature.good_commit is None
+        or feature.last_green_commit is None
         or tx.scalar(unfinished.limit(1)) is not None
     ):
         return None
@@ -63,7 +63,7 @@ def begin_landing(tx: Session, feature_id: int) -> Landing | None:
         name=feature.name,
         feature_slug=feature.slug,
         slug=project.slug,
-        head=feature.good_commit,
+        head=feature.last_green_commit,
         first_commit=project.first_commit,
         setup=tuple(project.setup),
         checks=tuple(dict.fromkeys(checks)),

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from core.domain import card_keys, light
+from core.domain import card_keys, markup
 from core.domain.cards import Card
 from core.domain.events import CardKind, Event
 from core.domain.lifecycle import TaskStatus
@@ -141,7 +141,7 @@ def _acknowledge(
     said = " ".join(row.text.split())
     quoted = said if len(said) <= QUOTED else f"{said[: QUOTED - 1].rstrip()}…"
     title = f"✓ taken up in task {task.number}"
-    about = f"{run.kind.value}-{run.seat}, {task.number} {task.name}"
+    about = f"{run.kind.value}-{run.slot}, {task.number} {task.name}"
     outbox.resay(
         tx,
         Place(item.platform, item.channel, item.thread),
@@ -149,7 +149,7 @@ def _acknowledge(
             key=card_keys.reply(CardKind.ANSWER, item.id),
             kind=CardKind.ANSWER,
             title=title,
-            body=f"{light.escape(quoted)}\n{light.escape(about)}",
+            body=f"{markup.escape(quoted)}\n{markup.escape(about)}",
             fallback=f"{title}: {quoted}",
             project=tx.get_one(Project, row.project_id).name,
         ),

@@ -244,7 +244,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Sitting:
+class InterviewSession:
     """What a run of an interview works on, and what it is told."""
 
     interview_id: int
@@ -262,7 +262,7 @@ class Sitting:
     material: tuple[Material, ...]
 
 
-def sit(tx: Session, run_id: int) -> Sitting:
+def sit(tx: Session, run_id: int) -> InterviewSession:
     """Take a run's words: they are its to carry until one run has heard them."""
     run = tx.get_one(Run, run_id)
     interview = of(tx, run)
@@ -275,7 +275,7 @@ def sit(tx: Session, run_id: int) -> Sitting:
         .order_by(Question.id)
     ).all()
     clean, unsure = _before(tx, run)
-    return Sitting(
+    return InterviewSession(
         interview_id=interview.id,
         kind=interview.kind,
         number=interview.number,

@@ -12,7 +12,7 @@ from core.domain.lifecycle import ProjectStatus
 from core.operations import card_subjects, outbox
 from core.operations.card_subjects import ByEntry, ByProject, CardSubject
 from core.ports.chat import Place
-from core.store.chat_tables import Told
+from core.store.chat_tables import NotifierCursor
 from core.store.tables import JournalEntry, Project
 from core.views import projects
 from core.views.waiting import WaitKind
@@ -38,17 +38,17 @@ class CardSpec:
 CardSpecs = Mapping[CardKind, CardSpec]
 
 
-def untold(tx: Session) -> bool:
+def pending(tx: Session) -> bool:
     """Whether `tell` has something to do."""
     last = tx.scalar(select(func.max(JournalEntry.id))) or 0
-    told = tx.get(Told, 1)
+    told = tx.get(NotifierCursor, 1)
     return last > (told.entry_id if told else 0)
 
 
 def begin(tx: Session) -> None:
     """Where nothing was ever told, only what happens from now on is news."""
-    if tx.get(Told, 1) is None:
-        tx.add(Told(id=1, entry_id=tx.scalar(select(func.max(JournalEntry.id))) or 0))
+    if tx.get(NotifierCursor, 1) is None:
+        tx.add(NotifierCursor(id=1, entry_id=tx.scalar(select(func.max(JournalEntry.id))) or 0))
 
 
 def tell(tx: Session, kinds: CardSpecs, *, now: datetime) -> bool:
@@ -56,9 +56,9 @@ def tell(tx: Session, kinds: CardSpecs, *, now: datetime) -> bool:
 
     The cursor moves in the same transaction, so each entry is told once.
     """
-    told = tx.get(Told, 1)
+    told = tx.get(NotifierCursor, 1)
     if told is None:
-        told = Told(id=1, entry_id=0)
+        told = NotifierCursor(id=1, entry_id=0)
         tx.add(told)
     last = tx.scalar(select(func.max(JournalEntry.id))) or 0
     wanted = told_by(kinds)

@@ -47,7 +47,7 @@ def plan_refused(tx: Session, run_id: int, problems: Sequence[str], *, now: date
     journal.record(
         tx,
         Event.PLAN_REFUSED,
-        f"A plan of planner-{run.seat} was refused for {wrong}, first: {problems[0][:300]}",
+        f"A plan of planner-{run.slot} was refused for {wrong}, first: {problems[0][:300]}",
         now=now,
         level=Level.WARNING,
         run=run,

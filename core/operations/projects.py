@@ -157,7 +157,7 @@ def resume(tx: Session, project_id: int, *, actor: str, now: datetime) -> None:
     for phase in tx.scalars(select(Phase).where(Phase.project_id == project_id)):
         phase.gate_failures = 0
     for window in tx.scalars(select(AccountWindow)):
-        window.strikes = 0
+        window.consecutive_limits = 0
     journal.record(
         tx, Event.PROJECT_RESUMED, f"{project.name} goes on.", now=now, actor=actor,
         project=project,

@@ -54,9 +54,9 @@ class RunRef:
     feature_slug: str | None
     phase_id: int | None
     first_task: TaskBrief | None
-    good_commit: str | None
+    last_green_commit: str | None
     prepared: bool
-    seat: int
+    slot: int
     interview_id: int | None
     inquiry_id: int | None
 
@@ -67,7 +67,7 @@ def begin(
     order: StartRun,
     *,
     session_id: UUID,
-    life: str,
+    boot_id: str,
     host: str,
     now: datetime,
 ) -> RunRef | None:
@@ -89,11 +89,11 @@ def begin(
         phase_id=order.phase_id,
         interview_id=order.interview_id,
         inquiry_id=order.inquiry_id,
-        seat=order.seat,
+        slot=order.slot,
         model=order.model,
         session_id=earlier.session_id if earlier else str(session_id),
         resumes_id=earlier.id if earlier else None,
-        life=life,
+        boot_id=boot_id,
         host=host,
         attempt=(task.attempts if task else 0) + 1,
         reserved_micro_usd=_median_cost(tx, project_id, order.kind),
@@ -110,7 +110,7 @@ def begin(
     journal.record(
         tx,
         Event.RUN_RESUMED if earlier else Event.RUN_STARTED,
-        f"{order.kind.value}-{order.seat} begins with {order.model}: {order.reason}.",
+        f"{order.kind.value}-{order.slot} begins with {order.model}: {order.reason}.",
         now=now, run=run, task=task,
         data={"reason": order.reason, "resumes": earlier.id if earlier else None},
     )  # fmt: skip
@@ -131,9 +131,9 @@ def begin(
         feature_slug=feature.slug if feature else None,
         phase_id=run.phase_id,
         first_task=brief(tx, task.id) if task else None,
-        good_commit=feature.good_commit if feature else None,
+        last_green_commit=feature.last_green_commit if feature else None,
         prepared=feature.prepared if feature else False,
-        seat=run.seat,
+        slot=run.slot,
         interview_id=run.interview_id,
         inquiry_id=run.inquiry_id,
     )
@@ -171,7 +171,7 @@ def worktree_ready(
 ) -> None:
     """The branch stands at this proved commit; `setup` ran there or not."""
     feature = tx.get_one(Feature, feature_id)
-    feature.good_commit = commit
+    feature.last_green_commit = commit
     if prepared is not None:
         feature.prepared = prepared
 
@@ -255,7 +255,7 @@ def end(tx: Session, run_id: int, ended: RunEnd, rules: Rules, *, now: datetime)
     journal.record(
         tx,
         Event.RUN_ENDED,
-        f"{run.kind.value}-{run.seat} ended: {ended.outcome!s}.",
+        f"{run.kind.value}-{run.slot} ended: {ended.outcome!s}.",
         now=now,
         level=Level.INFO if ended.outcome is RunOutcome.FINISHED else Level.WARNING,
         run=run,
@@ -360,13 +360,13 @@ def park(tx: Session, run_id: int, *, now: datetime) -> bool:
     move(run, RunStatus.WAITING, by=Cause.SERVICE)
     run.reserved_micro_usd = 0
     tx.execute(update(AgentProcess).where(AgentProcess.run_id == run_id).values(run_id=None))
-    words = f"{run.kind.value}-{run.seat} waits for an answer."
+    words = f"{run.kind.value}-{run.slot} waits for an answer."
     journal.record(tx, Event.RUN_PARKED, words, now=now, run=run)
     return True
 
 
 def take_up(
-    tx: Session, run_id: int, *, session_id: UUID, life: str, host: str, now: datetime
+    tx: Session, run_id: int, *, session_id: UUID, boot_id: str, host: str, now: datetime
 ) -> RunRef | None:
     """A parked run has its answer: close it and begin the run that goes on in its place."""
     parked = tx.get_one(Run, run_id)
@@ -392,11 +392,13 @@ def take_up(
         phase_id=parked.phase_id,
         feature_id=parked.feature_id,
         task_id=held[0].id if held else None,
-        seat=parked.seat,
+        slot=parked.slot,
         resumes=parked.id,
         interview_id=parked.interview_id,
     )
-    run = begin(tx, parked.project_id, order, session_id=session_id, life=life, host=host, now=now)
+    run = begin(
+        tx, parked.project_id, order, session_id=session_id, boot_id=boot_id, host=host, now=now
+    )
     if run and run.takes_over and parked.outcome is RunOutcome.FINISHED and len(asked) == 1:
         return replace(run, answer=asked[0].answer)  # its session surely ends on the question
     return run

@@ -105,8 +105,8 @@ _RUNS = select(
     Run.kind,
     Run.status,
     Run.feature_id,
-    Run.seat,
-    Run.life,
+    Run.slot,
+    Run.boot_id,
     Run.interview_id,
     Run.inquiry_id,
 ).where(Run.project_id == bindparam("project"), Run.status.in_(NOT_ENDED))
@@ -118,7 +118,7 @@ _INTERVIEWS = (
 _ELSEWHERE = select(func.count()).where(
     Run.project_id != bindparam("project"),
     Run.status.in_(ACTIVE),
-    Run.life == bindparam("life"),
+    Run.boot_id == bindparam("boot_id"),
     Run.kind.not_in(SLOTLESS),
 )
 
@@ -129,7 +129,7 @@ def load(
     *,
     rules: Rules,
     upstream: str,
-    life: str,
+    boot_id: str,
     now: datetime,
 ) -> Snapshot:
     """Read what `next_orders` needs of a project; costs what is open, not what is done.
@@ -158,10 +158,10 @@ def load(
         else None,
         features=_features(tx, phase.id) if phase and building else (),
         tasks=_tasks(tx, phase.id, steady) if phase and building else (),
-        runs=_runs(tx, project_id, life),
+        runs=_runs(tx, project_id, boot_id),
         interviews=_interviews(tx, project_id, steady),
         inquiries=_inquiries(tx, project_id, steady),
-        agents_elsewhere=tx.scalar(_ELSEWHERE, {"project": project_id, "life": life}) or 0,
+        agents_elsewhere=tx.scalar(_ELSEWHERE, {"project": project_id, "boot_id": boot_id}) or 0,
         window_until=budgets.window_until(tx, upstream, now),
         budget_left=spent is None and spending.unreserved(tx, project),
         winding_down=project.winding_down_by is not None,
@@ -220,7 +220,7 @@ def _tasks(tx: Session, phase_id: int, steady: _Steady) -> tuple[TaskView, ...]:
     )
 
 
-def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
+def _runs(tx: Session, project_id: int, boot_id: str) -> tuple[RunView, ...]:
     waiting = tx.execute(_UNDELIVERED, {"project": project_id})
     answered = {run_id for run_id, asked, answers in waiting if asked == answers}
     rows = tx.execute(_RUNS, {"project": project_id})
@@ -230,8 +230,8 @@ def _runs(tx: Session, project_id: int, life: str) -> tuple[RunView, ...]:
             kind=run.kind,
             status=run.status,
             feature_id=run.feature_id,
-            seat=run.seat,
-            ours=run.life == life,
+            slot=run.slot,
+            ours=run.boot_id == boot_id,
             answered=run.id in answered,
             interview_id=run.interview_id,
             inquiry_id=run.inquiry_id,

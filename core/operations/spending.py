@@ -262,15 +262,15 @@ def limited(
     """The account is limited: every agent waits until the moment returned."""
     window = tx.get(AccountWindow, upstream)
     if window is None:
-        window = AccountWindow(upstream=upstream, strikes=0, changed_at=now)
+        window = AccountWindow(upstream=upstream, consecutive_limits=0, changed_at=now)
         tx.add(window)
     known = window_until(tx, upstream, now)
     if known is not None and known > now:  # several agents hit the same limit
         return known
     window.until = failure.window_end(
-        report.headers, report.message, strikes=window.strikes, now=now
+        report.headers, report.message, consecutive_limits=window.consecutive_limits, now=now
     )
-    window.strikes += 1
+    window.consecutive_limits += 1
     window.reason = report.message[:500]
     window.changed_at = now
     row = tx.get(AgentProcess, process)
@@ -289,14 +289,14 @@ def limited(
 def unlimited(tx: Session, upstream: str, *, now: datetime) -> None:
     """A request was answered: the next limit starts counting anew."""
     window = tx.get(AccountWindow, upstream)
-    if window is not None and window.strikes:
-        window.strikes = 0
+    if window is not None and window.consecutive_limits:
+        window.consecutive_limits = 0
         window.changed_at = now
 
 
-def strikes(tx: Session, upstream: str) -> int:
+def consecutive_limits(tx: Session, upstream: str) -> int:
     window = tx.get(AccountWindow, upstream)
-    return window.strikes if window else 0
+    return window.consecutive_limits if window else 0
 
 
 def budget_left(tx: Session, project: Project, rules: Rules, *, now: datetime) -> bool:

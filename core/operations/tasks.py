@@ -382,7 +382,7 @@ def _skipped_dependencies(tx: Session, task: Task) -> list[int]:
     )
 
 
-def need_bringing_up(
+def needs_merge_of_main(
     tx: Session,
     feature_id: int,
     what_collided: str,

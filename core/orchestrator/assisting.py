@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.mention import task_numbers
 from core.errors import NotFound
-from core.views import dossiers, inquiries, members
+from core.views import inquiries, members, task_context
 from core.views.json import plain
 from core.views.projects import Service
 
@@ -30,17 +30,17 @@ class Question:
 
 def load(tx: Session, inquiry_id: int, service: Service) -> Question:
     asked = inquiries.inquiry(tx, inquiry_id)
-    found = dossiers.of_project(tx, asked.project_id, service)
+    found = task_context.of_project(tx, asked.project_id, service)
     files = [
-        f"What the service has on file about the project:\n{_json(dossiers.ProjectDossier, found)}"
+        f"What the service has on file about the project:\n{_json(task_context.ProjectContext, found)}"
     ]
     for number in task_numbers(asked.text):
         try:
-            task = dossiers.of_task(tx, asked.project_id, number)
+            task = task_context.of_task(tx, asked.project_id, number)
         except NotFound:
             files.append(f"There is no task {number}.")
         else:
-            files.append(f"About task {number}:\n{_json(dossiers.TaskDossier, task)}")
+            files.append(f"About task {number}:\n{_json(task_context.TaskContext, task)}")
     by = members.name_of(tx, asked.by)
     return Question(asked.text, by, found.project.name, files)
 

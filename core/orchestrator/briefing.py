@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.domain.lifecycle import InterviewKind
-from core.operations.additions import Wish
+from core.operations.additions import AdditionRequest
 from core.operations.guidance import Hint
-from core.operations.interviews import Sitting
+from core.operations.interviews import InterviewSession
 
 CODER_BEGIN = "Begin: call task_get_next."
 CODER_GO_ON = (
@@ -51,7 +51,7 @@ def for_coder(
 class Planning:
     """What there is to plan: an addition, rework of a rejected phase, else the project."""
 
-    wish: Wish | None = None
+    requested: AdditionRequest | None = None
     phase: str | None = None
     rework_reason: str | None = None
     replan_reason: str | None = None
@@ -96,34 +96,34 @@ _BEGIN_SPEC = (
 _BEGINNINGS = {InterviewKind.PROJECT: _BEGIN_PROJECT, InterviewKind.SPEC: _BEGIN_SPEC}
 
 
-def for_interviewer(sitting: Sitting, *, resumed: bool) -> str:
+def for_interviewer(session: InterviewSession, *, resumed: bool) -> str:
     """A resumed session hears the answer verbatim; one that may lack its question, both.
 
     A new session hears everything so far.
     """
     parts = []
-    goes_on = resumed and sitting.begun
+    goes_on = resumed and session.begun
     if goes_on:
-        answers = sitting.fresh
-        if sitting.interrupted:
+        answers = session.fresh
+        if session.interrupted:
             parts.append(INTERVIEWER_GO_ON)
     else:
-        answers = sitting.answers
-        begin = _BEGINNINGS.get(sitting.kind, _BEGIN_ADDITION)
-        parts.append(begin.format(name=sitting.name, kind=sitting.kind.value))
-        if sitting.request:
-            parts.append(f"In the person's words:\n\n{sitting.request}")
+        answers = session.answers
+        begin = _BEGINNINGS.get(session.kind, _BEGIN_ADDITION)
+        parts.append(begin.format(name=session.name, kind=session.kind.value))
+        if session.request:
+            parts.append(f"In the person's words:\n\n{session.request}")
         if answers:
             parts.append("You asked some questions already; go on after them.")
-        known = [item.name for item in sitting.material]
-        if known and not sitting.notes:
+        known = [item.name for item in session.material]
+        if known and not session.notes:
             names = ", ".join(f"`material/{name}`" for name in known)
             parts.append(f"Files were dropped in as material: {names}. Read them.")
-    if goes_on and len(answers) == 1 and not sitting.interrupted:
+    if goes_on and len(answers) == 1 and not session.interrupted:
         parts.append(answers[0][1])
     else:
         parts += [f"You asked: {question}\nAnswer: {answer}" for question, answer in answers]
-    parts += sitting.notes
+    parts += session.notes
     return "\n\n".join(parts) or INTERVIEWER_GO_ON
 
 
@@ -140,21 +140,23 @@ _SHAPES = {
 }
 
 
-def for_addition(wish: Wish, spec_change: str) -> str:
+def for_addition(requested: AdditionRequest, spec_change: str) -> str:
     """What the planner of an addition is to do."""
-    what = "the spec changed" if wish.kind is InterviewKind.SPEC else f"a new {wish.kind!s}"
+    what = (
+        "the spec changed" if requested.kind is InterviewKind.SPEC else f"a new {requested.kind!s}"
+    )
     parts = [
         f"This project has an approved plan. A person wants {what}:",
-        wish.request,
+        requested.request,
     ]
     if spec_change:
         parts.append(f"It was talked over, and the spec changed by this:\n\n{spec_change}")
-    if wish.reason is not None and wish.plan is not None:
-        parts.append(f"Your last plan for it was rejected with this reason:\n\n{wish.reason}")
-        parts.append(f"That plan was:\n\n{json.dumps(wish.plan, ensure_ascii=False)}")
+    if requested.reason is not None and requested.plan is not None:
+        parts.append(f"Your last plan for it was rejected with this reason:\n\n{requested.reason}")
+        parts.append(f"That plan was:\n\n{json.dumps(requested.plan, ensure_ascii=False)}")
     parts.append(
         "Look at the repository, then call plan_submit with only what is new:"
-        f" {_SHAPES[wish.kind]}. Each task has a check of its own that fails today. Names must be"
+        f" {_SHAPES[requested.kind]}. Each task has a check of its own that fails today. Names must be"
         " new; depends_on may name what exists already. State setup, run and plan-wide checks"
         " only where they are new."
     )

@@ -21,10 +21,10 @@ from core.operations import additions, evidence, guidance, interviews, runs, spe
 from core.operations.evidence import Proof
 from core.orchestrator import assisting, briefing
 from core.orchestrator.landing import prepare
-from core.orchestrator.lost import Lost, find_lost
+from core.orchestrator.orphaned_runs import Lost, find_lost
 from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
-from core.orchestrator.speccing import open_desk, spec_change
+from core.orchestrator.spec_files import open_desk, spec_change
 from core.ports.agents import Activity, AgentRunner, RunEnded, RunRequest
 from core.ports.host import Merged, Worktree
 from core.store.tables import Phase, Project, Run
@@ -61,7 +61,7 @@ class Worker:
             project_id,
             order,
             session_id=uuid4(),
-            life=self._parts.life,
+            boot_id=self._parts.boot_id,
             host=self._parts.host,
             now=self._parts.clock(),
         )
@@ -72,7 +72,7 @@ class Worker:
             runs.take_up,
             run_id,
             session_id=uuid4(),
-            life=self._parts.life,
+            boot_id=self._parts.boot_id,
             host=self._parts.host,
             now=self._parts.clock(),
         )
@@ -118,18 +118,18 @@ class Worker:
         work = self._parts.workspaces.project_path(site.slug)
         run, resume = await self._transcript(run, work)
         todo = await self._parts.store.read(_planning, run)
-        if todo.wish is not None:
-            changed = await spec_change(self._parts, site.slug, todo.wish)
-            prompt = briefing.for_addition(todo.wish, changed)
+        if todo.requested is not None:
+            changed = await spec_change(self._parts, site.slug, todo.requested)
+            prompt = briefing.for_addition(todo.requested, changed)
         else:
             prompt = briefing.for_planner(todo, resumed=run.takes_over)
         await self._drive(run, prompt, work, work / ".git", resume, site.rules.agents)
 
     async def _interview(self, site: "_Site", run: runs.RunRef) -> None:
-        sitting = await self._parts.store.run(interviews.sit, run.id)
-        desk = await open_desk(self._parts, sitting)
+        session = await self._parts.store.run(interviews.sit, run.id)
+        desk = await open_desk(self._parts, session)
         run, resume = await self._transcript(run, desk.work)
-        prompt = briefing.for_interviewer(sitting, resumed=resume)
+        prompt = briefing.for_interviewer(session, resumed=resume)
         await self._drive(run, prompt, desk.work, desk.git_dir, resume, site.rules.agents)
 
     async def _assist(self, site: "_Site", run: runs.RunRef) -> None:
@@ -156,9 +156,9 @@ class Worker:
             await self._end(run.id, RunEnd(RunOutcome.STOPPED, EndedHow.SERVICE, "It has no task."))
             return
         main = await parts.workspaces.head(site.slug) or ""
-        start = run.good_commit or main
+        start = run.last_green_commit or main
         worktree = await parts.workspaces.open(site.slug, run.feature_slug, start)
-        if run.good_commit is None:
+        if run.last_green_commit is None:
             await parts.store.run(runs.worktree_ready, run.feature_id, start)
         if not run.takes_over and run.leftover:
             await self._save_attempt(worktree, run.first_task)
@@ -244,7 +244,7 @@ class Worker:
             writes=profile.writes,
             warm=profile.warm,
             max_turns=rules.max_turns,
-            max_time=min(max_time, profile.patience or max_time),
+            max_time=min(max_time, profile.time_limit or max_time),
             silence=timedelta(seconds=rules.silence_s),
             ready=partial(self._prover.laid_out, run.id),
         )
@@ -338,37 +338,47 @@ class Worker:
     async def recover(self, project_id: int, run_id: int) -> None:
         """Close a run of an earlier life; a commit it made and could not record is proved again."""
         parts = self._parts
-        lost = await parts.store.read(find_lost, project_id, run_id)
-        if lost is not None:
-            branch = f"refs/heads/{lost.branch}"
-            head = await parts.workspaces.head(lost.slug, branch)
-            if head is not None and head != lost.good_commit:
-                await self._prove_again(lost, head)
+        orphaned_runs = await parts.store.read(find_lost, project_id, run_id)
+        if orphaned_runs is not None:
+            branch = f"refs/heads/{orphaned_runs.branch}"
+            head = await parts.workspaces.head(orphaned_runs.slug, branch)
+            if head is not None and head != orphaned_runs.last_green_commit:
+                await self._prove_again(orphaned_runs, head)
         await parts.store.run(runs.requeue, run_id, parts.rules, now=parts.clock())
 
-    async def _prove_again(self, lost: Lost, head: str) -> None:
+    async def _prove_again(self, orphaned_runs: Lost, head: str) -> None:
         parts = self._parts
-        worktree = await parts.workspaces.open(lost.slug, lost.feature_slug, head)
-        history = await parts.workspaces.history(lost.slug, lost.good_commit, head)
-        ours = [entry for entry in history if entry.task == lost.task.id]
+        worktree = await parts.workspaces.open(orphaned_runs.slug, orphaned_runs.feature_slug, head)
+        history = await parts.workspaces.history(
+            orphaned_runs.slug, orphaned_runs.last_green_commit, head
+        )
+        ours = [entry for entry in history if entry.task == orphaned_runs.task.id]
         if len(ours) == 1 and ours[0].id == head:
             await parts.workspaces.restore(worktree, head)
             after = await run_checks(
-                parts, worktree, lost.task.checks, process_id=parts.service_process
+                parts, worktree, orphaned_runs.task.checks, process_id=parts.service_process
             )
-            stat = await parts.workspaces.diff_stat(lost.slug, lost.good_commit, head)
+            stat = await parts.workspaces.diff_stat(
+                orphaned_runs.slug, orphaned_runs.last_green_commit, head
+            )
             verdict = judge(
-                lost.before, after, changed=stat.files > 0, moved=False,
-                strict=(await parts.rules_of(lost.run_id)).proof.strict,
+                orphaned_runs.before, after, changed=stat.files > 0, moved=False,
+                strict=(await parts.rules_of(orphaned_runs.run_id)).proof.strict,
             )  # fmt: skip
             if verdict.accepted:
-                changed = await parts.workspaces.changed(lost.slug, lost.good_commit, head)
-                proof = Proof(verdict, head, after, own_tests(changed, lost.task.checks))
+                changed = await parts.workspaces.changed(
+                    orphaned_runs.slug, orphaned_runs.last_green_commit, head
+                )
+                proof = Proof(verdict, head, after, own_tests(changed, orphaned_runs.task.checks))
                 await parts.store.run(
-                    evidence.record_proof, lost.task.row_id, lost.run_id, proof, now=parts.clock()
+                    evidence.record_proof,
+                    orphaned_runs.task.row_id,
+                    orphaned_runs.run_id,
+                    proof,
+                    now=parts.clock(),
                 )
                 return
-        await parts.workspaces.restore(worktree, lost.good_commit)
+        await parts.workspaces.restore(worktree, orphaned_runs.last_green_commit)
 
 
 @dataclass(frozen=True)
@@ -390,7 +400,7 @@ def _planning(tx: Session, run: runs.RunRef) -> briefing.Planning:
     phase = tx.get_one(Phase, run.phase_id) if run.phase_id else None
     plan = plans.latest(tx, project.id)
     return briefing.Planning(
-        wish=additions.wish(tx, run.interview_id) if run.interview_id else None,
+        requested=additions.requested(tx, run.interview_id) if run.interview_id else None,
         phase=phase.name if phase else None,
         rework_reason=phase.rework_reason if phase else None,
         replan_reason=project.replan_reason,

@@ -91,7 +91,7 @@ class Lander:
     ) -> None:
         parts = self._parts
         failed = await parts.store.run(
-            tasks.need_bringing_up,
+            tasks.needs_merge_of_main,
             landing.feature_id,
             words,
             paths=paths,

@@ -10,8 +10,8 @@ from core.domain.redaction import Redaction
 from core.domain.rules import Rules
 from core.errors import StateError
 from core.operations import runs
-from core.orchestrator.wake import Wake
-from core.ports.host import Box, Desks, Workspaces
+from core.orchestrator.change_signal import ChangeSignal
+from core.ports.host import Box, InterviewFolders, Workspaces
 from core.store.session import Store
 from core.views.projects import Service
 from core.views.reports import Report
@@ -22,9 +22,9 @@ class Parts:
     """What the rooms of the orchestrator share. Made once, in bot/app."""
 
     store: Store
-    wake: Wake
+    wake: ChangeSignal
     workspaces: Workspaces
-    desks: Desks
+    interview_folders: InterviewFolders
     box: Box
     rules: Rules
     clock: Callable[[], datetime]
@@ -35,7 +35,7 @@ class Parts:
     practice: bool  # the model is a script
     nobody_here: bool  # questions are answered "decide and say so"
     home_hash: str
-    life: str  # this life of the service
+    boot_id: str  # this life of the service
     host: str
     redact: Redaction  # every text passes it: `hide` where it enters, whole where it leaves
 

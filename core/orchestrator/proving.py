@@ -31,7 +31,7 @@ class Work:
     project_id: int
     slug: str
     feature_slug: str
-    good_commit: str
+    last_green_commit: str
     before: tuple[CheckResult, ...] | None
     task: TaskBrief
     attempt: int
@@ -179,7 +179,7 @@ class Prover:
             proof = await self._prove(work, process_id)
             if proof.verdict.accepted:
                 await parts.workspaces.advance(
-                    self._worktrees[run_id], proof.commit, expected=work.good_commit
+                    self._worktrees[run_id], proof.commit, expected=work.last_green_commit
                 )
             evidence_id, refusals = await parts.store.run(
                 _record, work.task.row_id, run_id, proof, now=parts.clock()
@@ -216,7 +216,7 @@ class Prover:
                     f"Attempt {work.attempt} at task {number}\n",
                     ref=attempt_ref(number, work.attempt),
                 )
-            await parts.workspaces.restore(worktree, work.good_commit)
+            await parts.workspaces.restore(worktree, work.last_green_commit)
             await parts.store.run(
                 runs.let_go, run_id, work.task.row_id, words, parts.rules, now=parts.clock()
             )
@@ -331,14 +331,14 @@ def load_work(tx: Session, run_id: int, rules: Rules) -> Work:
 def _work(tx: Session, run: Run, task: Task, rules: Rules) -> Work:
     project = tx.get_one(Project, task.project_id)
     feature = tx.get_one(Feature, task.feature_id)
-    if feature.good_commit is None:
+    if feature.last_green_commit is None:
         raise StateError("The feature's worktree is not ready.")
     return Work(
         run_id=run.id,
         project_id=project.id,
         slug=project.slug,
         feature_slug=feature.slug,
-        good_commit=feature.good_commit,
+        last_green_commit=feature.last_green_commit,
         before=tuple(evidence.from_json(row) for row in task.before)
         if task.before is not None
         else None,

@@ -43,11 +43,11 @@ from core.operations import (
 )
 from core.operations.journal import SERVICE
 from core.operations.runs import RunRef
+from core.orchestrator.change_signal import ChangeSignal
 from core.orchestrator.coding import Worker
 from core.orchestrator.landing import Lander
 from core.orchestrator.parts import Parts
-from core.orchestrator.speccing import SpecWriter
-from core.orchestrator.wake import Wake
+from core.orchestrator.spec_files import SpecWriter
 from core.ports.agents import AgentRunner
 from core.store.tables import Project
 
@@ -75,7 +75,7 @@ class Orchestrator:
         self._decided = -1  # the wake count the last decisions were made at
         self._idle: dict[int, bool] = {}
         self._hurry = asyncio.Event()
-        self.looked = Wake()  # notified after each round of decisions
+        self.looked = ChangeSignal()  # notified after each round of decisions
         self.recovered = asyncio.Event()  # the first decision was made
 
     def add(self, project_id: int) -> None:
@@ -162,10 +162,10 @@ class Orchestrator:
             await asyncio.wait(running, timeout=max(left, _LEAST_STOP_S))
 
     async def _tick(self, project_id: int, group: asyncio.TaskGroup) -> None:
-        snapshot, hindrance = await self._look(project_id)
+        snapshot, blocked_reason = await self._look(project_id)
         decided = orders.next_orders(snapshot)
         for order in decided:
-            await self._carry_out(project_id, order, hindrance, group)
+            await self._carry_out(project_id, order, blocked_reason, group)
         self._projects[project_id] = orders.next_due(snapshot)
         self._idle[project_id] = not decided
 
@@ -178,12 +178,12 @@ class Orchestrator:
             rules=parts.rules,
             upstream=parts.upstream,
             practice=parts.practice,
-            life=parts.life,
+            boot_id=parts.boot_id,
             now=parts.clock(),
         )
 
     async def _carry_out(
-        self, project_id: int, order: Order, hindrance: str | None, group: asyncio.TaskGroup
+        self, project_id: int, order: Order, blocked_reason: str | None, group: asyncio.TaskGroup
     ) -> None:
         parts = self._parts
         match order:
@@ -191,15 +191,15 @@ class Orchestrator:
                 place = _place(order)
                 if self._busy(project_id, place):
                     return
-                if hindrance is not None:
-                    await self._block(project_id, order, hindrance)
+                if blocked_reason is not None:
+                    await self._block(project_id, order, blocked_reason)
                     return
                 run = await self._worker.begin(project_id, order)
                 self._start_run(project_id, place, run, group)
             case ResumeRun():
                 place = _place(order)
-                if hindrance is not None:
-                    await self._block(project_id, order, hindrance)
+                if blocked_reason is not None:
+                    await self._block(project_id, order, blocked_reason)
                 elif not self._busy(project_id, place):  # the parked run may still be retiring
                     run = await self._worker.take_up(order.run_id)
                     self._start_run(project_id, place, run, group)
@@ -322,7 +322,7 @@ def _look(
     rules: Rules,
     upstream: str,
     practice: bool,
-    life: str,
+    boot_id: str,
     now: datetime,
 ) -> tuple[Snapshot, str | None]:
     project = tx.get_one(Project, project_id)
@@ -331,10 +331,13 @@ def _look(
         project_id,
         rules=rules,
         upstream=upstream,
-        life=life,
+        boot_id=boot_id,
         now=now,
     )
-    strikes = spending.strikes(tx, upstream)
-    if strikes >= STRIKES_LIMIT:
-        return snapshot, f"The account was limited {strikes} times in a row without one answer."
+    consecutive_limits = spending.consecutive_limits(tx, upstream)
+    if consecutive_limits >= STRIKES_LIMIT:
+        return (
+            snapshot,
+            f"The account was limited {consecutive_limits} times in a row without one answer.",
+        )
     return snapshot, projects.other_model(project, practice=practice)

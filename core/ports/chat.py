@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from core.domain.cards import Card, Form, Picture, Press
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -219,7 +219,7 @@ class Workspaces(Protocol):
         ...
 
 
-class Desks(Protocol):
+class InterviewFolders(Protocol):
     """Folders that interviewers write in, and what people dropped in for them.
 
     What an agent left there is read without following a link.

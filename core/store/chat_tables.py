@@ -81,7 +81,7 @@ class OutboxItem(Table):
     error: Mapped[str | None] = mapped_column(Text)
 
 
-class Told(Table):
+class NotifierCursor(Table):
     """How far journal entries have been turned into cards; one row."""
 
     __tablename__ = "told"

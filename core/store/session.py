@@ -20,7 +20,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from core.errors import InputError, StorageFailed
 from core.store import migrations
-from core.store.turns import Turns
+from core.store.priority_lock import PriorityLock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Store:
             self._reading = _reader(path)
         except (sqlite3.Error, DatabaseError, OSError) as error:
             raise _failed(f"The database {path} cannot be opened", error) from error
-        self._turns = Turns()
+        self._turns = PriorityLock()
         self._writing_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reading_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._first_reading_thread = ThreadPoolExecutor(1, thread_name_prefix="first-reader")

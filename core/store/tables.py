@@ -144,7 +144,9 @@ class Feature(Table):
     status: Mapped[FeatureStatus]
     priority: Mapped[int] = mapped_column(default=0)
     branch: Mapped[str] = mapped_column(String(128))
-    good_commit: Mapped[str | None] = mapped_column(String(64))  # the branch's last proved commit
+    last_green_commit: Mapped[str | None] = mapped_column(
+        "good_commit", String(64)
+    )  # the branch's last proved commit
     prepared: Mapped[bool] = mapped_column(default=False)  # `setup` ran in its worktree
     resume_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", use_alter=True))
     landed_commit: Mapped[str | None] = mapped_column(String(64))
@@ -227,11 +229,13 @@ class Run(Table):
     phase_id: Mapped[int | None] = mapped_column(ForeignKey("phases.id"))
     interview_id: Mapped[int | None] = mapped_column(ForeignKey("interviews.id"), index=True)
     inquiry_id: Mapped[int | None] = mapped_column(ForeignKey("inquiries.id"), index=True)
-    seat: Mapped[int] = mapped_column(default=1)  # the number in "coder-1"
+    slot: Mapped[int] = mapped_column("seat", default=1)  # the number in "coder-1"
     model: Mapped[str] = mapped_column(String(64))
     session_id: Mapped[str] = mapped_column(String(64))
     resumes_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
-    life: Mapped[str] = mapped_column(String(32))  # the service's life that started it
+    boot_id: Mapped[str] = mapped_column(
+        "life", String(32)
+    )  # of the start of the service that began it
     host: Mapped[str] = mapped_column(String(128))
     pid: Mapped[int | None]
     attempt: Mapped[int] = mapped_column(default=1)
@@ -394,7 +398,9 @@ class AccountWindow(Table):
 
     upstream: Mapped[str] = mapped_column(String(256), primary_key=True)
     until: Mapped[datetime | None]
-    strikes: Mapped[int] = mapped_column(default=0)  # limits in a row without an answer between
+    consecutive_limits: Mapped[int] = mapped_column(
+        "strikes", default=0
+    )  # limits in a row without an answer between
     reason: Mapped[str] = mapped_column(Text, default="")
     changed_at: Mapped[datetime]
 

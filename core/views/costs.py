@@ -74,7 +74,7 @@ _PARTS = {  # by what: the sums of all time, and what a message says of itself
     By.AGENT: (Dimension.RUN, UsageEntry.run_id),
 }
 _SUMS = ("messages", "tokens", "micro")
-_AGENT = cast(Run.kind, String) + "-" + cast(Run.seat, String)
+_AGENT = cast(Run.kind, String) + "-" + cast(Run.slot, String)
 
 
 def costs(tx: Session, *, project_id: int | None, since: date | None, by: By, limit: int) -> Costs:

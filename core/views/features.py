@@ -29,7 +29,7 @@ class FeatureView:
     branch: str
     agent: str | None
     depends_on: Sequence[int]
-    good_commit: Hidden[str | None]  # the branch's last proved one
+    last_green_commit: Hidden[str | None]  # the branch's last proved one
     landed_commit: str | None
     landed_at: Hidden[datetime | None]
 
@@ -86,7 +86,7 @@ def _views(tx: Session, rows: Sequence[Feature]) -> list[FeatureView]:
             branch=row.branch,
             agent=agents.get(row.id),
             depends_on=sorted(waits.get(row.id, ())),
-            good_commit=row.good_commit,
+            last_green_commit=row.last_green_commit,
             landed_commit=row.landed_commit,
             landed_at=row.landed_at,
         )

@@ -139,7 +139,7 @@ class Replies:
 
 
 @dataclass(frozen=True)
-class Echo:
+class PostResult:
     """What came of a person's message so far; `ok` None: it was not acted upon yet."""
 
     done: bool  # acted upon, and every answer stands in the chat
@@ -283,7 +283,7 @@ def whole(tx: Session, channel: str, message_id: int, reader: str) -> TextFile:
     return found
 
 
-def echo(tx: Session, channel: str, message_id: int, reader: str) -> Echo:
+def echo(tx: Session, channel: str, message_id: int, reader: str) -> PostResult:
     """What came of a person's own message."""
     item = tx.scalars(
         select(InboxItem).where(
@@ -313,7 +313,7 @@ def echo(tx: Session, channel: str, message_id: int, reader: str) -> Echo:
         .order_by(WebMessage.id)
     )
     result = item.result
-    return Echo(
+    return PostResult(
         done=result is not None and waiting is None and asked is None,
         ok=result["ok"] if result else None,
         reason=result["reason"] if result else "",

@@ -140,10 +140,10 @@ def _task(row: Task, waits: Sequence[str]) -> planning.PlannedTask:
 
 def grows(tx: Session, plan: PlanView) -> PhaseView | None:
     """The phase that a planned addition goes to, or went to; None where it has its own."""
-    wish = interviews.by_id(tx, plan.interview_id) if plan.interview_id else None
-    if wish is None or wish.kind is InterviewKind.PHASE:
+    requested = interviews.by_id(tx, plan.interview_id) if plan.interview_id else None
+    if requested is None or requested.kind is InterviewKind.PHASE:
         return None
-    if wish.status is not InterviewStatus.DONE:
+    if requested.status is not InterviewStatus.DONE:
         return phases.open_for_more(tx, plan.project_id)
     names = [feature.name for feature in plan.plan.features()]
     taken = (

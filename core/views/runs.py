@@ -112,7 +112,7 @@ def of_task(tx: Session, task_row_id: int) -> Sequence[RunView]:
 
 def agent_name(row: Run) -> str:
     """`coder-1`."""
-    return f"{row.kind.value}-{row.seat}"
+    return f"{row.kind.value}-{row.slot}"
 
 
 def agents_at(tx: Session, feature_ids: Sequence[int]) -> dict[int, str]:

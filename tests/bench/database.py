@@ -80,7 +80,7 @@ async def decisions(folder: Path) -> Iterable[Figure]:
 async def _decide(store: Store) -> None:
     snapshot = await store.read(
         snapshots.load, PROJECT, rules=_RULES,
-        upstream="bench", life="bench", now=_NOW,
+        upstream="bench", boot_id="bench", now=_NOW,
     )  # fmt: skip
     if not next_orders(snapshot):
         raise RuntimeError("nothing was ordered")

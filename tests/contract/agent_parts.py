@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.box.sandbox import open_box
 from adapters.claude.gateway import Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.runner import ClaudeRunner
 from adapters.processes import HostProcesses
+from adapters.sandbox.sandbox import open_box
 from core.domain.agents import PROFILES, AgentKind
 from core.domain.money import MessageUsage
 from core.ports.agents import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import (
     Button,
     Card,
@@ -35,7 +35,7 @@ PLAN = Card(
     "plan:todo-api:1",
     CardKind.PLAN,
     "Plan for todo-api",
-    f"A REST API.\n\n▲ Waits since {light.time('Wed 10 March', NOW)}",
+    f"A REST API.\n\n▲ Waits since {markup.time('Wed 10 March', NOW)}",
     "Plan for todo-api",
     project="todo-api",
     buttons=(

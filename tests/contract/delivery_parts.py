@@ -17,7 +17,7 @@ from core.domain.cards import Card
 from core.domain.events import CardKind
 from core.domain.redaction import Redaction
 from core.operations import notices, outbox
-from core.orchestrator.wake import Wake
+from core.orchestrator.change_signal import ChangeSignal
 from core.ports.chat import ChatPlatform, Pace, Place
 from core.store.chat_tables import OutboxItem
 from core.store.session import Store
@@ -33,7 +33,7 @@ class House:
     """A store, a chat and a clock that stands until it is moved."""
 
     def __init__(self, path: Path, pace: Pace | None = None) -> None:
-        self.wake = Wake()
+        self.wake = ChangeSignal()
         self.store = Store(path, on_commit=self.wake.notify)
         self.chat = MemoryChat(PLACE.platform, pace)
         self.now = NOW

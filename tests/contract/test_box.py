@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.box.levels import Detection, detect, unseen_toolchains
-from adapters.box.sandbox import Sandbox, open_box
+from adapters.sandbox.levels import Detection, detect, unseen_toolchains
+from adapters.sandbox.sandbox import Sandbox, open_box
 from core.errors import NoSandbox
 from core.ports.host import Box, BoxLevel, BoxProfile, Execution
 
@@ -581,8 +581,8 @@ def test_nothing_of_the_programs_environment_is_passed_on(
 PARENT = """
 import subprocess, sys
 from pathlib import Path
-from adapters.box.levels import Detection
-from adapters.box.sandbox import Sandbox
+from adapters.sandbox.levels import Detection
+from adapters.sandbox.sandbox import Sandbox
 from core.ports.host import BoxLevel, BoxProfile
 profile = BoxProfile(Path(sys.argv[1]), sys.argv[2])
 box = Sandbox(Detection(BoxLevel(sys.argv[3]), disable_userns=sys.argv[4] == "True"))
@@ -656,7 +656,7 @@ def test_an_ordinary_user_has_the_same_box(tmp_path: Path) -> None:
     root, mark = Path(__file__).parents[2], f"nobody{os.getpid()}-1"
     code = (
         "import asyncio, os; from datetime import timedelta; from pathlib import Path\n"
-        "from adapters.box.sandbox import open_box; from core.ports.host import BoxProfile\n"
+        "from adapters.sandbox.sandbox import open_box; from core.ports.host import BoxProfile\n"
         f"box = open_box(required=True); profile = BoxProfile(Path('{work}'), '{mark}')\n"
         "run = lambda c: asyncio.run(box.run(profile, c, timeout=timedelta(seconds=5)))\n"
         "print(run('id -u; touch x; ls /root /home /run; touch /usr/x; ip link || cat /proc/net/dev').output)\n"
@@ -685,8 +685,8 @@ STOPPED = """
 import asyncio, sys
 from datetime import timedelta
 from pathlib import Path
-from adapters.box.levels import detect
-from adapters.box.sandbox import open_box
+from adapters.sandbox.levels import detect
+from adapters.sandbox.sandbox import open_box
 from core.ports.host import BoxProfile
 
 async def main():

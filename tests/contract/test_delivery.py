@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.commands import answers
-from bot.delivery import GIVE_UP, Teller
+from bot.delivery import GIVE_UP, Notifier
 from core.domain.cards import Card, parse_press
 from core.domain.events import CardKind, Event
 from core.domain.redaction import HIDDEN
@@ -236,7 +236,7 @@ async def test_a_waiting_limit_is_edited_when_it_is_over(house: House) -> None:
 
 async def test_the_loops_tell_at_once_and_sleep_when_nothing_is_wanted(house: House) -> None:
     begun = asyncio.get_running_loop().time()
-    teller = Teller(house.store, house.wake, lambda: house.now)
+    teller = Notifier(house.store, house.wake, lambda: house.now)
     async with running(teller, house.delivery):
         await house.store.run(stage.build)
         await until(lambda: len(house.shown()) == 4)

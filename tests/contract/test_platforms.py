@@ -591,11 +591,11 @@ async def test_of_two_presses_at_once_one_wins_and_the_other_is_told_who(two: Ho
     tickets = await asyncio.gather(*(two.at.door.deliver(each) for each in inbounds))
     outcomes = await asyncio.gather(*(ticket.outcome(20) for ticket in tickets))
     won = [each for each in outcomes if each is not None and each.ok]
-    lost = [each for each in outcomes if each is not None and not each.ok]
-    assert (len(won), len(lost)) == (1, 1)
+    orphaned_runs = [each for each in outcomes if each is not None and not each.ok]
+    assert (len(won), len(orphaned_runs)) == (1, 1)
     decided = await approval(two)
-    assert lost[0].reason == "stale"
-    assert {"web:ada": "ada", LOCAL: "local"}[str(decided.decided_by)] in lost[0].text
+    assert orphaned_runs[0].reason == "stale"
+    assert {"web:ada": "ada", LOCAL: "local"}[str(decided.decided_by)] in orphaned_runs[0].text
     assert await count(two, JournalEntry.event == Event.PLAN_APPROVED) == 1
     with suppress(KeyError):
         await two.all_out()

@@ -15,11 +15,11 @@ from adapters.practice import programs, wishes
 from adapters.practice.agents import answer
 from adapters.practice.conversation import Call, Reply, parse
 from adapters.practice.programs import Task
-from bot.cards.words import PRACTICE_REJECTION
+from bot.cards.labels import PRACTICE_REJECTION
 from core.domain.failure import signature
 from core.domain.lifecycle import InterviewKind
 from core.domain.plan import Plan
-from core.operations.additions import Wish
+from core.operations.additions import AdditionRequest
 from core.orchestrator.briefing import PLANNER_BEGIN, Planning, for_addition, for_planner
 from tests.contract.practice_parts import Refused, TaskService, plan_problems, rejected_gate
 
@@ -436,7 +436,7 @@ def test_what_is_added_is_written_down(
     service = planned(tmp_path / "work", SPECS["one line"])
     build(service)
     service.goes_on = True
-    wish = Wish(kind, REASON, None, None, {} if refused else None, refused)
+    wish = AdditionRequest(kind, REASON, None, None, {} if refused else None, refused)
     Session(service, "planner").prompt(for_addition(wish, "+- more"))
     assert len(service.tasks) == 3
     assert REASON in service.tasks[-1].given["description"]

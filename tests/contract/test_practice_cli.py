@@ -16,7 +16,7 @@ from claude_agent_sdk import (
 
 from adapters.practice import programs
 from adapters.practice.server import practice_model
-from bot.cards.words import PRACTICE_REJECTION
+from bot.cards.labels import PRACTICE_REJECTION
 from core.orchestrator.briefing import CODER_BEGIN, PLANNER_BEGIN
 from tests.contract.practice_parts import Refused, TaskService, rejected_gate
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adapters.box.levels import detect
-from adapters.box.sandbox import Sandbox, open_box
 from adapters.processes import HostProcesses
+from adapters.sandbox.levels import detect
+from adapters.sandbox.sandbox import Sandbox, open_box
 from core.domain.agents import AgentKind, FailureKind, RunOutcome
 from core.ports.agents import Activity, Refusal, RefusalReason, RunEnded, Tool, ToolCall, ToolReply
 from core.ports.host import BoxLevel

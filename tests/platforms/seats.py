@@ -28,7 +28,7 @@ from tests.platforms.house import words_of
 from tests.stories.service import Client, Listener
 from tests.unit.bot.commands.stage import Stage, told
 
-Sitting = Callable[[Stage], AbstractAsyncContextManager[Any]]
+InterviewSession = Callable[[Stage], AbstractAsyncContextManager[Any]]
 
 
 class WebSeat:
@@ -208,4 +208,4 @@ async def memory(at: Stage) -> AsyncIterator[MemorySeat]:
     yield MemorySeat(MemoryChat(), at)
 
 
-SEATS: dict[str, Sitting] = {"web": web, "terminal": terminal, "memory": memory}
+SEATS: dict[str, InterviewSession] = {"web": web, "terminal": terminal, "memory": memory}

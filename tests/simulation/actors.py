@@ -74,7 +74,7 @@ class Agents:
             return
         if agent.process is None:
             run = agent.run
-            if run.feature_id and run.good_commit is None:
+            if run.feature_id and run.last_green_commit is None:
                 world.db.do(runs.worktree_ready, run.feature_id, world.commit())
             agent.process = world.db.do(
                 runs.register_process, run_id, run.kind, run.model, "w", now=world.now

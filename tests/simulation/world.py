@@ -95,7 +95,7 @@ class World:
     calm: bool = False  # from now on everybody behaves well
     db: Database = field(default_factory=Database)
     now: datetime = datetime(2027, 1, 1, tzinfo=UTC)
-    life: int = 1
+    boot_id: int = 1
     agents: dict[int, Agent] = field(default_factory=dict)
     jobs: dict[tuple[object, ...], Callable[[], None]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -135,7 +135,7 @@ class World:
     def look(self) -> Snapshot:
         return self.db.do(
             snapshots.load, self.project, rules=self.rules, upstream=UPSTREAM,
-            life=str(self.life), now=self.now,
+            boot_id=str(self.boot_id), now=self.now,
         )  # fmt: skip
 
     def tick(self, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -159,13 +159,13 @@ class World:
                 place = order.feature_id or order.kind
                 if (place,) in self.jobs or self._working(place):
                     return
-                strikes = do(spending.strikes, UPSTREAM)
-                if strikes >= STRIKES_LIMIT:
+                consecutive_limits = do(spending.consecutive_limits, UPSTREAM)
+                if consecutive_limits >= STRIKES_LIMIT:
                     do(projects.block, self.project, "limited", now=now)
                     return
                 self._begun(
                     do(runs.begin, self.project, order, session_id=self.uuid(),
-                       life=str(self.life), host="h", now=now)
+                       boot_id=str(self.boot_id), host="h", now=now)
                 )  # fmt: skip
             case ResumeRun():
                 place = order.feature_id or order.kind
@@ -173,7 +173,7 @@ class World:
                     self.counts["taken up"] += 1
                     self._begun(
                         do(runs.take_up, order.run_id, session_id=self.uuid(),
-                           life=str(self.life), host="h", now=now)
+                           boot_id=str(self.boot_id), host="h", now=now)
                     )  # fmt: skip
             case StopRun():
                 if order.run_id in self.agents:
@@ -222,7 +222,7 @@ class World:
         if self.dice.random() < 0.2:
             return  # the service died before it could record anything
         failed = self.db.do(
-            tasks.need_bringing_up, feature_id, "Conflicts in a.", paths=("a",),
+            tasks.needs_merge_of_main, feature_id, "Conflicts in a.", paths=("a",),
             merging=self.commit(), max_attempts=MAX_ATTEMPTS, now=self.now,
         )  # fmt: skip
         if failed >= LANDING_LIMIT:
@@ -257,7 +257,7 @@ class World:
 
     def crash(self) -> None:
         """kill -9: nothing in memory is left, the next life finds what was written."""
-        self.life += 1
+        self.boot_id += 1
         self.counts["free"] += len(self.agents)
         self.agents.clear()
         self.jobs.clear()

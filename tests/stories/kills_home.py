@@ -55,7 +55,7 @@ def _planned(tx: Session, number: int, now: datetime) -> None:
     projects.spec_written(tx, project.id, "c0", now=now)
     order = StartRun(AgentKind.PLANNER, "opus", "plan")
     run = runs.begin(
-        tx, project.id, order, session_id=UUID(int=number), life="before", host="here", now=now
+        tx, project.id, order, session_id=UUID(int=number), boot_id="before", host="here", now=now
     )
     assert run is not None
     runs.register_process(tx, run.id, AgentKind.PLANNER, "opus", "w", now=now)

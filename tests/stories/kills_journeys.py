@@ -60,10 +60,10 @@ def asking() -> Work:
 
 def whole() -> Journey:
     """Everything a person may be asked, two phases, a rejected plan, a rejected phase."""
-    lost = (write("answer.txt", "wrong"), passing(), say("I am lost."))
+    orphaned_runs = (write("answer.txt", "wrong"), passing(), say("I am lost."))
     answer = Work(
         "answer", (), ("grep -q right answer.txt",),
-        (Case((write("answer.txt", "right"), passing()), notes=HINT), Case(lost)),
+        (Case((write("answer.txt", "right"), passing()), notes=HINT), Case(orphaned_runs)),
     )  # fmt: skip
     base = Piece("Base", (honest("base"),))
     right = Piece("Right", (answer,))

@@ -18,7 +18,7 @@ from core.domain.lifecycle import (
     move,
 )
 from core.operations import additions, interviews
-from core.orchestrator.speccing import (
+from core.orchestrator.spec_files import (
     APP_SPEC,
     INITIALIZER,
     SPEC_NOW,
@@ -74,7 +74,7 @@ async def leave(folder: Path, **files: bytes) -> None:
 
 async def test_what_does_not_do_is_sent_back_in_words(app: App) -> None:
     interview = await begun(app)
-    folder = await app.parts.desks.open("todo")
+    folder = await app.parts.interview_folders.open("todo")
     for files, wrong in (
         ({}, "not there"),
         ({"spec": b"# Todo\n"}, "initializer_prompt.md"),
@@ -94,7 +94,7 @@ async def test_what_does_not_do_is_sent_back_in_words(app: App) -> None:
 
 async def test_both_files_are_the_first_commit_once(app: App) -> None:
     interview = await begun(app)
-    folder = await app.parts.desks.open("todo")
+    folder = await app.parts.interview_folders.open("todo")
     files = {APP_SPEC: "# Tödo\r\n".encode(), INITIALIZER: b"Begin.\n"}
     await leave(folder, spec=files[APP_SPEC], prompt=files[INITIALIZER])
     # A life that was killed before it recorded what it had made.
@@ -119,9 +119,9 @@ async def feature(app: App) -> tuple[int, Path]:
 
     interview = await app.parts.store.run(run)
 
-    def sitting(tx: Session) -> interviews.Sitting:
+    def sitting(tx: Session) -> interviews.InterviewSession:
         found = tx.get_one(Interview, interview)
-        return interviews.Sitting(
+        return interviews.InterviewSession(
             interview, found.kind, found.number, "todo", "Todo", "More", found.base_commit,
             (), (), (), False, False, (),
         )  # fmt: skip
@@ -132,7 +132,9 @@ async def feature(app: App) -> tuple[int, Path]:
 
 async def test_a_feature_changes_the_spec_beside_another(app: App) -> None:
     first = await begun(app)
-    await leave(await app.parts.desks.open("todo"), spec=b"# Todo\n", prompt=b"Begin.\n")
+    await leave(
+        await app.parts.interview_folders.open("todo"), spec=b"# Todo\n", prompt=b"Begin.\n"
+    )
     await write(app, first)
     one, one_folder = await feature(app)
     two, two_folder = await feature(app)

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from bot.app import Terminal, open_terminal
 from bot.build import PLACE
-from bot.cards import CARDS, words
-from bot.delivery import Delivery, Teller, Terms
+from bot.cards import CARDS, labels
+from bot.delivery import Delivery, Notifier, Terms
 from core.domain.cards import Card
 from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, RunStatus, move
@@ -93,7 +93,7 @@ async def main(pause: float) -> int:
     with tempfile.TemporaryDirectory() as folder:
         async with stage(Path(folder)) as it:
             terminal = open_terminal(PLACE, os.environ, stop.set)
-            terminal.show(said("autocoder 0.1.0 play", words.PRACTICE))
+            terminal.show(said("autocoder 0.1.0 play", labels.PRACTICE))
             loops = [asyncio.create_task(each) for each in _loops(it, terminal)]
             waits = {
                 asyncio.create_task(Player(it, pause).play()): 0,
@@ -120,7 +120,7 @@ def _loops(it: Stage, terminal: Terminal) -> Iterator[Coroutine[Any, Any, None]]
         return work.NOW + timedelta(seconds=time.monotonic() - begun)
 
     yield terminal.platform.run(it.door)
-    yield Teller(it.store, wake, clock).run()
+    yield Notifier(it.store, wake, clock).run()
     terms = Terms(edit_interval=timedelta(seconds=0.05))
     yield Delivery(
         it.store, wake, clock, terminal.platform, lambda: work.scene(now=clock()), terms

@@ -55,7 +55,7 @@ def begun(tx: Session, *, practice: bool = True) -> int:
     """A project at its first gate, with what it cost."""
     project = stage.begin(tx, practice=practice)
     made = replace(stage.plan(), run="python3 -m todo_api")
-    stage.spend(tx, stage.run(tx, project, AgentKind.PLANNER, seat=2), "0.000002", message="m0")
+    stage.spend(tx, stage.run(tx, project, AgentKind.PLANNER, slot=2), "0.000002", message="m0")
     stage.approve(tx, stage.submit(tx, project, made))
     coder = stage.claim(tx, project, 1)
     stage.spend(tx, coder, "0.49")

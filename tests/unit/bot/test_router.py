@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 
 from bot import router
 from bot.commands import COMMANDS, presses
-from bot.commands.spec import Call, Reply
+from bot.commands.command import Call, Reply
 from core.domain.cards import parse_press
 from core.domain.events import CardKind, Event
 from core.domain.lifecycle import ProjectStatus, TaskStatus
 from core.domain.people import Role
 from core.operations import inbox
 from core.ports.chat import Asked, Place, Pressed
-from core.store import turns
+from core.store import priority_lock
 from core.store.chat_tables import Guidance, InboxItem, OutboxItem
 from core.store.tables import Approval, Project, Question, Task
 from tests.unit.bot.commands import stage as world
@@ -60,12 +60,12 @@ async def test_of_two_presses_at_once_one_counts_and_the_other_is_told_who_was_f
             it.press("reject:plan:1", by=bob, reason="no"),
         )
         won = [outcome for outcome in outcomes if outcome.ok]
-        lost = [outcome for outcome in outcomes if not outcome.ok]
-        assert len(won) == len(lost) == 1
-        assert lost[0].reason == "stale"
+        orphaned_runs = [outcome for outcome in outcomes if not outcome.ok]
+        assert len(won) == len(orphaned_runs) == 1
+        assert orphaned_runs[0].reason == "stale"
         winner = "web:ada" if outcomes[0].ok else "web:bob"
-        assert f"by {winner.removeprefix('web:')} at " in lost[0].text
-        assert "10:48" in lost[0].text
+        assert f"by {winner.removeprefix('web:')} at " in orphaned_runs[0].text
+        assert "10:48" in orphaned_runs[0].text
         approval = await it.row(Approval, 1)
         assert approval.decided_by == winner
         refused = await it.happened(Event.PRESS_REFUSED)
@@ -195,7 +195,7 @@ async def test_a_press_waits_for_what_was_said_before_it(tmp_path: Path) -> None
 async def test_nobody_in_a_hurry_waits_for_himself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "HURRY_S", 3_600)
+    monkeypatch.setattr(priority_lock, "HURRY_S", 3_600)
     async with stage(tmp_path) as it, asyncio.timeout(60):
         await it.change(lambda tx: world.plan(tx, world.project(tx)))
         assert (await it.press("details:plan:1")).ok

@@ -16,7 +16,7 @@ from adapters.terminal.reader import LineReader
 from adapters.terminal.screen import PlainScreen
 from adapters.terminal.typed import may_type, meant, waits
 from bot import cards
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import (
     Card,
     Field,
@@ -59,7 +59,7 @@ def along(name: str) -> dict[str, Card]:
         def see(kind: CardKind, what: str, **more: object) -> None:
             while notices.tell(tx, cards.CARDS, now=work.NOW):
                 pass
-            found[what] = work.card(tx, kind, light=work.scene(**more))
+            found[what] = work.card(tx, kind, markup=work.scene(**more))
 
         project = work.begin(tx, practice=True)
         approval = work.submit(tx, project, plan_of(name))
@@ -110,7 +110,7 @@ def test_nothing_is_wider_than_the_terminal(name: str, width: int) -> None:
 
 
 def test_other_peoples_words_do_not_steer_the_terminal() -> None:
-    bare = Card("k", CardKind.ANSWER, HOSTILE, light.escape(HOSTILE), HOSTILE, table=TABLE)
+    bare = Card("k", CardKind.ANSWER, HOSTILE, markup.escape(HOSTILE), HOSTILE, table=TABLE)
     raw = replace(
         bare,
         body=f"✓ {HOSTILE}\n\t{HOSTILE}",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import wording
+from bot import formatting
 from core.domain.redaction import clean
 
 
@@ -17,7 +17,7 @@ from core.domain.redaction import clean
      ("1284.5", "$1,284.50")],
 )  # fmt: skip
 def test_money(amount: str, shown: str) -> None:
-    assert wording.usd(Decimal(amount)) == shown
+    assert formatting.usd(Decimal(amount)) == shown
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,14 @@ def test_money(amount: str, shown: str) -> None:
      (3599, "1 h"), (0, "0.0 s")],
 )  # fmt: skip
 def test_durations(seconds: float, shown: str) -> None:
-    assert wording.duration(seconds) == shown
+    assert formatting.duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
     ("number", "shown"), [(812, "812"), (212_000, "212 k"), (28_400_000, "28.4 M"), (999_900, "1.0 M")]
 )  # fmt: skip
 def test_tokens(number: int, shown: str) -> None:
-    assert wording.tokens(number) == shown
+    assert formatting.tokens(number) == shown
 
 
 @pytest.mark.parametrize(
@@ -42,23 +42,23 @@ def test_tokens(number: int, shown: str) -> None:
      ((3, 4, 9, 10, 11), "tasks 3, 4, 9 and 2 more")],
 )  # fmt: skip
 def test_numbers_of_things(numbers: tuple[int, ...], shown: str) -> None:
-    assert wording.numbered("task", numbers, 3) == shown
+    assert formatting.numbered("task", numbers, 3) == shown
 
 
 def test_shares() -> None:
-    assert wording.percent(9, 14) == "64 %"
-    assert wording.percent(1, 0) == "–"
-    assert wording.percent(999, 1000) == "99 %"  # not all
-    assert wording.percent(3, 3) == "100 %"
+    assert formatting.percent(9, 14) == "64 %"
+    assert formatting.percent(1, 0) == "–"
+    assert formatting.percent(999, 1000) == "99 %"  # not all
+    assert formatting.percent(3, 3) == "100 %"
 
 
 def test_times() -> None:
     now = datetime(2026, 3, 12, 10, 48, tzinfo=UTC)
-    assert wording.clock(now + timedelta(hours=1), now, UTC) == "11:48"
-    assert wording.clock(now - timedelta(days=1), now, UTC) == "Wed 10:48"
-    assert wording.clock(now - timedelta(days=8), now, UTC) == "Wed 4 March"
-    assert wording.minutes_range(180, 300) == "3–5 h"
-    assert wording.minutes_range(10, 24) == "10–24 min"
+    assert formatting.clock(now + timedelta(hours=1), now, UTC) == "11:48"
+    assert formatting.clock(now - timedelta(days=1), now, UTC) == "Wed 10:48"
+    assert formatting.clock(now - timedelta(days=8), now, UTC) == "Wed 4 March"
+    assert formatting.minutes_range(180, 300) == "3–5 h"
+    assert formatting.minutes_range(10, 24) == "10–24 min"
 
 
 def test_nothing_steers_the_screen() -> None:

@@ -145,10 +145,10 @@ def test_accidents_back_off_by_steps_and_end_in_an_attempt() -> None:
 
 
 def window(
-    headers: dict[str, str] | None = None, message: str = "", *, strikes: int = 0,
+    headers: dict[str, str] | None = None, message: str = "", *, consecutive_limits: int = 0,
     now: datetime = NOW,
 ) -> timedelta:  # fmt: skip
-    return window_end(headers or {}, message, strikes=strikes, now=now) - now
+    return window_end(headers or {}, message, consecutive_limits=consecutive_limits, now=now) - now
 
 
 RESET = "anthropic-ratelimit-unified-reset"
@@ -189,9 +189,9 @@ HOSTILE_MESSAGES = st.one_of(
 @example({}, "resets 3pm (/etc/passwd)", 0, NOW)
 @example({}, f"resets 3pm ({'x' * 5000})", 0, NOW)
 def test_a_window_ends_within_a_day_whatever_the_server_says(
-    headers: dict[str, str], message: str, strikes: int, now: datetime
+    headers: dict[str, str], message: str, consecutive_limits: int, now: datetime
 ) -> None:
-    found = window_end(headers, message, strikes=strikes, now=now)
+    found = window_end(headers, message, consecutive_limits=consecutive_limits, now=now)
     assert timedelta(seconds=1) <= found - now <= timedelta(hours=24)
 
 
@@ -250,7 +250,7 @@ def test_the_reset_in_words(message: str, hours: float) -> None:
 def test_a_spoken_hour_is_the_next_time_a_clock_shows_it(
     hour: int, minute: int, now: datetime
 ) -> None:
-    end = window_end({}, f"resets {hour}:{minute:02} (UTC)", strikes=0, now=now)
+    end = window_end({}, f"resets {hour}:{minute:02} (UTC)", consecutive_limits=0, now=now)
     if end - now > timedelta(seconds=1):
         assert (end.hour, end.minute) == (hour, minute)
 
@@ -262,7 +262,7 @@ def test_words_that_name_no_time_are_unknown(message: str) -> None:
 
 
 def test_an_unknown_window_doubles_up_to_an_hour() -> None:
-    waits = [window(strikes=n).total_seconds() for n in range(10)]
+    waits = [window(consecutive_limits=n).total_seconds() for n in range(10)]
     assert waits == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 

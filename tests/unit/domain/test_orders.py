@@ -87,7 +87,7 @@ def test_a_feature_has_one_agent_and_an_agent_a_seat(snapshot: Snapshot) -> None
     held = [run.feature_id for run in snapshot.runs if run.feature_id]
     features = held + [o.feature_id for o in starts]
     assert len(set(features)) == len(features)
-    seats = [r.seat for r in snapshot.runs if r.kind is AgentKind.CODER] + [o.seat for o in starts]
+    seats = [r.slot for r in snapshot.runs if r.kind is AgentKind.CODER] + [o.slot for o in starts]
     assert len(set(seats)) == len(seats)
     planners = [r for r in snapshot.runs if r.kind is AgentKind.PLANNER]
     planned = [
@@ -162,10 +162,12 @@ def test_begun_goes_before_priority_before_the_critical_path(snapshot: Snapshot)
 
 @given(snapshots())
 def test_runs_of_an_earlier_life_are_settled_before_anything_else(snapshot: Snapshot) -> None:
-    lost = [r.id for r in snapshot.runs if not r.ours and r.status is not RunStatus.WAITING]
+    orphaned_runs = [
+        r.id for r in snapshot.runs if not r.ours and r.status is not RunStatus.WAITING
+    ]
     orders = next_orders(snapshot)
-    assert [o.run_id for o in orders if isinstance(o, Requeue)] == lost
-    if lost:
+    assert [o.run_id for o in orders if isinstance(o, Requeue)] == orphaned_runs
+    if orphaned_runs:
         assert all(isinstance(o, Requeue) for o in orders)
 
 
@@ -319,7 +321,7 @@ def test_a_parked_run_keeps_its_feature_and_leaves_its_slot() -> None:
     )  # fmt: skip
     (order,) = next_orders(snapshot)
     assert isinstance(order, StartRun)
-    assert (order.feature_id, order.task_id, order.seat) == (2, 3, 2)
+    assert (order.feature_id, order.task_id, order.slot) == (2, 3, 2)
     answered = replace(snapshot, runs=(replace(parked, answered=True),))
     assert next_orders(answered) == (ResumeRun(1, AgentKind.CODER, 1),)
     busy = replace(answered, runs=(*answered.runs, a_run(2, 2)))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import (
     Button,
     Card,
@@ -78,7 +78,7 @@ def whole(word: str) -> Card:
         key="question:todo-api:7",
         kind=CardKind.QUESTION,
         title=word,
-        body=f"- {light.escape(word)}",
+        body=f"- {markup.escape(word)}",
         fallback=word,
         project=word,
         fields=(Field(word, word),),
@@ -94,7 +94,7 @@ def whole(word: str) -> Card:
 def test_no_text_of_a_card_shows_a_secret_and_its_buttons_do_the_same() -> None:
     card = redacted(whole(SECRET), Redaction([SECRET]))
     assert SECRET not in repr(card)
-    assert light.escape(SECRET) not in card.body
+    assert markup.escape(SECRET) not in card.body
     words = whole(HIDDEN)
     by_place = replace(words.inputs[0], options=(Option("a", "a"), Option(HIDDEN, "1")))
     form = replace(words.buttons[0].form or Form("", ()), inputs=(by_place,))

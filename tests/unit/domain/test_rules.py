@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.commands.house import checked
+from bot.commands.admin import checked
 from core.domain.rules import OWN, OnStuck, Rules
 
 GIVEN: dict[str, tuple[str, object]] = {

@@ -39,7 +39,7 @@ def a_feature(number: int, **changed: Any) -> FeatureView:
 def a_run(number: int, feature: int | None = 1, **changed: Any) -> RunView:
     plain = RunView(
         id=number, kind=AgentKind.CODER, status=RunStatus.WORKING, feature_id=feature,
-        seat=number, ours=True, answered=False,
+        slot=number, ours=True, answered=False,
     )  # fmt: skip
     return replace(plain, **changed)
 

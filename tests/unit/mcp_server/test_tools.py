@@ -23,11 +23,11 @@ from core.domain.redaction import Redaction
 from core.domain.rules import Agents, Rules
 from core.operations import approvals, projects, questions, runs
 from core.operations.planners import SHOWN
+from core.orchestrator.change_signal import ChangeSignal
 from core.orchestrator.parts import Parts
 from core.orchestrator.proving import ProofReply, Prover, run_checks
-from core.orchestrator.wake import Wake
 from core.ports.agents import ToolCall, ToolReply
-from core.ports.host import Box, Desks, Execution, Worktree
+from core.ports.host import Box, Execution, InterviewFolders, Worktree
 from core.store.session import Store
 from core.store.tables import Approval, JournalEntry, Question, Run, Task
 from core.views import json as json_of
@@ -83,7 +83,13 @@ class Desk:
             feature_id=row.feature_id if row else None, task_id=task_id,
         )  # fmt: skip
         run = await self.parts.store.run(
-            runs.begin, self.project, order, session_id=UUID(int=1), life="life", host="h", now=NOW
+            runs.begin,
+            self.project,
+            order,
+            session_id=UUID(int=1),
+            boot_id="life",
+            host="h",
+            now=NOW,
         )
         assert run is not None
         if run.feature_id:
@@ -109,7 +115,7 @@ class Desk:
 
 
 async def open_desk(folder: Path, ask_wait_s: float = 50, *, nobody_here: bool = False) -> Desk:
-    wake = Wake()
+    wake = ChangeSignal()
     (folder / "a.sqlite").write_bytes(migrated())
     store = Store(folder / "a.sqlite", on_commit=wake.notify)
     ref = await store.run(
@@ -121,7 +127,7 @@ async def open_desk(folder: Path, ask_wait_s: float = 50, *, nobody_here: bool =
         wake=wake,
         workspaces=Worktrees(folder, "home-0"),
         box=cast(Box, None),
-        desks=cast(Desks, None),
+        interview_folders=cast(InterviewFolders, None),
         rules=Rules(agents=Agents(ask_wait_s=ask_wait_s)),
         nobody_here=nobody_here,
         clock=lambda: NOW,
@@ -131,7 +137,7 @@ async def open_desk(folder: Path, ask_wait_s: float = 50, *, nobody_here: bool =
         upstream="u",
         practice=True,
         home_hash="home",
-        life="life",
+        boot_id="life",
         host="h",
         redact=Redaction([TOKEN]),
     )

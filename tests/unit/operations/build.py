@@ -55,7 +55,7 @@ class Site:
     db: Database = field(default_factory=Database)
     project: int = 0
     serial: int = 0
-    life: str = "life"
+    boot_id: str = "life"
     rules: Rules = RULES
 
     def __post_init__(self) -> None:
@@ -83,11 +83,11 @@ class Site:
             **changed,
         )  # fmt: skip
         run = self.db.do(
-            runs.begin, self.project, order, session_id=UUID(int=self.serial), life=self.life,
+            runs.begin, self.project, order, session_id=UUID(int=self.serial), boot_id=self.boot_id,
             host="h", now=NOW,
         )  # fmt: skip
         assert run is not None
-        if run.feature_id and run.good_commit is None:
+        if run.feature_id and run.last_green_commit is None:
             self.db.do(runs.worktree_ready, run.feature_id, f"start{self.serial}")
         self.db.do(runs.register_process, run.id, kind, run.model, "w", now=NOW)
         return run
@@ -157,8 +157,8 @@ class Site:
         assert self.db.do(features.begin_landing, feature) is not None
         self.db.do(features.landed, feature, "landed", 3, now=NOW)
 
-    def look(self, now: datetime = NOW, life: str | None = None) -> Snapshot:
+    def look(self, now: datetime = NOW, boot_id: str | None = None) -> Snapshot:
         return self.db.do(
             snapshots.load, self.project, rules=self.rules, upstream=UPSTREAM,
-            life=life or self.life, now=now,
+            boot_id=boot_id or self.boot_id, now=now,
         )  # fmt: skip

@@ -27,7 +27,7 @@ def test_every_proof_is_a_row_and_only_accepted_ones_pass(site: Site, verdict: V
     assert refusals == (0 if passed else 1)
     assert (site.task(1).status is TaskStatus.PASSING) == passed
     assert site.task(2).blockers == (0 if passed else 1)
-    assert (site.feature("a").good_commit == row.commit) == passed
+    assert (site.feature("a").last_green_commit == row.commit) == passed
     held = site.db.ask(lambda tx: tx.get_one(RunTask, (run.id, site.task(1).id)).passed)
     assert held == passed
     assert bool(site.task(1).last_error) != passed

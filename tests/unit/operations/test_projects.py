@@ -73,7 +73,7 @@ def test_going_on_counts_anew_what_led_to_the_block(site: Site) -> None:
     site.db.do(lambda tx: setattr(tx.scalars(select(Phase)).one(), "gate_failures", 2))
     site.db.do(projects.block, site.project, "limited", now=NOW)
     site.db.do(projects.resume, site.project, actor="p", now=NOW)
-    assert site.db.do(spending.strikes, UPSTREAM) == 0
+    assert site.db.do(spending.consecutive_limits, UPSTREAM) == 0
     assert site.db.ask(lambda tx: tx.scalars(select(Phase.gate_failures)).one()) == 0
 
 
@@ -109,7 +109,7 @@ def test_a_feature_lands_once_with_the_checks_of_all_that_landed(site: Site) -> 
     landing = site.db.do(features.begin_landing, site.feature("a").id)
     assert landing is not None
     assert (landing.head, landing.checks, landing.tasks) == (
-        site.feature("a").good_commit, ("true",), ("1 1",),
+        site.feature("a").last_green_commit, ("true",), ("1 1",),
     )  # fmt: skip
     assert site.look().features[1].waits_for == 1
     for commit in ("m1", "m2"):

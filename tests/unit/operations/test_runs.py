@@ -147,7 +147,7 @@ def test_a_parked_run_is_taken_up_with_its_answer(site: Site) -> None:
 
 def take_up(site: Site, run: RunRef) -> RunRef | None:
     return site.db.do(
-        runs.take_up, run.id, session_id=UUID(int=1), life=site.life, host="h", now=NOW
+        runs.take_up, run.id, session_id=UUID(int=1), boot_id=site.boot_id, host="h", now=NOW
     )
 
 
@@ -291,13 +291,13 @@ def test_a_question_that_cannot_be_shown_is_refused(
 def test_the_next_life_closes_what_the_last_left_and_goes_on(site: Site) -> None:
     site.build({"a": (task("1"),), "b": (task("2"),)})
     run = site.begin(number=1)
-    parked = site.begin(number=2, seat=2)
+    parked = site.begin(number=2, slot=2)
     question = ask(site, parked)
     site.db.do(runs.park, parked.id, now=NOW)
-    assert next_orders(site.look(life="next")) == (Requeue(run.id),)
+    assert next_orders(site.look(boot_id="next")) == (Requeue(run.id),)
     site.db.do(runs.requeue, run.id, RULES, now=NOW)
     assert (site.task(1).status, site.task(1).attempts) == (TaskStatus.PENDING, 0)
-    site.life = "next"
+    site.boot_id = "next"
     order = the_start(site)
     assert (order.task_id, order.resumes) == (site.task(1).id, run.id)
     answer(site, question)
@@ -313,7 +313,7 @@ def test_runs_that_died_elsewhere_take_no_place(site: Site) -> None:
     site.db.do(lambda tx: tx.add(other))
     site.project = site.db.ask(lambda tx: tx.scalars(select(func.max(Project.id))).one())
     assert site.look().agents_elsewhere == 0
-    assert site.look(life="dead").agents_elsewhere == 1
+    assert site.look(boot_id="dead").agents_elsewhere == 1
 
 
 def _another_project(like: Project) -> Project:

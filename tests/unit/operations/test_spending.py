@@ -80,7 +80,7 @@ def test_the_sums_are_the_sums_of_the_rows(site: Site) -> None:
     site.build({"a": (task("1"), task("2")), "b": (task("3"),)})
     for _round in range(3):
         for number in (1, 3):
-            run = site.begin(number=number, seat=number)
+            run = site.begin(number=number, slot=number)
             process = process_of(site, run)
             for n in range(dice.randint(1, 5)):
                 usd = dice.choice(["0.0000013", "0.01", None])
@@ -242,12 +242,12 @@ def limited(site: Site, process: int, minutes: int = 0, **headers: str) -> timed
 def test_one_limit_closes_the_door_for_all_until_its_end(site: Site) -> None:
     site.build({"a": (task("1"),), "b": (task("2"),)})
     one = process_of(site, site.begin(number=1))
-    other = process_of(site, site.begin(number=2, seat=2))
+    other = process_of(site, site.begin(number=2, slot=2))
     assert limited(site, one, retry_after="120") == timedelta(minutes=2)
     assert limited(site, other, retry_after="999", minutes=1) == timedelta(minutes=1)
     assert admit(site, other) is RefusalReason.WINDOW
     assert admit(site, other, minutes=2) is None
-    assert site.db.do(spending.strikes, UPSTREAM) == 1
+    assert site.db.do(spending.consecutive_limits, UPSTREAM) == 1
     assert site.look().window_until == NOW + timedelta(minutes=2)
 
 

@@ -80,7 +80,7 @@ class Talk:
         last = interviews.last_run(self.tx, self.id) if kind is AgentKind.INTERVIEWER else None
         order = StartRun(kind, "sonnet", "test", resumes=last, interview_id=self.id)
         run = runs.begin(
-            self.tx, self.row.project_id, order, session_id=UUID(int=1), life="1", host="h",
+            self.tx, self.row.project_id, order, session_id=UUID(int=1), boot_id="1", host="h",
             now=NOW,
         )  # fmt: skip
         assert run is not None
@@ -91,7 +91,9 @@ class Talk:
         return run
 
     def go_on(self, run: RunRef) -> RunRef:
-        taken = runs.take_up(self.tx, run.id, session_id=UUID(int=2), life="1", host="h", now=NOW)
+        taken = runs.take_up(
+            self.tx, run.id, session_id=UUID(int=2), boot_id="1", host="h", now=NOW
+        )
         assert taken is not None
         return self._at_work(taken)
 
@@ -311,7 +313,7 @@ def built(talk: Talk) -> Talk:
     specs.spec_written(talk.tx, talk.id, "c0", "digest", excerpt="", now=NOW)
     planner = runs.begin(
         talk.tx, talk.row.project_id, StartRun(AgentKind.PLANNER, "opus", "plan"),
-        session_id=UUID(int=3), life="1", host="h", now=NOW,
+        session_id=UUID(int=3), boot_id="1", host="h", now=NOW,
     )  # fmt: skip
     assert planner is not None
     submitted = additions.submit(
@@ -441,8 +443,8 @@ def test_a_rejected_addition_is_planned_anew_and_may_be_withdrawn(built: Talk) -
     approvals.reject(built.tx, approval.id, "smaller", by="web:ann", now=NOW)
     project = built.tx.get_one(Project, built.row.project_id)
     assert (task.status(), project.status) == (InterviewStatus.PLANNING, ProjectStatus.RUNNING)
-    wish = additions.wish(built.tx, task.id)
-    told = briefing.for_addition(wish, "")
+    requested = additions.requested(built.tx, task.id)
+    told = briefing.for_addition(requested, "")
     assert "smaller" in told
     assert '"Two 0"' in told
     assert submit(task, small("Three")) == ()

@@ -96,7 +96,7 @@ def test_a_batch_takes_nothing_that_clashes_with_work_beside_it(site: Site) -> N
             "b": (task("5", files=("x",)),),
         }
     )
-    beside = site.begin(number=5, seat=2)
+    beside = site.begin(number=5, slot=2)
     run = site.begin(number=1)
     assert numbers(site, run, batch=9) == [1, 4]
     site.prove(5, beside)
@@ -109,7 +109,7 @@ def test_a_task_is_claimed_once(site: Site) -> None:
     order = StartRun(first.kind, "sonnet", "late", feature_id=first.feature_id,
                      task_id=site.task(1).id)  # fmt: skip
     again = site.db.do(
-        runs.begin, site.project, order, session_id=UUID(int=9), life="x",
+        runs.begin, site.project, order, session_id=UUID(int=9), boot_id="x",
         host="h", now=NOW,
     )  # fmt: skip
     assert again is None
@@ -338,7 +338,7 @@ def test_a_conflict_makes_a_stuck_task_and_proved_tasks_stay(site: Site) -> None
 
 def conflict(site: Site) -> int:
     return site.db.do(
-        tasks.need_bringing_up, site.feature("a").id, "Conflicts in x.", paths=("x",),
+        tasks.needs_merge_of_main, site.feature("a").id, "Conflicts in x.", paths=("x",),
         merging="main1", max_attempts=5, now=NOW,
     )  # fmt: skip
 

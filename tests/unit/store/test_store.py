@@ -60,14 +60,14 @@ async def test_writers_take_turns(store: Store) -> None:
         most = max(most, inside)
         window = tx.get(AccountWindow, "x")
         if window is None:
-            tx.add(AccountWindow(upstream="x", strikes=1, changed_at=NOW))
+            tx.add(AccountWindow(upstream="x", consecutive_limits=1, changed_at=NOW))
         else:
-            window.strikes += 1
+            window.consecutive_limits += 1
         tx.flush()
         inside -= 1
 
     await asyncio.gather(*(store.run(add) for _ in range(50)))
-    assert await store.read(lambda tx: tx.get_one(AccountWindow, "x").strikes) == 50
+    assert await store.read(lambda tx: tx.get_one(AccountWindow, "x").consecutive_limits) == 50
     assert most == 1
 
 

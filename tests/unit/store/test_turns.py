@@ -7,17 +7,17 @@ from contextlib import nullcontext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.store.turns import HURRY_S, Turns
+from core.store.priority_lock import HURRY_S, PriorityLock
 
 
-async def _take(turns: Turns, name: str, done: list[str], *, first: bool = False) -> None:
+async def _take(turns: PriorityLock, name: str, done: list[str], *, first: bool = False) -> None:
     async with turns.turn(first=first):
         done.append(name)
         await asyncio.sleep(0)
 
 
 async def test_first_ones_pass_those_who_wait_and_each_queue_keeps_its_order() -> None:
-    turns, done = Turns(), list[str]()
+    turns, done = PriorityLock(), list[str]()
     async with turns.turn(first=False):
         waiting = [
             asyncio.create_task(_take(turns, name, done, first=name.isupper())) for name in "abABcC"
@@ -29,7 +29,7 @@ async def test_first_ones_pass_those_who_wait_and_each_queue_keeps_its_order() -
 
 
 async def test_while_a_person_waits_only_first_ones_get_a_turn() -> None:
-    turns, done = Turns(), list[str]()
+    turns, done = PriorityLock(), list[str]()
     with turns.hurry():
         waiting = [
             asyncio.create_task(_take(turns, name, done, first=name.isupper())) for name in "aBbC"
@@ -44,7 +44,7 @@ async def test_while_a_person_waits_only_first_ones_get_a_turn() -> None:
 
 
 async def test_many_who_wait_do_not_starve_the_others() -> None:
-    turns, done = Turns(), list[str]()
+    turns, done = PriorityLock(), list[str]()
     with turns.hurry():
         waiting = asyncio.create_task(_take(turns, "a", done))
         async with asyncio.timeout(HURRY_S + 5):
@@ -70,7 +70,7 @@ def test_nobody_is_left_waiting_whoever_gives_up(
     who: list[tuple[bool, bool, bool]], after: int
 ) -> None:
     async def story() -> None:
-        turns, inside, served = Turns(), 0, 0
+        turns, inside, served = PriorityLock(), 0, 0
 
         async def take(first: bool, hurries: bool) -> None:
             with turns.hurry() if hurries else nullcontext():

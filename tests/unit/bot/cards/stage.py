@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from bot import cards
-from bot.cards.frame import Scene
+from bot.cards.rendering import RenderContext
 from core.domain import card_keys, failure
 from core.domain.agents import AgentKind
 from core.domain.cards import Card
@@ -48,8 +48,8 @@ PLACE = Place("practice", "main")
 UPSTREAM = "practice"
 
 
-def scene(**changes: object) -> Scene:
-    return Scene(
+def scene(**changes: object) -> RenderContext:
+    return RenderContext(
         **{  # type: ignore[arg-type]  # each test names what differs
             "now": NOW + timedelta(hours=1),
             "upstream": UPSTREAM,
@@ -131,13 +131,13 @@ def run(
     project_id: int,
     kind: AgentKind = AgentKind.CODER,
     *,
-    seat: int = 1,
+    slot: int = 1,
     feature: Feature | None = None,
     model: str = "sonnet",
 ) -> Run:
     row = Run(
-        project_id=project_id, kind=kind, status=RunStatus.WORKING, seat=seat, model=model,
-        session_id="s", life="l", host="h", started_at=NOW,
+        project_id=project_id, kind=kind, status=RunStatus.WORKING, slot=slot, model=model,
+        session_id="s", boot_id="l", host="h", started_at=NOW,
         feature_id=feature.id if feature else None, phase_id=feature.phase_id if feature else None,
     )  # fmt: skip
     tx.add(row)
@@ -215,14 +215,14 @@ def task(tx: Session, project_id: int, number: int) -> Task:
 
 
 def claim(
-    tx: Session, project_id: int, number: int, *, seat: int = 1, model: str = "sonnet"
+    tx: Session, project_id: int, number: int, *, slot: int = 1, model: str = "sonnet"
 ) -> Run:
     """A coder that works on a task."""
     row = task(tx, project_id, number)
     own = tx.get_one(Feature, row.feature_id)
     if own.status is FeatureStatus.PENDING:
         move(own, FeatureStatus.IN_PROGRESS, by=Cause.SERVICE)
-    coder = run(tx, project_id, seat=seat, feature=own, model=model)
+    coder = run(tx, project_id, slot=slot, feature=own, model=model)
     tasks.claim(tx, row, coder, now=NOW)
     return coder
 
@@ -317,14 +317,18 @@ def tell(tx: Session) -> None:
 
 
 def card(
-    tx: Session, kind: CardKind, subject_id: int | None = None, *, light: Scene | None = None
+    tx: Session,
+    kind: CardKind,
+    subject_id: int | None = None,
+    *,
+    markup: RenderContext | None = None,
 ) -> Card:
     """The newest card of a kind that is wanted, as it would be shown now."""
     query = select(OutboxItem).where(OutboxItem.kind == kind)
     if subject_id is not None:
         query = query.where(OutboxItem.subject_id == subject_id)
     row = tx.scalars(query.order_by(OutboxItem.id.desc()).limit(1)).one()
-    return cards.draw(tx, outbox._due(row), light or scene()).card
+    return cards.draw(tx, outbox._due(row), markup or scene()).card
 
 
 def keys(tx: Session) -> list[str]:

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.cards import forms, pictures, words
+from bot.cards import forms, labels, pictures
 from bot.commands import presses
-from core.domain import card_keys, light
+from core.domain import card_keys, markup
 from core.domain.agents import AgentKind
 from core.domain.cards import (
     BODY_LIMIT,
@@ -36,7 +36,7 @@ def actions(card: Card) -> list[str]:
     return [button.press.encode() for button in card.buttons]
 
 
-def labels(card: Card) -> list[str]:
+def button_labels(card: Card) -> list[str]:
     return [button.label for button in card.buttons]
 
 
@@ -56,7 +56,7 @@ def test_a_plan_asks_for_its_approval(tx: Session) -> None:
         f"{word}:plan:{approval.id}" for word in ("approve", "reject", "details")
     ]
     assert [button.form is not None for button in card.buttons] == [False, True, False]
-    assert light.plain(card.body).endswith(
+    assert markup.plain(card.body).endswith(
         "▲ Waits for an approver. Nothing is built before approval. Reminder Fri 10:48."
     )
     assert "Setup runs with the network" in card.body
@@ -72,7 +72,7 @@ def test_a_decided_plan_keeps_its_text_and_loses_its_buttons(tx: Session) -> Non
     card = stage.card(tx, CardKind.PLAN)
     assert card.buttons == ()
     assert "2 phases, 3 features, 5 tasks" in card.body
-    assert "✓ Approved by ann, 10:48" in light.plain(card.body)
+    assert "✓ Approved by ann, 10:48" in markup.plain(card.body)
 
 
 def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> None:
@@ -82,7 +82,7 @@ def test_a_rejected_plan_says_why_and_the_next_one_what_changed(tx: Session) -> 
     stage.submit(tx, project, Plan(stage.plan().phases[:1], summary="Smaller."))
     tell(tx)
     old = stage.card(tx, CardKind.PLAN, first.subject_id)
-    assert "■ Rejected by ann, 10:48: Use SQLite **only**." in light.plain(old.body)
+    assert "■ Rejected by ann, 10:48: Use SQLite **only**." in markup.plain(old.body)
     new = stage.card(tx, CardKind.PLAN)
     assert new.key == "plan:todo-api:2"
     assert "**Changed** since plan 1\n- Left out: phase Release" in new.body
@@ -97,7 +97,7 @@ def test_progress_shows_the_bar_the_agents_and_what_is_waited_for(tx: Session) -
     questions.ask(tx, coder.id, "Which?", (), False, now=NOW)
     tell(tx)
     later = scene(activity={coder.id: "edits app/sessions.py"}, now=NOW + timedelta(minutes=12))
-    card = stage.card(tx, CardKind.PROGRESS, light=later)
+    card = stage.card(tx, CardKind.PROGRESS, markup=later)
     assert card.key == "progress:todo-api"
     assert card.title == "todo-api: building phase 1 of 2"
     assert card.progress is not None
@@ -107,7 +107,7 @@ def test_progress_shows_the_bar_the_agents_and_what_is_waited_for(tx: Session) -
     assert "◐ **1 Foundation** 2/4" in card.body
     assert "◐ **coder-1** Sonnet 3 Create" in card.body
     assert "  edits app/sessions.py · 12 min · $0.44" in card.body
-    assert "▲ A question of coder-1 waits for somebody since 10:48" in light.plain(card.body)
+    assert "▲ A question of coder-1 waits for somebody since 10:48" in markup.plain(card.body)
     assert facts(card)["Cost"] == "$0.44 of $12.00, 4 %"
     assert facts(card)["Ready"] == "–"  # two proofs are no pace
     assert actions(card) == [f"{w}:project:{project}" for w in ("pause", "stop", "details", "logs")]
@@ -130,7 +130,7 @@ def test_progress_offers_what_the_state_allows(tx: Session, then: str, wanted: l
         projects.block(tx, project, "No credentials.", now=NOW)
     tell(tx)
     card = stage.card(tx, CardKind.PROGRESS)
-    assert labels(card) == wanted
+    assert button_labels(card) == wanted
 
 
 def test_the_pace_is_the_median_time_between_proofs(tx: Session) -> None:
@@ -138,7 +138,7 @@ def test_the_pace_is_the_median_time_between_proofs(tx: Session) -> None:
     for number, minute in ((1, 0), (2, 10), (3, 20)):
         stage.prove(tx, project, number, at=NOW + timedelta(minutes=minute))
     tell(tx)
-    card = stage.card(tx, CardKind.PROGRESS, light=scene(now=NOW + timedelta(minutes=25)))
+    card = stage.card(tx, CardKind.PROGRESS, markup=scene(now=NOW + timedelta(minutes=25)))
     assert facts(card)["Ready"] == "about 11:28, in 15 min"  # 2 left of 10 min, 5 gone
 
 
@@ -154,13 +154,13 @@ def test_a_stuck_task_says_what_was_tried_and_what_can_be_done(tx: Session) -> N
     assert "`$ pytest -q`" in card.body
     assert "**Tried** 5 runs of Sonnet" in card.body
     assert "**Likely** AssertionError: 429 != 200" in card.body
-    assert labels(card) == ["Retry with Opus", "Retry", "Skip", "Guide"]
+    assert button_labels(card) == ["Retry with Opus", "Retry", "Skip", "Guide"]
     assert actions(card)[0] == f"retry_with_opus:task:1:{project}"
     tasks.guide(tx, row.id, "Set the clock.", by="web:ann", max_attempts=5, now=NOW)
     tell(tx)
     decided = stage.card(tx, CardKind.STUCK)
     assert decided.buttons == ()
-    assert "✓ Guided by ann, 10:48: Set the clock." in light.plain(decided.body)
+    assert "✓ Guided by ann, 10:48: Set the clock." in markup.plain(decided.body)
 
 
 def test_a_task_that_is_stuck_again_has_a_card_of_its_own(tx: Session) -> None:
@@ -173,7 +173,12 @@ def test_a_task_that_is_stuck_again_has_a_card_of_its_own(tx: Session) -> None:
     tell(tx)
     mine = [key for key in stage.keys(tx) if key.startswith("stuck")]
     assert mine == ["stuck:todo-api:1", "stuck:todo-api:1:2"]
-    assert labels(stage.card(tx, CardKind.STUCK)) == ["Retry with Opus", "Retry", "Skip", "Guide"]
+    assert button_labels(stage.card(tx, CardKind.STUCK)) == [
+        "Retry with Opus",
+        "Retry",
+        "Skip",
+        "Guide",
+    ]
 
 
 def test_a_gate_shows_what_was_built_and_what_it_took(tx: Session) -> None:
@@ -195,13 +200,13 @@ def test_a_gate_shows_what_was_built_and_what_it_took(tx: Session) -> None:
     assert facts(card)["Diff"] == "31 files, +1,284 −96"
     assert facts(card)["Time"].startswith("1 h, plan")
     assert facts(card)["Retries"] == "0"
-    assert labels(card) == ["Approve", "Reject", "Details"]
+    assert button_labels(card) == ["Approve", "Reject", "Details"]
     assert actions(card)[0] == f"approve:gate:{approval.id}"
     stage.approve(tx, approval, by="slack:U1")
     tell(tx)
     after = stage.card(tx, CardKind.GATE)
     assert after.buttons == ()
-    assert "✓ Approved by slack:U1, 10:48" in light.plain(after.body)
+    assert "✓ Approved by slack:U1, 10:48" in markup.plain(after.body)
 
 
 def test_practice_invites_to_reject_a_gate_once(tx: Session) -> None:
@@ -212,7 +217,7 @@ def test_practice_invites_to_reject_a_gate_once(tx: Session) -> None:
     card = stage.card(tx, CardKind.GATE)
     assert invites in card.body
     (reject,) = [button for button in card.buttons if button.press.label is Label.REJECT]
-    assert reject.form == forms.proposing(forms.REASON, words.PRACTICE_REJECTION)
+    assert reject.form == forms.proposing(forms.REASON, labels.PRACTICE_REJECTION)
     assert presses.form(tx, reject.press, LOCAL, now=NOW) == reject.form
     approvals.reject(tx, approval.id, "Paging is missing.", by="web:ann", now=NOW)
     tell(tx)
@@ -226,7 +231,7 @@ def test_a_rejected_gate_says_why_and_what_comes_of_it(tx: Session) -> None:
     tell(tx)
     card = stage.card(tx, CardKind.GATE)
     assert card.buttons == ()
-    assert "■ Rejected by ann, 10:48: Paging is missing. It becomes rework." in light.plain(
+    assert "■ Rejected by ann, 10:48: Paging is missing. It becomes rework." in markup.plain(
         card.body
     )
     progress = stage.card(tx, CardKind.PROGRESS)
@@ -340,7 +345,7 @@ def test_one_choice_is_a_button_each_and_own_words(tx: Session) -> None:
     card = stage.card(tx, CardKind.QUESTION)
     assert card.key == f"question:todo-api:{number}"
     assert card.title == "coder-1 asks about task 1 Schema"
-    assert labels(card) == ["SQLite", "PostgreSQL", "Answer"]
+    assert button_labels(card) == ["SQLite", "PostgreSQL", "Answer"]
     assert actions(card) == [
         f"answer:question:{number}:0", f"answer:question:{number}:1", f"answer:question:{number}",
     ]  # fmt: skip
@@ -351,7 +356,7 @@ def test_one_choice_is_a_button_each_and_own_words(tx: Session) -> None:
 def test_above_five_options_a_select_stands_in_the_card(tx: Session) -> None:
     number = ask(tx, tuple("abcdef"))
     card = stage.card(tx, CardKind.QUESTION)
-    assert labels(card) == ["Answer"]
+    assert button_labels(card) == ["Answer"]
     assert card.buttons[0].form is None  # it submits what was chosen
     [choice] = card.inputs
     assert (choice.name, choice.kind) == (f"answer:question:{number}:chosen", "select")
@@ -364,9 +369,9 @@ def test_options_that_a_button_would_cut_are_written_out_with_numbers_where_alik
     alike = tuple(f"{'the same words ' * 6}{ending}" for ending in ("here", "there"))
     number = ask(tx, alike)
     card = stage.card(tx, CardKind.QUESTION)
-    assert labels(card) == [f"1. {alike[0]}", f"2. {alike[1]}", "Answer"]
+    assert button_labels(card) == [f"1. {alike[0]}", f"2. {alike[1]}", "Answer"]
     assert actions(card)[1] == f"answer:question:{number}:1"
-    assert light.plain(card.body).splitlines()[2:4] == [f"- 1. {alike[0]}", f"- 2. {alike[1]}"]
+    assert markup.plain(card.body).splitlines()[2:4] == [f"- 1. {alike[0]}", f"- 2. {alike[1]}"]
     questions.answer(tx, number, alike[1], by="web:ann", now=NOW)
     tell(tx)
     assert f"✓ **{alike[1]}**" in stage.card(tx, CardKind.QUESTION).body
@@ -395,7 +400,7 @@ def test_several_choices_are_one_multi_select_that_answer_submits(tx: Session) -
 def test_free_text_is_a_form_of_one_input(tx: Session) -> None:
     ask(tx, ())
     card = stage.card(tx, CardKind.QUESTION)
-    assert labels(card) == ["Answer"]
+    assert button_labels(card) == ["Answer"]
     form = card.buttons[0].form
     assert form is not None
     assert [(each.kind.value, each.required) for each in form.inputs] == [("text", True)]
@@ -411,7 +416,7 @@ def test_an_answered_question_shows_the_answer_and_who_gave_it(tx: Session, answ
     assert card.inputs == ()
     assert "Answered by ann, " in card.body
     assert all(line in card.body for line in answer.split("\n"))
-    lines = light.parse(card.body)
+    lines = markup.parse(card.body)
     bold = [s.text for line in lines for s in line.spans if s.look == "bold"]
     verbatim = [line.text for line in lines if line.verbatim]
     assert "\n".join(bold or verbatim) == answer
@@ -435,7 +440,7 @@ def test_the_interviewer_may_be_told_to_decide(tx: Session) -> None:
     number = questions.ask(tx, asker.id, "Which?", ("a", "b"), False, now=NOW)
     tell(tx)
     card = stage.card(tx, CardKind.QUESTION)
-    assert labels(card) == ["a", "b", "Answer", "Just decide"]
+    assert button_labels(card) == ["a", "b", "Answer", "Just decide"]
     assert actions(card)[-1] == f"just_decide:question:{number}"
     assert "“just decide” lets me choose." in card.body
 
@@ -467,12 +472,12 @@ def test_a_wait_for_the_account_says_until_when_and_that_it_was(tx: Session) -> 
     keys = [key for key in stage.keys(tx) if key.startswith("limit")]
     assert keys == ["limit:todo-api:1", "limit:other:1"]  # it concerns every project at work
     assert stage.slug(tx, other) == "other"
-    card = stage.card(tx, CardKind.LIMIT, light=scene(now=NOW))
+    card = stage.card(tx, CardKind.LIMIT, markup=scene(now=NOW))
     assert "resume by themselves" in card.body
     assert card.buttons == ()
-    progress = stage.card(tx, CardKind.PROGRESS, light=scene(now=NOW))
+    progress = stage.card(tx, CardKind.PROGRESS, markup=scene(now=NOW))
     assert "for the account's limit; resumes by itself" in progress.body
-    over = stage.card(tx, CardKind.LIMIT, light=scene(now=until + timedelta(seconds=1)))
+    over = stage.card(tx, CardKind.LIMIT, markup=scene(now=until + timedelta(seconds=1)))
     assert over.title == "other waited for the account's limit"
     assert "✓ Over" in over.body
 
@@ -508,7 +513,7 @@ def test_a_completed_project_reports(tx: Session) -> None:
     assert card.tone is Tone.SUCCESS
     progress = stage.card(tx, CardKind.PROGRESS)
     assert progress.title == "todo-api: complete"
-    assert labels(progress) == ["Details", "Logs"]
+    assert button_labels(progress) == ["Details", "Logs"]
 
 
 def test_a_report_that_is_cut_short_has_all_of_it_beside_it(tx: Session) -> None:
@@ -543,12 +548,12 @@ def test_a_blocked_project_says_why_until_somebody_goes_on(tx: Session) -> None:
     card = stage.card(tx, CardKind.ERROR)
     assert card.title == "todo-api is blocked"
     assert "401: the key is not valid." in card.body
-    assert "Resume" in labels(card)
+    assert "Resume" in button_labels(card)
     projects.resume(tx, project, actor="web:ann", now=NOW)
     tell(tx)
     card = stage.card(tx, CardKind.ERROR)
     assert card.buttons == ()
-    assert "✓ Resumed by ann, 10:48" in light.plain(card.body)
+    assert "✓ Resumed by ann, 10:48" in markup.plain(card.body)
 
 
 def test_a_planner_that_gives_up_leaves_what_was_wrong_with_its_plan(tx: Session) -> None:
@@ -561,11 +566,11 @@ def test_a_planner_that_gives_up_leaves_what_was_wrong_with_its_plan(tx: Session
     planners.block(tx, project, "The planner ended 3 times without a plan.", now=NOW)
     tell(tx)
     card = stage.card(tx, CardKind.ERROR)
-    told = light.plain(card.body)
+    told = markup.plain(card.body)
     assert "The last: five refused plans\nThe last plan was refused:\n" in told
     assert told.count("has no check.") == 5
     assert "- Task 5 of **5** has no check.\n- and 4 more" in told
-    assert "Resume" in labels(card)
+    assert "Resume" in button_labels(card)
 
 
 def test_every_card_says_practice_and_a_weak_sandbox(tx: Session) -> None:
@@ -575,7 +580,7 @@ def test_every_card_says_practice_and_a_weak_sandbox(tx: Session) -> None:
     tell(tx)
     weak = scene(box=BoxLevel.NONE)
     for kind in (CardKind.PROGRESS, CardKind.PLAN, CardKind.STUCK, CardKind.GATE, CardKind.LANDED):
-        body = stage.card(tx, kind, light=weak).body.lower()
+        body = stage.card(tx, kind, markup=weak).body.lower()
         assert "practice" in body, kind
         assert "no sandbox" in body, kind
 
@@ -594,7 +599,7 @@ def test_reminders_go_out_once_per_interval_and_end_with_the_decision(tx: Sessio
     assert posted == [f"gate:todo-api:{approval.id}:reminder-{n}" for n in (1, 2)]
     card = stage.card(tx, CardKind.GATE)
     assert card.title == "Reminder: the gate of phase 1 waits since 11:48"
-    assert labels(card) == ["Approve", "Reject", "Details"]
+    assert button_labels(card) == ["Approve", "Reject", "Details"]
     stage.approve(tx, tx.get_one(Approval, approval.id))
     tell(tx)
     assert stage.card(tx, CardKind.GATE).buttons == ()
@@ -631,12 +636,12 @@ def test_an_entry_is_told_once_and_many_entries_are_one_wish(tx: Session) -> Non
     project = stage.build(tx)
     tell(tx)
     wanted = {row.key: row.wanted for row in tx.scalars(select(OutboxItem))}
-    assert not notices.untold(tx)
+    assert not notices.pending(tx)
     tell(tx)
     assert {row.key: row.wanted for row in tx.scalars(select(OutboxItem))} == wanted
     for number in (1, 2):
         stage.prove(tx, project, number)  # four entries
-    assert notices.untold(tx)
+    assert notices.pending(tx)
     tell(tx)
     row = tx.scalars(select(OutboxItem).where(OutboxItem.key == "progress:todo-api")).one()
     assert row.wanted == wanted["progress:todo-api"] + 1

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 from sqlalchemy.orm import Session
 
 from bot.cards import CARDS, plan
-from bot.cards.drawing import MOST_FEATURES, plan_svg
+from bot.cards.plan_picture import MOST_FEATURES, plan_svg
 from core.domain.events import CardKind
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
 from core.operations import notices

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import cards
-from core.domain import light
+from core.domain import markup
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import (
     BODY_LIMIT,
@@ -46,7 +46,7 @@ from core.operations import (
     journal,
     members,
     outbox,
-    own_settings,
+    project_overrides,
     projects,
     questions,
     reminders,
@@ -86,7 +86,7 @@ WORDS = {
 }  # fmt: skip
 
 
-def life(tx: Session, words: Words) -> Iterator[None]:
+def boot_id(tx: Session, words: Words) -> Iterator[None]:
     """A project from its first words to its report; a step for each thing that may be shown."""
     members.set_role(tx, ANN, Role.ADMIN, by="web:local", now=NOW)
     tx.get_one(Member, ANN).name = words.name[:128]
@@ -182,7 +182,7 @@ def _work(tx: Session, words: Words, project: Project) -> Iterator[None]:
     for number, usd in enumerate(("6.00", "3.60", "1.80", "0.60")):
         stage.spend(tx, coder, usd, message=f"m{number}")
         yield
-    own_settings.set_budget(tx, project.id, Decimal(100), by=ANN, now=NOW)
+    project_overrides.set_budget(tx, project.id, Decimal(100), by=ANN, now=NOW)
     for event, scope in ((Event.BUDGET_WARNING, "day"), (Event.BUDGET_REACHED, "month")):
         journal.record(
             tx, event, f"todo-api has spent 80 % of today's budget, a {scope}'s.", now=NOW,
@@ -309,7 +309,7 @@ _BROKEN = re.compile(
 
 def _check_text(card: Card, words: Words) -> None:
     """It steers no screen; words of others have no looks; ours are whole sentences."""
-    plain = light.plain(card.body)
+    plain = markup.plain(card.body)
     values = [field.value for field in card.fields]
     for text in (card.title, plain, card.fallback, *values, *(b.label for b in card.buttons)):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", text), text
@@ -318,10 +318,10 @@ def _check_text(card: Card, words: Words) -> None:
             assert broken is None, (broken, text)
     if card.kind in (CardKind.SPEC, CardKind.ANSWER):
         return  # an agent's Markdown has its looks
-    for line in light.parse(card.body):
+    for line in markup.parse(card.body):
         for span in line.spans:
-            assert span.look is not light.Look.LINK
-            assert span.look is light.Look.PLAIN or span.text != "INJ"
+            assert span.look is not markup.Look.LINK
+            assert span.look is markup.Look.PLAIN or span.text != "INJ"
     assert not re.search(r"(?<![*`\[])INJ", plain), "markup of others was taken for ours"
 
 
@@ -330,7 +330,7 @@ def test_every_card_of_a_projects_life(tx: Session, name: str) -> None:
     words = WORDS[name]
     known: dict[int, int] = {}
     seen = set()
-    for _ in life(tx, words):
+    for _ in boot_id(tx, words):
         for card in drawn(tx, known):
             check(card, words)
             seen.add(card.kind)

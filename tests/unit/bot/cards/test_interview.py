@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.orm import Session
 
-from core.domain import light
+from core.domain import markup
 from core.domain.agents import AgentKind
 from core.domain.cards import Card, Link, TextFile
 from core.domain.events import CardKind, Event
@@ -38,7 +38,7 @@ def test_the_root_says_what_is_wanted_and_how_to_answer(tx: Session, project: in
     assert card.project == "todo-api"
     assert card.body.startswith("◐ Interview: the interviewer is at work\nA \\*\\*to-do\\*\\* API.")
     assert "**just decide** lets me choose." in card.body
-    assert "Asked for by ann, 10:48." in light.plain(card.body)
+    assert "Asked for by ann, 10:48." in markup.plain(card.body)
     assert card.body.endswith("\nPractice model: scripted, offline, costs nothing")
     assert card.fallback == "todo-api. Interview: the interviewer is at work."
 
@@ -142,5 +142,5 @@ def test_an_addition_has_its_own_card_in_the_thread(
     assert card.title == "A new feature for todo-api"
     assert card.body.startswith(f"{words}\nDue dates")
     blocked = status is InterviewStatus.BLOCKED
-    assert ("refused:\n- **a** has no check." in light.plain(card.body)) == blocked
+    assert ("refused:\n- **a** has no check." in markup.plain(card.body)) == blocked
     assert outbox.count(tx, project, CardKind.INTERVIEW) == 2

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from bot.cards.drawing import GROUNDS, MARGIN, svg, text
 from bot.cards.pictures import png
+from bot.cards.plan_picture import GROUNDS, MARGIN, svg, text
 from core.ports.chat import Theme
 
 

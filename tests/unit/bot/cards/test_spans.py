@@ -7,8 +7,8 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from bot.cards import progress
-from bot.cards.frame import CardRef
-from core.domain import light
+from bot.cards.rendering import CardRef
+from core.domain import markup
 from core.domain.cards import Tone
 from core.domain.lifecycle import RunStatus
 from core.domain.rules import Budget, Rules
@@ -37,7 +37,7 @@ def test_it_says_that_the_day_is_spent_and_when_it_goes_on(tx: Session) -> None:
     project = spent(tx)
     drawn = progress.draw(tx, ref(project), scene(rules=DAY))
     line = "▲ Today's budget (UTC), $1.50, is spent: nothing new starts before Fri 00:00"
-    assert line in light.plain(drawn.card.body)
+    assert line in markup.plain(drawn.card.body)
     assert "nothing new starts before Fri 00:00" in drawn.card.fallback
     assert drawn.card.tone is Tone.WARNING
     midnight = datetime(2026, 3, 13, tzinfo=UTC)

@@ -15,7 +15,7 @@ from tests.unit.bot.cards.stage import scene, tell
 def stuck_card(tx: Session, project: int, *, chain: tuple[str, ...] | None = None) -> Card:
     tell(tx)
     return stage.card(
-        tx, CardKind.STUCK, light=scene(rules=Rules(models=Models(chain=chain))) if chain else None
+        tx, CardKind.STUCK, markup=scene(rules=Rules(models=Models(chain=chain))) if chain else None
     )
 
 

@@ -51,7 +51,7 @@ def busy(tx: Session) -> int:
     project = stage.build(tx)
     stage.fail(tx, project, 5)
     stage.to_gate(tx, project)
-    asker = stage.run(tx, project, AgentKind.CODER, seat=2)
+    asker = stage.run(tx, project, AgentKind.CODER, slot=2)
     questions.ask(tx, asker.id, "Which?", (), False, now=NOW + timedelta(minutes=1))
     return project
 
@@ -291,7 +291,7 @@ def test_people_are_called_by_their_names(tx: Session) -> None:
 
 def test_pictures_are_told_with_their_figures(tx: Session) -> None:
     project = stage.build(tx)
-    coder = stage.run(tx, project, seat=3, feature=stage.feature(tx, project, "Storage"))
+    coder = stage.run(tx, project, slot=3, feature=stage.feature(tx, project, "Storage"))
     stage.spend(tx, coder, "2.12")
     gate = stage.to_gate(tx, project)
     tell(tx)
@@ -309,13 +309,15 @@ def test_pictures_are_told_with_their_figures(tx: Session) -> None:
         sort, number = picture.url.removesuffix(".svg").split("/")[-2:]
         drawn = ElementTree.fromstring(pictures.draw(tx, sort, int(number)) or "")
         written = [each.text or "" for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
-        untold = {part for text in written for part in text.split(" · ") if part not in picture.alt}
+        pending = {
+            part for text in written for part in text.split(" · ") if part not in picture.alt
+        }
         assert written
-        assert not untold
+        assert not pending
     stage.approve(tx, gate)
     stage.prove(tx, project, 5)
     docs = stage.land(tx, project, "Docs")
-    stage.spend(tx, stage.run(tx, project, seat=4, feature=docs), "0.30", message="m2")
+    stage.spend(tx, stage.run(tx, project, slot=4, feature=docs), "0.30", message="m2")
     stage.approve(tx, stage.open_gate(tx, project, 2))
     projects.complete(tx, project, stage.COMMIT, now=NOW)
     tell(tx)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from adapters.worktrees.workspaces import Worktrees
 from bot import cards
-from bot.commands.spec import Desk
+from bot.commands.command import Desk
 from bot.door import ServiceDoor
 from bot.finding import Finding, Level
 from bot.router import Router
@@ -40,8 +40,8 @@ from core.domain.people import LOCAL, Role
 from core.domain.redaction import Redaction
 from core.domain.rules import Rules
 from core.operations import members, outbox
+from core.orchestrator.change_signal import ChangeSignal
 from core.orchestrator.parts import Parts
-from core.orchestrator.wake import Wake
 from core.ports.chat import Asked, Content, Inbound, Outcome, Place, Pressed, Said, Ticket
 from core.ports.host import BoxLevel
 from core.store.chat_tables import OutboxItem, ProjectPlace
@@ -206,7 +206,7 @@ async def stage(
     home.mkdir(exist_ok=True)
     begun: list[int] = []
     settings = load({"AUTOCODER_MODEL": "practice"}, home)
-    wake = Wake()
+    wake = ChangeSignal()
     if not settings.database.exists():
         shutil.copy(await asyncio.to_thread(_template), settings.database)
     store = Store(settings.database, on_commit=wake.notify)
@@ -339,7 +339,7 @@ def run(
     """An agent at work, on a task if one is given."""
     made = Run(
         project_id=row.id, kind=kind, status=RunStatus.WORKING, model="sonnet", session_id="s",
-        life="l", host="h", started_at=NOW, feature_id=task.feature_id if task else None,
+        boot_id="l", host="h", started_at=NOW, feature_id=task.feature_id if task else None,
     )  # fmt: skip
     tx.add(made)
     tx.flush()

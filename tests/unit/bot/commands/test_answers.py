@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from bot.commands import answers
-from bot.commands.spec import MissingValues
+from bot.commands.command import MissingValues
 from core.domain.agents import AgentKind
 from core.domain.cards import Label, Press, Subject
 from core.views.questions import QuestionView

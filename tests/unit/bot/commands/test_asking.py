@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from bot import cards
 from bot.cards import answers
-from bot.cards.frame import Scene
-from core.domain import light
+from bot.cards.rendering import RenderContext
+from core.domain import markup
 from core.domain.agents import AgentKind, RunOutcome
 from core.domain.cards import BODY_LIMIT, Card
 from core.domain.events import CardKind
@@ -56,7 +56,7 @@ def _begin(tx: Session, inquiry: int = 1) -> int:
         AgentKind.ASSISTANT, "sonnet", "a question", inquiry_id=inquiry,
         resumes=inquiries.last_run(tx, inquiry),
     )  # fmt: skip
-    ref = runs.begin(tx, 1, order, session_id=uuid4(), life="l", host="h", now=NOW)
+    ref = runs.begin(tx, 1, order, session_id=uuid4(), boot_id="l", host="h", now=NOW)
     assert ref is not None
     move(tx.get_one(Run, ref.id), RunStatus.WORKING, by=Cause.SERVICE)
     return ref.id
@@ -68,7 +68,7 @@ async def _end(it: Stage, ended: RunEnd) -> None:
 
 
 async def _card(it: Stage, key: str) -> Card:
-    scene = Scene(NOW, "practice", Rules(), BoxLevel.FULL)
+    scene = RenderContext(NOW, "practice", Rules(), BoxLevel.FULL)
 
     def draw(tx: Session) -> Card:
         row = tx.scalars(select(OutboxItem).where(OutboxItem.key == key)).one()
@@ -123,7 +123,7 @@ async def test_a_limit_is_waited_for_and_the_card_says_until_when(tmp_path: Path
         )
         await _end(it, LIMITED)
         card = await _card(it, key)
-        assert "The account's limit is reached until " in light.plain(card.body)
+        assert "The account's limit is reached until " in markup.plain(card.body)
         assert "by itself" in card.body
         assert (await it.row(Inquiry, 1)).status is InquiryStatus.OPEN
 
@@ -232,4 +232,4 @@ def test_an_agents_markdown_is_shown_in_the_markup_of_cards(text: str, body: str
 def test_no_answer_is_too_long_for_a_card() -> None:
     for text in ("*" * 9000, "x\n" * 9000, "- [a](b)\n" * 3000, "`" * 5000):
         made = answers.rendered(text, 2700)
-        assert len(light.plain(made)) <= BODY_LIMIT
+        assert len(markup.plain(made)) <= BODY_LIMIT

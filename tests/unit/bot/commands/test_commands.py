@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from bot.commands import COMMANDS, FAMILIES
-from core.domain import light
+from core.domain import markup
 from core.domain.agents import AgentKind
 from core.domain.cards import BODY_LIMIT, Tone
 from core.domain.events import CardKind, Event
@@ -294,7 +294,7 @@ def _spend(tx: Session) -> None:
     row = world.project(tx)
     made = world.tasks(tx, row, TaskStatus.PASSING, TaskStatus.PENDING)
     first, second = world.run(tx, row, made[0]), world.run(tx, row)
-    second.seat = 2
+    second.slot = 2
     world.project(tx, "other")
     _spend_on(tx, row.id, first.id, model="opus", task=1, feature=1, micro=3_000_000)
     _spend_on(tx, row.id, second.id)
@@ -472,7 +472,7 @@ async def test_what_waits_is_said_in_whole_sentences(tmp_path: Path) -> None:
 
     async with stage(tmp_path) as it:
         await it.change(prepare)
-        words = light.plain((await it.ask("inbox")).body)
+        words = markup.plain((await it.ask("inbox")).body)
         assert "A question of todo-api, since" in words
         assert ": Which one shall I take for it.\n" in f"{words}\n"
         assert "Task 1 of todo-api is stuck, since" in words
@@ -744,7 +744,7 @@ async def test_a_person_vouches(tmp_path: Path) -> None:
         assert (proof.accepted, proof.verdict.value) == (True, "vouched")
         history = await it.worktrees.history("todo-api", begin, "refs/heads/feature/storage")
         assert [(entry.id, entry.task, entry.feature) for entry in history] == [
-            (feature.good_commit, 1, "storage")
+            (feature.last_green_commit, 1, "storage")
         ]
         again = await it.ask("pass 1 twice", by=approver)
         assert "by ann;" in again.title
@@ -904,9 +904,9 @@ async def test_words_from_outside_are_words(tmp_path: Path) -> None:
         for line in ("task 1", "board", "tasks", "why 1", "inbox"):
             card = await it.ask(line)
             assert "\x1b" not in card.body + card.title + card.fallback
-            spans = [span for line_ in light.parse(card.body) for span in line_.spans]
+            spans = [span for line_ in markup.parse(card.body) for span in line_.spans]
             cells = [cell for row in card.table.rows for cell in row] if card.table else []
             assert not any("\x1b" in cell for cell in cells)
             assert any("<script>" in text for text in [*cells, *(span.text for span in spans)])
-            assert all(span.look is light.Look.PLAIN for span in spans if "bold" in span.text)
-            assert not [span for span in spans if span.look is light.Look.LINK]
+            assert all(span.look is markup.Look.PLAIN for span in spans if "bold" in span.text)
+            assert not [span for span in spans if span.look is markup.Look.LINK]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands import COMMANDS, PLANNED
+from bot.commands.command import Argument, CommandSpec, Kind
 from bot.commands.parsing import Parsed, distance, find, find_typed, nearest, parse, typed
-from bot.commands.spec import Argument, CommandSpec, Kind
 from core.errors import AutocoderError, InputError
 
 NAMES = ("todo-api", "My Shop", "my")

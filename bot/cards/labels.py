@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
-from bot import wording
-from core.domain import light
+from bot import formatting
+from core.domain import markup
 from core.domain.cards import Link
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus
 from core.domain.plan import Plan
@@ -59,7 +59,7 @@ _OWN_TOOLS = {  # what an agent tells us, in words for people
 
 def labels(options: Sequence[str]) -> Sequence[str]:
     """Options as they read on buttons, with a number where two would read the same."""
-    lines = [wording.one_line(option) for option in options]
+    lines = [formatting.one_line(option) for option in options]
     if len({line[: OPTION - 1] for line in lines}) == len(lines):
         return lines
     return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
@@ -80,7 +80,7 @@ def plan_changes(changes: Sequence[str]) -> Iterator[str]:
         sign, _, rest = change.partition(" ")
         what = next((noun for noun in _NOUNS if rest.startswith(f"{noun} ")), "")
         name = rest.removeprefix(what).strip()
-        found.setdefault((sign, what), []).append(wording.one_line(name, 60))
+        found.setdefault((sign, what), []).append(formatting.one_line(name, 60))
     for (sign, what), names in found.items():
         noun = f"{what}s " if what and len(names) > 1 else f"{what} " if what else "the "
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
@@ -89,7 +89,7 @@ def plan_changes(changes: Sequence[str]) -> Iterator[str]:
 
 def at_rest(name: str, status: ProjectStatus) -> str:
     """`■ todo-api is stopped: nothing waits for anybody`"""
-    return f"{STOPPED} {light.escape(name)} is {status.words}: nothing waits for anybody"
+    return f"{STOPPED} {markup.escape(name)} is {status.words}: nothing waits for anybody"
 
 
 def waits(wait: Waiting) -> str:
@@ -120,7 +120,7 @@ def _wait(wait: Waiting) -> tuple[str, str]:
 
 def diff(files: int, added: int, removed: int) -> str:
     """`31 files, +1,284 −96`."""
-    return f"{wording.count(files, 'file')}, +{added:,} −{removed:,}"
+    return f"{formatting.count(files, 'file')}, +{added:,} −{removed:,}"
 
 
 def depths(graph: Mapping[str, set[str]]) -> dict[str, int]:
@@ -143,12 +143,12 @@ def riskiest(plan: Plan) -> str:
     hardest = max(range(len(tasks)), key=lambda n: tasks[n].complexity, default=None)
     if hardest is None or tasks[hardest].complexity <= 2:
         return ""
-    return f"{hardest + 1} {wording.one_line(tasks[hardest].name, 80)}"
+    return f"{hardest + 1} {formatting.one_line(tasks[hardest].name, 80)}"
 
 
 def some(commands: Sequence[str]) -> str:
     """`pytest -q · ruff check . · and 3 more`."""
-    shown = [wording.one_line(command, 80) for command in commands[:MOST_CHECKS]]
+    shown = [formatting.one_line(command, 80) for command in commands[:MOST_CHECKS]]
     more = len(commands) - len(shown)
     return " · ".join(shown) + (f" · and {more} more" if more else "")
 
@@ -167,14 +167,14 @@ def check_facts(check: CheckResult) -> str:
     last = summary_line(check.output)
     if last:
         return f"{last} · exit {check.exit_code}"
-    return f"exit {check.exit_code}, {wording.duration(check.seconds)}"
+    return f"exit {check.exit_code}, {formatting.duration(check.seconds)}"
 
 
 def summary_line(output: str) -> str:
     """The line in which a test program sums up, if it seems to."""
     for line in reversed(clean(output).strip().split("\n")[-12:]):
         if "passed" in line or "failed" in line or line.startswith("Ran "):
-            return wording.one_line(line.strip("= "), 70)
+            return formatting.one_line(line.strip("= "), 70)
     return ""
 
 
@@ -187,7 +187,7 @@ def telling_line(error: str) -> str:
         for line in lines
         if any(word in line for word in ("Error:", "Error ", "assert", "!=", "error:", "Expected"))
     ]
-    return wording.one_line((telling or lines or [""])[-1], 160)
+    return formatting.one_line((telling or lines or [""])[-1], 160)
 
 
 def error_lines(error: str, most: int) -> tuple[str, ...]:
@@ -199,7 +199,7 @@ def error_lines(error: str, most: int) -> tuple[str, ...]:
 
 def tries(attempts: int, repeats: int) -> str:
     """`5 attempts, the same error 3 times`."""
-    made = wording.count(attempts, "attempt") if attempts else "No attempt"
+    made = formatting.count(attempts, "attempt") if attempts else "No attempt"
     return made + (f", the same error {repeats} times" if repeats > 1 else "")
 
 

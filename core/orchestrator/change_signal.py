@@ -5,12 +5,12 @@ from collections.abc import Collection
 from datetime import timedelta
 
 
-class Wake:
+class ChangeSignal:
     """An event that many may wait for, again and again."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
-        self._of: list[tuple[frozenset[str], Wake]] = []
+        self._of: list[tuple[frozenset[str], ChangeSignal]] = []
         self.count = 0
 
     def notify(self, tables: Collection[str] | None = None) -> None:
@@ -25,9 +25,9 @@ class Wake:
             if tables is None or not wanted.isdisjoint(tables):
                 wake.notify()
 
-    def of(self, *tables: str) -> "Wake":
+    def of(self, *tables: str) -> "ChangeSignal":
         """One that is notified with this one, but only if one of these tables was written."""
-        wake = Wake()
+        wake = ChangeSignal()
         self._of.append((frozenset(tables), wake))
         return wake
 

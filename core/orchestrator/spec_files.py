@@ -8,8 +8,8 @@ from core.domain import spec
 from core.domain.lifecycle import InterviewKind
 from core.errors import AutocoderError, BadSpec, MainMoved, StorageFailed
 from core.operations import interviews, specs
-from core.operations.additions import Wish
-from core.operations.interviews import Sitting
+from core.operations.additions import AdditionRequest
+from core.operations.interviews import InterviewSession
 from core.orchestrator.parts import Parts
 from core.ports.host import Worktree
 
@@ -27,28 +27,28 @@ class Desk:
     git_dir: Path | None
 
 
-async def open_desk(parts: Parts, sitting: Sitting) -> Desk:
+async def open_desk(parts: Parts, session: InterviewSession) -> Desk:
     """A folder of its own; for an addition with the project's files as they are on `main`."""
-    if sitting.kind is InterviewKind.PROJECT:
-        desk = Desk(await parts.desks.open(sitting.slug), None)
+    if session.kind is InterviewKind.PROJECT:
+        desk = Desk(await parts.interview_folders.open(session.slug), None)
     else:
-        base = sitting.base_commit
+        base = session.base_commit
         if base is None:
-            base = await parts.main(sitting.slug)
-            await parts.store.run(interviews.based, sitting.interview_id, base)
-        worktree = await _worktree(parts, sitting.slug, sitting.number, base)
+            base = await parts.main(session.slug)
+            await parts.store.run(interviews.based, session.interview_id, base)
+        worktree = await _worktree(parts, session.slug, session.number, base)
         desk = Desk(worktree.path, worktree.common_dir)
-    for item in sitting.material:
-        await parts.desks.lay(desk.work, f"material/{item.name}", item.file)
+    for item in session.material:
+        await parts.interview_folders.lay(desk.work, f"material/{item.name}", item.file)
     return desk
 
 
-async def spec_change(parts: Parts, slug: str, wish: Wish) -> str:
+async def spec_change(parts: Parts, slug: str, requested: AdditionRequest) -> str:
     """What an interview changed in the spec, as a diff; empty where there was none."""
-    if wish.base_commit is None or wish.spec_commit is None:
+    if requested.base_commit is None or requested.spec_commit is None:
         return ""
-    before = await _text(parts, slug, f"{wish.spec_commit}^")
-    after = await _text(parts, slug, wish.spec_commit)
+    before = await _text(parts, slug, f"{requested.spec_commit}^")
+    after = await _text(parts, slug, requested.spec_commit)
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
     return "\n".join(lines)[:_DIFF_LIMIT]
 
@@ -76,7 +76,7 @@ class SpecWriter:
         if draft is None:
             return
         if draft.kind is InterviewKind.PROJECT:
-            folder = await parts.desks.open(draft.slug)
+            folder = await parts.interview_folders.open(draft.slug)
         else:
             base = draft.base_commit or await parts.main(draft.slug)
             folder = (await _worktree(parts, draft.slug, draft.number, base)).path
@@ -84,7 +84,9 @@ class SpecWriter:
         problems = []
         for path in (APP_SPEC, INITIALIZER):
             try:
-                files[path] = await parts.desks.read(folder, path, limit=spec.SPEC_LIMIT)
+                files[path] = await parts.interview_folders.read(
+                    folder, path, limit=spec.SPEC_LIMIT
+                )
                 spec.read_spec(files[path])
             except BadSpec as error:
                 problems.append(f"{path}: {error}")
@@ -114,7 +116,7 @@ class SpecWriter:
                 await self._send_back(interview_id, [problem])
                 return
             if now[APP_SPEC] != before and now[APP_SPEC] != files[APP_SPEC]:
-                await parts.desks.write(folder, SPEC_NOW, now[APP_SPEC] or b"")
+                await parts.interview_folders.write(folder, SPEC_NOW, now[APP_SPEC] or b"")
                 await parts.store.run(specs.merge_wanted, interview_id, main, SPEC_NOW)
                 return
             subject = f"Change the spec of {draft.name}\n"

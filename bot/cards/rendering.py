@@ -6,9 +6,9 @@ from datetime import datetime, tzinfo
 from hashlib import sha256
 from typing import Any
 
-from bot import wording
-from bot.cards import words
-from core.domain import light
+from bot import formatting
+from bot.cards import labels
+from core.domain import markup
 from core.domain.cards import (
     BODY_LIMIT,
     TITLE_LIMIT,
@@ -31,7 +31,7 @@ _WORTH_CUTTING = 200  # characters of a line; less of it says nothing
 
 
 @dataclass(frozen=True)
-class Scene:
+class RenderContext:
     """What a card depends on beside the database."""
 
     now: datetime
@@ -43,11 +43,11 @@ class Scene:
 
     def clock(self, moment: datetime) -> str:
         """Where there is no markup: titles, fields."""
-        return wording.clock(moment, self.now, self.zone)
+        return formatting.clock(moment, self.now, self.zone)
 
     def when(self, moment: datetime) -> str:
         """The same in a body: each platform writes it in its own way."""
-        return light.time(self.clock(moment), moment)
+        return markup.time(self.clock(moment), moment)
 
 
 @dataclass(frozen=True)
@@ -70,25 +70,25 @@ class Drawn:
 
 def said(text: str, limit: int = 200) -> str:
     """Somebody's words on one line, safe in a body."""
-    return light.escape(wording.one_line(text, limit))
+    return markup.escape(formatting.one_line(text, limit))
 
 
 def spoken(text: str, limit: int) -> str:
     """Somebody's words with their lines, safe in a body."""
-    lines = wording.cut(clean(text).strip(), limit).split("\n")
-    return light.escape("\n".join(line.rstrip() for line in lines))
+    lines = formatting.cut(clean(text).strip(), limit).split("\n")
+    return markup.escape("\n".join(line.rstrip() for line in lines))
 
 
 def bold(text: str, limit: int = 200) -> str:
-    return light.bold(wording.one_line(text, limit))
+    return markup.bold(formatting.one_line(text, limit))
 
 
 def code(text: str, limit: int = 160) -> str:
-    return light.code(wording.one_line(text, limit))
+    return markup.code(formatting.one_line(text, limit))
 
 
 def title(text: str) -> str:
-    return wording.one_line(text, TITLE_LIMIT)
+    return formatting.one_line(text, TITLE_LIMIT)
 
 
 def body(lines: Iterable[str], tail: Iterable[str] = (), *, rest: str = "see details") -> str:
@@ -107,7 +107,7 @@ def body(lines: Iterable[str], tail: Iterable[str] = (), *, rest: str = "see det
                 above.append(_cut(line, room))
                 left = left[1:]
             if left:
-                above.append(f"and {wording.count(len(left), 'more line')}: {rest}")
+                above.append(f"and {formatting.count(len(left), 'more line')}: {rest}")
             break
         above.append(line)
         room -= len(line) + 1
@@ -118,31 +118,31 @@ def body(lines: Iterable[str], tail: Iterable[str] = (), *, rest: str = "see det
 def _cut(line: str, room: int) -> str:
     """The beginning of a line, without its looks."""
     if line.startswith("\t"):
-        return wording.cut(line, room)
-    words_ = light.plain(line)
-    made = light.escape(wording.cut(words_, room))
-    return made if len(made) < room else light.escape(wording.cut(words_, room // 2))
+        return formatting.cut(line, room)
+    words_ = markup.plain(line)
+    made = markup.escape(formatting.cut(words_, room))
+    return made if len(made) < room else markup.escape(formatting.cut(words_, room // 2))
 
 
 def fallback(heading: str, *parts: str) -> str:
     """Title, state and who waits, as one plain line; `parts` are in the markup of a body."""
-    sentences = [heading.strip(), *(light.plain(part).strip() for part in parts)]
+    sentences = [heading.strip(), *(markup.plain(part).strip() for part in parts)]
     text = " ".join(s if s[-1:] in ".!?:…" else f"{s}." for s in sentences if s)
-    return wording.one_line(text, FALLBACK_LIMIT) or "autocoder"
+    return formatting.one_line(text, FALLBACK_LIMIT) or "autocoder"
 
 
-def parallel_of(settings: Mapping[str, Any], scene: Scene) -> int:
+def parallel_of(settings: Mapping[str, Any], scene: RenderContext) -> int:
     """How many agents may work on a project at once: its own setting wins."""
     return scene.rules.of_project(settings).agents.max_parallel
 
 
 def footnote(practice: bool, box: BoxLevel) -> str:
     """What every card says of a build that is not what it seems, or not held back whole."""
-    notes = [words.PRACTICE] if practice else []
+    notes = [labels.PRACTICE] if practice else []
     if box is not BoxLevel.FULL:
-        level = words.sandbox(box)
+        level = labels.sandbox(box)
         weak = f"{level[0].upper()}{level[1:]}: agents could reach more of this host"
-        notes.append(f"{words.WAITS} {weak}")
+        notes.append(f"{labels.WAITS} {weak}")
     return "\n".join(notes)
 
 
@@ -151,16 +151,22 @@ def reason(text: str, limit: int = 500) -> str:
     return said(text, limit).rstrip(".")
 
 
-def approved(by: str | None, at: datetime | None, scene: Scene, done: str = "Approved") -> str:
+def approved(
+    by: str | None, at: datetime | None, scene: RenderContext, done: str = "Approved"
+) -> str:
     """`✓ Approved by NAME, Thu 10:48`; `by` is how people call them."""
-    return _decided(words.DONE, done, by, at, scene)
+    return _decided(labels.DONE, done, by, at, scene)
 
 
-def refused(by: str | None, at: datetime | None, scene: Scene, done: str = "Rejected") -> str:
-    return _decided(words.STOPPED, done, by, at, scene)
+def refused(
+    by: str | None, at: datetime | None, scene: RenderContext, done: str = "Rejected"
+) -> str:
+    return _decided(labels.STOPPED, done, by, at, scene)
 
 
-def _decided(mark: str, done: str, by: str | None, at: datetime | None, scene: Scene) -> str:
+def _decided(
+    mark: str, done: str, by: str | None, at: datetime | None, scene: RenderContext
+) -> str:
     who = f" by {said(by, 128)}" if by else ""
     when = f", {scene.when(at)}" if at else ""
     return f"{mark} {done}{who}{when}"

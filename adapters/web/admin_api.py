@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from adapters.web.asking import Inside, Local
+from adapters.web.dependencies import Inside, Local
 from adapters.web.shapes import Body
 from core.errors import InputError
 

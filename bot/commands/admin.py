@@ -7,24 +7,24 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from bot import wording
-from bot.cards import words
-from bot.cards.frame import bold, code
-from bot.commands import money, parsing, tries
+from bot import formatting
+from bot.cards import labels
+from bot.cards.rendering import bold, code
+from bot.commands import attempt_limiter, money, parsing
+from bot.commands.command import Call, CommandSpec, Kind, Operation, Reply
 from bot.commands.replies import own_words
-from bot.commands.spec import Call, CommandSpec, Kind, Operation, Reply
 from bot.finding import Finding, Level
 from bot.setting_values import as_json, shown, validated
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON
 from core.domain.cards import TableBlock, Tone
 from core.domain.events import CardKind
-from core.domain.light import COMMAND
+from core.domain.markup import COMMAND
 from core.domain.money import to_usd
 from core.domain.people import LOCAL, Role
 from core.domain.rules import OWN, SECTIONS, meaning
 from core.errors import BadSetting, InputError, NotAllowed
-from core.operations import members, own_settings
+from core.operations import members, project_overrides
 from core.views import members as view
 from core.views import projects
 from core.views.projects import ProjectSummary
@@ -65,7 +65,7 @@ def help_on(spec: CommandSpec) -> Reply:
     )
 
 
-_MARKS = {Level.OK: words.DONE, Level.WARNING: words.WAITS, Level.ERROR: words.STOPPED}
+_MARKS = {Level.OK: labels.DONE, Level.WARNING: labels.WAITS, Level.ERROR: labels.STOPPED}
 
 
 async def check(call: Call) -> Reply | Operation:
@@ -78,7 +78,7 @@ async def check(call: Call) -> Reply | Operation:
         body.append(f"- {_MARKS[finding.level]} {bold(finding.name)} {own_words(finding.what)}")
         if finding.mend:
             body.append(f"  {own_words(finding.mend)}")
-    title = f"{wording.count(len(wrong), 'thing')} to look at" if wrong else "This host is fit"
+    title = f"{formatting.count(len(wrong), 'thing')} to look at" if wrong else "This host is fit"
     tone = Tone.DANGER if worst else Tone.WARNING if wrong else Tone.SUCCESS
     return Reply(title=title, body="\n".join(body), tone=tone)
 
@@ -86,7 +86,7 @@ async def check(call: Call) -> Reply | Operation:
 def people(tx: Session, call: Call) -> Reply:
     rows = [
         tuple(
-            wording.one_line(text, 80)
+            formatting.one_line(text, 80)
             for text in (each.user, each.name, each.role.value, each.added_by)
         )
         for each in view.members(tx)
@@ -94,7 +94,7 @@ def people(tx: Session, call: Call) -> Reply:
     ]
     local = (LOCAL, view.name_of(tx, LOCAL), Role.ADMIN.value, "the web token")
     return Reply(
-        title=wording.count(len(rows) + 1, "member"),
+        title=formatting.count(len(rows) + 1, "member"),
         table=TableBlock(("Id", "Name", "Role", "By"), (local, *rows)),
     )
 
@@ -124,15 +124,15 @@ def person_id(text: str, platform: str) -> str:
 
 def claim(tx: Session, call: Call) -> Reply:
     """Whoever has the code that `serve` printed is an admin."""
-    again = call.desk.tries.next_at(call.person, call.now)
+    again = call.desk.attempts.next_at(call.person, call.now)
     if again is not None:
         raise NotAllowed(
-            f"Those were {tries.LIMIT} wrong codes: the next one is looked at after"
+            f"Those were {attempt_limiter.LIMIT} wrong codes: the next one is looked at after"
             f" {call.desk.scene(call.now).clock(again)}.",
             hint="`autocoder serve` prints the code once, when it starts and there is no admin.",
         )
     if not members.claim(tx, call.person, call.values["code"], now=call.now):
-        call.desk.tries.wrong(call.person, call.now)
+        call.desk.attempts.wrong(call.person, call.now)
         raise NotAllowed(
             "This code is not valid: it is used, replaced by a later one, or mistyped.",
             hint="`autocoder serve` prints one when there is no admin.",
@@ -168,7 +168,7 @@ def settings(tx: Session, call: Call) -> Reply:
     _change(tx, call, name, call.values["value"])
     more = call.desk.rules(tx, project.id).agents.max_attempts - before
     if more:
-        own_settings.change_attempts(tx, project.id, more)
+        project_overrides.change_attempts(tx, project.id, more)
     now = _value(call, projects.summary(tx, project.id), name)
     return Reply(
         title=f"{name} is {_shown(now)} for {project.name} now",
@@ -182,10 +182,10 @@ def _change(tx: Session, call: Call, name: str, given: str) -> None:
     by, now = call.person, call.now
     default = given.lower() == "default"
     value = None if default else checked(name, given)
-    own_settings.set_one(tx, call.here.id, name, value, by=by, now=now)
+    project_overrides.set_one(tx, call.here.id, name, value, by=by, now=now)
     if name == "project_usd":
         budget = call.desk.settings.rules.budget.project_usd if default else money.dollars(given)
-        own_settings.set_budget(tx, call.here.id, budget, by=by, now=now)
+        project_overrides.set_budget(tx, call.here.id, budget, by=by, now=now)
 
 
 def checked(name: str, given: object) -> Any:

@@ -9,7 +9,7 @@ LIMIT = 10  # wrong codes
 WITHIN = timedelta(minutes=15)
 
 
-class Tries:
+class AttemptLimiter:
     """The wrong codes of each person, of late."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ from html import escape
 from textwrap import wrap
 from unicodedata import east_asian_width
 
-from bot import wording
-from bot.cards import words
+from bot import formatting
+from bot.cards import labels
 from core.domain.plan import Plan, lifted_dependencies
 from core.ports.chat import Theme
 
@@ -132,9 +132,9 @@ def _laid_out(
     for position, phase in enumerate(plan.phases, start=1):
         if len(boxes) == MOST_FEATURES:
             break
-        phases.append((f"{position} {wording.one_line(phase.name, 30)}", y + 14))
+        phases.append((f"{position} {formatting.one_line(phase.name, 30)}", y + 14))
         y += _HEAD
-        depths = words.depths({feature.name: lifted[feature.name] for feature in phase.features})
+        depths = labels.depths({feature.name: lifted[feature.name] for feature in phase.features})
         for feature in sorted(phase.features, key=lambda each: depths[each.name]):
             if len(boxes) == MOST_FEATURES:
                 break
@@ -146,9 +146,9 @@ def _laid_out(
 
 def _wrapped(name: str) -> list[str]:
     """A name on one line or two; letters of East Asia are twice as wide."""
-    plain = wording.one_line(name, 200)
+    plain = formatting.one_line(name, 200)
     wide = any(east_asian_width(char) in "WF" for char in plain)
-    return wrap(plain, 16 if wide else 32, max_lines=2, placeholder="…") or [wording.UNKNOWN]
+    return wrap(plain, 16 if wide else 32, max_lines=2, placeholder="…") or [formatting.UNKNOWN]
 
 
 def _lanes(boxes: Mapping[str, _Box], lifted: Mapping[str, set[str]]) -> dict[str, int]:
@@ -197,4 +197,4 @@ def _box_parts(boxes: Mapping[str, _Box], left: int, width: int) -> Iterator[str
         for number, line in enumerate(box.lines):
             yield text(left + 10, box.y + 18 + _LINE * number, "name", line)
         under = box.y + 18 + _LINE * len(box.lines)
-        yield text(left + 10, under, "less", wording.count(box.tasks, "task"))
+        yield text(left + 10, under, "less", formatting.count(box.tasks, "task"))

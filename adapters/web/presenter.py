@@ -10,10 +10,10 @@ from datetime import datetime
 from urllib.parse import urlencode
 from zlib import crc32
 
-from core.domain import light
+from core.domain import markup
 from core.domain.cards import Form, Input, Label, Link, TableBlock, Tone
 from core.domain.events import CardKind
-from core.domain.light import Span
+from core.domain.markup import Span
 from core.views.json import encode
 from core.views.messages import MAIN, ButtonView, CardView, MessageView, ProgressView, Replies
 
@@ -32,7 +32,7 @@ _BRANCH = re.compile(r"^( *)└─ ([○◐✓▲■]) ")
 _WITHIN = re.compile(r"(?<=· )([○◐✓▲■]) ")
 _FIGURE = re.compile(r"–|[<$+−]*\d[\d.,/:–]*(?: ?(?:%|k|M|s|min|h|USD))*|")  # $5.70, 64 %, 7/7
 _DEEPEST = 4
-_CODE = (light.Look.CODE, light.Look.COMMAND)
+_CODE = (markup.Look.CODE, markup.Look.COMMAND)
 HUES = 6  # colours of people
 _FACTS_FIRST = frozenset({CardKind.PLAN, CardKind.GATE, CardKind.REPORT})
 
@@ -170,7 +170,7 @@ def card(value: CardView, channel: str = MAIN) -> ShownCard:
     parts = groups(value.body)
     long = value.kind is CardKind.SPEC and len(parts) > _SPEC_SHOWN + 2
     shown = _SPEC_SHOWN if long else max(len(parts) - 1, 1)
-    if long and all(span.look is light.Look.BOLD for span in parts[shown - 1][-1].spans):
+    if long and all(span.look is markup.Look.BOLD for span in parts[shown - 1][-1].spans):
         shown -= 1  # a heading stands above what it names
     return ShownCard(
         card=value,
@@ -193,7 +193,7 @@ def card(value: CardView, channel: str = MAIN) -> ShownCard:
 def groups(body: str) -> list[list[ShownLine]]:
     """A body's paragraphs, each with its lines."""
     found: list[list[ShownLine]] = [[]]
-    for line in light.parse(body):
+    for line in markup.parse(body):
         if line.verbatim:
             found[-1].append(ShownLine(line.spans, verbatim=True))
         elif line.text.strip():
@@ -218,7 +218,7 @@ def _fate(line: str) -> str:
     return {"+": "added", "-": "removed"}.get(line[:1], "")
 
 
-def _line(line: light.Line) -> ShownLine:
+def _line(line: markup.Line) -> ShownLine:
     text = line.text
     branch = _BRANCH.match(text)
     if branch and line.spans[0].text.startswith(branch[0]):

@@ -22,7 +22,7 @@ _AT_WORK = select(func.count()).where(Run.status.in_((RunStatus.STARTING, RunSta
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rail:
+class Sidebar:
     channels: Sequence[ChannelView]
     projects: Sequence[ProjectLine]  # by name
     roots: Mapping[int, Standing]  # by project: its thread in the web chat
@@ -31,9 +31,9 @@ class Rail:
     agents: int  # at work now
 
 
-def rail(tx: Session, role: Role, *, now: datetime) -> Rail:
+def rail(tx: Session, role: Role, *, now: datetime) -> Sidebar:
     lines = project_lines(tx, role=role, limit=PROJECTS)
-    return Rail(
+    return Sidebar(
         channels=messages.channels(tx),
         projects=sorted(lines, key=lambda line: line.project.name.lower()),
         roots=dict(_roots(tx, lines)),

@@ -18,7 +18,7 @@ class Lost:
     slug: str
     feature_slug: str
     branch: str
-    good_commit: str
+    last_green_commit: str
     task: TaskBrief
     before: tuple[CheckResult, ...]
 
@@ -27,14 +27,14 @@ def find_lost(tx: Session, project_id: int, run_id: int) -> Lost | None:
     run = tx.get_one(Run, run_id)
     feature = tx.get(Feature, run.feature_id) if run.feature_id else None
     held = tasks.held_by(tx, run_id)
-    if feature is None or feature.good_commit is None or not held:
+    if feature is None or feature.last_green_commit is None or not held:
         return None
     return Lost(
         run_id=run_id,
         slug=tx.get_one(Project, project_id).slug,
         feature_slug=feature.slug,
         branch=feature.branch,
-        good_commit=feature.good_commit,
+        last_green_commit=feature.last_green_commit,
         task=brief(tx, held[0].id),
         before=tuple(evidence.from_json(row) for row in held[0].before or ()),
     )

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import assert_never
 from uuid import uuid4
 
-from adapters.box import layout
-from adapters.box.death import end_box, end_marked
-from adapters.box.levels import REDUCED_COMMAND, Detection, detect
-from adapters.box.limits import TASKS, BoxGroups, box_groups
-from adapters.box.output import Excerpt, OutputPipe
+from adapters.sandbox import layout
+from adapters.sandbox.death import end_box, end_marked
+from adapters.sandbox.levels import REDUCED_COMMAND, Detection, detect
+from adapters.sandbox.limits import TASKS, BoxGroups, box_groups
+from adapters.sandbox.output import Excerpt, OutputPipe
 from core.errors import MissingProgram, NoSandbox
 from core.ports.host import BoxLevel, BoxProfile, Execution
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 HURRY_S = 0.2  # whoever waits longer than this waits beside the others
 
 
-class Turns:
+class PriorityLock:
     """A lock with two queues, and manners: while a person waits, the others begin nothing."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from bot.cards.frame import Scene
-from bot.commands.tries import Tries
+from bot.cards.rendering import RenderContext
+from bot.commands.attempt_limiter import AttemptLimiter
 from bot.finding import Finding
 from bot.settings import Settings
 from core.domain.cards import (
@@ -65,15 +65,15 @@ class Desk:
     activity: Callable[[], Mapping[int, str]]  # run → what its agent is doing now
     check: Callable[[], Sequence[Finding]]  # about a second; in a thread
     take_up: Callable[[int], None]  # a project begins: the orchestrator shall look at it
-    tries: Tries = field(default_factory=Tries)  # of claim codes
+    attempts: AttemptLimiter = field(default_factory=AttemptLimiter)  # of claim codes
 
     def rules(self, tx: Session, project_id: int) -> Rules:
         """The service's rules, less what the project has of its own."""
         return self.parts.rules.of_project(projects.summary(tx, project_id).settings)
 
-    def scene(self, now: datetime) -> Scene:
+    def scene(self, now: datetime) -> RenderContext:
         """What cards depend on beside the database."""
-        return Scene(
+        return RenderContext(
             now=now,
             upstream=self.parts.upstream,
             rules=self.parts.rules,
@@ -116,7 +116,7 @@ class Reply:
     """What a person is told. Without a title nothing is said: cards that stand there change."""
 
     title: str = ""
-    body: str = ""  # light Markdown (core/domain/light.py)
+    body: str = ""  # light Markdown (core/domain/markup.py)
     fields: tuple[Field, ...] = ()
     progress: Progress | None = None
     pictures: tuple[Picture, ...] = ()

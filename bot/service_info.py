@@ -16,7 +16,7 @@ SERVICE = "service.json"
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class ServiceInfo:
     """Where a running service is reached."""
 
     pid: int
@@ -51,7 +51,7 @@ def known_token(home: Path) -> str | None:
 
 
 @contextmanager
-def announced(home: Path, where: Whereabouts) -> Iterator[None]:
+def published(home: Path, where: ServiceInfo) -> Iterator[None]:
     """`service.json` stands in the home while the block runs."""
     path = home / SERVICE
     new = path.with_suffix(".new")
@@ -64,11 +64,11 @@ def announced(home: Path, where: Whereabouts) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def whereabouts(home: Path) -> Whereabouts:
+def service_info(home: Path) -> ServiceInfo:
     """Where the service of this home is; StateError when none runs."""
     try:
         found = json.loads((home / SERVICE).read_text())
-        where = Whereabouts(
+        where = ServiceInfo(
             int(found["pid"]), int(found["port"]), str(found["url"]), str(found["started_at"])
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):

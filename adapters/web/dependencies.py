@@ -21,7 +21,7 @@ from core.views import members
 from core.views.json import encode
 from core.views.paging import Page
 from core.views.projects import find
-from core.views.rail import Rail, rail
+from core.views.sidebar import Sidebar, rail
 
 T = TypeVar("T")
 KEPT_S = 0.9  # less than a page waits after a change before it looks again
@@ -32,9 +32,9 @@ class Rails:
 
     def __init__(self, door: Door, clock: Callable[[], datetime]) -> None:
         self._door, self._clock = door, clock
-        self._looks: dict[Role, tuple[float, asyncio.Future[Rail]]] = {}
+        self._looks: dict[Role, tuple[float, asyncio.Future[Sidebar]]] = {}
 
-    async def of(self, role: Role) -> Rail:
+    async def of(self, role: Role) -> Sidebar:
         now = asyncio.get_running_loop().time()
         begun, look = self._looks.get(role, (now, None))
         if look is None or now - begun >= KEPT_S:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.box import layout
+from adapters.sandbox import layout
 from core.ports.host import BoxLevel
 
 REDUCED_COMMAND = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")

@@ -40,7 +40,7 @@ class RunDossier:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskDossier:
+class TaskContext:
     task: TaskView
     feature: str
     cost_usd: Usd
@@ -66,7 +66,7 @@ class PhaseDossier:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectDossier:
+class ProjectContext:
     project: ProjectView
     summary: str
     blocked_reason: str | None
@@ -76,11 +76,11 @@ class ProjectDossier:
     journal: Sequence[str]
 
 
-def of_task(tx: Session, project_id: int, number: int) -> TaskDossier:
+def of_task(tx: Session, project_id: int, number: int) -> TaskContext:
     """One task with its runs, proofs and journal; NotFound where there is none."""
     task = tasks.task(tx, project_id, number)
     feature = features.feature(tx, project_id, task.feature_id)
-    return TaskDossier(
+    return TaskContext(
         task=replace(
             task,
             last_error=_end(task.last_error or "") or None,
@@ -93,7 +93,7 @@ def of_task(tx: Session, project_id: int, number: int) -> TaskDossier:
     )
 
 
-def of_project(tx: Session, project_id: int, service: Service) -> ProjectDossier:
+def of_project(tx: Session, project_id: int, service: Service) -> ProjectContext:
     """How a project stands, and what happened in it last."""
     summary = projects.summary(tx, project_id)
     found = features.every(tx, project_id)
@@ -104,7 +104,7 @@ def of_project(tx: Session, project_id: int, service: Service) -> ProjectDossier
         .group_by(Task.feature_id, Task.status)
     ):
         tally.setdefault(feature_id, {})[status] = number
-    return ProjectDossier(
+    return ProjectContext(
         project=projects.project(tx, summary.name, service),
         summary=summary.summary,
         blocked_reason=summary.blocked_reason,
