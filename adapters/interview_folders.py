@@ -15,7 +15,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINKS = (errno.ELOOP, errno.ENOTDIR)
 
 
-class InterviewDesks:
+class HostInterviewFolders:
     """Folders in `home/interviews`; dropped files lie in `home/files` under their ids."""
 
     def __init__(self, home: Path) -> None:
@@ -35,7 +35,7 @@ class InterviewDesks:
         with _storage():
             await asyncio.to_thread(_write, folder, path, content)
 
-    async def lay(self, folder: Path, path: str, file_id: str) -> None:
+    async def copy_in(self, folder: Path, path: str, file_id: str) -> None:
         source = self._files / Path(file_id).name
         with _storage():
             await asyncio.to_thread(_lay, folder, path, source)

@@ -24,7 +24,7 @@ def main() -> None:
 
 def _refuse_if_held(arguments: list[str]) -> None:
     """Who holds the home is said at once; all that is imported later takes long on a busy host."""
-    from bot.home import chosen_home, flag_of, need_free
+    from bot.data.home import chosen_home, flag_of, need_free
     from core.errors import HomeHeld
 
     if not arguments or arguments[0] not in _HOLDERS or "--help" in arguments:

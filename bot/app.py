@@ -20,7 +20,7 @@ from adapters import prices
 from adapters.claude.gateway import Credential, CredentialKind, Gateway
 from adapters.claude.judge import BashJudge
 from adapters.claude.runner import ClaudeRunner
-from adapters.interview_folders import InterviewDesks
+from adapters.interview_folders import HostInterviewFolders
 from adapters.practice.server import practice_model
 from adapters.processes import HostProcesses
 from adapters.sandbox.levels import detect, unseen_toolchains
@@ -33,12 +33,12 @@ from adapters.worktrees.git import WANTED_GIT, git_version
 from adapters.worktrees.workspaces import Worktrees
 from bot import report
 from bot.cards import daily
-from bot.check import Probes
+from bot.checks.host import Probes
 from bot.commands import COMMANDS
+from bot.data.home import database_held, held, home_hash, runtime_folder
+from bot.data.service_info import known_token
 from bot.door import FILES
-from bot.home import database_held, held, home_hash, runtime_folder
 from bot.metrics import MEDIA_TYPE, Metrics
-from bot.service_info import known_token
 from bot.settings import GIB, ModelSource, Settings, derived_host_parallel
 from core.domain.agents import AgentKind
 from core.domain.cards import Automatic, Card
@@ -213,7 +213,7 @@ async def open_app(
             store=store,
             wake=wake,
             workspaces=Worktrees(settings.home, f"{marker}-0"),
-            interview_folders=InterviewDesks(settings.home),
+            interview_folders=HostInterviewFolders(settings.home),
             box=box,
             rules=replace(rules, agents=replace(rules.agents, host_parallel=on_host)),
             clock=lambda: datetime.now(UTC),

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from bot import formatting, report
+from bot import report
 from bot.app import App, Terminal, open_app
-from bot.cards import CARDS, labels
+from bot.cards import CARDS, formatting, labels
 from bot.cards.rendering import footnote
 from bot.exits import Exit
 from bot.logs import logged
@@ -28,7 +28,7 @@ from core.domain import markup
 from core.domain.cards import TITLE_LIMIT, Automatic, Card, Field, Label, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import InterviewStatus, ProjectStatus, WaitingFor
-from core.domain.names import mend
+from core.domain.names import sanitize
 from core.domain.people import LOCAL
 from core.domain.spec import digest
 from core.errors import InputError, StateError
@@ -108,7 +108,7 @@ async def run(
 ) -> Exit:
     """Until the project is complete or cannot go on without somebody."""
     async with open_app(settings, nobody_here=request.nobody_here) as app:
-        request = replace(request, name=mend(app.parts.redact.hide(request.name)))
+        request = replace(request, name=sanitize(app.parts.redact.hide(request.name)))
         with logged(settings.home, app.parts.redact):
             await app.parts.store.run(outbox.drop, PLACE)
             terminal = open_terminal(request.automatic)

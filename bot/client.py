@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from bot.service_info import TOKEN, service_info
+from bot.data.service_info import TOKEN, service_info
 from core.errors import AutocoderError, InputError, NotAllowed, NotFound, StateError
 
 _TIMEOUT_S = 40

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from bot.cards import pictures
 from bot.commands import COMMANDS, presses, projects, replies, suggestions
-from bot.commands.command import Call, Desk
+from bot.commands.command import Call, Services
 from bot.router import Router
 from core.domain.cards import Card, Form, Picture, Press
 from core.domain.names import file_name
@@ -34,10 +34,10 @@ _NOWHERE = Place("", "")  # a person's own page is no channel
 class ServiceDoor:
     """The running service as its platforms see it."""
 
-    def __init__(self, desk: Desk, router: Router) -> None:
-        self._desk = desk
-        self._store, self._clock = desk.parts.store, desk.parts.clock
-        self._files = desk.settings.home / FILES
+    def __init__(self, services: Services, router: Router) -> None:
+        self._services = services
+        self._store, self._clock = services.parts.store, services.parts.clock
+        self._files = services.settings.home / FILES
         self._filing = asyncio.Lock()
         self.deliver = router.deliver
         self.read = self._store.read
@@ -45,7 +45,7 @@ class ServiceDoor:
     async def form(self, press: Press, person: str) -> Form | None:
         """What must be filled in or confirmed before a press counts; it acts on nothing."""
         form = await self._store.read_first(presses.form, press, person, now=self._clock())
-        return redacted(form, self._desk.parts.redact)
+        return redacted(form, self._services.parts.redact)
 
     async def suggest(
         self, command: str, option: str, typed: str, place: Place, person: str
@@ -54,13 +54,13 @@ class ServiceDoor:
         found = await self._store.read_first(
             suggestions.suggest, COMMANDS, command, option, typed, place, person
         )
-        return redacted(tuple(found), self._desk.parts.redact)
+        return redacted(tuple(found), self._services.parts.redact)
 
     async def keep(
         self, source: AsyncIterator[bytes], name: str, *, by: str, place: Place, key: str = ""
     ) -> Attachment:
         """Keep a dropped file; of one person the same `key` again is the file that came first."""
-        name, file_id = file_name(self._desk.parts.redact.hide(name)), secrets.token_hex(16)
+        name, file_id = file_name(self._services.parts.redact.hide(name)), secrets.token_hex(16)
         if key:
             file_id = sha256(f"{by}:{key}".encode()).hexdigest()[:32]
         part, size = await _write(self._files, source)
@@ -98,12 +98,12 @@ class ServiceDoor:
         )
         if drawn is None:
             raise _no_picture()
-        return self._desk.parts.redact(drawn)
+        return self._services.parts.redact(drawn)
 
     async def home(self, person: str) -> Sequence[Card]:
         """What waits for a person, and their projects."""
-        found = await self._store.read(_home, person, self._desk, self._clock())
-        return redacted(tuple(found), self._desk.parts.redact)
+        found = await self._store.read(_home, person, self._services, self._clock())
+        return redacted(tuple(found), self._services.parts.redact)
 
     async def heard_until(self, place: Place) -> str | None:
         """The last message that was heard there, to catch up after an outage."""
@@ -114,11 +114,11 @@ def _no_picture() -> NotFound:
     return NotFound("There is no such picture.")
 
 
-def _home(tx: Session, person: str, desk: Desk, now: datetime) -> Sequence[Card]:
+def _home(tx: Session, person: str, services: Services, now: datetime) -> Sequence[Card]:
     role = members.role_of(tx, person)
     if not role.covers(Role.VIEWER):
         return ()
-    call = Call(item_id=0, person=person, role=role, place=_NOWHERE, desk=desk, now=now)
+    call = Call(item_id=0, person=person, role=role, place=_NOWHERE, services=services, now=now)
     shown = {"waiting": projects.inbox, "projects": projects.list_all}
     return [
         replace(replies.card_of(reply(tx, call), 0), key=f"home:{name}:{person}")

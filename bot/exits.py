@@ -1,4 +1,4 @@
-"""Exit statuses of the command line (CONTRACT.md §1)."""
+"""Exit statuses of the command line."""
 
 from enum import IntEnum
 

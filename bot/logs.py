@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from bot.home import using
+from bot.data.home import using
 from core.domain.redaction import Redaction
 
 FOLDER = "logs"

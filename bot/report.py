@@ -9,8 +9,7 @@ from typing import Any
 
 import jinja2
 
-from bot import formatting, markdown
-from bot.cards import labels
+from bot.cards import formatting, labels, markdown
 from core.domain.lifecycle import ApprovalStatus, FeatureStatus, TaskStatus
 from core.domain.money import Tokens
 from core.domain.proof import CheckResult, Verdict

@@ -17,9 +17,9 @@ from typing import TypeVar, assert_never
 
 from sqlalchemy.orm import Session
 
+from bot.cards.formatting import cut
 from bot.commands import calls, messages, presses, replies
-from bot.commands.command import Call, CommandSpec, Desk, MissingValues, Operation, Reply
-from bot.formatting import cut
+from bot.commands.command import Call, CommandSpec, MissingValues, Operation, Reply, Services
 from core.domain.people import Role
 from core.domain.redaction import redacted
 from core.errors import (
@@ -67,15 +67,15 @@ class InboxTicket:
     async def outcome(self, within: float | None = None) -> Outcome | None:
         """What comes of it; None where that takes longer than `within` seconds."""
         found = self.known or await self.router.outcome(self.item_id, within)
-        return redacted(found, self.router.desk.parts.redact)
+        return redacted(found, self.router.services.parts.redact)
 
 
 class Router:
     """Acts upon what is in the inbox, once each."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self._store = desk.parts.store
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._store = services.parts.store
         self._arrived = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None  # of `run`
         self._taken = 0  # the last delivery that was put into its lane
@@ -105,7 +105,7 @@ class Router:
         return self._without(heard)
 
     def _without(self, inbound: Inbound) -> Inbound:
-        hide = self.desk.parts.redact.hide
+        hide = self.services.parts.redact.hide
         content, name = redacted(inbound.content, hide), redacted(inbound.name, hide)
         return replace(inbound, content=content, name=name)
 
@@ -117,7 +117,7 @@ class Router:
         return InboxTicket(item_id, inbound.message, outcome, self)
 
     async def _received(self, heard: Heard) -> Received:
-        return await self._store.run_first(inbox.receive, heard, now=self.desk.parts.clock())
+        return await self._store.run_first(inbox.receive, heard, now=self.services.parts.clock())
 
     async def _at_once(self, item: _Item, operation: "_Act") -> _Settled:
         """No outcome: it is in the inbox, and acted upon when its turn comes."""
@@ -201,7 +201,7 @@ class Router:
             return await self._refused(item, problem)
         except Exception as problem:
             log.exception("delivery %s failed inside autocoder", item.id or item.inbound.delivery)
-            words = cut(self.desk.parts.redact(f"{type(problem).__name__}: {problem}"), 200)
+            words = cut(self.services.parts.redact(f"{type(problem).__name__}: {problem}"), 200)
             hint = f"The service's log has more: {words}"
             return await self._refused(item, AutocoderError(UNEXPECTED, hint=hint))
 
@@ -247,34 +247,34 @@ class Router:
         if asked is None:
             return partial(messages.begins_nothing, said=said)
         spec, rest = calls.meant(asked)
-        if spec.asks is None:
+        if spec.confirm is None:
             return await self._command(item, asked)
-        asks = spec.asks
-        return lambda tx, call: asks(tx, calls.prepared(tx, call, spec, rest))
+        confirm = spec.confirm
+        return lambda tx, call: confirm(tx, calls.prepared(tx, call, spec, rest))
 
     async def _command(self, item: _Item, asked: Asked) -> "_Act":
         messages.check_size(" ".join((asked.line, *(asked.values or {}).values())), blank=True)
         spec, asked = calls.meant(asked)
-        if spec.does is not None:
-            does = spec.does
-            return lambda tx, call: does(tx, calls.prepared(tx, call, spec, asked))
-        if spec.looks is None:
+        if spec.execute is not None:
+            execute = spec.execute
+            return lambda tx, call: execute(tx, calls.prepared(tx, call, spec, asked))
+        if spec.prepare is None:
             raise AutocoderError(f"{spec.name} does nothing.")
         call = await self._store.read_first(calls.prepared, self._call(item), spec, asked)
-        return _fixed(await spec.looks(call))
+        return _fixed(await spec.prepare(call))
 
     async def _press(self, item: _Item, pressed: Pressed) -> "_Act":
         found = presses.resolve(pressed)
-        if found.looks is None:
-            assert found.does is not None
-            return found.does
+        if found.prepare is None:
+            assert found.execute is not None
+            return found.execute
         call = await self._store.read_first(calls.known, self._call(item))
-        return _fixed(await found.looks(call))
+        return _fixed(await found.prepare(call))
 
     def _done(self, reply: Reply | None, outcome: _T) -> _T:
         """What it began beside its transaction is taken up now that this is durable."""
         if reply is not None and reply.begun is not None:
-            self.desk.take_up(reply.begun)
+            self.services.take_up(reply.begun)
         return outcome
 
     def _call(self, item: _Item) -> Call:
@@ -285,8 +285,8 @@ class Router:
             person=inbound.person,
             role=Role.NONE,
             place=inbound.place,
-            desk=self.desk,
-            now=self.desk.parts.clock(),
+            services=self.services,
+            now=self.services.parts.clock(),
             files=files,
         )
 
@@ -326,7 +326,7 @@ def _effect_of(inbound: Inbound) -> _Act | None:
     if not isinstance(inbound.content, Pressed):
         return None
     try:
-        return presses.resolve(inbound.content).does
+        return presses.resolve(inbound.content).execute
     except NotFound:
         return None
 
@@ -370,7 +370,7 @@ def _refused(tx: Session, call: Call, inbound: Inbound, problem: AutocoderError)
     project = presses.project_of(tx, pressed.press) if pressed else None
     stale = project if reason == "stale" else None
     now = presses.standing(tx, stale) if stale else presses.Standing()
-    scene = call.desk.scene(call.now)
+    scene = call.services.scene(call.now)
     reply = replies.error(problem, scene, reason=reason, instead=now.words, buttons=now.buttons)
     if pressed is not None or isinstance(problem, NotAllowed):
         what = pressed.press.encode() if pressed else "a command"

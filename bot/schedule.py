@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bot import backups
+from bot.data import backups
 from bot.settings import Settings
 from core.operations import reminders
 from core.orchestrator.parts import Parts

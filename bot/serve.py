@@ -15,13 +15,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from bot import news
 from bot.app import App, open_app, open_web
-from bot.listening import listen
+from bot.data import news
+from bot.data.service_info import ServiceInfo, listen, published, web_token
 from bot.logs import logged
 from bot.metrics import Metrics
 from bot.router import Router
-from bot.service_info import ServiceInfo, published, web_token
 from bot.settings import CHAT_PLATFORMS, ModelSource, Settings
 from bot.talk import Check, Talk
 from core.domain import card_keys, markup

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from bot.home import chosen_home
+from bot.data.home import chosen_home
 from bot.setting_values import nearest, shown, validated, words
 from core.domain.people import LOCAL
 from core.domain.rules import SECTIONS, Rules

@@ -6,10 +6,10 @@ from typing import Any
 
 from bot.app import App
 from bot.cards.rendering import RenderContext
-from bot.commands.command import Desk
+from bot.checks.finding import Finding
+from bot.commands.command import Services
 from bot.delivery import Delivery, Notifier, Terms
 from bot.door import ServiceDoor
-from bot.finding import Finding
 from bot.router import Router
 from bot.schedule import Schedule
 from core.ports.chat import ChatPlatform
@@ -23,7 +23,7 @@ class Talk:
 
     def __init__(self, app: App, check: Check) -> None:
         self._app = app
-        self.desk = Desk(
+        self.services = Services(
             parts=app.parts,
             settings=app.settings,
             practice=app.practice,
@@ -31,8 +31,8 @@ class Talk:
             check=check,
             take_up=app.orchestrator.add,
         )
-        self.router = Router(self.desk)
-        self.door = ServiceDoor(self.desk, self.router)
+        self.router = Router(self.services)
+        self.door = ServiceDoor(self.services, self.router)
 
     def loops(
         self,
@@ -51,4 +51,4 @@ class Talk:
             yield delivery.run
 
     def _scene(self) -> RenderContext:
-        return self.desk.scene(self._app.parts.clock())
+        return self.services.scene(self._app.parts.clock())

@@ -1,4 +1,4 @@
-"""Our tools, each with its schema and what it does (CONTRACT.md §4).
+"""Our tools, each with its schema and what it does.
 
 Who calls is known from the process; an argument never says it. Every answer is one text block
 of JSON; what is refused is a tool error with words that say what to do.

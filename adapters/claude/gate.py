@@ -1,4 +1,4 @@
-"""What an agent may do with its tools: the last look before a tool runs (DESIGN.md §9).
+"""What an agent may do with its tools: the last look before a tool runs.
 
 The box is the boundary; this tells the agent in words what to do instead. Facts (CLI 2.1.327):
 the CLI makes `file_path` absolute before the hook sees it, from its own working folder; `path` of

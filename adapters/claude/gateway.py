@@ -1,4 +1,4 @@
-"""The only way to the model: counts, refuses, holds the credential (DESIGN.md §6, §8).
+"""The only way to the model: counts, refuses, holds the credential.
 
 One door per agent process: a unix socket that the box carries to its own loopback, or, where the
 box has no network of its own, a loopback port. Through it only POST /v1/messages and

@@ -1,4 +1,4 @@
-"""Parses shell commands with shfmt's grammar and has them judged (DESIGN.md §9)."""
+"""Parses shell commands with shfmt's grammar and has them judged."""
 
 import asyncio
 import json

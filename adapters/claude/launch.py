@@ -1,4 +1,4 @@
-"""How a Claude CLI is started: program, folders, environment, options (DESIGN.md §6, facts).
+"""How a Claude CLI is started: program, folders, environment, options.
 
 The SDK merges our own environment into the CLI's. What keeps it out is the box: the CLI is started
 by a script that execs the box, which begins with an empty environment and lets through by name

@@ -1,4 +1,4 @@
-"""Agents through claude-agent-sdk: one Claude CLI per agent at work, in the box (DESIGN.md §6)."""
+"""Agents through claude-agent-sdk: one Claude CLI per agent at work, in the box."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

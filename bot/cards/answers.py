@@ -6,8 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import labels, progress
+from bot.cards import formatting, labels, progress
 from bot.cards.rendering import (
     CardRef,
     Drawn,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot import formatting
+from bot.cards import formatting
 from bot.cards.plan_picture import MARGIN, WIDE, svg, text
 
 MOST_ROWS = 24

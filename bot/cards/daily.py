@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import charts
+from bot.cards import charts, formatting
 from core.domain.cards import Picture
 from core.views import daily_costs, projects
 

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import charts, labels
+from bot.cards import charts, formatting, labels
 from bot.cards.progress import bar
 from bot.cards.progress import buttons as project_buttons
 from bot.cards.rendering import (

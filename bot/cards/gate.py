@@ -6,8 +6,7 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import charts, forms, labels
+from bot.cards import charts, formatting, forms, labels
 from bot.cards.plan import decide, decider, reminder_words
 from bot.cards.rendering import (
     CardRef,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
-from bot import formatting
+from bot.cards import formatting
 from core.domain import markup
 from core.domain.cards import Link
 from core.domain.lifecycle import PhaseStatus, ProjectStatus, TaskStatus

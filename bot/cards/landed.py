@@ -2,8 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import labels
+from bot.cards import formatting, labels
 from bot.cards.rendering import CardRef, Drawn, RenderContext, bold, code, fallback, said, title
 from core.domain.cards import Card, Tone
 from core.domain.events import CardKind

@@ -6,8 +6,7 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import forms, labels, plan_picture
+from bot.cards import formatting, forms, labels, plan_picture
 from bot.cards.rendering import (
     CardRef,
     Drawn,

@@ -9,8 +9,7 @@ from html import escape
 from textwrap import wrap
 from unicodedata import east_asian_width
 
-from bot import formatting
-from bot.cards import labels
+from bot.cards import formatting, labels
 from core.domain.plan import Plan, lifted_dependencies
 from core.ports.chat import Theme
 

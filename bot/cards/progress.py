@@ -9,8 +9,7 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import forms, labels
+from bot.cards import formatting, forms, labels
 from bot.cards.rendering import (
     CardRef,
     Drawn,

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import forms, labels
+from bot.cards import formatting, forms, labels
 from bot.cards.rendering import (
     CardRef,
     Drawn,

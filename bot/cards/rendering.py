@@ -6,8 +6,7 @@ from datetime import datetime, tzinfo
 from hashlib import sha256
 from typing import Any
 
-from bot import formatting
-from bot.cards import labels
+from bot.cards import formatting, labels
 from core.domain import markup
 from core.domain.cards import (
     BODY_LIMIT,

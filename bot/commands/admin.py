@@ -7,13 +7,12 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import labels
+from bot.cards import formatting, labels
 from bot.cards.rendering import bold, code
+from bot.checks.finding import Finding, Level
 from bot.commands import attempt_limiter, money, parsing
 from bot.commands.command import Call, CommandSpec, Kind, Operation, Reply
 from bot.commands.replies import own_words
-from bot.finding import Finding, Level
 from bot.setting_values import as_json, shown, validated
 from bot.setting_values import words as problem_words
 from bot.settings import PERSON
@@ -70,14 +69,14 @@ _MARKS = {Level.OK: labels.DONE, Level.WARNING: labels.WAITS, Level.ERROR: label
 
 async def check(call: Call) -> Reply | Operation:
     """What is missing or wrong on this host, and how to mend it."""
-    findings: Sequence[Finding] = await asyncio.to_thread(call.desk.check)
+    findings: Sequence[Finding] = await asyncio.to_thread(call.services.check)
     wrong = [finding for finding in findings if finding.level is not Level.OK]
     worst = any(finding.level is Level.ERROR for finding in findings)
     body = []
     for finding in sorted(findings, key=lambda f: list(Level).index(f.level), reverse=True):
         body.append(f"- {_MARKS[finding.level]} {bold(finding.name)} {own_words(finding.what)}")
-        if finding.mend:
-            body.append(f"  {own_words(finding.mend)}")
+        if finding.fix:
+            body.append(f"  {own_words(finding.fix)}")
     title = f"{formatting.count(len(wrong), 'thing')} to look at" if wrong else "This host is fit"
     tone = Tone.DANGER if worst else Tone.WARNING if wrong else Tone.SUCCESS
     return Reply(title=title, body="\n".join(body), tone=tone)
@@ -124,15 +123,15 @@ def person_id(text: str, platform: str) -> str:
 
 def claim(tx: Session, call: Call) -> Reply:
     """Whoever has the code that `serve` printed is an admin."""
-    again = call.desk.attempts.next_at(call.person, call.now)
+    again = call.services.attempts.next_at(call.person, call.now)
     if again is not None:
         raise NotAllowed(
             f"Those were {attempt_limiter.LIMIT} wrong codes: the next one is looked at after"
-            f" {call.desk.scene(call.now).clock(again)}.",
+            f" {call.services.scene(call.now).clock(again)}.",
             hint="`autocoder serve` prints the code once, when it starts and there is no admin.",
         )
     if not members.claim(tx, call.person, call.values["code"], now=call.now):
-        call.desk.attempts.wrong(call.person, call.now)
+        call.services.attempts.wrong(call.person, call.now)
         raise NotAllowed(
             "This code is not valid: it is used, replaced by a later one, or mistyped.",
             hint="`autocoder serve` prints one when there is no admin.",
@@ -164,9 +163,9 @@ def settings(tx: Session, call: Call) -> Reply:
         )
     if not call.role.covers(Role.ADMIN):
         raise NotAllowed(f"Changing settings wants the role admin; yours is {call.role!s}.")
-    before = call.desk.rules(tx, project.id).agents.max_attempts
+    before = call.services.rules(tx, project.id).agents.max_attempts
     _change(tx, call, name, call.values["value"])
-    more = call.desk.rules(tx, project.id).agents.max_attempts - before
+    more = call.services.rules(tx, project.id).agents.max_attempts - before
     if more:
         project_overrides.change_attempts(tx, project.id, more)
     now = _value(call, projects.summary(tx, project.id), name)
@@ -184,7 +183,9 @@ def _change(tx: Session, call: Call, name: str, given: str) -> None:
     value = None if default else checked(name, given)
     project_overrides.set_one(tx, call.here.id, name, value, by=by, now=now)
     if name == "project_usd":
-        budget = call.desk.settings.rules.budget.project_usd if default else money.dollars(given)
+        budget = (
+            call.services.settings.rules.budget.project_usd if default else money.dollars(given)
+        )
         project_overrides.set_budget(tx, call.here.id, budget, by=by, now=now)
 
 
@@ -204,7 +205,7 @@ def _value(call: Call, project: ProjectSummary, name: str) -> Any:
         return f"{to_usd(project.budget_micro_usd).normalize():f}"
     if name in project.settings:
         return project.settings[name]
-    return as_json(getattr(call.desk.settings.rules, OWN[name]))[name]
+    return as_json(getattr(call.services.settings.rules, OWN[name]))[name]
 
 
 def _shown(value: Any) -> str:

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import answers, labels
+from bot.cards import answers, formatting, labels
 from bot.cards.rendering import code
 from bot.commands.command import Call, Reply
 from bot.commands.replies import lines
@@ -37,7 +36,7 @@ def agents(tx: Session, call: Call) -> Reply:
     if not found:
         return Reply(title=f"No agent works{where} now", project=call.project)
     home = () if call.project else ("Project",)
-    activity = call.desk.activity()
+    activity = call.services.activity()
     return Reply(
         title=f"{formatting.count(len(found), 'agent')}{where}",
         table=TableBlock(
@@ -76,7 +75,7 @@ def retry_it(tx: Session, call: Call, row: TaskView, model: str | None) -> Reply
         row.row_id,
         model=model,
         by=call.person,
-        max_attempts=call.desk.rules(tx, row.project_id).agents.max_attempts,
+        max_attempts=call.services.rules(tx, row.project_id).agents.max_attempts,
         now=call.now,
     )
     with_model = f" with {formatting.model(model)}" if model else ""
@@ -95,7 +94,7 @@ def guide_it(tx: Session, call: Call, row: TaskView, hint: str) -> Reply:
         row.row_id,
         hint,
         person=call.person,
-        max_attempts=call.desk.rules(tx, row.project_id).agents.max_attempts,
+        max_attempts=call.services.rules(tx, row.project_id).agents.max_attempts,
         inbox_id=call.item_id,
         now=call.now,
     )
@@ -134,7 +133,7 @@ def _entries(
     tx: Session, call: Call, found: Sequence[JournalLine], title: str, project: ProjectRef
 ) -> Reply:
     """The newest entries, oldest first."""
-    scene = call.desk.scene(call.now)
+    scene = call.services.scene(call.now)
     whole = None
     if len(found) > _ENTRIES:
         names = members.names_of(tx, [line.actor for line in found])
@@ -168,7 +167,7 @@ def why_it(tx: Session, call: Call, row: TaskView, project: ProjectRef) -> Reply
     return Reply(
         title=f"Why task {row.id} {row.name}",
         body=lines(
-            *answers.why(tx, row, call.desk.scene(call.now)),
+            *answers.why(tx, row, call.services.scene(call.now)),
         ),
         project=project,
     )
@@ -201,7 +200,7 @@ def ask(tx: Session, call: Call) -> Reply:
 def _from_journal(
     tx: Session, call: Call, project: ProjectSummary, text: str, why_not: str
 ) -> Reply:
-    scene = call.desk.scene(call.now)
+    scene = call.services.scene(call.now)
     for number in task_numbers(text):
         row = view.by_number(tx, project.id, number)
         if row is None:

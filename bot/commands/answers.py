@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import forms
+from bot.cards import formatting, forms
 from bot.commands.command import MissingValues
 from core.domain.cards import OPTION_BUTTONS, Form, Label, Press, Subject
 from core.errors import InputError, NotFound
@@ -74,8 +73,8 @@ def changed(tx: Session, question: QuestionView, values: Values) -> tuple[int, s
         raise NotFound("There is no such question.", hint="Look at the newest card.")
     given = _given(meant, {name: v for name, v in values.items() if name != forms.WHICH})
     if not given:
-        asks = form_of_change(tx, question.interview_id)
-        raise MissingValues("What shall it be instead?", asks)
+        confirm = form_of_change(tx, question.interview_id)
+        raise MissingValues("What shall it be instead?", confirm)
     return meant.id, ", ".join(dict.fromkeys(given))
 
 

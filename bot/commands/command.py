@@ -8,8 +8,8 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from bot.cards.rendering import RenderContext
+from bot.checks.finding import Finding
 from bot.commands.attempt_limiter import AttemptLimiter
-from bot.finding import Finding
 from bot.settings import Settings
 from core.domain.cards import (
     Button,
@@ -56,7 +56,7 @@ class Argument:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Services:
     """What commands may reach of the running service."""
 
     parts: Parts
@@ -90,7 +90,7 @@ class Call:
     person: str
     role: Role
     place: Place
-    desk: Desk
+    services: Services
     now: datetime
     values: Mapping[str, str] = field(default_factory=dict)
     project: ProjectRef | None = None
@@ -155,9 +155,9 @@ class CommandSpec:
     about: str  # one sentence
     arguments: tuple[Argument, ...] = ()
     examples: tuple[str, ...] = ()
-    does: Callable[[Session, Call], Reply] | None = None
-    looks: Callable[[Call], Awaitable[Reply | Operation]] | None = None
-    asks: Callable[[Session, Call], Reply] | None = None  # back, where it was said in words
+    execute: Callable[[Session, Call], Reply] | None = None
+    prepare: Callable[[Call], Awaitable[Reply | Operation]] | None = None
+    confirm: Callable[[Session, Call], Reply] | None = None  # back, where it was said in words
     slow: bool = False  # nobody waits behind it
     project: bool = True  # whether it is about a project, whose name may be left out
     private: bool = False  # its answer is for whoever asked

@@ -2,10 +2,10 @@
 
 from sqlalchemy.orm import Session
 
+from bot.cards.formatting import is_blank
 from bot.commands import answers, calls, offers, presses
 from bot.commands.command import Call, Reply
 from bot.commands.replies import words
-from bot.formatting import is_blank
 from core.domain.lifecycle import ProjectStatus
 from core.domain.markup import COMMAND
 from core.domain.people import Role
@@ -50,16 +50,16 @@ def said(tx: Session, call: Call, said: Said) -> Reply:
         return _guide(tx, call, project, said.text)
     if status is ProjectStatus.COMPLETED:
         return offers.add_as_feature(call, project)
-    asks = presses.standing(tx, project)
-    if asks.links:
-        title, body = asks.words.rstrip("."), "Approve it, or reject it with a reason."
+    confirm = presses.standing(tx, project)
+    if confirm.links:
+        title, body = confirm.words.rstrip("."), "Approve it, or reject it with a reason."
     else:
         title = f"{project.name} is {status.words}, and asks nothing"
         body = f"A command begins with `{COMMAND}` or `{MENTION}`."
     return Reply(
         title=f"This changed nothing: {title}",
         body=body,
-        links=asks.links,
+        links=confirm.links,
         private=True,
         project=project,
     )

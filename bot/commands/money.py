@@ -5,8 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import daily, forms, labels
+from bot.cards import daily, formatting, forms, labels
 from bot.cards.rendering import bold, said
 from bot.commands.command import Call, MissingValues, Reply
 from bot.commands.replies import lines
@@ -36,7 +35,7 @@ def cost(tx: Session, call: Call) -> Reply:
     number = project.id if project else None
     found = costs.costs(tx, project_id=number, since=since, by=by, limit=_LISTED)
     where = f" on {project.name}" if project else ""
-    free = "; the practice model costs nothing" if call.desk.practice else ""
+    free = "; the practice model costs nothing" if call.services.practice else ""
     unpriced = formatting.count(found.unpriced_messages, "message")
     return Reply(
         title=f"{_HEADINGS[span]}: {formatting.usd(found.cost_usd)}{where}",
@@ -144,7 +143,7 @@ def budget(tx: Session, call: Call) -> Reply:
 
 
 def _budgets(tx: Session, call: Call) -> Reply:
-    rules = call.desk.rules(tx, call.here.id)
+    rules = call.services.rules(tx, call.here.id)
     spent, whole = _spent(tx, call.here.id)
     return Reply(
         title=f"Budget of {call.here.name}: {formatting.usd(spent)} of {formatting.usd(whole)} spent",

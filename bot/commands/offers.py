@@ -14,7 +14,7 @@ from bot.commands import plan, projects, replies
 from bot.commands.command import Call, MissingValues, Reply
 from bot.commands.parsing import shown
 from core.domain.cards import Form, Label, Style, Subject, Tone
-from core.domain.names import is_name, mend, slugify, unquote
+from core.domain.names import is_name, sanitize, slugify, unquote
 from core.operations import inbox, interviews, outbox
 from core.ports.chat import Place
 from core.views import members, places
@@ -144,7 +144,7 @@ def begin_project(tx: Session, call: Call, words_id: int, name: str) -> Reply:
     if not plain:
         raise MissingValues("A project has a name.", proposed)
     if not is_name(plain):
-        mended = mend(plain)
+        mended = sanitize(plain)
         raise MissingValues(
             f"{shown(plain)} cannot be a project's name; {mended!r} can.", _named(mended)
         )

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import forms, labels
+from bot.cards import formatting, forms, labels
 from bot.cards.interview import excerpt
 from bot.cards.rendering import bold, button, code, parallel_of, said
 from bot.commands import parsing
@@ -57,7 +56,7 @@ def _plan(
     asked = decisions.of_subject(tx, ApprovalKind.PLAN, found.id)
     approval = asked[-1] if asked else None
     own = projects.summary(tx, project.id).settings
-    parallel = parallel_of(own, call.desk.scene(call.now))
+    parallel = parallel_of(own, call.services.scene(call.now))
     cost = estimate((task.complexity for task in made.tasks()), parallel=parallel)
     title = f"Plan {found.version} for {project.name}"
     if len(numbers) > len(found.complexities):
@@ -94,7 +93,7 @@ def _state(tx: Session, call: Call, approval: ApprovalView) -> str:
     mark = labels.DONE if approval.status is ApprovalStatus.APPROVED else labels.STOPPED
     by, at = approval.decided_by, approval.decided_at
     who = f" by {said(members.name_of(tx, by))}" if by else ""
-    when = f", {call.desk.scene(call.now).when(at)}" if at else ""
+    when = f", {call.services.scene(call.now).when(at)}" if at else ""
     return f"{mark} {approval.status.words}{who}{when}"
 
 
@@ -182,7 +181,7 @@ def check_line(check: CheckResult) -> str:
 
 
 async def spec(call: Call) -> Reply:
-    workspaces = call.desk.parts.workspaces
+    workspaces = call.services.parts.workspaces
     project = call.here
     main = await workspaces.head(project.slug)
     content = await workspaces.show(project.slug, main, SPEC) if main else None
@@ -190,7 +189,7 @@ async def spec(call: Call) -> Reply:
         raise StateError(
             f"{project.name} has no spec yet.", hint="The interview in its thread makes it."
         )
-    text = clean(call.desk.parts.redact.hide(content.decode("utf-8", "replace")))
+    text = clean(call.services.parts.redact.hide(content.decode("utf-8", "replace")))
     rest = len(text) - _SPEC_SHOWN
     return Reply(
         title=f"Spec of {project.name}",
@@ -205,7 +204,7 @@ async def spec(call: Call) -> Reply:
 
 async def diff(call: Call) -> Reply:
     """What changed on `main`: in the open phase, by one feature, or since phase N began."""
-    parts = call.desk.parts
+    parts = call.services.parts
     project = call.here
     since, until, what = await parts.store.read(_span, project, call.values.get("what", ""))
     stat = await parts.workspaces.diff_stat(project.slug, since, until)
@@ -265,7 +264,7 @@ def _span(tx: Session, project: ProjectRef, what: str) -> tuple[str, str, str]:
 
 
 async def approve(call: Call) -> Reply | Operation:
-    decision = await call.desk.parts.store.read(
+    decision = await call.services.parts.store.read(
         approvals.shown, call.here.id, call.place, person=call.person, now=call.now
     )
     return await approval(call, decision.id, typed=True)
@@ -273,7 +272,7 @@ async def approve(call: Call) -> Reply | Operation:
 
 async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Reply | Operation:
     """Approve exactly this; the next phase begins where `main` stands now."""
-    parts = call.desk.parts
+    parts = call.services.parts
     project = await parts.store.read(_project_of, approval_id)
     main = await parts.workspaces.head(project.slug)
 
@@ -283,7 +282,7 @@ async def approval(call: Call, approval_id: int, *, typed: bool = False) -> Repl
             approval_id,
             by=call.person,
             main=main,
-            max_attempts=call.desk.rules(tx, project.id).agents.max_attempts,
+            max_attempts=call.services.rules(tx, project.id).agents.max_attempts,
             now=call.now,
         )
         return _decided(tx, approval_id, ApprovalStatus.APPROVED, typed)

@@ -8,8 +8,7 @@ from typing import assert_never
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import forms, gate, labels
+from bot.cards import formatting, forms, gate, labels
 from bot.cards.rendering import button
 from bot.commands import agents, answers, money, offers, plan, projects, tasks
 from bot.commands.command import Call, MissingValues, Operation, Reply
@@ -35,16 +34,16 @@ from core.views.tasks import TaskView
 from core.views.waiting import WaitKind, waiting
 
 Values = Mapping[str, tuple[str, ...]]
-Does = Callable[[Session, Call], Reply]
-Looks = Callable[[Call], Awaitable[Reply | Operation]]
+Execute = Callable[[Session, Call], Reply]
+Prepare = Callable[[Call], Awaitable[Reply | Operation]]
 
 
 @dataclass(frozen=True)
 class Found:
     """What a press does: at once, or once it looked at something. Exactly one is given."""
 
-    does: Does | None = None
-    looks: Looks | None = None
+    execute: Execute | None = None
+    prepare: Prepare | None = None
 
 
 def resolve(pressed: Pressed) -> Found:
@@ -52,21 +51,21 @@ def resolve(pressed: Pressed) -> Found:
     press = pressed.press
     found = _meaning(press, pressed.values)
     return Found(
-        partial(_done, press, found.does) if found.does else None,
-        partial(_looked, press, found.looks) if found.looks else None,
+        partial(_done, press, found.execute) if found.execute else None,
+        partial(_looked, press, found.prepare) if found.prepare else None,
     )
 
 
-def _done(press: Press, does: Does, tx: Session, call: Call) -> Reply:
+def _done(press: Press, execute: Execute, tx: Session, call: Call) -> Reply:
     _need(call, press.label)
     _open(tx, press, call.now)
-    return does(tx, call)
+    return execute(tx, call)
 
 
-async def _looked(press: Press, looks: Looks, call: Call) -> Reply | Operation:
+async def _looked(press: Press, prepare: Prepare, call: Call) -> Reply | Operation:
     _need(call, press.label)
-    await call.desk.parts.store.read(_open, press, call.now)
-    return await looks(call)
+    await call.services.parts.store.read(_open, press, call.now)
+    return await prepare(call)
 
 
 def _need(call: Call, label: Label) -> None:
@@ -85,7 +84,7 @@ def _meaning(press: Press, values: Values) -> Found:
         raise _unknown()
     match press.label, press.subject:
         case Label.APPROVE, Subject.PLAN | Subject.GATE:
-            return Found(looks=partial(_approve, press))
+            return Found(prepare=partial(_approve, press))
         case Label.REJECT, Subject.PLAN | Subject.GATE:
             return Found(partial(_reject, press, values))
         case Label.START | Label.RESUME | Label.PAUSE | Label.STOP | Label.ARCHIVE, Subject.PROJECT:
@@ -93,7 +92,7 @@ def _meaning(press: Press, values: Values) -> Found:
         case Label.RETRY | Label.RETRY_WITH_OPUS | Label.SKIP | Label.GUIDE, Subject.TASK:
             return Found(partial(_task, press, values))
         case Label.PASS, Subject.TASK:
-            return Found(looks=partial(_vouch, press, values))
+            return Found(prepare=partial(_vouch, press, values))
         case Label.ANSWER | Label.JUST_DECIDE | Label.CHANGE_ANSWER, Subject.QUESTION:
             return Found(partial(_answer, press, values))
         case Label.START_PROJECT | Label.ADD_AS_FEATURE, Subject.WORDS:
@@ -174,7 +173,7 @@ def _unknown() -> NotFound:
 
 
 async def _approve(press: Press, call: Call) -> Reply | Operation:
-    approval = await call.desk.parts.store.read(_approval, press)
+    approval = await call.services.parts.store.read(_approval, press)
     return await plan.approval(call, approval)
 
 
@@ -219,8 +218,8 @@ def _task(press: Press, values: Values, tx: Session, call: Call) -> Reply:
 
 
 async def _vouch(press: Press, values: Values, call: Call) -> Reply | Operation:
-    task = await call.desk.parts.store.read(_task_of, press)
-    project = await call.desk.parts.store.read(_project, press)
+    task = await call.services.parts.store.read(_task_of, press)
+    project = await call.services.parts.store.read(_project, press)
     reason = _filled(values, forms.VOUCH, "Whoever vouches says why.")
     given = {"n": str(task.id), "reason": reason}
     return await tasks.vouch(replace(call, project=project, values=given))

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import CARDS, labels, progress
+from bot.cards import CARDS, formatting, labels, progress
 from bot.cards.plan import dependencies
 from bot.cards.rendering import CardRef, bold, code, said
 from bot.commands import parsing, replies, waiting
@@ -16,7 +15,7 @@ from core.domain.cards import Label, TableBlock, Tone
 from core.domain.events import CardKind
 from core.domain.lifecycle import FeatureStatus, ProjectStatus
 from core.domain.markup import COMMAND
-from core.domain.names import is_name, mend, parse_name, unquote
+from core.domain.names import is_name, parse_name, sanitize, unquote
 from core.errors import BadName, NotFound, StalePress, StateError
 from core.operations import interviews, moves, outbox, places, projects
 from core.views import features, phases, plans, tasks
@@ -45,15 +44,15 @@ def new(tx: Session, call: Call, request: str = "") -> Reply:
         raise BadName(
             f"{parsing.shown(name)} cannot be a project's name.",
             hint="Names have 1-64 of A-Z a-z 0-9 space . _ - and begin with a letter or digit."
-            f" Did you mean `{COMMAND} new {mend(name)}`?",
+            f" Did you mean `{COMMAND} new {sanitize(name)}`?",
         )
     begun = interviews.begin(
         tx,
         parse_name(name),
         call.place,
         by=call.person,
-        practice=call.desk.practice,
-        budget=call.desk.settings.rules.budget.project_usd,
+        practice=call.services.practice,
+        budget=call.services.settings.rules.budget.project_usd,
         request=request,
         now=call.now,
     )
@@ -132,7 +131,7 @@ def status(tx: Session, call: Call) -> Reply:
         return list_all(tx, call)
     project = call.here
     ref = CardRef(card_keys.reply(CardKind.ANSWER, call.item_id), call.place, project.id)
-    drawn = progress.draw(tx, ref, call.desk.scene(call.now))
+    drawn = progress.draw(tx, ref, call.services.scene(call.now))
     return Reply(card=replace(drawn.card, kind=CardKind.ANSWER), project=project,
                  title=drawn.card.title)  # fmt: skip
 
@@ -148,7 +147,7 @@ def inbox(tx: Session, call: Call) -> Reply:
     found = waits_for(tx, role=call.role)
     if not found:
         return Reply(title="Nothing waits for you", body="", tone=Tone.SUCCESS)
-    scene = call.desk.scene(call.now)
+    scene = call.services.scene(call.now)
     return Reply(
         title=f"{formatting.count(len(found), 'thing')} waiting",
         body=lines(*(f"- {waiting.line(wait, scene)}" for wait in found)),
@@ -240,7 +239,7 @@ def _moved(tx: Session, call: Call, label: Label) -> Reply:
         reply = move_it(tx, call, call.here, label)
     except StalePress as problem:
         step = _NEXT_STEP.get(view.summary(tx, call.here.id).status, "")
-        title, since, _said = replies.told(problem, call.desk.scene(call.now))
+        title, since, _said = replies.told(problem, call.services.scene(call.now))
         return Reply(title=title.rstrip("."), body=lines(since, step), project=call.here)
     return replace(reply, title=reply.said)
 
@@ -292,7 +291,7 @@ def preview(tx: Session, call: Call) -> Reply:
             else f"Nothing of {project.name} is built yet."
         )
     landed = any(feature.landed_commit for feature in features.every(tx, project.id))
-    folder = call.desk.parts.workspaces.project_path(project.slug)
+    folder = call.services.parts.workspaces.project_path(project.slug)
     return Reply(
         title=f"How to start {project.name}",
         body=lines(

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from bot.cards.formatting import count, cut
 from bot.cards.rendering import RenderContext
 from bot.commands.command import Reply
-from bot.formatting import count, cut
 from core.domain import card_keys, markup
 from core.domain.cards import (
     BODY_LIMIT,

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import formatting
-from bot.cards import labels, stuck
+from bot.cards import formatting, labels, stuck
 from bot.cards.rendering import bold, code, said, spoken
 from bot.commands.command import Call, Operation, Reply
 from bot.commands.plan import check_line
@@ -106,7 +105,7 @@ def _task(tx: Session, call: Call, row: TaskView) -> Reply:
             Field("Cost", formatting.usd(cost) if cost else formatting.UNKNOWN),
         ),
         buttons=stuck.decisions(
-            stuck_tasks.stuck_task(tx, row.row_id), call.desk.parts.rules.models.chain
+            stuck_tasks.stuck_task(tx, row.row_id), call.services.parts.rules.models.chain
         )
         if row.status is TaskStatus.STUCK
         else (),
@@ -142,7 +141,7 @@ def skip_it(tx: Session, call: Call, row: TaskView) -> Reply:
 
 async def vouch(call: Call) -> Reply | Operation:
     """A person vouches for a task: an empty commit with its trailers first, then its row."""
-    workspaces, store = call.desk.parts.workspaces, call.desk.parts.store
+    workspaces, store = call.services.parts.workspaces, call.services.parts.store
     number, reason = call.number("n"), call.values["reason"]
     task_id = (await store.read(view.task, call.here.id, number)).row_id
     work = await store.read(evidence.vouching, task_id)

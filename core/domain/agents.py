@@ -76,7 +76,7 @@ SLOTLESS = tuple(kind for kind, profile in PROFILES.items() if profile.awaited)
 
 
 class RunOutcome(StrEnum):
-    """How a run ended (DESIGN.md §3)."""
+    """How a run ended."""
 
     FINISHED = "finished"  # the agent ended its turn
     FAILED = "failed"  # turns, time or the API ended it

@@ -2,7 +2,7 @@
 
 A pure judgement over the syntax tree of `shfmt --to-json`. Deny by default: a node of an unknown
 kind, a program that is not named literally, or one that is not on the list is refused, with words
-that tell the agent what to do instead. The box is what holds; this is good manners (DESIGN.md §9).
+that tell the agent what to do instead. The box is what holds; this is good manners.
 """
 
 import posixpath

@@ -1,4 +1,4 @@
-"""Which programs a command may name, and what each may be told (DESIGN.md §9)."""
+"""Which programs a command may name, and what each may be told."""
 
 import posixpath
 import re

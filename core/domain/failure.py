@@ -1,4 +1,4 @@
-"""What a run's end means: whose fault it was, when again, with which model (DESIGN.md §5)."""
+"""What a run's end means: whose fault it was, when again, with which model."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Statuses and the moves between them; nothing else assigns a status (DESIGN.md §3)."""
+"""Statuses and the moves between them; nothing else assigns a status."""
 
 from collections.abc import Mapping
 from enum import StrEnum

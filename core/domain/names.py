@@ -27,7 +27,7 @@ def is_name(text: str) -> bool:
     return bool(_NAME.match(text)) and ".." not in text and text == text.strip()
 
 
-def mend(text: str, *, fallback: str = "project") -> str:
+def sanitize(text: str, *, fallback: str = "project") -> str:
     """The nearest allowed name."""
     plain = unicodedata.normalize("NFKD", unquote(text))
     plain = plain.encode("ascii", "ignore").decode()
@@ -45,7 +45,7 @@ def parse_name(text: str) -> str:
     raise BadName(
         f"{text[:80]!r} cannot be a project's name.",
         hint=f"Names have 1-64 of A-Z a-z 0-9 space . _ - and begin with a letter or digit;"
-        f" how about {mend(text)!r}?",
+        f" how about {sanitize(text)!r}?",
     )
 
 

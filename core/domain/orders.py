@@ -1,4 +1,4 @@
-"""Deciding: a snapshot in, orders out (DESIGN.md §5). Pure and deterministic.
+"""Deciding: a snapshot in, orders out. Pure and deterministic.
 
 `next_orders` may be asked again at any time: an order that is being carried out is given
 again until its effect is in the snapshot, so carrying out must know what it has begun.

@@ -1,6 +1,6 @@
 """The plan: phases of features of tasks; what is wrong with one, how two differ, what it costs.
 
-The shape is CONTRACT.md §4, `plan_submit`.
+The shape is what planners hand to the tool `plan_submit`.
 """
 
 from collections import Counter, defaultdict
@@ -278,7 +278,7 @@ def changes(old: Plan, new: Plan) -> tuple[str, ...]:
 
 
 # List-price experience with small projects, USD and minutes per task by complexity; a
-# project's own history takes its place as soon as there is one (DESIGN.md §8).
+# project's own history takes its place as soon as there is one.
 _PRIOR_USD = {1: ("0.02", "0.06"), 2: ("0.04", "0.12"), 3: ("0.08", "0.25"), 4: ("0.15", "0.50"),
               5: ("0.30", "1.00")}  # fmt: skip
 _PRIOR_MINUTES = {1: (1, 3), 2: (2, 5), 3: (3, 9), 4: (5, 15), 5: (8, 25)}

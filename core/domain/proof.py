@@ -1,4 +1,4 @@
-"""When a task passes: the rules of DESIGN.md §4, invariant 3, and nothing else."""
+"""When a task passes: what its checks said before and after, and what changed (docs/explanation/proof.md)."""
 
 import re
 from collections.abc import Collection, Sequence

@@ -1,9 +1,9 @@
-"""What may be a spec: UTF-8 Markdown of any shape, 1 byte to 1 MB (CONTRACT.md §1)."""
+"""What may be a spec: UTF-8 Markdown of any shape, 1 byte to 1 MB."""
 
 import hashlib
 import re
 
-from core.domain.names import mend
+from core.domain.names import sanitize
 from core.errors import BadSpec
 
 SPEC_LIMIT = 1_000_000  # bytes
@@ -33,6 +33,6 @@ def name_from(text: str, stem: str) -> str:
     """The first heading, else the file's stem, mended into a project's name."""
     for line in text.removeprefix("\ufeff").splitlines():
         if _HEADING.match(line):
-            mended = mend(line.lstrip("#").strip().rstrip("#"), fallback="")
-            return mended or mend(stem)
-    return mend(stem)
+            mended = sanitize(line.lstrip("#").strip().rstrip("#"), fallback="")
+            return mended or sanitize(stem)
+    return sanitize(stem)

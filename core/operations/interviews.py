@@ -262,7 +262,7 @@ class InterviewSession:
     material: tuple[Material, ...]
 
 
-def sit(tx: Session, run_id: int) -> InterviewSession:
+def load_session(tx: Session, run_id: int) -> InterviewSession:
     """Take a run's words: they are its to carry until one run has heard them."""
     run = tx.get_one(Run, run_id)
     interview = of(tx, run)

@@ -1,4 +1,4 @@
-"""The snapshot a decision is made from: one project's open work (DESIGN.md §5)."""
+"""The snapshot a decision is made from: one project's open work."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Spending: asked at the door before each request, written after each message (DESIGN.md §8)."""
+"""Spending: asked at the door before each request, written after each message."""
 
 from collections.abc import Callable
 from datetime import datetime

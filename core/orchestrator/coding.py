@@ -24,7 +24,7 @@ from core.orchestrator.landing import prepare
 from core.orchestrator.orphaned_runs import Lost, find_lost
 from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover, attempt_ref, run_checks
-from core.orchestrator.spec_files import open_desk, spec_change
+from core.orchestrator.spec_files import open_workspace, spec_change
 from core.ports.agents import Activity, AgentRunner, RunEnded, RunRequest
 from core.ports.host import Merged, Worktree
 from core.store.tables import Phase, Project, Run
@@ -126,11 +126,11 @@ class Worker:
         await self._drive(run, prompt, work, work / ".git", resume, site.rules.agents)
 
     async def _interview(self, site: "_Site", run: runs.RunRef) -> None:
-        session = await self._parts.store.run(interviews.sit, run.id)
-        desk = await open_desk(self._parts, session)
-        run, resume = await self._transcript(run, desk.work)
+        session = await self._parts.store.run(interviews.load_session, run.id)
+        workspace = await open_workspace(self._parts, session)
+        run, resume = await self._transcript(run, workspace.work)
         prompt = briefing.for_interviewer(session, resumed=resume)
-        await self._drive(run, prompt, desk.work, desk.git_dir, resume, site.rules.agents)
+        await self._drive(run, prompt, workspace.work, workspace.git_dir, resume, site.rules.agents)
 
     async def _assist(self, site: "_Site", run: runs.RunRef) -> None:
         """Reads the project as it has landed; whatever lands meanwhile it may see too."""

@@ -1,4 +1,4 @@
-"""Proving: the service, not the agent, decides that a task passes (DESIGN.md §4, invariant 3)."""
+"""Proving: the service, not the agent, decides that a task passes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -311,7 +311,7 @@ def _record(
 ) -> tuple[int | None, int]:
     """Write the proof: the evidence's id, and the refusals of this run so far.
 
-    A task of which nothing proves anything waits for a person at once (invariant 3, case d).
+    A task of which nothing proves anything waits for a person at once.
     """
     refusals = evidence.record_proof(tx, task_id, run_id, proof, now=now)
     if proof.verdict is Verdict.NOTHING_DONE:

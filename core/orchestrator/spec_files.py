@@ -20,27 +20,27 @@ _DIFF_LIMIT = 60_000
 
 
 @dataclass(frozen=True)
-class Desk:
+class InterviewWorkspace:
     """An interviewer's working folder."""
 
     work: Path
     git_dir: Path | None
 
 
-async def open_desk(parts: Parts, session: InterviewSession) -> Desk:
+async def open_workspace(parts: Parts, session: InterviewSession) -> InterviewWorkspace:
     """A folder of its own; for an addition with the project's files as they are on `main`."""
     if session.kind is InterviewKind.PROJECT:
-        desk = Desk(await parts.interview_folders.open(session.slug), None)
+        workspace = InterviewWorkspace(await parts.interview_folders.open(session.slug), None)
     else:
         base = session.base_commit
         if base is None:
             base = await parts.main(session.slug)
             await parts.store.run(interviews.based, session.interview_id, base)
         worktree = await _worktree(parts, session.slug, session.number, base)
-        desk = Desk(worktree.path, worktree.common_dir)
+        workspace = InterviewWorkspace(worktree.path, worktree.common_dir)
     for item in session.material:
-        await parts.interview_folders.lay(desk.work, f"material/{item.name}", item.file)
-    return desk
+        await parts.interview_folders.copy_in(workspace.work, f"material/{item.name}", item.file)
+    return workspace
 
 
 async def spec_change(parts: Parts, slug: str, requested: AdditionRequest) -> str:

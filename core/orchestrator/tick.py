@@ -81,9 +81,9 @@ class Orchestrator:
     def add(self, project_id: int) -> None:
         """Take a project up."""
         self._projects.setdefault(project_id, None)
-        self.hurry()
+        self.look_now()
 
-    def hurry(self) -> None:
+    def look_now(self) -> None:
         """Decide at once: something ended, or a person decided."""
         self._hurry.set()
         self._parts.wake.notify()
@@ -283,7 +283,7 @@ class Orchestrator:
 
         def done(_job: asyncio.Task[None]) -> None:
             self._jobs.pop(key, None)
-            self.hurry()
+            self.look_now()
 
         job.add_done_callback(done)
 

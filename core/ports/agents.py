@@ -156,7 +156,7 @@ class LimitReport:
 
 
 class Ledger(Protocol):
-    """The door to the model (DESIGN.md §8): asked before each request, told after each message."""
+    """The door to the model: asked before each request, told after each message."""
 
     async def admit(self, process_id: str) -> Refusal | None: ...
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class BoxLevel(StrEnum):
-    """How much a box holds back; named on every output (DESIGN.md §6)."""
+    """How much a box holds back; named on every output."""
 
     FULL = "full"  # own files, processes and network (bubblewrap)
     REDUCED = "reduced"  # own processes only; dies with its parent
@@ -235,7 +235,7 @@ class InterviewFolders(Protocol):
 
     async def write(self, folder: Path, path: str, content: bytes) -> None: ...
 
-    async def lay(self, folder: Path, path: str, file_id: str) -> None:
+    async def copy_in(self, folder: Path, path: str, file_id: str) -> None:
         """Copy a dropped file to a path below `folder`, once; one that is gone is left out."""
         ...
 

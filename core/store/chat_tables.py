@@ -119,7 +119,7 @@ class ProjectPlace(Table):
 
 
 class WebMessage(Table):
-    """A message of the local web chat (CONTRACT.md §3, Message)."""
+    """A message of the local web chat."""
 
     __tablename__ = "web_messages"
     __table_args__ = (

@@ -1,15 +1,15 @@
-"""One at a time, in the order of their coming; but some before the others."""
+"""A lock with two queues: whoever a person waits for goes before the others."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-HURRY_S = 0.2  # whoever waits longer than this waits beside the others
+URGENT_S = 0.2  # so long the others give way; then both take turns
 
 
 class PriorityLock:
-    """A lock with two queues, and manners: while a person waits, the others begin nothing."""
+    """First come, first served within each queue; while a person waits, the other begins nothing."""
 
     def __init__(self) -> None:
         self._taken = False
@@ -21,15 +21,15 @@ class PriorityLock:
         self._calm.set()
 
     @contextmanager
-    def hurry(self) -> Iterator[None]:
+    def urgent(self) -> Iterator[None]:
         """A person waits for what is done inside, so what has not begun gives way.
 
-        Up to HURRY_S from the first of several who overlap: many shall not starve the others.
+        Up to URGENT_S from the first of several who overlap: many shall not starve the others.
         """
         self._hurried += 1
         if self._hurried == 1:
             self._calm.clear()
-            self._end = asyncio.get_running_loop().call_later(HURRY_S, self._calmed)
+            self._end = asyncio.get_running_loop().call_later(URGENT_S, self._calmed)
         try:
             yield
         finally:
@@ -44,8 +44,8 @@ class PriorityLock:
         if not self._taken:
             self._pass_on()
 
-    async def calm(self) -> None:
-        """Wait while somebody is in a hurry."""
+    async def no_urgent_turn(self) -> None:
+        """Wait until nothing urgent is under way."""
         await self._calm.wait()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""One writer, many readers (DESIGN.md §10).
+"""One writer, many readers.
 
 SQLite before 3.51.3 can corrupt a WAL that two connections write and checkpoint at once, so one
 connection in one thread writes; readers open the file `mode=ro` in other threads.
@@ -76,7 +76,7 @@ class Store:
         **kwargs: P.kwargs,
     ) -> T:
         """The same for a person who waits: before all others, and they begin nothing meanwhile."""
-        with self._turns.hurry():
+        with self._turns.urgent():
             return await _to_its_end(self._run(lambda tx: operation(tx, *args, **kwargs), True))
 
     async def _run(self, operation: Callable[[Session], T], first: bool) -> T:
@@ -106,7 +106,7 @@ class Store:
         **kwargs: P.kwargs,
     ) -> T:
         """Run `query(tx, …)` on a read-only connection; it sees every finished transaction."""
-        await self._turns.calm()
+        await self._turns.no_urgent_turn()
         return await asyncio.get_running_loop().run_in_executor(
             self._reading_threads, self._look, lambda tx: query(tx, *args, **kwargs)
         )

@@ -1,4 +1,4 @@
-"""The tables (DESIGN.md §3). A row is a plain mapped object; money is integer micro-dollars."""
+"""The tables. A row is a plain mapped object; money is integer micro-dollars."""
 
 from datetime import datetime
 from typing import Any
@@ -343,7 +343,7 @@ class Approval(Table):
 
 
 class UsageEntry(Table):
-    """One API message, written by the gateway before its end is passed on (DESIGN.md §8)."""
+    """One API message, written by the gateway before its end is passed on."""
 
     __tablename__ = "usage_entries"
     __table_args__ = (

@@ -1,6 +1,6 @@
 """A small honest task service for tests of the practice model: a plan, a repository, real checks.
 
-It keeps to the tools of CONTRACT.md §4 and knows no project: what the agents send is all it has.
+It keeps to the tools of agents and knows no project: what the agents send is all it has.
 """
 
 import json

@@ -37,7 +37,7 @@ async def test_it_answers_before_it_is_ready(tmp_path: Path) -> None:
 
 
 def test_a_start_loads_nothing_that_it_does_not_need() -> None:
-    code = "import bot.serve, bot.check, sys; print(*sys.modules)"
+    code = "import bot.serve, bot.checks.host, sys; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()

@@ -18,7 +18,7 @@ DOORS = {
 
 # Who may look at the environment: the command line hands it to bot.settings; the others run
 # programs, which need a PATH.
-READS_ENVIRONMENT = ("bot/cli.py", "bot/cli_data.py", "bot/__main__.py", "adapters/")
+READS_ENVIRONMENT = ("bot/cli.py", "bot/data/commands.py", "bot/__main__.py", "adapters/")
 
 CLOCK = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time"}
 

@@ -76,13 +76,13 @@ class House:
         self.deliveries = [self._delivery(each) for each in self.doors]
 
     def _delivery(self, platform: ChatPlatform) -> Delivery:
-        parts = self.at.desk.parts
+        parts = self.at.services.parts
         return Delivery(
             parts.store,
             parts.wake,
             self.clock,
             platform,
-            lambda: self.at.desk.scene(self.clock()),
+            lambda: self.at.services.scene(self.clock()),
             Terms(INTERVAL, Redaction([SECRET])),
         )
 

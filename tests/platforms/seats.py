@@ -16,7 +16,7 @@ from adapters.terminal.platform import TerminalPlatform
 from adapters.terminal.reader import LineReader
 from adapters.terminal.screen import PlainScreen
 from bot.app import App, open_web
-from bot.listening import listen
+from bot.data.service_info import listen
 from bot.metrics import Metrics
 from core.domain.cards import Card
 from core.domain.people import LOCAL
@@ -94,7 +94,7 @@ def _words(message: dict[str, Any]) -> str:
 
 @asynccontextmanager
 async def web(at: Stage) -> AsyncIterator[WebSeat]:
-    parts, settings = at.desk.parts, at.desk.settings
+    parts, settings = at.services.parts, at.services.settings
     service = projects.Service(settings.projects, "practice", parts.rules, parts.clock())
     app = SimpleNamespace(
         settings=settings, parts=parts, box=BoxLevel.FULL, practice=True, about=lambda: service

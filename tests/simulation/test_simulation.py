@@ -1,4 +1,4 @@
-"""Months of chaos over `next_orders` and the operations (DESIGN.md §5); each seed is a world."""
+"""Months of chaos over `next_orders` and the operations; each seed is a world."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -139,7 +139,7 @@ def whole() -> Journey:
             "landing_conflict": 0,
         },
         measures={
-            "seconds": 40,
+            "seconds": 24,
             "requests": 44,
             "journal": 72,
             "cards": 20,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.home import home_hash
+from bot.data.home import home_hash
 from tests.scripted.process import ScriptedModel
 from tests.stories.kills_journeys import NAME, Journey
 from tests.stories.kills_person import Person

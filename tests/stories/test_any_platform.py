@@ -33,7 +33,7 @@ async def test_from_new_to_the_report(name: str, tmp_path: Path) -> None:
     environ = {**os.environ, "AUTOCODER_MODEL": "practice", "AUTOCODER_PORT": "0"}
     async with open_app(load(environ, tmp_path / "home")) as app:
         talk = Talk(app, list)
-        at = cast(Stage, SimpleNamespace(desk=talk.desk, door=talk.door))
+        at = cast(Stage, SimpleNamespace(services=talk.services, door=talk.door))
         async with SEATS[name](at) as seat:
             loops: tuple[Callable[[], Awaitable[None]], ...] = (
                 app.orchestrator.run,

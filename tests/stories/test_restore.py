@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.backups import back_up_daily, backups
+from bot.data.backups import back_up_daily, backups
 from tests.stories.service import House, Running, wait_until
 from tests.stories.test_service_journey import Person, _until
 from tests.unit.bot.commands.stage import stage
@@ -31,7 +31,7 @@ def _shown(service: Running) -> str:
 async def _copy_of_tomorrow(home: Path) -> Path:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     async with stage(home, run=False, clock=lambda: tomorrow) as it:
-        await back_up_daily(it.desk.parts, it.desk.settings)
+        await back_up_daily(it.services.parts, it.services.settings)
     return backups(home / "backups")[-1]
 
 

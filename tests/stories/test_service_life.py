@@ -46,7 +46,7 @@ def test_a_signal_ends_it_in_time_and_leaves_nothing(house: House, number: signa
 
 
 def _marker(home: Path) -> bytes:
-    from bot.home import home_hash
+    from bot.data.home import home_hash
 
     return home_hash(home).encode()
 

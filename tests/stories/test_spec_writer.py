@@ -23,7 +23,7 @@ from core.orchestrator.spec_files import (
     INITIALIZER,
     SPEC_NOW,
     SpecWriter,
-    open_desk,
+    open_workspace,
 )
 from core.ports.chat import Place
 from core.store.chat_tables import Interview
@@ -126,8 +126,8 @@ async def feature(app: App) -> tuple[int, Path]:
             (), (), (), False, False, (),
         )  # fmt: skip
 
-    desk = await open_desk(app.parts, await app.parts.store.read(sitting))
-    return interview, desk.work
+    services = await open_workspace(app.parts, await app.parts.store.read(sitting))
+    return interview, services.work
 
 
 async def test_a_feature_changes_the_spec_beside_another(app: App) -> None:

@@ -1,6 +1,6 @@
 """The whole journey by a client and a model that know the contract and nothing else.
 
-What is asserted here is literal in CONTRACT.md §2 and §3.
+What is asserted here is what others rely on, literally.
 """
 
 import itertools

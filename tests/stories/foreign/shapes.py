@@ -1,4 +1,4 @@
-"""CONTRACT.md §3, field by field: name → what its value may be."""
+"""The HTTP interface, field by field: name → what its value may be."""
 
 import re
 from collections.abc import Callable, Mapping

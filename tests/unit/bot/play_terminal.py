@@ -114,7 +114,7 @@ async def main(pause: float) -> int:
 
 
 def _loops(it: Stage, terminal: Terminal) -> Iterator[Coroutine[Any, Any, None]]:
-    wake, begun = it.desk.parts.wake, time.monotonic()
+    wake, begun = it.services.parts.wake, time.monotonic()
 
     def clock() -> datetime:
         return work.NOW + timedelta(seconds=time.monotonic() - begun)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import database
+from bot.data import database
 from bot.settings import Settings, load
 from core.errors import HomeHeld, InputError, NotFound, StorageFailed
 from core.store import migrations

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot.export import export
-from bot.export_format import Format
+from bot.data.export import export
+from bot.data.export_format import Format
 from core.domain.events import Event
 from core.domain.money import MessageUsage, Price, Tokens
 from core.domain.redaction import HIDDEN, Redaction

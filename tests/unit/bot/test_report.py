@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from bot import markdown
+from bot.cards import markdown
 from bot.report import DATA, PAGE, render
 from core.domain.agents import AgentKind
 from core.domain.lifecycle import (

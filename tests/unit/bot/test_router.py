@@ -137,7 +137,7 @@ async def test_an_unexpected_failure_is_a_private_card_and_the_next_one_is_heard
     def fail(_tx: object, _call: Call) -> Reply:
         raise ZeroDivisionError("a defect")
 
-    broken = replace(COMMANDS["list"], does=fail)
+    broken = replace(COMMANDS["list"], execute=fail)
     monkeypatch.setitem(COMMANDS, "list", broken)
     async with stage(tmp_path) as it:
         card = await it.ask("list")
@@ -157,7 +157,7 @@ async def test_a_slow_query_holds_up_nobody(
         await release.wait()
         return Reply(title="at last")
 
-    held = replace(COMMANDS["check"], looks=slow)
+    held = replace(COMMANDS["check"], prepare=slow)
     monkeypatch.setitem(COMMANDS, "check", held)
     async with stage(tmp_path) as it:
         waiting = await it.router.deliver(it.inbound(Asked("check"), by="web:local", place=MAIN))
@@ -195,7 +195,7 @@ async def test_a_press_waits_for_what_was_said_before_it(tmp_path: Path) -> None
 async def test_nobody_in_a_hurry_waits_for_himself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(priority_lock, "HURRY_S", 3_600)
+    monkeypatch.setattr(priority_lock, "URGENT_S", 3_600)
     async with stage(tmp_path) as it, asyncio.timeout(60):
         await it.change(lambda tx: world.plan(tx, world.project(tx)))
         assert (await it.press("details:plan:1")).ok

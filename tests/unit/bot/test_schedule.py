@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from bot.backups import KEPT, back_up_daily, backups
+from bot.data.backups import KEPT, back_up_daily, backups
 from bot.schedule import Schedule
 from core.domain.events import Event
 from core.operations import journal
@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 @asynccontextmanager
 async def scheduled(it: Stage) -> AsyncIterator[None]:
-    loop = asyncio.create_task(Schedule(it.desk.parts, it.desk.settings).run())
+    loop = asyncio.create_task(Schedule(it.services.parts, it.services.settings).run())
     try:
         yield
     finally:
@@ -83,15 +83,15 @@ async def test_a_copy_a_day_and_seven_stay(tmp_path: Path) -> None:
     now = NOW
     async with stage(tmp_path / "home", clock=lambda: now) as it:
         folder = it.home / "backups"
-        await back_up_daily(it.desk.parts, it.desk.settings)
+        await back_up_daily(it.services.parts, it.services.settings)
         await it.store.run(gated)
-        await back_up_daily(it.desk.parts, it.desk.settings)
+        await back_up_daily(it.services.parts, it.services.settings)
         assert not folder.exists(), "a new home has nothing to lose"
         for day in range(1, KEPT + 4):
             now = NOW + day * DAY
             (folder / "autocoder-2020-01-01.db.part").write_text("half") if day > 1 else None
             for _look in range(2):
-                await back_up_daily(it.desk.parts, it.desk.settings)
+                await back_up_daily(it.services.parts, it.services.settings)
             made = backups(folder)[-1]
             assert made.name == f"autocoder-{now:%Y-%m-%d}.db"
             assert stat.S_IMODE(made.stat().st_mode) == 0o600
@@ -121,11 +121,11 @@ async def test_one_that_fails_is_told_once_a_day_and_tried_again(tmp_path: Path)
         folder.write_text("in the way")
         for hour in (24, 25, 30, 49):
             now = NOW + timedelta(hours=hour)
-            await back_up_daily(it.desk.parts, it.desk.settings)
+            await back_up_daily(it.services.parts, it.services.settings)
         days = [f"backup-failed:{NOW + days * DAY:%Y-%m-%d}" for days in (1, 2)]
         assert await it.store.read(_notices) == days
         folder.unlink()
-        await back_up_daily(it.desk.parts, it.desk.settings)
+        await back_up_daily(it.services.parts, it.services.settings)
         assert len(backups(folder)) == 1
 
 

@@ -1,4 +1,4 @@
-"""What a run's end means: signatures, models, settlements, the account's window (DESIGN.md §5)."""
+"""What a run's end means: signatures, models, settlements, the account's window."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

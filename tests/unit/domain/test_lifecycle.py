@@ -1,4 +1,4 @@
-"""Statuses move along the table and nowhere else (DESIGN.md §3)."""
+"""Statuses move along the table and nowhere else."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Names of projects, mended names, slugs (CONTRACT.md §2)."""
+"""Names of projects, mended names, slugs."""
 
 import re
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.names import NAME_LIMIT, is_name, mend, parse_name, slugify, unquote
+from core.domain.names import NAME_LIMIT, is_name, parse_name, sanitize, slugify, unquote
 from core.errors import BadName
 
 ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
@@ -25,20 +25,20 @@ def test_a_name_is_what_the_contract_says(text: str) -> None:
 
 @given(HOSTILE)
 def test_a_mended_name_is_a_name_and_mending_is_done_once(text: str) -> None:
-    mended = mend(text)
+    mended = sanitize(text)
     assert is_name(mended)
-    assert mend(mended) == mended
+    assert sanitize(mended) == mended
 
 
 @given(HOSTILE)
 def test_a_name_is_kept_as_it_is(text: str) -> None:
     if is_name(text):
-        assert mend(text) == parse_name(text) == parse_name(f' "{text}" ') == text
+        assert sanitize(text) == parse_name(text) == parse_name(f' "{text}" ') == text
     else:
         try:
             assert is_name(parse_name(text))
         except BadName as error:
-            assert repr(mend(text)) in error.hint
+            assert repr(sanitize(text)) in error.hint
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_name_is_kept_as_it_is(text: str) -> None:
     ],
 )
 def test_mended_names(given_name: str, mended: str) -> None:
-    assert mend(given_name) == mended
+    assert sanitize(given_name) == mended
     with pytest.raises(BadName):
         parse_name(given_name)
 
@@ -88,5 +88,5 @@ def test_slugs_stay_plain_and_short_however_many_are_taken(text: str) -> None:
 
 def test_a_name_of_a_megabyte_is_mended_at_once() -> None:
     started = time.monotonic()
-    assert is_name(mend(". " * 500_000))
+    assert is_name(sanitize(". " * 500_000))
     assert time.monotonic() - started < 2

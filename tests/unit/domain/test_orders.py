@@ -1,4 +1,4 @@
-"""Deciding: properties over random snapshots, and the rules one by one (DESIGN.md §5)."""
+"""Deciding: properties over random snapshots, and the rules one by one."""
 
 import random
 from dataclasses import replace

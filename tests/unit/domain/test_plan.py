@@ -1,4 +1,4 @@
-"""Plans: what is wrong with one, what waits for what, how two differ (CONTRACT.md §4)."""
+"""Plans: what is wrong with one, what waits for what, how two differ."""
 
 from dataclasses import replace
 from decimal import Decimal

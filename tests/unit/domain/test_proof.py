@@ -1,4 +1,4 @@
-"""When a task passes: the table of DESIGN.md §4, invariant 3."""
+"""When a task passes: the table of docs/explanation/proof.md."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""What may be a spec, and the name it gives its project (CONTRACT.md §1)."""
+"""What may be a spec, and the name it gives its project."""
 
 import time
 

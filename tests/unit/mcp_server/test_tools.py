@@ -1,4 +1,4 @@
-"""What an agent may tell us: each tool's answer, and its refusals in words (CONTRACT.md §4)."""
+"""What an agent may tell us: each tool's answer, and its refusals in words."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ class ScriptedProver(Prover):
 
 
 @dataclass
-class Desk:
+class Services:
     """Tools at hand for an agent process, over a real store."""
 
     parts: Parts
@@ -114,7 +114,9 @@ class Desk:
         return reply.text
 
 
-async def open_desk(folder: Path, ask_wait_s: float = 50, *, nobody_here: bool = False) -> Desk:
+async def open_workspace(
+    folder: Path, ask_wait_s: float = 50, *, nobody_here: bool = False
+) -> Services:
     wake = ChangeSignal()
     (folder / "a.sqlite").write_bytes(migrated())
     store = Store(folder / "a.sqlite", on_commit=wake.notify)
@@ -141,39 +143,39 @@ async def open_desk(folder: Path, ask_wait_s: float = 50, *, nobody_here: bool =
         host="h",
         redact=Redaction([TOKEN]),
     )
-    return Desk(parts, ScriptedProver(), ref.id or 1)
+    return Services(parts, ScriptedProver(), ref.id or 1)
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    made = await open_desk(tmp_path, 0.2)
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    made = await open_workspace(tmp_path, 0.2)
     yield made
     await made.parts.store.close()
 
 
-async def coder(desk: Desk) -> runs.RunRef:
+async def coder(services: Services) -> runs.RunRef:
     """A coder with task 1 of an approved plan."""
-    await desk.begin(AgentKind.PLANNER)
-    await desk.answer("plan_submit", plan=PLAN)
-    approval = await desk.parts.store.read(lambda tx: tx.scalars(select(Approval.id)).one())
-    await desk.parts.store.run(
+    await services.begin(AgentKind.PLANNER)
+    await services.answer("plan_submit", plan=PLAN)
+    approval = await services.parts.store.read(lambda tx: tx.scalars(select(Approval.id)).one())
+    await services.parts.store.run(
         approvals.approve, approval, by="p", main="m", max_attempts=5, now=NOW
     )
-    return await desk.begin(AgentKind.CODER, 1)
+    return await services.begin(AgentKind.CODER, 1)
 
 
 def test_every_own_tool_of_every_kind_is_there(tmp_path: Path) -> None:
-    desk = asyncio.run(open_desk(tmp_path))
+    services = asyncio.run(open_workspace(tmp_path))
     for kind, profile in PROFILES.items():
-        assert set(profile.own_tools) <= set(desk.tools), kind
+        assert set(profile.own_tools) <= set(services.tools), kind
         assert len(profile.own_tools) <= 8
-    for name, tool in desk.tools.items():
+    for name, tool in services.tools.items():
         assert tool.name == name
         assert tool.schema["type"] == "object"
         assert not _titles(tool.schema), name
         assert 0 < len(tool.description) < 120
-    assert desk.tools["task_get"].read_only
-    asyncio.run(desk.parts.store.close())
+    assert services.tools["task_get"].read_only
+    asyncio.run(services.parts.store.close())
 
 
 def _titles(schema: Mapping[str, Any]) -> bool:
@@ -184,17 +186,17 @@ def _titles(schema: Mapping[str, Any]) -> bool:
     )
 
 
-async def test_a_plan_is_taken_and_shown(desk: Desk) -> None:
-    await desk.begin(AgentKind.PLANNER)
-    assert await desk.answer("plan_submit", plan=PLAN) == {"accepted": True, "problems": []}
+async def test_a_plan_is_taken_and_shown(services: Services) -> None:
+    await services.begin(AgentKind.PLANNER)
+    assert await services.answer("plan_submit", plan=PLAN) == {"accepted": True, "problems": []}
 
 
 @pytest.mark.parametrize("wrapped", [{"plan": json.dumps(PLAN)}, PLAN])
 async def test_a_plan_may_come_as_text_or_without_its_wrapper(
-    desk: Desk, wrapped: dict[str, Any]
+    services: Services, wrapped: dict[str, Any]
 ) -> None:
-    await desk.begin(AgentKind.PLANNER)
-    assert (await desk.answer("plan_submit", **wrapped))["accepted"]
+    await services.begin(AgentKind.PLANNER)
+    assert (await services.answer("plan_submit", **wrapped))["accepted"]
 
 
 @pytest.mark.parametrize(
@@ -213,47 +215,49 @@ async def test_a_plan_may_come_as_text_or_without_its_wrapper(
     ],
 )
 async def test_a_wrong_plan_comes_back_with_what_to_mend(
-    desk: Desk, wrong: object, words: str
+    services: Services, wrong: object, words: str
 ) -> None:
-    await desk.begin(AgentKind.PLANNER)
-    answer = await desk.answer("plan_submit", plan=wrong)
+    await services.begin(AgentKind.PLANNER)
+    answer = await services.answer("plan_submit", plan=wrong)
     assert not answer["accepted"]
     assert any(words in problem for problem in answer["problems"]), answer
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-async def test_half_a_character_is_no_reason_to_fall_over(desk: Desk, as_text: bool) -> None:
+async def test_half_a_character_is_no_reason_to_fall_over(
+    services: Services, as_text: bool
+) -> None:
     made = asdict(plan({"a": (task("1", description="a\ud800b", steps=("\udfff",)),)}))
-    await desk.begin(AgentKind.PLANNER)
-    assert (await desk.answer("plan_submit", plan=json.dumps(made) if as_text else made))[
+    await services.begin(AgentKind.PLANNER)
+    assert (await services.answer("plan_submit", plan=json.dumps(made) if as_text else made))[
         "accepted"
     ]
-    approval = await desk.parts.store.read(lambda tx: tx.scalars(select(Approval.id)).one())
-    await desk.parts.store.run(
+    approval = await services.parts.store.read(lambda tx: tx.scalars(select(Approval.id)).one())
+    await services.parts.store.run(
         approvals.approve, approval, by="p", main="m", max_attempts=5, now=NOW
     )
-    found = await desk.parts.store.read(lambda tx: tx.scalars(select(Task)).one())
+    found = await services.parts.store.read(lambda tx: tx.scalars(select(Task)).one())
     assert (found.description, found.steps) == ("a?b", ["?"])
 
 
-async def test_checks_that_the_policy_refuses_are_named(desk: Desk) -> None:
-    await desk.begin(AgentKind.PLANNER)
-    desk.refused["true"] = "not today"
-    answer = await desk.answer("plan_submit", plan=PLAN)
+async def test_checks_that_the_policy_refuses_are_named(services: Services) -> None:
+    await services.begin(AgentKind.PLANNER)
+    services.refused["true"] = "not today"
+    answer = await services.answer("plan_submit", plan=PLAN)
     assert answer["problems"][0] == "Check 'true' of task '1' is refused: not today"
 
 
-async def test_five_refused_plans_end_the_run_and_many_problems_are_cut(desk: Desk) -> None:
-    run = await desk.begin(AgentKind.PLANNER)
+async def test_five_refused_plans_end_the_run_and_many_problems_are_cut(services: Services) -> None:
+    run = await services.begin(AgentKind.PLANNER)
     wrong = asdict(plan({"a": tuple(task(f" {n}") for n in range(50))}))
     problems: list[str] = []
     for n in range(5):
-        assert desk.ended == []
-        problems = (await desk.answer("plan_submit", plan=wrong))["problems"]
+        assert services.ended == []
+        problems = (await services.answer("plan_submit", plan=wrong))["problems"]
         assert len(problems) == 31, n
         assert problems[-1] == "… and 20 more problems."
-    assert [ended[0] for ended in desk.ended] == [run.id]
-    refusals = await desk.parts.store.read(
+    assert [ended[0] for ended in services.ended] == [run.id]
+    refusals = await services.parts.store.read(
         lambda tx: tx.scalars(
             select(JournalEntry).where(JournalEntry.event == Event.PLAN_REFUSED)
         ).all()
@@ -264,10 +268,10 @@ async def test_five_refused_plans_end_the_run_and_many_problems_are_cut(desk: De
     assert (len(refusals[0].data["problems"]), refusals[0].data["count"]) == (SHOWN, 50)
 
 
-async def test_a_plan_that_is_none_is_kept_with_what_is_wrong(desk: Desk) -> None:
-    await desk.begin(AgentKind.PLANNER)
-    await desk.answer("plan_submit", plan="a plan, as it were")
-    text = await desk.parts.store.read(
+async def test_a_plan_that_is_none_is_kept_with_what_is_wrong(services: Services) -> None:
+    await services.begin(AgentKind.PLANNER)
+    await services.answer("plan_submit", plan="a plan, as it were")
+    text = await services.parts.store.read(
         lambda tx: tx.scalars(
             select(JournalEntry.text).where(JournalEntry.event == Event.PLAN_REFUSED)
         ).one()
@@ -275,9 +279,9 @@ async def test_a_plan_that_is_none_is_kept_with_what_is_wrong(desk: Desk) -> Non
     assert text.startswith("A plan of planner-1 was refused for 1 problem, first: ")
 
 
-async def test_a_task_is_given_verbatim_to_who_holds_it(desk: Desk) -> None:
-    await coder(desk)
-    found = (await desk.answer("task_get", task_id=1))["task"]
+async def test_a_task_is_given_verbatim_to_who_holds_it(services: Services) -> None:
+    await coder(services)
+    found = (await services.answer("task_get", task_id=1))["task"]
     wanted = PLAN["phases"][0]["features"][0]["tasks"][0]
     for name in ("name", "category", "description", "complexity"):
         assert found[name] == wanted[name]
@@ -287,24 +291,26 @@ async def test_a_task_is_given_verbatim_to_who_holds_it(desk: Desk) -> None:
         "attempts", "last_error", "recovery_notes", "feature",
     ]  # fmt: skip
     assert found["feature"] == {"id": 1, "name": "a"}
-    assert "Task 2 is not yours; you hold task 1." in await desk.refusal("task_get", task_id=2)
+    assert "Task 2 is not yours; you hold task 1." in await services.refusal("task_get", task_id=2)
 
 
 async def test_an_assistant_reads_tasks_as_rest_shows_them_with_what_led_there(
-    desk: Desk,
+    services: Services,
 ) -> None:
-    await coder(desk)
-    await desk.begin(AgentKind.ASSISTANT)
-    listed = (await desk.answer("task_list", status="in_progress"))["tasks"]
+    await coder(services)
+    await services.begin(AgentKind.ASSISTANT)
+    listed = (await services.answer("task_list", status="in_progress"))["tasks"]
     assert listed == [
         {"id": 1, "name": "1", "feature": "a", "status": "in_progress", "attempts": 0}
     ]
-    found = await desk.answer("task_get", task_id=1)
-    view = await desk.parts.store.read(tasks.task, desk.project, 1)
+    found = await services.answer("task_get", task_id=1)
+    view = await services.parts.store.read(tasks.task, services.project, 1)
     assert found["task"] == json_of.plain(tasks.TaskView, view)
     assert (found["feature"], found["runs"][0]["agent"], len(found["runs"])) == ("a", "coder-1", 1)
     assert found["journal"][-1].endswith("task_started by service: Task 1 1 begins.")
-    assert "There is no task 9; they go from 1 to 2." in await desk.refusal("task_get", task_id=9)
+    assert "There is no task 9; they go from 1 to 2." in await services.refusal(
+        "task_get", task_id=9
+    )
 
 
 @pytest.mark.parametrize(
@@ -312,63 +318,63 @@ async def test_an_assistant_reads_tasks_as_rest_shows_them_with_what_led_there(
     [({}, "task_id: Field required"), ({"task_id": "x"}, "task_id: Input should be a valid")],
 )
 async def test_wrong_arguments_are_refused_by_name(
-    desk: Desk, arguments: dict[str, object], words: str
+    services: Services, arguments: dict[str, object], words: str
 ) -> None:
-    await coder(desk)
+    await coder(services)
     for tool in ("task_get", "task_mark_passing", "task_release", "task_skip", "task_mark_failing"):
-        assert words in await desk.refusal(tool, **arguments)
+        assert words in await services.refusal(tool, **arguments)
 
 
-async def test_a_proof_is_told_with_its_evidence_or_with_what_failed(desk: Desk) -> None:
-    await coder(desk)
-    desk.prover.replies = [
+async def test_a_proof_is_told_with_its_evidence_or_with_what_failed(services: Services) -> None:
+    await coder(services)
+    services.prover.replies = [
         ProofReply(Verdict.RED, 1, "c", "$ make\nexit 2", 1),
         ProofReply(Verdict.RED, 2, "c", "$ make\nexit 2", 5),
         ProofReply(Verdict.ACCEPTED, 3, "c9", "", 0),
     ]
-    first = await desk.refusal("task_mark_passing", task_id=1)
+    first = await services.refusal("task_mark_passing", task_id=1)
     assert "exit 2" in first
     assert "(4 refusals left)" in first
-    assert "this run has ended" in await desk.refusal("task_mark_passing", task_id=1)
-    assert await desk.answer("task_mark_passing", task_id=1) == {
+    assert "this run has ended" in await services.refusal("task_mark_passing", task_id=1)
+    assert await services.answer("task_mark_passing", task_id=1) == {
         "accepted": True, "evidence": {"id": 3, "commit": "c9"},
     }  # fmt: skip
 
 
-async def test_a_task_is_let_go_with_the_agents_words(desk: Desk) -> None:
-    await coder(desk)
-    await desk.answer("task_release", task_id=1, reason="no network")
-    await desk.answer("task_mark_failing", task_id=1)
-    await desk.answer("task_skip", task_id=1, reason="later")
-    assert desk.prover.let == [
+async def test_a_task_is_let_go_with_the_agents_words(services: Services) -> None:
+    await coder(services)
+    await services.answer("task_release", task_id=1, reason="no network")
+    await services.answer("task_mark_failing", task_id=1)
+    await services.answer("task_skip", task_id=1, reason="later")
+    assert services.prover.let == [
         (1, "it was given back: no network", False),
         (1, "it cannot be done as written", False),
         (1, "it was put off: later", True),
     ]
 
 
-async def test_a_question_that_waits_ends_the_turn(desk: Desk) -> None:
-    run = await coder(desk)
-    answer = await desk.answer("ask_person", question="red?", options=["yes", "no"])
+async def test_a_question_that_waits_ends_the_turn(services: Services) -> None:
+    run = await coder(services)
+    answer = await services.answer("ask_person", question="red?", options=["yes", "no"])
     assert answer["asked"] is True
     assert "end your turn" in answer["note"]
-    assert await desk.parts.store.run(runs.park, run.id, now=NOW)
+    assert await services.parts.store.run(runs.park, run.id, now=NOW)
 
 
-async def test_options_may_come_as_objects_with_a_label(desk: Desk) -> None:
-    await coder(desk)
+async def test_options_may_come_as_objects_with_a_label(services: Services) -> None:
+    await coder(services)
     given = ["red", {"label": "green", "description": "like grass"}]
-    answer = await desk.answer("ask_person", question="colour?", options=given)
+    answer = await services.answer("ask_person", question="colour?", options=given)
     assert answer["asked"] is True
-    options = await desk.parts.store.read(lambda tx: tx.scalars(select(Question.options)).all())
+    options = await services.parts.store.read(lambda tx: tx.scalars(select(Question.options)).all())
     assert options == [["red", "green"]]
 
 
 async def test_an_answer_within_the_wait_is_the_tools_result(tmp_path: Path) -> None:
-    desk = await open_desk(tmp_path, 60)
-    run = await coder(desk)
-    asking = asyncio.create_task(desk.call("ask_person", question="red?"))
-    store = desk.parts.store
+    services = await open_workspace(tmp_path, 60)
+    run = await coder(services)
+    asking = asyncio.create_task(services.call("ask_person", question="red?"))
+    store = services.parts.store
     while not (found := await store.read(lambda tx: tx.scalars(select(Question.id)).all())):
         await asyncio.sleep(0.005)
     await store.run(questions.answer, found[0], "yes, red", by="p", now=NOW)
@@ -378,20 +384,20 @@ async def test_an_answer_within_the_wait_is_the_tools_result(tmp_path: Path) -> 
 
 
 async def test_where_nobody_is_the_agent_decides(tmp_path: Path) -> None:
-    desk = await open_desk(tmp_path, nobody_here=True)
-    await coder(desk)
-    assert (await desk.call("ask_person", question="red?")).text == NOBODY_HERE
-    await desk.parts.store.close()
+    services = await open_workspace(tmp_path, nobody_here=True)
+    await coder(services)
+    assert (await services.call("ask_person", question="red?")).text == NOBODY_HERE
+    await services.parts.store.close()
 
 
-async def test_who_has_no_run_is_told_to_end(desk: Desk) -> None:
-    await coder(desk)
-    desk.process = "home-999"
+async def test_who_has_no_run_is_told_to_end(services: Services) -> None:
+    await coder(services)
+    services.process = "home-999"
     for tool, arguments in (
         ("task_get", {"task_id": 1}), ("task_release", {"task_id": 1}),
         ("ask_person", {"question": "?"}), ("plan_submit", {"plan": PLAN}),
     ):  # fmt: skip
-        assert "This run has ended. End your turn." in await desk.refusal(tool, **arguments)
+        assert "This run has ended. End your turn." in await services.refusal(tool, **arguments)
 
 
 def _planted(value: Any, text: str, name: str = "") -> Any:
@@ -403,27 +409,29 @@ def _planted(value: Any, text: str, name: str = "") -> Any:
     return f"{value} {text}" if isinstance(value, str) and name != "depends_on" else value
 
 
-async def test_no_piece_of_a_secret_is_kept_that_an_agent_hands_in(desk: Desk) -> None:
+async def test_no_piece_of_a_secret_is_kept_that_an_agent_hands_in(services: Services) -> None:
     for text in texts(640):
-        await desk.begin(AgentKind.PLANNER)
+        await services.begin(AgentKind.PLANNER)
         submitted = _planted(PLAN, text)
-        reply = await desk.call("plan_submit", plan=submitted)
-        as_text = await desk.call("plan_submit", plan=json.dumps(submitted))
-        asked = await desk.call(
+        reply = await services.call("plan_submit", plan=submitted)
+        as_text = await services.call("plan_submit", plan=json.dumps(submitted))
+        asked = await services.call(
             "ask_person", question=text, options=[f"{TOKEN} a", "b"], topic=f"{text} topic"
         )
         for each in (reply, as_text, asked):
             assert not found(each.text), each
-        await desk.parts.store.run(lambda tx: tx.query(Run).update({Run.status: RunStatus.ENDED}))
-    assert not found(kept(desk.parts.store.path))
+        await services.parts.store.run(
+            lambda tx: tx.query(Run).update({Run.status: RunStatus.ENDED})
+        )
+    assert not found(kept(services.parts.store.path))
 
 
-async def test_what_commands_print_is_looked_through(desk: Desk, tmp_path: Path) -> None:
+async def test_what_commands_print_is_looked_through(services: Services, tmp_path: Path) -> None:
     class Printing:
         async def run(self, profile: object, command: str, **_how: object) -> Execution:
             return Execution(command, 1, f"{'.' * 900}{TOKEN}\n", 0.1)
 
-    parts = replace(desk.parts, box=cast(Box, Printing()))
+    parts = replace(services.parts, box=cast(Box, Printing()))
     worktree = Worktree(tmp_path, tmp_path, tmp_path, None)
     [result] = await run_checks(parts, worktree, ["true"], process_id="home-0")
     assert result.output == f"{'.' * 900}[redacted]\n"

@@ -1,4 +1,4 @@
-"""Decisions: unique, attributed, timed, reasoned, bound to what was shown (DESIGN.md §4.5)."""
+"""Decisions: unique, attributed, timed, reasoned, bound to what was shown."""
 
 import pytest
 from sqlalchemy import select

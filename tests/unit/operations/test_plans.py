@@ -1,4 +1,4 @@
-"""Plans: shown, revised, approved into rows, extended (CONTRACT.md §4)."""
+"""Plans: shown, revised, approved into rows, extended."""
 
 from dataclasses import replace
 

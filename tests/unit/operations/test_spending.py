@@ -1,4 +1,4 @@
-"""Money: counted once, summed right, refused at the door (DESIGN.md §8)."""
+"""Money: counted once, summed right, refused at the door."""
 
 from collections.abc import Sequence
 from dataclasses import replace

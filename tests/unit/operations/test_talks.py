@@ -98,7 +98,9 @@ class Talk:
         return self._at_work(taken)
 
     def prompt(self, run: RunRef) -> str:
-        return briefing.for_interviewer(interviews.sit(self.tx, run.id), resumed=run.takes_over)
+        return briefing.for_interviewer(
+            interviews.load_session(self.tx, run.id), resumed=run.takes_over
+        )
 
     def spend(self, run: RunRef) -> None:
         """The model answered this run."""
@@ -140,7 +142,7 @@ def test_a_lost_transcript_is_another_session_that_is_told_everything(talk: Talk
     talk.end(first)
     talk.say(question, "Cooks")
     second = talk.go_on(first)
-    assert interviews.sit(talk.tx, second.id).begun
+    assert interviews.load_session(talk.tx, second.id).begun
     runs.fresh_start(talk.tx, second.id, UUID(int=77))
     talk.spend(second)
     talk.end(second, KILLED)

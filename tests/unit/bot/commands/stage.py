@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 
 from adapters.worktrees.workspaces import Worktrees
 from bot import cards
-from bot.commands.command import Desk
+from bot.checks.finding import Finding, Level
+from bot.commands.command import Services
 from bot.door import ServiceDoor
-from bot.finding import Finding, Level
 from bot.router import Router
 from bot.settings import load
 from core.domain import card_keys
@@ -112,7 +112,7 @@ class Stage:
     router: Router
     door: ServiceDoor
     worktrees: Worktrees
-    desk: Desk
+    services: Services
     begun: list[int] = field(default_factory=list)
     deliveries: int = 0
 
@@ -158,14 +158,14 @@ class Stage:
             for due in map(outbox._due, tx.scalars(select(OutboxItem))):
                 answers = due.fixed is not None or due.key == f"answer:{item_id}"
                 if due.key.rpartition(":")[2] == str(item_id) and answers:
-                    return cards.draw(tx, due, self.desk.scene(NOW)).card
+                    return cards.draw(tx, due, self.services.scene(NOW)).card
             return None
 
         return await self.store.read(look)
 
     def built(self, tx: Session, row: OutboxItem) -> Card:
         """A card of the outbox as it would be posted."""
-        return cards.draw(tx, outbox._due(row), self.desk.scene(NOW)).card
+        return cards.draw(tx, outbox._due(row), self.services.scene(NOW)).card
 
     async def rows(self, table: Any, *where: Any) -> list[Any]:
         return await self.store.read(lambda tx: list(tx.scalars(select(table).where(*where))))
@@ -224,7 +224,7 @@ async def stage(
             redact=Redaction(secrets),
         ),
     )
-    desk = Desk(
+    services = Services(
         parts=parts,
         settings=settings,
         practice=True,
@@ -235,8 +235,8 @@ async def stage(
         ],
         take_up=begun.append,
     )
-    router = Router(desk)
-    made = Stage(home, store, router, ServiceDoor(desk, router), worktrees, desk, begun)
+    router = Router(services)
+    made = Stage(home, store, router, ServiceDoor(services, router), worktrees, services, begun)
     loop = asyncio.create_task(router.run()) if run else None
     try:
         yield made

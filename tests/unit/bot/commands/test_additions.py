@@ -209,7 +209,7 @@ async def test_a_slip_in_a_longer_command_is_mended(tmp_path: Path, line: str, m
 
 
 async def test_nobody_waits_for_a_project_that_is_archived(tmp_path: Path) -> None:
-    def asks(tx: Session) -> int:
+    def confirm(tx: Session) -> int:
         row = world.project(tx)
         asked = world.question(tx, row)
         tx.get_one(Run, asked.run_id).status = RunStatus.WAITING
@@ -217,7 +217,7 @@ async def test_nobody_waits_for_a_project_that_is_archived(tmp_path: Path) -> No
         return asked.id
 
     async with stage(tmp_path) as it:
-        number = await it.change(asks)
+        number = await it.change(confirm)
         assert "is archived" in (await it.ask("archive", place=world.thread())).title
         [run] = await it.rows(Run)
         assert run.status is RunStatus.ENDED

@@ -39,7 +39,7 @@ from core.store.tables import (
 from tests.unit.bot.commands import stage as world
 from tests.unit.bot.commands.stage import NOW, stage
 
-# CONTRACT.md §2 and the issue.
+# Others rely on these names.
 WANTED = [
     "new",
     "list",
@@ -103,7 +103,7 @@ def test_the_vocabulary_is_whole() -> None:
         assert {COMMANDS[name].role for name in names.split()} == {role}
     for name, spec in COMMANDS.items():
         assert spec.usage.startswith(name)
-        assert (spec.does is None) != (spec.looks is None)
+        assert (spec.execute is None) != (spec.prepare is None)
         assert spec.about.endswith(".")
         assert all(example.startswith(name) for example in spec.examples)
 

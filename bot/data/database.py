@@ -1,6 +1,6 @@
 """The database by hand: `autocoder db upgrade | backup | check`.
 
-One process writes the file (DESIGN.md §10): what changes it needs a home that nobody holds, a
+One process writes the file: what changes it needs a home that nobody holds, a
 copy is made by the running service, and what only looks reads beside it.
 """
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from bot.client import Client
-from bot.home import database_held, held
-from bot.service_info import known_token, service_info
+from bot.data.home import database_held, held
+from bot.data.service_info import known_token, service_info
 from bot.settings import Settings
 from core.domain.redaction import Redaction
 from core.errors import NotFound, StateError, StorageFailed

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from bot import settings as settings_file
+from bot.data.export_format import Format
 from bot.exits import Exit, complain
-from bot.export_format import Format
 from core.errors import AutocoderError
 
 # The rest is imported where it is needed, for the reason that bot/cli.py gives.
@@ -22,7 +22,7 @@ db = typer.Typer(help="The database: schema, copy, integrity.", no_args_is_help=
 @db.command()
 def upgrade(home: Home = None) -> None:
     """Bring the database to this version's schema, after a copy of it; starting does the same."""
-    from bot import database
+    from bot.data import database
 
     try:
         typer.echo(database.upgrade(settings_file.load(os.environ, home)))
@@ -40,7 +40,7 @@ def backup(
     To go back to it, stop autocoder, remove `autocoder.db-wal` and `autocoder.db-shm` from the home
     and put the copy in place of `autocoder.db`.
     """
-    from bot import database
+    from bot.data import database
 
     try:
         typer.echo(database.backup(settings_file.load(os.environ, home), file))
@@ -51,7 +51,7 @@ def backup(
 @db.command()
 def check(home: Home = None) -> None:
     """Look at the whole database; exit status 1 when something is wrong with it."""
-    from bot import database
+    from bot.data import database
 
     fine = True
     try:
@@ -72,8 +72,8 @@ def export(
     home: Home = None,
 ) -> None:
     """Print a project's journal and usage, without secrets; also while the service runs."""
-    from bot import database
-    from bot import export as exporting
+    from bot.data import database
+    from bot.data import export as exporting
 
     try:
         settings = settings_file.load(os.environ, home)

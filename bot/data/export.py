@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from bot.export_format import Format
-from bot.markdown import text
+from bot.cards.markdown import text
+from bot.data.export_format import Format
 from core.domain.redaction import Redaction
 from core.views import journal, projects, usage
 from core.views.journal import JournalLine

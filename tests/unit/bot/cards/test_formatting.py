@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import formatting
+from bot.cards import formatting
 from core.domain.redaction import clean
 
 

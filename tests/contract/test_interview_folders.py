@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from adapters.interview_folders import InterviewDesks
+from adapters.interview_folders import HostInterviewFolders
 from core.errors import BadSpec, WorkspaceError
 
 SPEC = ".autocoder/prompts/app_spec.txt"
 
 
 @pytest.fixture
-def interview_folders(tmp_path: Path) -> InterviewDesks:
-    return InterviewDesks(tmp_path)
+def interview_folders(tmp_path: Path) -> HostInterviewFolders:
+    return HostInterviewFolders(tmp_path)
 
 
-async def test_a_file_is_read_as_it_is(interview_folders: InterviewDesks) -> None:
+async def test_a_file_is_read_as_it_is(interview_folders: HostInterviewFolders) -> None:
     folder = await interview_folders.open("todo")
     assert await interview_folders.open("todo") == folder
     (folder / SPEC).write_bytes(b"\xff a spec")
@@ -25,7 +25,9 @@ async def test_a_file_is_read_as_it_is(interview_folders: InterviewDesks) -> Non
         await interview_folders.read(folder, SPEC, limit=7)
 
 
-async def test_what_is_no_file_is_named(interview_folders: InterviewDesks, tmp_path: Path) -> None:
+async def test_what_is_no_file_is_named(
+    interview_folders: HostInterviewFolders, tmp_path: Path
+) -> None:
     folder = await interview_folders.open("todo")
     secret = tmp_path / "secret"
     secret.write_text("secret")
@@ -45,7 +47,7 @@ async def test_what_is_no_file_is_named(interview_folders: InterviewDesks, tmp_p
 
 
 async def test_a_linked_folder_is_not_entered(
-    interview_folders: InterviewDesks, tmp_path: Path
+    interview_folders: HostInterviewFolders, tmp_path: Path
 ) -> None:
     folder = await interview_folders.open("todo")
     (folder / ".autocoder" / "prompts").rmdir()
@@ -61,21 +63,21 @@ async def test_a_linked_folder_is_not_entered(
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "f1").write_bytes(b"png")
     with pytest.raises(WorkspaceError):
-        await interview_folders.lay(folder, "material/1.png", "f1")
+        await interview_folders.copy_in(folder, "material/1.png", "f1")
     assert os.listdir(outside) == ["app_spec.txt"]
     assert (outside / "app_spec.txt").read_text() == "secret"
 
 
 async def test_a_dropped_file_is_laid_there_once(
-    interview_folders: InterviewDesks, tmp_path: Path
+    interview_folders: HostInterviewFolders, tmp_path: Path
 ) -> None:
     folder = await interview_folders.open("todo")
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "f1").write_bytes(b"png")
     (tmp_path / "secret").write_text("secret")
     for _ in range(2):
-        await interview_folders.lay(folder, "material/1.png", "f1")
-        await interview_folders.lay(folder, "material/2.png", "gone")
-        await interview_folders.lay(folder, "material/3.png", "../secret")
+        await interview_folders.copy_in(folder, "material/1.png", "f1")
+        await interview_folders.copy_in(folder, "material/2.png", "gone")
+        await interview_folders.copy_in(folder, "material/3.png", "../secret")
     assert os.listdir(folder / "material") == ["1.png"]
     assert (folder / "material/1.png").read_bytes() == b"png"

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.store.priority_lock import HURRY_S, PriorityLock
+from core.store.priority_lock import URGENT_S, PriorityLock
 
 
 async def _take(turns: PriorityLock, name: str, done: list[str], *, first: bool = False) -> None:
@@ -30,11 +30,11 @@ async def test_first_ones_pass_those_who_wait_and_each_queue_keeps_its_order() -
 
 async def test_while_a_person_waits_only_first_ones_get_a_turn() -> None:
     turns, done = PriorityLock(), list[str]()
-    with turns.hurry():
+    with turns.urgent():
         waiting = [
             asyncio.create_task(_take(turns, name, done, first=name.isupper())) for name in "aBbC"
         ]
-        looking = asyncio.create_task(turns.calm())
+        looking = asyncio.create_task(turns.no_urgent_turn())
         for _ in range(20):
             await asyncio.sleep(0)
         assert done == ["B", "C"]
@@ -45,13 +45,13 @@ async def test_while_a_person_waits_only_first_ones_get_a_turn() -> None:
 
 async def test_many_who_wait_do_not_starve_the_others() -> None:
     turns, done = PriorityLock(), list[str]()
-    with turns.hurry():
+    with turns.urgent():
         waiting = asyncio.create_task(_take(turns, "a", done))
-        async with asyncio.timeout(HURRY_S + 5):
+        async with asyncio.timeout(URGENT_S + 5):
             await waiting
-    with turns.hurry():
-        assert not await _soon(turns.calm())
-    assert await _soon(turns.calm())
+    with turns.urgent():
+        assert not await _soon(turns.no_urgent_turn())
+    assert await _soon(turns.no_urgent_turn())
 
 
 async def _soon(waiting: Coroutine[None, None, None]) -> bool:
@@ -73,7 +73,7 @@ def test_nobody_is_left_waiting_whoever_gives_up(
         turns, inside, served = PriorityLock(), 0, 0
 
         async def take(first: bool, hurries: bool) -> None:
-            with turns.hurry() if hurries else nullcontext():
+            with turns.urgent() if hurries else nullcontext():
                 await one(first)
 
         async def one(first: bool) -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from bot.formatting import UNKNOWN, cut, one_line
+from bot.cards.formatting import UNKNOWN, cut, one_line
 from core.domain.redaction import clean
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$^!])")

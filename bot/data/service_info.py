@@ -1,14 +1,16 @@
 """The files by which others find a running service: its token and where it listens."""
 
+import errno
 import json
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bot.home import using
+from bot.data.home import using
 from core.errors import StateError
 
 TOKEN = "web-token"  # noqa: S105  # the file's name
@@ -82,3 +84,23 @@ def _nobody(home: Path) -> StateError:
     return StateError(
         f"No autocoder runs in {home}.", hint="Start it: `make run`, or `autocoder serve`."
     )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; StateError when the address is not to be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        number = error.errno or 0  # negative: a name that leads nowhere
+        words = os.strerror(number) if number > 0 else error.strerror
+        hint = "Set AUTOCODER_HOST to an address of this host."
+        if number in (errno.EADDRINUSE, errno.EACCES):
+            hint = "Set AUTOCODER_PORT to another port, or to 0 for a free one."
+        raise StateError(
+            f"The web chat cannot listen on {host} port {port}: {words}.", hint=hint
+        ) from error
+    # asyncio does it only for sockets that name their protocol, which this one does not; without
+    # it each answer waits 40 ms for the client's acknowledgement of its headers.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

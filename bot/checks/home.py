@@ -10,10 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from bot.finding import Finding, Level
-from bot.home import need_free
-from bot.listening import listen
-from bot.service_info import TOKEN, service_info
+from bot.checks.finding import Finding, Level
+from bot.data.home import need_free
+from bot.data.service_info import TOKEN, listen, service_info
 from bot.settings import GIB, Settings
 from core.errors import HomeHeld, StateError
 from core.store import migrations
@@ -33,9 +32,9 @@ def _home(home: Path) -> Finding:
     present = home
     while not present.exists() and present != present.parent:
         present = present.parent
-    mend = "Set AUTOCODER_HOME to a folder that may be written."
+    fix = "Set AUTOCODER_HOME to a folder that may be written."
     if not present.is_dir():
-        return Finding("home", Level.ERROR, f"{present} is not a folder.", mend)
+        return Finding("home", Level.ERROR, f"{present} is not a folder.", fix)
     try:
         with tempfile.NamedTemporaryFile(dir=present) as file:
             file.write(b"autocoder check")
@@ -43,7 +42,7 @@ def _home(home: Path) -> Finding:
             os.fsync(file.fileno())
         free = shutil.disk_usage(present).free
     except OSError as error:
-        return Finding("home", Level.ERROR, f"{home}: {error.strerror}.", mend)
+        return Finding("home", Level.ERROR, f"{home}: {error.strerror}.", fix)
     words = f"{home}, {free / GIB:.1f} GB free"
     if free < DISK_WANTED:
         level = Level.ERROR if free < DISK_NEEDED else Level.WARNING
@@ -60,8 +59,8 @@ def _database(path: Path) -> Finding:
     except sqlite3.Error as error:
         answer = str(error)
     if answer != "ok":
-        mend = "Stop every autocoder of this home, set the file aside and put a copy in its place."
-        return Finding("database", Level.ERROR, f"{path}: {answer}", mend)
+        fix = "Stop every autocoder of this home, set the file aside and put a copy in its place."
+        return Finding("database", Level.ERROR, f"{path}: {answer}", fix)
     words = f"{path.name}, {path.stat().st_size / 2**20:.1f} MB, whole"
     at = migrations.revision(path)
     if at in (migrations.HEAD, None):
