@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from bot.cards import (
     answers,
-    ending,
+    blocked,
+    completed,
     gate,
     interview,
     landed,
@@ -176,7 +177,7 @@ CARDS: Mapping[CardKind, CardRow] = {
     CardKind.DIGEST: CardRow("The day in a channel. *Comes with a later version.*"),
     CardKind.REPORT: CardRow(
         "The project is complete: what was built, proved and spent.",
-        ending.draw_report,
+        completed.draw_report,
         posted_at=(Event.PROJECT_COMPLETED,),
         subjects=card_subjects.each_time(CardKind.REPORT),  # an earlier one tells of its own day
         standing=card_subjects.last_report,
@@ -185,7 +186,7 @@ CARDS: Mapping[CardKind, CardRow] = {
     CardKind.ANSWER: CardRow("The answer to a command.", answers.draw),
     CardKind.ERROR: CardRow(
         "What went wrong, what it means, what to do.",
-        ending.draw_blocked,
+        blocked.draw_blocked,
         posted_at=(Event.PROJECT_BLOCKED,),
         updated_at=_PROJECT_WENT_ON,
         subjects=card_subjects.each_time(CardKind.ERROR),

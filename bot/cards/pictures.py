@@ -6,7 +6,7 @@ from pathlib import Path
 import resvg_py
 from sqlalchemy.orm import Session
 
-from bot.cards import daily, ending, gate, plan
+from bot.cards import completed, daily, gate, plan
 from bot.cards.plan_picture import GROUNDS, themed
 from core.ports.chat import Theme
 
@@ -16,7 +16,7 @@ _SORTS = {
     "plan": plan.picture,
     "graph": plan.graph,
     "gate": gate.picture,
-    "cost": ending.picture,
+    "cost": completed.picture,
 }
 
 

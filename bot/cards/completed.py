@@ -1,4 +1,4 @@
-"""How a project ends, or cannot go on: its report, and what blocks it."""
+"""A project that is complete: its report."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -7,12 +7,10 @@ from sqlalchemy.orm import Session
 
 from bot.cards import charts, formatting, labels
 from bot.cards.progress import bar
-from bot.cards.progress import buttons as project_buttons
 from bot.cards.rendering import (
     CardRef,
     Drawn,
     RenderContext,
-    approved,
     body,
     bold,
     button,
@@ -21,24 +19,21 @@ from bot.cards.rendering import (
     footnote,
     parallel_of,
     said,
-    spoken,
     title,
 )
 from core.domain import markup
 from core.domain.cards import Card, Field, Label, Picture, Subject, TextFile, Tone
-from core.domain.events import CardKind, Event
-from core.domain.lifecycle import ProjectStatus
+from core.domain.events import CardKind
 from core.domain.money import to_usd
 from core.domain.plan import estimate
 from core.domain.redaction import clean
-from core.views import completions, journal, members, projects
+from core.views import completions, journal
 from core.views.completions import Completion, Costs
 
 MOST = 6
 MOST_CHECKS = 4
 MOST_DAYS = 14
 REPORT_FILE = ".autocoder/report.md"
-REASON = 1_500
 _FILE = "completed.txt"  # all that the card of a completed project shortens
 _SEE = f"see `{_FILE}`"
 _SURE = 2_000  # characters that stand in its body whatever else does
@@ -187,40 +182,3 @@ def _by_model(done: Completion) -> Iterator[str]:
         )
         yield ""
         yield f"**By model** {spent}"
-
-
-def draw_blocked(tx: Session, ref: CardRef, scene: RenderContext) -> Drawn:
-    """The service cannot go on by itself: why, and what a person can do."""
-    entry = journal.entry(tx, ref.subject_id)
-    project = projects.summary(tx, entry.project_id or 0)
-    over = journal.next_one(tx, tuple(_WENT_ON), after=entry.id, project_id=project.id)
-    heading = title(f"{project.name} is blocked")
-    blocked = over is None and project.status is ProjectStatus.BLOCKED
-    if over is not None:
-        by = members.name_of(tx, over.actor)
-        state = approved(by, over.at, scene, _WENT_ON[over.event])
-    elif blocked:
-        state = f"{labels.WAITS} Waits for somebody since {scene.when(entry.at)}"
-    else:
-        state = f"{labels.DONE} It goes on"
-    after = "Nothing done is lost. Mend the cause, then resume." if blocked else ""
-    card = Card(
-        key=ref.key,
-        kind=CardKind.ERROR,
-        title=heading,
-        body=body(
-            [spoken(entry.text, REASON), after], [state, footnote(project.practice, scene.box)]
-        ),
-        fallback=fallback(heading, formatting.one_line(entry.text, 300), state),
-        project=project.name,
-        tone=Tone.DANGER if blocked else Tone.INFO,
-        buttons=project_buttons(project.id, project.status, project.name) if blocked else (),
-    )
-    return Drawn(card)
-
-
-_WENT_ON = {
-    Event.PROJECT_RESUMED: "Resumed",
-    Event.PROJECT_STOPPED: "Stopped",
-    Event.PROJECT_ARCHIVED: "Archived",
-}
