@@ -12,8 +12,8 @@ from core.errors import StorageFailed
 from core.store import chat_tables  # noqa: F401  makes its tables known
 from core.store.tables import Table
 
-HEAD = "0003"
 _HERE = Path(__file__).parent
+HEAD = max(path.name for path in (_HERE / "versions").glob("[0-9]*.py"))[:4]  # the newest revision
 
 
 @dataclass(frozen=True)
