@@ -1,1 +1,1 @@
-"""The tools of the MCP server `autocoder`: what an agent may tell us."""
+"""The MCP server `autocoder`: the table of tools that agents call, and the servers made of it."""

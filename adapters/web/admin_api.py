@@ -1,4 +1,4 @@
-"""What a command of this host has the running service do: one process writes the database."""
+"""Requests that only commands of this host may send: the running service alone writes the database."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The house: help, people, the host, settings."""
+"""Commands about the service itself: help, people, the host, settings."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

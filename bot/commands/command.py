@@ -1,4 +1,4 @@
-"""What a command is, what it is told, and what it answers."""
+"""A command of the chat: how it is described, what it is given, and what it answers."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field

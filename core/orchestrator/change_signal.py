@@ -1,4 +1,4 @@
-"""Waking whoever waits for something to change."""
+"""A signal that something was committed, for loops that sleep until then."""
 
 import asyncio
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Coders' runs of an earlier life, which may have made what they could not record."""
+"""Runs of coders that an earlier start of the service left: they may hold commits it did not record."""
 
 from dataclasses import dataclass
 
