@@ -17,4 +17,4 @@ class Finding:
     name: str
     level: Level
     what: str
-    fix: str = ""  # what to do; empty where nothing is to be done
+    mend: str = ""  # what to do; empty where nothing is to be done

@@ -32,9 +32,9 @@ def _home(home: Path) -> Finding:
     present = home
     while not present.exists() and present != present.parent:
         present = present.parent
-    fix = "Set AUTOCODER_HOME to a folder that may be written."
+    mend = "Set AUTOCODER_HOME to a folder that may be written."
     if not present.is_dir():
-        return Finding("home", Level.ERROR, f"{present} is not a folder.", fix)
+        return Finding("home", Level.ERROR, f"{present} is not a folder.", mend)
     try:
         with tempfile.NamedTemporaryFile(dir=present) as file:
             file.write(b"autocoder check")
@@ -42,7 +42,7 @@ def _home(home: Path) -> Finding:
             os.fsync(file.fileno())
         free = shutil.disk_usage(present).free
     except OSError as error:
-        return Finding("home", Level.ERROR, f"{home}: {error.strerror}.", fix)
+        return Finding("home", Level.ERROR, f"{home}: {error.strerror}.", mend)
     words = f"{home}, {free / GIB:.1f} GB free"
     if free < DISK_WANTED:
         level = Level.ERROR if free < DISK_NEEDED else Level.WARNING
@@ -59,8 +59,8 @@ def _database(path: Path) -> Finding:
     except sqlite3.Error as error:
         answer = str(error)
     if answer != "ok":
-        fix = "Stop every autocoder of this home, set the file aside and put a copy in its place."
-        return Finding("database", Level.ERROR, f"{path}: {answer}", fix)
+        mend = "Stop every autocoder of this home, set the file aside and put a copy in its place."
+        return Finding("database", Level.ERROR, f"{path}: {answer}", mend)
     words = f"{path.name}, {path.stat().st_size / 2**20:.1f} MB, whole"
     at = migrations.revision(path)
     if at in (migrations.HEAD, None):

@@ -102,8 +102,8 @@ def show(findings: Sequence[Finding], console: Console) -> None:
     for finding in findings:
         mark, style = _mark(finding.level)
         table.add_row(Text(mark, style), Text(finding.name, "bold"), Text(finding.what))
-        if finding.fix:
-            table.add_row("", "", Text(finding.fix, "dim" if finding.level is Level.OK else ""))
+        if finding.mend:
+            table.add_row("", "", Text(finding.mend, "dim" if finding.level is Level.OK else ""))
     console.print(table)
     errors = sum(finding.level is Level.ERROR for finding in findings)
     warnings = sum(finding.level is Level.WARNING for finding in findings)
@@ -179,14 +179,14 @@ def _git() -> Finding:
 
 
 def _cli(path: Path | None) -> Finding:
-    fix = "Run make setup."
+    mend = "Run make setup."
     if path is None:
         words = "The Claude CLI, which comes with claude-agent-sdk, is not there."
-        return Finding("claude cli", Level.ERROR, words, fix)
+        return Finding("claude cli", Level.ERROR, words, mend)
     words = _output([str(path), "--version"])
     version = re.match(r"\d+\.\d+\.\d+", words)
     if version is None:
-        return Finding("claude cli", Level.ERROR, f"{path} does not run: {words}", fix)
+        return Finding("claude cli", Level.ERROR, f"{path} does not run: {words}", mend)
     return Finding("claude cli", Level.OK, f"{version[0]}, bundled")
 
 

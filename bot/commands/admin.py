@@ -75,8 +75,8 @@ async def check(call: Call) -> Reply | Operation:
     body = []
     for finding in sorted(findings, key=lambda f: list(Level).index(f.level), reverse=True):
         body.append(f"- {_MARKS[finding.level]} {bold(finding.name)} {own_words(finding.what)}")
-        if finding.fix:
-            body.append(f"  {own_words(finding.fix)}")
+        if finding.mend:
+            body.append(f"  {own_words(finding.mend)}")
     title = f"{formatting.count(len(wrong), 'thing')} to look at" if wrong else "This host is fit"
     tone = Tone.DANGER if worst else Tone.WARNING if wrong else Tone.SUCCESS
     return Reply(title=title, body="\n".join(body), tone=tone)

@@ -65,12 +65,12 @@ def test_no_full_sandbox(
     finding = _look(tmp_path, _probes(box), **environ)["sandbox"]
     assert finding.level is level
     assert finding.what.startswith(box.value)
-    assert "apt-get" in finding.fix
+    assert "apt-get" in finding.mend
 
 
 def test_a_toolchain_in_a_home_is_proposed(tmp_path: Path) -> None:
     finding = _look(tmp_path, _probes(unseen=[Path("/home/x/.nvm/node")]))["toolchain"]
-    assert 'read = ["/home/x/.nvm/node"]' in finding.fix
+    assert 'read = ["/home/x/.nvm/node"]' in finding.mend
     missing = _look(tmp_path, AUTOCODER_SANDBOX__READ="/not/there")["toolchain"]
     assert "does not exist" in missing.what
 
@@ -80,10 +80,10 @@ def test_a_login_of_the_cli_is_no_credential(tmp_path: Path) -> None:
     (tmp_path / ".claude" / ".credentials.json").write_text("{}")
     found = _look(tmp_path)["model"]
     assert found.level is Level.WARNING
-    assert "claude setup-token" in found.fix
+    assert "claude setup-token" in found.mend
     wanted = _look(tmp_path, AUTOCODER_MODEL="claude")["model"]
     assert wanted.level is Level.ERROR
-    assert "claude setup-token" in wanted.fix
+    assert "claude setup-token" in wanted.mend
 
 
 def test_secrets_are_not_told(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_git(
     monkeypatch.setenv("PATH", str(tmp_path))
     finding = _look(tmp_path)["git"]
     assert finding.level is level
-    assert bool(finding.fix) is (level is Level.ERROR)
+    assert bool(finding.mend) is (level is Level.ERROR)
 
 
 def test_another_system_is_told_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_a_token_that_others_may_read(tmp_path: Path) -> None:
     token.chmod(0o644)
     found = _look(tmp_path)["token"]
     assert found.level is Level.WARNING
-    assert "chmod 600" in found.fix
+    assert "chmod 600" in found.mend
     token.chmod(0o600)
     assert "token" not in _look(tmp_path)
 
@@ -242,7 +242,7 @@ def test_who_works_in_the_home(tmp_path: Path) -> None:
         port = str(other.getsockname()[1])
         taken = _look(tmp_path, AUTOCODER_PORT=port)["service"]
         assert taken.level is Level.WARNING
-        assert "AUTOCODER_PORT" in taken.fix
+        assert "AUTOCODER_PORT" in taken.mend
     assert "is free" in _look(tmp_path, AUTOCODER_PORT="0")["service"].what
     with held(tmp_path / "data"):
         assert str(os.getpid()) in _look(tmp_path)["service"].what
@@ -252,4 +252,4 @@ def test_half_a_chat_is_none(tmp_path: Path) -> None:
     assert _look(tmp_path)["slack"].level is Level.OK
     half = _look(tmp_path, SLACK_BOT_TOKEN="xoxb")["slack"]
     assert half.level is Level.WARNING
-    assert half.fix == "Set SLACK_APP_TOKEN too."
+    assert half.mend == "Set SLACK_APP_TOKEN too."

@@ -307,7 +307,7 @@ def test_the_next_life_closes_what_the_last_left_and_goes_on(site: Site) -> None
 def test_runs_that_died_elsewhere_take_no_place(site: Site) -> None:
     site.build({"a": (task("1"),)})
     site.begin(number=1)
-    site.db.do(lambda tx: setattr(tx.scalars(select(Run)).all()[-1], "life", "dead"))
+    site.db.do(lambda tx: setattr(tx.scalars(select(Run)).all()[-1], "boot_id", "dead"))
     assert site.look().runs[-1].ours is False
     other = site.db.do(lambda tx: _another_project(tx.get_one(Project, site.project)))
     site.db.do(lambda tx: tx.add(other))
