@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from claude_agent_sdk import (
@@ -30,6 +31,7 @@ from claude_agent_sdk import (
 from adapters.claude.gateway import CredentialKind, Door
 from adapters.claude.launch import SETTINGS, AgentFolders, box_profile, find_cli
 from core.domain.agents import PROFILES, AgentKind
+from core.domain.redaction import Redaction
 from core.orchestrator import briefing
 from core.orchestrator.parts import Parts
 from core.orchestrator.proving import Prover
@@ -96,9 +98,8 @@ class _Tasks:
 def _coder_tools() -> list[Tool]:
     """Ours, for their names, descriptions and schemas; their handlers are not called."""
     nothing: Any = None
-    tools = Toolbox(
-        cast(Parts, nothing), cast(Prover, nothing), judge=nothing, end_run=nothing
-    ).tools()
+    parts = cast(Parts, SimpleNamespace(redact=Redaction()))
+    tools = Toolbox(parts, cast(Prover, nothing), judge=nothing, end_run=nothing).tools()
     return [tools[name] for name in _PROFILE.own_tools]
 
 
