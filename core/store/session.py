@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -44,6 +44,9 @@ class Store:
         self.path = path
         self._on_commit = on_commit
         try:
+            for file in path.parent.glob(f"{path.name}*"):  # its logs and copies too
+                with suppress(FileNotFoundError):
+                    file.chmod(0o600)
             self.upgrade = migrations.upgrade(path)
             self._written: set[str] = set()  # by the transaction that runs now
             self._engine = _writer(path, self._written)

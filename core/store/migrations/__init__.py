@@ -67,6 +67,7 @@ def upgrade(path: Path) -> Upgrade | None:
         new = path.with_name(f"{path.name}.new")
         for left in (new, new.with_name(f"{new.name}-journal")):
             left.unlink(missing_ok=True)
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         _create(new)
         new.replace(path)
     return None
