@@ -174,7 +174,8 @@ class Security:
                 "Open the URL that `autocoder serve` printed last.",
             )  # fmt: skip
         rest = urlencode([(key, value) for key, value in query if key != "token"])
-        answer = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), 303)
+        path = "/" + scope["path"].lstrip("/\\")  # two slashes would name another host
+        answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
         answer.set_cookie(
             self._cookie_name(scope), token, max_age=365 * 86_400, httponly=True, samesite="strict"
         )

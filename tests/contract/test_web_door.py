@@ -85,6 +85,14 @@ def test_the_printed_url_makes_a_cookie_that_counts_for_changes_with_an_origin_o
     assert service.stranger.get("/?token=wrong").status == 401
 
 
+@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example/", "///evil.example/x"])
+def test_the_printed_url_leads_to_a_path_of_ours_only(service: Running, path: str) -> None:
+    welcome = service.stranger.get(f"{path}?token={service.admin.token}")
+    assert welcome.status == 303
+    assert welcome.headers["location"].startswith(("/evil.example", "/%5Cevil", "/x"))
+    assert not welcome.headers["location"].startswith(("//", "/\\"))
+
+
 def test_members_have_tokens_and_roles_of_their_own(service: Running) -> None:
     viewer = service.member("ann", "viewer")
     assert viewer.get("/api/projects").status == 200
