@@ -40,7 +40,7 @@ from core.domain.cards import (
 from core.domain.events import CardKind
 from core.domain.lifecycle import ApprovalKind, ApprovalStatus, InterviewStatus
 from core.domain.money import to_usd
-from core.domain.plan import Plan, PlannedPhase, estimate, lifted_dependencies
+from core.domain.plan import SETUP_LIMIT, Plan, PlannedPhase, estimate, lifted_dependencies
 from core.errors import NotFound
 from core.views import approvals, interviews, members, plans, projects
 from core.views.approvals import ApprovalView
@@ -49,7 +49,6 @@ from core.views.projects import ProjectSummary
 
 SUMMARY = 500
 MOST_FEATURES = 24
-MOST_SETUP = 6
 MOST_TOLD = 8  # features, to who does not see the picture
 
 
@@ -216,10 +215,13 @@ def _setup(plan: Plan) -> Iterator[str]:
         f"{labels.WAITS} Setup runs with the network, the rest never does; by approving you allow"
         " these commands:"
     )
-    for command in plan.setup[:MOST_SETUP]:
-        yield f"- {code(command, 200)}"
-    if len(plan.setup) > MOST_SETUP:
-        yield f"- and {len(plan.setup) - MOST_SETUP} more: see details"
+    room = SETUP_LIMIT
+    for number, command in enumerate(plan.setup):
+        room -= len(command)
+        if room < 0:  # a plan of an earlier version
+            yield f"- and {len(plan.setup) - number} more: see details"
+            return
+        yield f"- {code(command, SETUP_LIMIT)}"
 
 
 def _fields(plan: Plan, project: ProjectSummary, scene: RenderContext) -> tuple[Field, ...]:

@@ -14,6 +14,7 @@ from core.domain.counting import count
 NAME_LIMIT = 120
 TEXT_LIMIT = 20_000
 SPEC_LIMIT = 100_000
+SETUP_LIMIT = 1_200  # characters of all setup commands: the plan card shows each whole
 MAX_TASKS = 2_000
 MAX_CHECKS = 20
 MAX_STEPS = 50
@@ -144,6 +145,13 @@ def _sizes(plan: Plan) -> Iterable[str]:
     for command in plan.setup:
         if not command.strip() or "\x00" in command:
             yield f"A setup command is blank or holds control characters: {command[:60]!r}."
+        elif "\n" in command:
+            yield f"A setup command has several lines: {command[:60]!r}. Give each as its own."
+    if sum(map(len, plan.setup)) > SETUP_LIMIT:
+        yield (
+            f"The setup commands have over {SETUP_LIMIT:,} characters together, and a person must"
+            " read each before approving: use fewer or shorter ones."
+        )
 
 
 def _task_sizes(task: PlannedTask) -> Iterable[str]:

@@ -151,6 +151,9 @@ WRONG: list[tuple[Plan, str]] = [
     (plan((feature("a", *(task(str(n)) for n in range(2001))),)), "2001 tasks; at most 2000"),
     (replace(SOUND, setup=(" ",)), "setup command is blank"),
     (replace(SOUND, setup=("a\0b",)), "setup command is blank or holds control"),
+    (replace(SOUND, setup=("a\nb",)), "setup command has several lines"),
+    (replace(SOUND, setup=("a" * 1_201,)), "setup commands have over 1,200 characters"),
+    (replace(SOUND, setup=("a" * 300,) * 5), "setup commands have over 1,200 characters"),
 ]
 
 

