@@ -50,6 +50,8 @@ _HINTS = {  # where nothing better is known
     409: "Look at how it stands now.",
     422: _SHAPES,
 }
+_WRONG_S = 0.25  # between two answers to wrong tokens
+_WRONG_MOST = 20  # of them that wait
 
 
 def trouble(
@@ -85,6 +87,8 @@ class Security:
         self._redact = backend.redact
         self._token = backend.token.encode()
         self._host = backend.host.lower()
+        self._one_wrong = asyncio.Lock()
+        self._wrong = 0  # requests with a wrong token that wait for their answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -127,12 +131,14 @@ class Security:
             return await self._welcome(scope, shown, query)
         person = await self._person(scope, headers, origin)
         if person is None:
-            return trouble(
+            answer = trouble(
                 401, "no_token", "A token is needed, and none or a wrong one came.",
                 "Send `Authorization: Bearer TOKEN` with the line of `web-token` in the home,"
                 " or open the URL that `autocoder serve` printed.",
                 {"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
+            gave_one = "authorization" in headers or "cookie" in headers
+            return await self._slowed(answer) if gave_one else answer
         scope["person"] = person
         return None
 
@@ -165,21 +171,38 @@ class Security:
             return LOCAL
         return await self._read_first(members.holder, token)
 
+    async def _slowed(self, answer: Response) -> Response:
+        """Wrong tokens are answered one after the other, so nobody tries many; right ones at once."""
+        if self._wrong >= _WRONG_MOST:
+            return trouble(
+                429, "too_many_wrong_tokens", "Many wrong tokens came in a short time.",
+                "Wait a few seconds, then use the token that `autocoder serve` printed.",
+                {"Retry-After": "5"},
+            )  # fmt: skip
+        self._wrong += 1
+        try:
+            async with self._one_wrong:
+                await asyncio.sleep(_WRONG_S)
+        finally:
+            self._wrong -= 1
+        return answer
+
     async def _welcome(
         self, scope: Scope, token: str, query: list[tuple[str, str]]
     ) -> Response | None:
         if await self._whose(token) is None:
-            return trouble(
+            answer = trouble(
                 401, "wrong_token", "The token in this URL is not valid.",
                 "Open the URL that `autocoder serve` printed last.",
             )  # fmt: skip
+            return await self._slowed(answer)
         rest = urlencode([(key, value) for key, value in query if key != "token"])
         path = "/" + scope["path"].lstrip("/\\")  # two slashes would name another host
-        answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
-        answer.set_cookie(
+        onwards = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
+        onwards.set_cookie(
             self._cookie_name(scope), token, max_age=365 * 86_400, httponly=True, samesite="strict"
         )
-        return answer
+        return onwards
 
     def _cookie_name(self, scope: Scope) -> str:
         """One per port: cookies know no ports, and two services may run on one host.

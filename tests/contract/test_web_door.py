@@ -1,7 +1,9 @@
 """Who may come in: tokens, roles, Host, Origin; and one shape for every error."""
 
 import stat
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
@@ -83,6 +85,23 @@ def test_the_printed_url_makes_a_cookie_that_counts_for_changes_with_an_origin_o
     with_origin = {**held, "Origin": service.admin.url}
     assert service.stranger.post(path, body, headers=with_origin).status == 201
     assert service.stranger.get("/?token=wrong").status == 401
+
+
+def test_wrong_tokens_are_slowed_and_the_right_one_never(service: Running) -> None:
+    wrong = {"Authorization": "Bearer wrong"}
+
+    def ask(number: int) -> int:
+        if number % 4 == 0:
+            return service.admin.get("/api/projects").status
+        return service.stranger.get("/api/projects", headers=wrong).status
+
+    with ThreadPoolExecutor(64) as threads:
+        answers = list(threads.map(ask, range(64)))
+    assert {answers[number] for number in range(0, 64, 4)} == {200}
+    others = Counter(status for number, status in enumerate(answers) if number % 4)
+    assert set(others) == {401, 429}
+    assert others[401] <= 30
+    assert service.stranger.get("/api/projects", headers=wrong).status == 401, "later it is told"
 
 
 @pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example/", "///evil.example/x"])
