@@ -6,8 +6,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from core.domain.cards import Label
 from core.domain.events import Event
 from core.domain.lifecycle import ProjectStatus, RunStatus
+from core.domain.people import Role
 from core.errors import InputError, StalePress, StateError
 from core.operations import interviews, journal
 from core.store.tables import Project, Question, Run, Task
@@ -17,6 +19,10 @@ TEXT_LIMIT = 10_000
 OPTION_LIMIT = 200
 OPTIONS = 25
 JUST_DECIDE = "just decide"  # the agent chooses, and says what
+
+
+# Buttons that only some people may press: an option that looks like one would mislead them.
+_DECISIONS = {label.value.replace("_", " ") for label in Label if label.role.covers(Role.APPROVER)}
 
 
 def ask(
@@ -37,6 +43,12 @@ def ask(
         raise InputError(
             f"At most {OPTIONS} options of 1 to {OPTION_LIMIT} characters can be shown."
         )
+    for option in options:
+        if " ".join(option.split()).casefold() in _DECISIONS:
+            raise InputError(
+                f"{option!r} is a button of autocoder's own cards.",
+                hint="Say in the option what would be done.",
+            )
     known = tx.scalars(
         select(Question).where(
             Question.run_id == run_id, Question.text == text, Question.delivered.is_(False)

@@ -288,6 +288,14 @@ def test_a_question_that_cannot_be_shown_is_refused(
         site.db.do(questions.ask, run.id, text, options, False, now=NOW)
 
 
+@pytest.mark.parametrize("option", ["Approve", " reject ", "Raise  budget"])
+def test_no_option_looks_like_a_button_that_decides(site: Site, option: str) -> None:
+    site.build({"a": (task("1"),)})
+    run = start(site)
+    with pytest.raises(InputError, match="button of autocoder's own"):
+        site.db.do(questions.ask, run.id, "Which?", ["red", option], False, now=NOW)
+
+
 def test_the_next_life_closes_what_the_last_left_and_goes_on(site: Site) -> None:
     site.build({"a": (task("1"),), "b": (task("2"),)})
     run = site.begin(number=1)
