@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 TOKEN = "vT3k_Qz9-LmX2wPbR7sNcYh4JdGfKu8oEiA1tVrZqWs"  # of the web token's shape
@@ -34,5 +35,5 @@ def texts(most: int) -> Iterator[str]:
 
 def kept(database: Path) -> str:
     """All that a database holds."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return "\n".join(connection.iterdump())

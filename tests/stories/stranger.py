@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Begun:
 class Stranger:
     folder: Path
     python: str = sys.executable
-    count: int = 0
+    begun: list[Begun] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
@@ -90,10 +90,9 @@ class Stranger:
 
         Its standard input is empty unless it is `listening`: then it stays open and silent.
         """
-        self.count += 1
         person = self.folder / "person"
         person.mkdir(exist_ok=True)
-        out, err = (self.folder / f"{name}-{self.count}.txt" for name in ("out", "err"))
+        out, err = (self.folder / f"{name}-{len(self.begun)}.txt" for name in ("out", "err"))
         chosen = {
             "PATH": os.environ["PATH"],
             "HOME": str(person),
@@ -114,7 +113,15 @@ class Stranger:
                 process_group=0,
                 preexec_fn=prepare,
             )
-        return Begun(process, time.monotonic(), out, err)
+        self.begun.append(Begun(process, time.monotonic(), out, err))
+        return self.begun[-1]
+
+    def leave(self) -> None:
+        """End what a failed test left running."""
+        for each in self.begun:
+            if each.process.poll() is None:
+                each.process.kill()
+            each.process.wait()
 
     def run(self, *arguments: str | Path, timeout: float = 300, **more: Any) -> Outcome:
         return self.begin(*arguments, **more).end(timeout)
