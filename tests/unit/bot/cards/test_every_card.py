@@ -157,7 +157,7 @@ def _plan(words: Words, *, changed: bool = False) -> Plan:
 
     return Plan(
         summary=words.sentence[:1_900],
-        setup=tuple(f"echo {n} {'x' * 200}" for n in range(9 if words.many else changed)),
+        setup=tuple(f"echo {n} {'x' * 120}" for n in range(9 if words.many else changed)),
         checks=("pytest -q",) if changed else (),
         phases=tuple(
             PlannedPhase(
